@@ -1,0 +1,55 @@
+"""Serving a simulator: inside the sandbox, inside a test, or alone as a process."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import AsyncIterator
+from ipaddress import ip_address
+
+from aiohttp import web
+
+LOOPBACK = "127.0.0.1"
+
+
+class NotLoopback(ValueError):
+    """A simulator was asked to listen or talk to something that is not this machine."""
+
+
+def require_loopback(host: str) -> str:
+    """Return ``host`` unchanged; raises NotLoopback unless it is a loopback address or ``localhost``."""
+    if host == "localhost":
+        return host
+    try:
+        is_loopback = ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        is_loopback = False
+    if not is_loopback:
+        raise NotLoopback(f"the sandbox talks to this machine only, not to {host!r}")
+    return host
+
+
+@contextlib.asynccontextmanager
+async def serving(app: web.Application, *, host: str = LOOPBACK, port: int = 0) -> AsyncIterator[str]:
+    """Serve ``app`` while the context is open and yield its base address; port 0 takes a free one."""
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, require_loopback(host), port)
+        await site.start()
+        bound_port = runner.addresses[0][1]
+        yield f"http://{host}:{bound_port}"
+    finally:
+        await runner.cleanup()
+
+
+async def serve_alone(app: web.Application, *, port: int, ready: str) -> None:
+    """Serve until SIGTERM or SIGINT; print ``ready`` (with ``{url}`` filled in) once listening."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    async with serving(app, port=port) as url:
+        sys.stdout.write(ready.format(url=url) + "\n")
+        sys.stdout.flush()
+        await stopped.wait()
