@@ -26,17 +26,17 @@ class Faults(BaseModel):
     """Only requests whose path contains this text are touched; empty touches all."""
     away: bool = False
     """The connection is closed without an answer and nothing is done."""
-    slow_seconds: float = Field(0, ge=0, le=600)
+    slow_seconds: float = Field(default=0, ge=0, le=600)
     """Half of it passes before the work, half after."""
-    error_rate: float = Field(0, ge=0, le=1)
-    error_status: int = Field(500, ge=400, le=599)
-    lose_answer_rate: float = Field(0, ge=0, le=1)
+    error_rate: float = Field(default=0, ge=0, le=1)
+    error_status: int = Field(default=500, ge=400, le=599)
+    lose_answer_rate: float = Field(default=0, ge=0, le=1)
     """The work is done, then the connection is closed without an answer."""
-    too_many_requests_rate: float = Field(0, ge=0, le=1)
+    too_many_requests_rate: float = Field(default=0, ge=0, le=1)
     """Answered 429 in the service's own words; nothing is done."""
-    notices_lost_rate: float = Field(0, ge=0, le=1)
-    notice_copies: int = Field(1, ge=1, le=50)
-    notices_shuffled_seconds: float = Field(0, ge=0, le=600)
+    notices_lost_rate: float = Field(default=0, ge=0, le=1)
+    notice_copies: int = Field(default=1, ge=1, le=50)
+    notices_shuffled_seconds: float = Field(default=0, ge=0, le=600)
     """Each notice waits a random time up to this, so that they overtake one another."""
 
 
