@@ -1,0 +1,1 @@
+"""Plans: what is sold, for how much."""

@@ -1,0 +1,52 @@
+"""Plans as they stand in the table."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from getpro.catalog.models import plans
+from getpro.kit.money import Money
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is sold: ``days`` are added, ``duration_months`` is the label."""
+
+    plan_id: int
+    duration_months: int
+    days: int
+    price: Money
+    stars: Money
+    is_usual: bool
+
+
+class PlanGone(LookupError):
+    """The plan does not exist or is no longer sold."""
+
+
+async def active_plans(session: AsyncSession) -> list[Plan]:
+    rows = await session.execute(
+        select(plans).where(plans.c.is_active).order_by(plans.c.position, plans.c.days)
+    )
+    return [_plan(row) for row in rows]
+
+
+async def active_plan(session: AsyncSession, plan_id: int) -> Plan:
+    """Return the plan; raises PlanGone when it is not sold (any more)."""
+    row = (await session.execute(select(plans).where(plans.c.plan_id == plan_id, plans.c.is_active))).first()
+    if row is None:
+        raise PlanGone(plan_id)
+    return _plan(row)
+
+
+def _plan(row: Any) -> Plan:
+    return Plan(
+        plan_id=row.plan_id,
+        duration_months=row.duration_months,
+        days=row.days,
+        price=Money.parse(str(row.price), "RUB"),
+        stars=Money(row.stars, "XTR"),
+        is_usual=row.is_usual,
+    )

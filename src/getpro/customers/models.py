@@ -1,0 +1,23 @@
+"""Table ``users``: the guide's name for customers."""
+
+from sqlalchemy import BigInteger, Column, DateTime, Index, Table, Text, func
+
+from getpro.platform.database import metadata
+
+users = Table(
+    "users",
+    metadata,
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False, comment="the Telegram id"),
+    Column("username", Text),
+    Column("first_name", Text, nullable=False, server_default=""),
+    Column("registration_date", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("language", Text, comment="ru or en; chosen, or taken from Telegram at the first start"),
+    Column("start_parameter", Text, comment="the deep link of the very first start"),
+    Column("email", Text, comment="for the receipt (54-FZ)"),
+    Column("platform", Text, comment="the device chosen on the connect screen"),
+    Column("trial_started_at", DateTime(timezone=True)),
+    Column("dialog", Text, comment="what the next text message answers, e.g. email:<plan>:<provider>"),
+    Column("unreachable_since", DateTime(timezone=True), comment="blocked the bot, or the account is gone"),
+    Column("unreachable_reason", Text),
+    Index("users_registration_date_idx", "registration_date"),
+)

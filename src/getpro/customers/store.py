@@ -1,0 +1,105 @@
+"""Customers as they stand in the table ``users``."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from getpro.customers.models import users
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """Somebody who has pressed Start."""
+
+    user_id: int
+    language: str
+    first_name: str
+    email: str | None
+    platform: str | None
+    trial_started_at: datetime | None
+    dialog: str | None
+    is_reachable: bool
+
+
+class CustomerGone(LookupError):
+    """There is no customer with this id."""
+
+
+async def customer(session: AsyncSession, user_id: int) -> Customer:
+    """Return the customer; raises CustomerGone."""
+    row = (await session.execute(select(users).where(users.c.user_id == user_id))).first()
+    if row is None:
+        raise CustomerGone(user_id)
+    return customer_of(row)
+
+
+async def lock(session: AsyncSession, user_id: int) -> None:
+    """Make everything that concerns this customer's money wait until the transaction ends.
+
+    Raises CustomerGone.
+    """
+    found = await session.scalar(select(users.c.user_id).where(users.c.user_id == user_id).with_for_update())
+    if found is None:
+        raise CustomerGone(user_id)
+
+
+async def set_language(session: AsyncSession, user_id: int, language: str) -> None:
+    await _set(session, user_id, language=language)
+
+
+async def set_email(session: AsyncSession, user_id: int, email: str) -> None:
+    await _set(session, user_id, email=email, dialog=None)
+
+
+async def set_platform(session: AsyncSession, user_id: int, platform: str) -> None:
+    await _set(session, user_id, platform=platform)
+
+
+async def set_dialog(session: AsyncSession, user_id: int, dialog: str | None) -> None:
+    """Remember what the customer's next text message will answer; None: nothing."""
+    await _set(session, user_id, dialog=dialog)
+
+
+async def set_unreachable(session: AsyncSession, user_id: int, *, reason: str, now: datetime) -> None:
+    """Remember that messages do not arrive; what was paid is still delivered."""
+    await session.execute(
+        update(users)
+        .where(users.c.user_id == user_id, users.c.unreachable_since.is_(None))
+        .values(unreachable_since=now, unreachable_reason=reason)
+    )
+
+
+async def set_reachable(session: AsyncSession, user_id: int) -> None:
+    await _set(session, user_id, unreachable_since=None, unreachable_reason=None)
+
+
+async def start_trial(session: AsyncSession, user_id: int, *, now: datetime) -> bool:
+    """Claim the customer's only trial; False when they have had it."""
+    claimed = await session.scalar(
+        update(users)
+        .where(users.c.user_id == user_id, users.c.trial_started_at.is_(None))
+        .values(trial_started_at=now)
+        .returning(users.c.user_id)
+    )
+    return claimed is not None
+
+
+async def _set(session: AsyncSession, user_id: int, **values: Any) -> None:
+    await session.execute(update(users).where(users.c.user_id == user_id).values(**values))
+
+
+def customer_of(row: Any) -> Customer:
+    """Build a customer from a row that has the columns of ``users``."""
+    return Customer(
+        user_id=row.user_id,
+        language=row.language or "ru",
+        first_name=row.first_name,
+        email=row.email,
+        platform=row.platform,
+        trial_started_at=row.trial_started_at,
+        dialog=row.dialog,
+        is_reachable=row.unreachable_since is None,
+    )

@@ -1,0 +1,1 @@
+"""Money, time, crash points: knows no capability and no framework."""

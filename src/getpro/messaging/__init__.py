@@ -1,0 +1,1 @@
+"""Notices to customers, marks of seen updates, the message log."""

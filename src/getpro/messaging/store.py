@@ -1,0 +1,73 @@
+"""Notices to customers, and marks of the updates that were seen."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from getpro.messaging.models import notices, telegram_updates
+from getpro.platform.jobs import NOTICES, Jobs
+
+SEND_NOTICE = "send_notice"
+"""The job that sends one notice; the bot runs it."""
+MARKS_KEPT = timedelta(days=8)
+"""Telegram redelivers for a day and restarts its numbers at random after a week of silence."""
+
+
+async def add_notice(
+    session: AsyncSession, jobs: Jobs, *, user_id: int, kind: str, key: str, now: datetime, **arguments: Any
+) -> bool:
+    """Write a notice once per ``key`` and defer its sending; False if it had been written before."""
+    notice_id = await session.scalar(
+        insert(notices)
+        .values(user_id=user_id, kind=kind, key=key, arguments=arguments, created_at=now)
+        .on_conflict_do_nothing(index_elements=["key"])
+        .returning(notices.c.notice_id)
+    )
+    if notice_id is None:
+        return False
+    await jobs.defer(session, SEND_NOTICE, queue=NOTICES, lock=f"notice:{user_id}", notice_id=notice_id)
+    return True
+
+
+async def waiting_notice(session: AsyncSession, notice_id: int) -> Any:
+    """The row of a notice that is still to be sent, or None."""
+    return (
+        await session.execute(
+            select(notices).where(
+                notices.c.notice_id == notice_id,
+                notices.c.sent_at.is_(None),
+                notices.c.dropped_at.is_(None),
+            )
+        )
+    ).first()
+
+
+async def mark_sent(session: AsyncSession, notice_id: int, *, message_id: int, now: datetime) -> None:
+    await session.execute(
+        update(notices).where(notices.c.notice_id == notice_id).values(sent_at=now, message_id=message_id)
+    )
+
+
+async def drop(session: AsyncSession, notice_id: int, *, trouble: str, now: datetime) -> None:
+    """Give a notice up for good, for example because the customer blocked the bot."""
+    await session.execute(
+        update(notices).where(notices.c.notice_id == notice_id).values(dropped_at=now, trouble=trouble)
+    )
+
+
+async def mark_update(session: AsyncSession, update_id: int, *, now: datetime) -> bool:
+    """Claim an update in the transaction of its effect; False if it was seen before."""
+    marked = await session.scalar(
+        insert(telegram_updates)
+        .values(update_id=update_id, seen_at=now)
+        .on_conflict_do_nothing()
+        .returning(telegram_updates.c.update_id)
+    )
+    return marked is not None
+
+
+async def forget_old_marks(session: AsyncSession, *, now: datetime) -> None:
+    await session.execute(delete(telegram_updates).where(telegram_updates.c.seen_at < now - MARKS_KEPT))

@@ -1,0 +1,1 @@
+"""The Remnawave panel: a thin client and the accounts we made there."""

@@ -1,0 +1,1 @@
+"""Payments: orders, charges, the providers' notices."""

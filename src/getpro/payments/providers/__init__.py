@@ -1,0 +1,1 @@
+"""One provider is one folder here and one line in the list of providers."""

@@ -1,0 +1,1 @@
+"""YooKassa: bank cards and SBP in roubles."""

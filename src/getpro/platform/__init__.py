@@ -1,0 +1,1 @@
+"""Settings, database, jobs, schedules, logging, HTTP: what every capability stands on."""

@@ -1,0 +1,65 @@
+"""The database: an engine, and transactions that are named."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from psycopg import AsyncConnection
+from sqlalchemy import MetaData
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+
+from getpro.kit import crashpoints
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+        "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+        "pk": "%(table_name)s_pkey",
+    }
+)
+"""All tables of all capabilities; constraints carry PostgreSQL's own default names."""
+
+
+class Database:
+    """Transactions over one engine; a connection is held from the first statement to the end of the block."""
+
+    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+        self.engine: AsyncEngine = create_async_engine(
+            sqlalchemy_url(url),
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=10,
+            pool_pre_ping=False,
+            connect_args={"options": "-c timezone=UTC -c lock_timeout=10s", "connect_timeout": 10},
+        )
+
+    @contextlib.asynccontextmanager
+    async def begin(self, name: str) -> AsyncIterator[AsyncSession]:
+        """Open a transaction; it commits at the end of the block and is rolled back on an exception.
+
+        ``name`` appears in the crash points ``<name>: before commit`` and ``<name>: after commit``.
+        """
+        async with AsyncSession(self.engine, expire_on_commit=False) as session:
+            yield session
+            crashpoints.reach(f"{name}: before commit")
+            await session.commit()
+        crashpoints.reach(f"{name}: after commit")
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+def sqlalchemy_url(url: str) -> str:
+    """Return ``postgresql://…`` in the form that makes SQLAlchemy use psycopg 3."""
+    return make_url(url).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
+
+
+async def driver_connection(session: AsyncSession) -> AsyncConnection[Any]:
+    """The psycopg connection on which the session's transaction runs."""
+    raw = await (await session.connection()).get_raw_connection()
+    connection = raw.driver_connection
+    assert isinstance(connection, AsyncConnection)
+    return connection

@@ -1,0 +1,167 @@
+"""Background jobs: rows of the queue, written in the caller's transaction, run at least once.
+
+A job is deferred by name, so that a room can ask for what follows without knowing who does it.
+Every job may run twice, and two of them in any order.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import procrastinate
+import psycopg
+import structlog
+from procrastinate import RetryDecision, exceptions
+from procrastinate.jobs import Job
+from procrastinate.retry import BaseRetryStrategy
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from getpro.platform.database import driver_connection
+
+log = structlog.get_logger(__name__)
+
+MONEY: Final = "money"
+"""Settling and delivering: nothing else may stand in their way."""
+NOTICES: Final = "notices"
+"""Messages to customers: slowed down by Telegram's limits."""
+UPKEEP: Final = "upkeep"
+"""Sweeps and routines."""
+
+HEARTBEAT_SECONDS: Final = 4
+STALLED_SECONDS: Final = 15
+"""A worker silent for this long is dead: its jobs are taken from it, and the customer's lock with them."""
+
+
+class RetryLater(Exception):
+    """Raised by a job that knows when to try again: the service asked for it, or the moment has not come."""
+
+    def __init__(self, seconds: float, reason: str = "") -> None:
+        super().__init__(reason or f"again in {seconds} s")
+        self.seconds = seconds
+
+
+class Backoff(BaseRetryStrategy):
+    """Wait 1, 2, 4 … seconds up to ``longest_seconds``, for ``attempts`` tries; None tries for ever."""
+
+    def __init__(self, *, longest_seconds: int = 300, attempts: int | None = None) -> None:
+        self.longest_seconds = longest_seconds
+        self.attempts = attempts
+
+    def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
+        if isinstance(exception, RetryLater):
+            return RetryDecision(retry_in={"seconds": max(1, round(exception.seconds))})
+        if self.attempts is not None and job.attempts + 1 >= self.attempts:
+            return None
+        return RetryDecision(retry_in={"seconds": min(2 ** min(job.attempts, 20), self.longest_seconds)})
+
+
+@dataclass(frozen=True)
+class JobKind:
+    """What a name means to the workers: where it queues, how it is tried again, what it runs."""
+
+    name: str
+    run: Callable[..., Awaitable[None]]
+    queue: str
+    retry: Backoff
+
+
+class Jobs:
+    """Defers jobs; a worker process also registers what they run and calls :meth:`work`."""
+
+    def __init__(self, url: str) -> None:
+        self.app = procrastinate.App(
+            connector=procrastinate.PsycopgConnector(
+                conninfo=url, min_size=1, max_size=6, kwargs={"options": "-c timezone=UTC"}
+            )
+        )
+
+    async def defer(
+        self,
+        session: AsyncSession,
+        name: str,
+        *,
+        queue: str = MONEY,
+        lock: str | None = None,
+        at: datetime | None = None,
+        **arguments: int | str,
+    ) -> None:
+        """Write the job ``name`` in the session's transaction: it exists if and only if that commits.
+
+        Jobs that share a ``lock`` run one at a time and in order, also behind one that waits for its
+        next try: never give two kinds of work the same lock. ``at`` is the earliest moment to run.
+        """
+        task = self.app.configure_task(
+            name,
+            allow_unknown=True,
+            connection=await driver_connection(session),
+            queue=queue,
+            lock=lock,
+            schedule_at=at,
+        )
+        await task.defer_async(**arguments)
+
+    def register(self, kinds: list[JobKind]) -> None:
+        """Make known what the jobs of these names run; the context carries the job's id into the log."""
+        for kind in kinds:
+            self.app.task(name=kind.name, queue=kind.queue, retry=kind.retry, pass_context=True)(_bound(kind))
+
+    async def work(self, *, money: int = 16, others: int = 8) -> None:
+        """Run jobs until cancelled; ``money`` and ``others`` are the numbers that run at once.
+
+        On cancellation no new job is taken and the running ones get ten seconds to end.
+        """
+        async with self.app.open_async(), asyncio.TaskGroup() as group:
+            group.create_task(self._worker([MONEY], money))
+            group.create_task(self._worker([NOTICES, UPKEEP], others))
+            group.create_task(self._rescue_for_ever())
+
+    async def _worker(self, queues: list[str], concurrency: int) -> None:
+        """Work on ``queues`` until cancelled, also across a restart of the database."""
+        while True:
+            try:
+                await self._work_once(queues, concurrency)
+            except (exceptions.ConnectorException, psycopg.Error):
+                log.exception("jobs.worker_lost_database", queues=queues)
+            await asyncio.sleep(1)
+
+    async def _work_once(self, queues: list[str], concurrency: int) -> None:
+        await self.app.run_worker_async(
+            queues=queues,
+            concurrency=concurrency,
+            name="+".join(queues),
+            fetch_job_polling_interval=2,
+            install_signal_handlers=False,
+            delete_jobs="successful",
+            shutdown_graceful_timeout=10,
+            update_heartbeat_interval=HEARTBEAT_SECONDS,
+            stalled_worker_timeout=STALLED_SECONDS,
+        )
+
+    async def _rescue_for_ever(self) -> None:
+        while True:
+            try:
+                await self.rescue()
+            except exceptions.ConnectorException:
+                log.exception("jobs.rescue_failed")
+            await asyncio.sleep(STALLED_SECONDS / 3)
+
+    async def rescue(self) -> int:
+        """Give the jobs of dead workers back to the queue and return how many there were.
+
+        The queue never does it by itself, and the dead job's lock would block its customer for good.
+        """
+        stalled = list(await self.app.job_manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_SECONDS))
+        for job in stalled:
+            await self.app.job_manager.retry_job(job)
+            log.warning("jobs.rescued", job_id=job.id, job=job.task_name)
+        return len(stalled)
+
+
+def _bound(kind: JobKind) -> Callable[..., Awaitable[None]]:
+    async def run(context: procrastinate.JobContext, **arguments: Any) -> None:
+        with structlog.contextvars.bound_contextvars(job=kind.name, job_id=context.job.id):
+            await kind.run(**arguments)
+
+    return run

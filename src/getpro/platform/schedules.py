@@ -1,0 +1,136 @@
+"""Schedules: rows that say when a job is due next; any number of processes may look, one claims it.
+
+A run that is late, because nobody was there, happens once and is marked late.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+import structlog
+from croniter import croniter
+from sqlalchemy import Boolean, Column, DateTime, Table, Text, false, func, or_, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from getpro.kit.clock import Clock
+from getpro.platform.database import Database, metadata
+from getpro.platform.jobs import UPKEEP, Jobs
+
+log = structlog.get_logger(__name__)
+
+LATE_AFTER = timedelta(minutes=1)
+_LONGEST_SLEEP_SECONDS = 5.0
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("name", Text, primary_key=True, comment="also the job's name"),
+    Column("rule", Text, nullable=False, comment="'every 15s' or five cron fields"),
+    Column("zone", Text, nullable=False, comment="in which a cron rule is read"),
+    Column("next_run_at", DateTime(timezone=True), nullable=False, index=True),
+    Column("last_run_at", DateTime(timezone=True)),
+    Column("last_was_late", Boolean, nullable=False, server_default=false()),
+    Column("catch_up", Text, nullable=False, server_default="latest", comment="latest or each"),
+)
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A job that is due again and again. ``rule`` is ``every <n>s`` or a cron line in ``zone``."""
+
+    name: str
+    rule: str
+    zone: str = "UTC"
+    catch_up: Literal["latest", "each"] = "latest"
+    """After an absence: one run for all that was missed, or one for each."""
+
+
+def next_run(rule: str, zone: str, *, after: datetime) -> datetime:
+    """The first moment after ``after`` at which ``rule`` is due, aware, UTC.
+
+    Raises ValueError for a rule that is neither ``every <n>s`` nor a cron line.
+    """
+    if rule.startswith("every "):
+        return after + timedelta(seconds=int(rule.removeprefix("every ").removesuffix("s")))
+    local = croniter(rule, after.astimezone(ZoneInfo(zone))).get_next(datetime)
+    assert isinstance(local, datetime)
+    return local.astimezone(after.tzinfo)
+
+
+async def declare(session: AsyncSession, declared: list[Schedule], *, now: datetime) -> None:
+    """Make the rows of ``declared``: a new one is due at once, a changed rule is counted from now."""
+    for schedule in declared:
+        statement = insert(schedules).values(
+            name=schedule.name,
+            rule=schedule.rule,
+            zone=schedule.zone,
+            catch_up=schedule.catch_up,
+            next_run_at=now,
+        )
+        new = statement.excluded
+        await session.execute(
+            statement.on_conflict_do_update(
+                index_elements=["name"],
+                set_={"rule": new.rule, "zone": new.zone, "catch_up": new.catch_up, "next_run_at": now},
+                where=or_(schedules.c.rule != new.rule, schedules.c.zone != new.zone),
+            )
+        )
+
+
+async def run_due(session: AsyncSession, jobs: Jobs, *, now: datetime) -> list[str]:
+    """Claim every schedule that is due, defer its job in the same transaction, return the names."""
+    due = await session.execute(
+        select(schedules)
+        .where(schedules.c.next_run_at <= now)
+        .order_by(schedules.c.next_run_at)
+        .with_for_update(skip_locked=True)
+    )
+    claimed = []
+    for row in due.all():
+        await session.execute(
+            update(schedules)
+            .where(schedules.c.name == row.name)
+            .values(
+                next_run_at=next_run(
+                    row.rule, row.zone, after=row.next_run_at if row.catch_up == "each" else now
+                ),
+                last_run_at=now,
+                last_was_late=now - row.next_run_at > LATE_AFTER,
+            )
+        )
+        if row.catch_up == "each" or not await _is_waiting(session, row.name):
+            await jobs.defer(session, row.name, queue=UPKEEP, lock=f"schedule:{row.name}")
+            claimed.append(row.name)
+    return claimed
+
+
+async def _is_waiting(session: AsyncSession, name: str) -> Any:
+    """Whether the last run has not begun yet: a second one behind it would do nothing new."""
+    return await session.scalar(
+        text("SELECT true FROM procrastinate_jobs WHERE task_name = :name AND status = 'todo' LIMIT 1"),
+        {"name": name},
+    )
+
+
+async def run_for_ever(db: Database, jobs: Jobs, clock: Clock, declared: list[Schedule]) -> None:
+    """Declare the schedules, then run what is due until cancelled; a lost database is waited for."""
+    is_declared = False
+    while True:
+        pause = 1.0
+        try:
+            async with db.begin("schedules") as session:
+                now = clock()
+                if not is_declared:
+                    await declare(session, declared, now=now)
+                await run_due(session, jobs, now=now)
+                soonest = await session.scalar(select(func.min(schedules.c.next_run_at)))
+            is_declared = True
+            if soonest is not None:
+                pause = min(max((soonest - clock()).total_seconds(), 0.05), _LONGEST_SLEEP_SECONDS)
+        except (SQLAlchemyError, OSError):
+            log.exception("schedules.failed")
+        await asyncio.sleep(pause)

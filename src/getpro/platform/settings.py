@@ -1,0 +1,150 @@
+"""Settings, read once: from the environment and ``.env``, grouped by owner.
+
+``TELEGRAM_BOT_TOKEN`` fills ``settings.telegram.bot_token``: the first word is the group. A provider
+without settings is off. The sandbox builds :class:`Settings` from its own values and reads neither.
+"""
+
+import secrets
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+Network = IPv4Network | IPv6Network
+
+
+def _split(value: Any) -> Any:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _address(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("must be an address like https://shop.example")
+    return value.rstrip("/")
+
+
+Address = Annotated[str, BeforeValidator(_address)]
+Networks = Annotated[list[Network], NoDecode, BeforeValidator(_split)]
+Names = Annotated[list[str], NoDecode, BeforeValidator(_split)]
+
+YOOKASSA_NETWORKS = [
+    ip_network(network)
+    for network in (
+        "185.71.76.0/27",
+        "185.71.77.0/27",
+        "77.75.153.0/25",
+        "77.75.154.128/25",
+        "77.75.156.11/32",
+        "77.75.156.35/32",
+        "2a02:5180::/32",
+    )
+]
+"""Where YooKassa's notices come from: its documentation, "Входящие уведомления"."""
+
+
+class Group(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TelegramSettings(Group):
+    bot_token: SecretStr
+    api_url: Address = "https://api.telegram.org"
+    proxy: str | None = None
+    webhook_secret: SecretStr = Field(default_factory=lambda: SecretStr(secrets.token_urlsafe(32)))
+    """Telegram repeats it in every update. Without one, each start makes a new one and tells Telegram:
+    set it when several processes serve the webhook."""
+
+
+class YooKassaSettings(Group):
+    shop_id: str
+    secret_key: SecretStr
+    api_url: Address = "https://api.yookassa.ru/v3"
+    proxy: str | None = None
+    networks: Networks = YOOKASSA_NETWORKS
+    timeout_seconds: float = Field(default=15, gt=0)
+    receipts: bool = False
+    """Send the data of a 54-FZ receipt with each payment; the customer is asked for an e-mail once."""
+    receipt_email: str | None = None
+    """Takes the receipts instead, so that nobody is asked."""
+    vat_code: int = Field(default=1, ge=1, le=12)
+    tax_system_code: int | None = Field(default=None, ge=1, le=6)
+
+
+class StarsSettings(Group):
+    enabled: bool = True
+
+
+class PanelSettings(Group):
+    url: Address
+    token: SecretStr
+    proxy: str | None = None
+    cookie: SecretStr | None = None
+    """``name=value`` that a reverse proxy in front of the panel asks for."""
+    api_key: SecretStr | None = None
+    """``X-Api-Key`` that a reverse proxy in front of the panel asks for."""
+    webhook_secret: SecretStr | None = None
+    timeout_seconds: float = Field(default=15, gt=0)
+    squads: Names = ["Default-Squad"]
+    """Names or uuids of the internal squads that a customer is put into."""
+
+
+class ShopSettings(Group):
+    name: str = "2GETPRO VPN"
+    trial_days: int = Field(default=3, ge=0, le=365)
+    """0 switches the trial off."""
+    traffic_limit_gb: int = Field(default=0, ge=0)
+    """A month; 0 is unlimited."""
+    device_limit: int = Field(default=3, ge=0)
+    """0 leaves it to the panel."""
+    support: str = ""
+    """The @username that answers customers."""
+    terms_url: Address | None = None
+
+
+class Settings(BaseSettings):
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_nested_delimiter="_",
+        env_nested_max_split=1,
+        extra="ignore",
+        frozen=True,
+        populate_by_name=True,
+    )
+
+    database_url: SecretStr | None = None
+    """Without it the product starts a PostgreSQL of its own in the data directory."""
+    data_dir: Path | None = Field(default=None, validation_alias="GETPRO_DATA_DIR")
+    time_zone: str = Field(default="Europe/Moscow", validation_alias="GETPRO_TIME_ZONE")
+    log_dir: Path | None = Field(default=None, validation_alias="GETPRO_LOG_DIR")
+    log_level: str = Field(default="INFO", validation_alias="GETPRO_LOG_LEVEL")
+    listen_host: str = Field(default="127.0.0.1", validation_alias="GETPRO_HOST")
+    listen_port: int = Field(default=8080, ge=0, le=65535, validation_alias="GETPRO_PORT")
+    public_url: Address | None = None
+    """Where Telegram, providers and the panel reach this shop."""
+    trusted_proxies: Networks = []
+    """Whose X-Forwarded-For is believed."""
+
+    telegram: TelegramSettings
+    yookassa: YooKassaSettings | None = None
+    stars: StarsSettings = StarsSettings()
+    panel: PanelSettings
+    shop: ShopSettings = ShopSettings()
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(f"there is no time zone {value!r}") from error
+        return value
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The operator's time zone: their day, and the screens' times."""
+        return ZoneInfo(self.time_zone)

@@ -1,0 +1,1 @@
+"""Checkout, settle, deliver: the one room that joins capabilities in a transaction."""

@@ -1,0 +1,1 @@
+"""Subscriptions: what a customer may use and until when."""

@@ -1,0 +1,57 @@
+"""Tables of subscriptions: what a customer may use, and every change of its end."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+
+from getpro.platform.database import metadata
+
+subscriptions = Table(
+    "subscriptions",
+    metadata,
+    Column("subscription_id", BigInteger, Identity(), primary_key=True),
+    Column("user_id", BigInteger, ForeignKey("users.user_id"), nullable=False),
+    Column("provider", Text, nullable=False, comment="how its last period was paid; trial for a trial"),
+    Column("is_active", Boolean, nullable=False, comment="kept true to end_date within a minute"),
+    Column("start_date", DateTime(timezone=True), nullable=False),
+    Column("end_date", DateTime(timezone=True), nullable=False, comment="whole seconds"),
+    Column("wanted_version", Integer, nullable=False, server_default="1", comment="grows with every change"),
+    Column("wanted_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("provisioned_version", Integer, nullable=False, server_default="0", comment="what the panel has"),
+    Column("delivery_trouble", Text, comment="away or refused, while the panel does not take it"),
+    Column("delivery_trouble_text", Text, comment="the panel's own words"),
+    CheckConstraint("end_date > start_date", name="ends_after_start"),
+    CheckConstraint("provisioned_version <= wanted_version", name="versions"),
+    Index("subscriptions_user_id_idx", "user_id"),
+    Index("subscriptions_expiring_idx", "end_date", postgresql_where=text("is_active")),
+    Index("subscriptions_undelivered_idx", "wanted_at",
+          postgresql_where=text("provisioned_version < wanted_version")),
+)  # fmt: skip
+
+subscription_changes = Table(
+    "subscription_changes",
+    metadata,
+    Column("change_id", BigInteger, Identity(), primary_key=True),
+    Column("subscription_id", BigInteger, ForeignKey("subscriptions.subscription_id"), nullable=False),
+    Column("changed_at", DateTime(timezone=True), nullable=False),
+    Column("cause", Text, nullable=False, comment="trial, payment, credit"),
+    Column("payment_id", BigInteger, ForeignKey("payments.payment_id")),
+    Column("days", Integer, nullable=False),
+    Column("end_before", DateTime(timezone=True)),
+    Column("end_after", DateTime(timezone=True), nullable=False),
+    UniqueConstraint("payment_id"),
+    Index("subscription_changes_subscription_id_idx", "subscription_id"),
+)

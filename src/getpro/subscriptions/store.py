@@ -1,0 +1,159 @@
+"""Subscriptions: the end that was paid for, and how far the panel has followed."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import and_, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from getpro.subscriptions.models import subscription_changes, subscriptions
+from getpro.subscriptions.rules import extended_end
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    subscription_id: int
+    user_id: int
+    provider: str
+    is_active: bool
+    start_date: datetime
+    end_date: datetime
+    wanted_version: int
+    provisioned_version: int
+    wanted_at: datetime
+    delivery_trouble: str | None
+
+    @property
+    def is_delivered(self) -> bool:
+        return self.provisioned_version == self.wanted_version
+
+
+async def of_customer(session: AsyncSession, user_id: int) -> Subscription | None:
+    """The customer's subscription: they have one today, the keys do not forbid more."""
+    row = (
+        await session.execute(
+            select(subscriptions)
+            .where(subscriptions.c.user_id == user_id)
+            .order_by(subscriptions.c.subscription_id)
+            .limit(1)
+        )
+    ).first()
+    return None if row is None else subscription_of(row)
+
+
+async def by_id(session: AsyncSession, subscription_id: int) -> Subscription | None:
+    row = (
+        await session.execute(select(subscriptions).where(subscriptions.c.subscription_id == subscription_id))
+    ).first()
+    return None if row is None else subscription_of(row)
+
+
+async def extend(
+    session: AsyncSession,
+    user_id: int,
+    *,
+    days: int,
+    provider: str,
+    cause: str,
+    payment_id: int | None,
+    now: datetime,
+) -> Subscription:
+    """Add ``days`` to the customer's subscription, made if they have none, and want the next version.
+
+    The caller holds the customer's lock: the end is read and written here.
+    """
+    before = await of_customer(session, user_id)
+    end_after = extended_end(before.end_date if before else None, days, now=now)
+    if before is None:
+        statement: Any = insert(subscriptions).values(
+            user_id=user_id,
+            provider=provider,
+            is_active=True,
+            start_date=now.replace(microsecond=0),
+            end_date=end_after,
+            wanted_at=now,
+        )
+    else:
+        statement = (
+            update(subscriptions)
+            .where(subscriptions.c.subscription_id == before.subscription_id)
+            .values(
+                provider=provider,
+                is_active=True,
+                end_date=end_after,
+                wanted_version=subscriptions.c.wanted_version + 1,
+                wanted_at=now,
+            )
+        )
+    after = subscription_of((await session.execute(statement.returning(subscriptions))).one())
+    await session.execute(
+        insert(subscription_changes).values(
+            subscription_id=after.subscription_id,
+            changed_at=now,
+            cause=cause,
+            payment_id=payment_id,
+            days=days,
+            end_before=before.end_date if before else None,
+            end_after=end_after,
+        )
+    )
+    return after
+
+
+async def mark_provisioned(session: AsyncSession, subscription_id: int, *, version: int) -> bool:
+    """Note that the panel has ``version``; False if more is wanted meanwhile: deliver again.
+
+    A slower, older delivery may have landed last, so only the version that is still wanted counts.
+    """
+    marked = await session.scalar(
+        update(subscriptions)
+        .where(
+            subscriptions.c.subscription_id == subscription_id,
+            subscriptions.c.wanted_version == version,
+        )
+        .values(provisioned_version=version, delivery_trouble=None, delivery_trouble_text=None)
+        .returning(subscriptions.c.subscription_id)
+    )
+    return marked is not None
+
+
+async def note_trouble(
+    session: AsyncSession, subscription_id: int, *, version: int, trouble: str, text: str
+) -> None:
+    """Remember why the panel does not take the wanted state: ``away`` or ``refused``."""
+    await session.execute(
+        update(subscriptions)
+        .where(
+            subscriptions.c.subscription_id == subscription_id,
+            subscriptions.c.wanted_version == version,
+        )
+        .values(delivery_trouble=trouble, delivery_trouble_text=text)
+    )
+
+
+async def expire_due(session: AsyncSession, *, now: datetime) -> int:
+    """Make every subscription inactive whose end has come; return how many."""
+    expired = await session.execute(
+        update(subscriptions)
+        .where(and_(subscriptions.c.is_active, subscriptions.c.end_date <= now))
+        .values(is_active=False)
+        .returning(subscriptions.c.subscription_id)
+    )
+    return len(expired.all())
+
+
+def subscription_of(row: Any) -> Subscription:
+    """Build a subscription from a row that has the columns of ``subscriptions``."""
+    return Subscription(
+        subscription_id=row.subscription_id,
+        user_id=row.user_id,
+        provider=row.provider,
+        is_active=row.is_active,
+        start_date=row.start_date,
+        end_date=row.end_date,
+        wanted_version=row.wanted_version,
+        provisioned_version=row.provisioned_version,
+        wanted_at=row.wanted_at,
+        delivery_trouble=row.delivery_trouble,
+    )
