@@ -4,8 +4,11 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
-MINOR_DIGITS: Final = {"RUB": 2, "USD": 2, "EUR": 2, "KZT": 2, "XTR": 0}
-"""Digits after the point by currency. Stars (XTR) are whole: Bot API, currencies of payments."""
+MINOR_DIGITS: Final = {
+    **dict.fromkeys("RUB EUR USD KZT BYN UAH UZS TRY INR MDL AZN AMD".split(), 2),
+    "XTR": 0,
+}
+"""Digits after the point by currency: those that YooKassa names, and Stars (XTR), which are whole."""
 
 
 class CurrencyMismatch(ValueError):

@@ -1,0 +1,49 @@
+"""Migrations, inside the package: what is installed can migrate."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import psycopg
+
+if TYPE_CHECKING:
+    from alembic.config import Config
+
+HEAD: Final = "0001"
+"""The newest revision. A test compares it with the folder; with it a current database is known at once."""
+_LOCK: Final = 7_201_533
+"""Advisory lock: of several processes that start at once, one migrates and the others wait."""
+
+
+def is_current(url: str) -> bool:
+    """Whether the database stands at :data:`HEAD`; fast, without Alembic."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        found = connection.execute("SELECT to_regclass('alembic_version')").fetchone()
+        if found is None or found[0] is None:
+            return False
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        return row is not None and row[0] == HEAD
+
+
+def upgrade(url: str) -> None:
+    """Bring the database at ``url`` (``postgresql://…``) to :data:`HEAD`; nothing to do is fine."""
+    from alembic import command  # noqa: PLC0415 -- a second of import that a current database spares
+
+    from getpro.messaging import partitions  # noqa: PLC0415
+
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+        if not is_current(url):
+            command.upgrade(alembic_config(url), "head")
+        for statement in partitions.statements(datetime.now(UTC)):
+            connection.execute(statement.encode())
+
+
+def alembic_config(url: str) -> "Config":
+    """Alembic's configuration for the database at ``url``, without a file."""
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent))
+    config.attributes["url"] = url
+    return config

@@ -1,0 +1,24 @@
+"""Alembic's environment: one connection, our metadata, the queue's tables and the partitions left alone."""
+
+from typing import Any
+
+from alembic import context
+from sqlalchemy import create_engine
+
+from getpro.models import metadata
+from getpro.platform.database import sqlalchemy_url
+
+
+def is_ours(name: str | None, kind: str, _parents: Any) -> bool:
+    """Whether Alembic compares the table: not the queue's own, and no month of the message log."""
+    return kind != "table" or not (name or "").startswith(("procrastinate_", "message_logs_"))
+
+
+engine = create_engine(sqlalchemy_url(context.config.attributes["url"]))
+with engine.connect() as connection:
+    context.configure(
+        connection=connection, target_metadata=metadata, include_name=is_ours, compare_server_default=True
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+engine.dispose()

@@ -1,0 +1,21 @@
+"""Every table of the product, for migrations and for checking them."""
+
+from getpro.catalog import models as catalog
+from getpro.customers import models as customers
+from getpro.messaging import models as messaging
+from getpro.panel import models as panel
+from getpro.payments import models as payments
+from getpro.platform import schedules
+from getpro.platform.database import metadata
+from getpro.subscriptions import models as subscriptions
+
+__all__ = [
+    "catalog",
+    "customers",
+    "messaging",
+    "metadata",
+    "panel",
+    "payments",
+    "schedules",
+    "subscriptions",
+]

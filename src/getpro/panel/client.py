@@ -1,0 +1,189 @@
+"""The Remnawave panel 3.x over HTTP: only the calls that we make, each answer mapped to a decision.
+
+Source: the panel's OpenAPI document and recorded exchanges of 3.3.2.
+"""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, Final
+
+from getpro.panel.errors import PanelGone, PanelRefused, PanelUnavailable
+from getpro.panel.service import PanelAccount, PanelUser, UsernameTaken, WantedAccess
+from getpro.platform.http import Answer, Service, ServiceUnavailable
+from getpro.platform.settings import PanelSettings, ShopSettings
+
+NOT_FOUND_CODES: Final = frozenset({"A025", "A062", "A063"})
+REFUSED_CODES: Final = frozenset({"A018", "A039"})
+"""Create and update failed, told with 500: in practice a squad that the panel does not know."""
+PASSING_STATUSES: Final = frozenset({301, 302, 307, 308, 408, 425, 429})
+"""A proxy in front of the panel that is busy, or being moved."""
+USERNAME_TAKEN: Final = "A019"
+ALREADY_ENABLED: Final = "A030"
+_PAGE: Final = 500
+_GIGABYTE: Final = 1024**3
+
+
+class PanelClient:
+    """A panel 3.x. The two ``X-Forwarded`` headers are its condition for answering at all."""
+
+    def __init__(self, settings: PanelSettings, shop: ShopSettings, *, owner: str) -> None:
+        """``owner`` names this shop in the description of every user that it makes."""
+        headers = {
+            "Authorization": f"Bearer {settings.token.get_secret_value()}",
+            "X-Forwarded-Proto": "https",
+            "X-Forwarded-For": "127.0.0.1",
+            "Accept": "application/json",
+        }
+        if settings.cookie is not None:
+            headers["Cookie"] = settings.cookie.get_secret_value()
+        if settings.api_key is not None:
+            headers["X-Api-Key"] = settings.api_key.get_secret_value()
+        self._service = Service(
+            "panel",
+            settings.url,
+            headers=headers,
+            proxy=settings.proxy,
+            timeout_seconds=settings.timeout_seconds,
+        )
+        self._owner = owner
+        self._squads = settings.squads
+        self._squad_uuids: list[str] | None = None
+        self._traffic_bytes = shop.traffic_limit_gb * _GIGABYTE
+        self._device_limit = shop.device_limit or None
+
+    async def create(self, wanted: WantedAccess, username: str) -> PanelUser:
+        body = {
+            "username": username,
+            "telegramId": wanted.user_id,
+            "description": self._mark(wanted),
+            **await self._fields(wanted),
+        }
+        return _user(await self._ask("create_user", "POST", "/api/users", body=body))
+
+    async def change(self, panel_user_id: int, wanted: WantedAccess) -> PanelUser:
+        body = {"id": panel_user_id, **await self._fields(wanted)}
+        return _user(await self._ask("change_user", "PATCH", "/api/users", body=body))
+
+    async def enable(self, panel_user_id: int) -> None:
+        try:
+            await self._ask("enable_user", "POST", f"/api/users/{panel_user_id}/actions/enable")
+        except PanelRefused as error:
+            if ALREADY_ENABLED not in str(error):
+                raise
+
+    async def by_username(self, username: str) -> PanelUser | None:
+        try:
+            return _user(await self._ask("find_user", "GET", f"/api/users/by-username/{username}"))
+        except PanelGone:
+            return None
+
+    async def by_id(self, panel_user_id: int) -> dict[str, Any] | None:
+        """The user's whole object, for the traffic and devices of a screen; None when it is gone."""
+        try:
+            found = await self._ask("read_user", "GET", f"/api/users/{panel_user_id}")
+        except PanelGone:
+            return None
+        assert isinstance(found, dict)
+        return found
+
+    async def users(self) -> AsyncIterator[PanelUser]:
+        """Every user of the panel, page by page."""
+        cursor: str | None = None
+        while True:
+            params = {"size": str(_PAGE)} | ({"cursor": cursor} if cursor else {})
+            page = await self._ask("list_users", "GET", "/api/users/stream", params=params)
+            for raw in page["users"]:
+                yield _user(raw)
+            if not page["hasMore"]:
+                return
+            cursor = str(page["nextCursor"])
+
+    async def version(self) -> str:
+        """The panel's version, e.g. ``3.3.2``."""
+        return str((await self._ask("version", "GET", "/api/system/metadata"))["version"])
+
+    def owns(self, user: PanelUser, wanted: WantedAccess) -> bool:
+        return user.telegram_id == wanted.user_id and user.description == self._mark(wanted)
+
+    def is_ours(self, user: PanelUser) -> bool:
+        """Whether this shop made the user, for whichever subscription."""
+        return (user.description or "").startswith(f"{self._owner}:")
+
+    async def close(self) -> None:
+        await self._service.close()
+
+    def _mark(self, wanted: WantedAccess) -> str:
+        return f"{self._owner}:{wanted.subscription_id}"
+
+    async def _fields(self, wanted: WantedAccess) -> dict[str, Any]:
+        """What is ours on a user; everything else there is left as it is."""
+        return {
+            "expireAt": wanted.end_date.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z"),
+            "trafficLimitBytes": self._traffic_bytes,
+            "trafficLimitStrategy": "MONTH" if self._traffic_bytes else "NO_RESET",
+            "hwidDeviceLimit": self._device_limit,
+            "activeInternalSquads": await self._wanted_squads(),
+        }
+
+    async def _wanted_squads(self) -> list[str]:
+        """The uuids of the configured squads; names are looked up once, and again after a refusal."""
+        if self._squad_uuids is None:
+            listed = await self._ask("list_squads", "GET", "/api/internal-squads")
+            known = {squad["name"]: squad["uuid"] for squad in listed["internalSquads"]}
+            missing = [name for name in self._squads if name not in known and name not in known.values()]
+            if missing:
+                raise PanelRefused(f"the panel has no internal squad {', '.join(missing)}")
+            self._squad_uuids = [known.get(name, name) for name in self._squads]
+        return self._squad_uuids
+
+    async def _ask(
+        self,
+        operation: str,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        params: dict[str, str] | None = None,
+    ) -> Any:
+        try:
+            answer = await self._service.call(operation, method, path, body=body, params=params)
+        except ServiceUnavailable as error:
+            raise PanelUnavailable(str(error)) from error
+        if answer.is_success:
+            return (answer.body or {}).get("response")
+        refusal = _error_of(answer)
+        if isinstance(refusal, PanelRefused):
+            self._squad_uuids = None
+        raise refusal
+
+
+def _error_of(answer: Answer) -> PanelUnavailable | PanelRefused | PanelGone:
+    """The decision behind an error answer. Codes repeat in the panel, so the status counts too."""
+    body = answer.body if isinstance(answer.body, dict) else {}
+    code, message = body.get("errorCode"), body.get("message") or answer.text[:200]
+    text = f"{answer.status} {code or ''} {message}"
+    if answer.status == HTTPStatus.NOT_FOUND and code in NOT_FOUND_CODES:
+        return PanelGone(text)
+    if answer.status == HTTPStatus.BAD_REQUEST and code == USERNAME_TAKEN:
+        return UsernameTaken(text)
+    if answer.status in PASSING_STATUSES or (
+        answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR and code not in REFUSED_CODES
+    ):
+        return PanelUnavailable(text)
+    return PanelRefused(text)
+
+
+def _user(raw: Any) -> PanelUser:
+    return PanelUser(
+        account=PanelAccount(
+            panel_user_id=raw["id"],
+            username=raw["username"],
+            short_uuid=raw["shortUuid"],
+            subscription_url=raw["subscriptionUrl"],
+        ),
+        telegram_id=raw["telegramId"],
+        description=raw["description"],
+        status=raw["status"],
+        expire_at=datetime.fromisoformat(raw["expireAt"]),
+    )

@@ -1,0 +1,100 @@
+"""Putting a customer's access onto the panel: made, changed, made again; never somebody else's."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import structlog
+
+from getpro.panel.errors import PanelGone, PanelRefused
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class WantedAccess:
+    """The state that the panel is to have; absolute, so that it may be put any number of times."""
+
+    subscription_id: int
+    user_id: int
+    end_date: datetime
+
+    @property
+    def usernames(self) -> tuple[str, str]:
+        """The names to try: 3-36 characters of A-Za-z0-9_- and unique on the panel."""
+        return f"tg_{self.user_id}", f"tg_{self.user_id}_{self.subscription_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class PanelAccount:
+    """A user of ours on the panel."""
+
+    panel_user_id: int
+    username: str
+    short_uuid: str
+    subscription_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class PanelUser:
+    """A user as the panel shows it."""
+
+    account: PanelAccount
+    telegram_id: int | None
+    description: str | None
+    status: str
+    expire_at: datetime
+
+
+class UsernameTaken(PanelRefused):
+    """A user of this name exists: perhaps ours, from a call whose answer was lost."""
+
+
+class Panel(Protocol):
+    """What delivery needs of a panel: PanelClient in bootstrap, a fake in tests."""
+
+    async def create(self, wanted: WantedAccess, username: str) -> PanelUser:
+        """Make the user; raises UsernameTaken, PanelRefused, PanelUnavailable."""
+
+    async def change(self, panel_user_id: int, wanted: WantedAccess) -> PanelUser:
+        """Write our fields and no others; raises PanelGone, PanelRefused, PanelUnavailable."""
+
+    async def enable(self, panel_user_id: int) -> None:
+        """Lift DISABLED; raises PanelGone, PanelRefused, PanelUnavailable."""
+
+    async def by_username(self, username: str) -> PanelUser | None:
+        """The user of this name; raises PanelRefused, PanelUnavailable."""
+
+    def owns(self, user: PanelUser, wanted: WantedAccess) -> bool:
+        """Whether this shop made ``user`` for this subscription."""
+
+
+async def put(panel: Panel, wanted: WantedAccess, known: PanelAccount | None) -> PanelAccount:
+    """Bring the panel into the wanted state and return the account; raises PanelError.
+
+    A user who was deleted on the panel is made again; a foreign user with our name is left alone.
+    """
+    user: PanelUser | None = None
+    if known is not None:
+        try:
+            user = await panel.change(known.panel_user_id, wanted)
+        except PanelGone:
+            log.warning("panel.user_gone", panel_user_id=known.panel_user_id)
+    if user is None:
+        user = await _make(panel, wanted)
+    if user.status == "DISABLED":
+        # Whoever has paid gets access: an operator who wants it closed blocks the customer in the shop.
+        await panel.enable(user.account.panel_user_id)
+    return user.account
+
+
+async def _make(panel: Panel, wanted: WantedAccess) -> PanelUser:
+    for username in wanted.usernames:
+        try:
+            return await panel.create(wanted, username)
+        except UsernameTaken:
+            existing = await panel.by_username(username)
+        if existing is not None and panel.owns(existing, wanted):
+            return await panel.change(existing.account.panel_user_id, wanted)
+        log.warning("panel.foreign_user", username=username)
+    raise PanelRefused(f"the names {', '.join(wanted.usernames)} belong to users that we did not make")

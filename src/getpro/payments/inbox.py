@@ -1,0 +1,155 @@
+"""The raw inbox of notices, and the list of money that found no end by itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from getpro.payments.models import provider_events, stuck_payments
+from getpro.payments.provider import Charge, Notice, StoredNotice
+
+_KEPT_HEADERS = frozenset({"content-type", "user-agent", "x-forwarded-for", "x-request-id", "signature"})
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """A notice in the inbox; ``is_handled`` only once its money has found its end."""
+
+    event_id: int
+    is_handled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    event_id: int
+    provider: str
+    notice: StoredNotice
+    is_handled: bool
+
+
+async def remember(
+    session: AsyncSession,
+    *,
+    provider: str,
+    notice: Notice,
+    body: bytes,
+    headers: Mapping[str, str],
+    now: datetime,
+) -> Remembered:
+    """Keep a notice as it came; one that was seen before is counted, and its latest body kept."""
+    statement = insert(provider_events).values(
+        provider=provider,
+        object_id=notice.object_id,
+        event=notice.event,
+        body=body,
+        headers={name: value for name, value in headers.items() if name.lower() in _KEPT_HEADERS},
+        received_at=now,
+        last_received_at=now,
+    )
+    row = (
+        await session.execute(
+            statement.on_conflict_do_update(
+                index_elements=["provider", "object_id", "event"],
+                set_={
+                    "body": statement.excluded.body,
+                    "copies": provider_events.c.copies + 1,
+                    "last_received_at": now,
+                },
+            ).returning(provider_events.c.event_id, provider_events.c.handled_at)
+        )
+    ).one()
+    return Remembered(row.event_id, row.handled_at is not None)
+
+
+async def event(session: AsyncSession, event_id: int) -> Event:
+    row = (await session.execute(select(provider_events).where(provider_events.c.event_id == event_id))).one()
+    return Event(
+        event_id=row.event_id,
+        provider=row.provider,
+        notice=StoredNotice(row.object_id, row.event, row.body, row.received_at),
+        is_handled=row.handled_at is not None,
+    )
+
+
+async def note_outcome(
+    session: AsyncSession, event_id: int, outcome: str, *, handled_at: datetime | None
+) -> None:
+    """Write how settling ended; without ``handled_at`` the same notice, repeated, is settled again."""
+    await session.execute(
+        update(provider_events)
+        .where(provider_events.c.event_id == event_id)
+        .values(outcome=outcome, handled_at=handled_at)
+    )
+
+
+async def forgotten(session: AsyncSession, *, before: datetime) -> list[int]:
+    """Notices that came before ``before``, have no outcome at all and no job: nobody will settle them."""
+    rows = await session.execute(
+        select(provider_events.c.event_id).where(
+            provider_events.c.handled_at.is_(None),
+            provider_events.c.outcome.is_(None),
+            provider_events.c.last_received_at < before,
+            ~text(
+                "EXISTS (SELECT 1 FROM procrastinate_jobs j WHERE j.task_name = 'settle'"
+                " AND j.status IN ('todo', 'doing', 'failed')"
+                " AND (j.args->>'event_id')::bigint = provider_events.event_id)"
+            ),
+        )
+    )
+    return list(rows.scalars())
+
+
+async def open_stuck(
+    session: AsyncSession,
+    *,
+    kind: str,
+    charge: Charge,
+    details: str,
+    now: datetime,
+    user_id: int | None = None,
+    payment_id: int | None = None,
+    event_id: int | None = None,
+) -> bool:
+    """Put money on the operator's list; False if it stands there (or was resolved) already."""
+    opened = await session.scalar(
+        insert(stuck_payments)
+        .values(
+            kind=kind,
+            provider=charge.provider,
+            charge_id=charge.charge_id,
+            user_id=user_id,
+            payment_id=payment_id,
+            event_id=event_id,
+            amount=charge.taken.value,
+            currency=charge.taken.currency,
+            details=details,
+            opened_at=now,
+        )
+        .on_conflict_do_nothing(index_elements=["kind", "provider", "charge_id"])
+        .returning(stuck_payments.c.stuck_id)
+    )
+    return opened is not None
+
+
+async def stuck(session: AsyncSession, stuck_id: int) -> Any:
+    """The row of the list, or None."""
+    return (
+        await session.execute(select(stuck_payments).where(stuck_payments.c.stuck_id == stuck_id))
+    ).first()
+
+
+async def resolve_stuck(
+    session: AsyncSession, stuck_id: int, *, resolution: str, by: str, reason: str, now: datetime
+) -> bool:
+    """Take an entry off the list with who and why; False if somebody has done so before."""
+    resolved = await session.scalar(
+        update(stuck_payments)
+        .where(stuck_payments.c.stuck_id == stuck_id, stuck_payments.c.resolved_at.is_(None))
+        .values(resolved_at=now, resolution=resolution, resolved_by=by, reason=reason)
+        .returning(stuck_payments.c.stuck_id)
+    )
+    return resolved is not None

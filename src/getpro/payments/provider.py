@@ -1,0 +1,183 @@
+"""What the shop needs of a payment provider, whoever it is.
+
+A provider is a folder in ``payments/providers`` and one line in its list. It turns the outside's words
+into :class:`Charge` and :class:`Notice`; what they mean for a customer is decided in ``sales``.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any, Protocol
+from uuid import UUID
+
+from getpro.kit.money import Money
+
+
+class Priced(Protocol):
+    """A thing for sale with its prices; the catalog's plan is one."""
+
+    @property
+    def price(self) -> Money: ...
+    @property
+    def stars(self) -> Money: ...
+
+
+class ProviderError(Exception):
+    """Something went wrong at the provider's.
+
+    ├── ProviderUnavailable   unknown what happened: ask again, with the same key and body
+    ├── ProviderRefused       it said no: repeating is useless
+    ├── NoSuchCharge          it does not know the object
+    └── NoticeRefused         what knocked at our door is no notice of this provider
+    """
+
+
+class ProviderUnavailable(ProviderError):
+    """No answer, or one that leaves open what happened."""
+
+
+class ProviderRefused(ProviderError):
+    """The provider understood and refused; the text is its own."""
+
+
+class NoSuchCharge(ProviderError):
+    """The provider does not know the object: the notice was forged, or meant for another shop."""
+
+
+class NoticeRefused(ProviderError):
+    """The notice did not prove where it comes from, or cannot be read; ``reason`` is a short code."""
+
+    def __init__(self, reason: str, status: int = 400) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.status = status
+
+
+class ChargeState(StrEnum):
+    PENDING = "pending"
+    PAID = "paid"
+    CANCELED = "canceled"
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What a provider says about one object of its: the only thing that money is decided on."""
+
+    provider: str
+    charge_id: str
+    state: ChargeState
+    order_key: UUID | None
+    """Our id, if the object carries one that can be read."""
+    taken: Money
+    """What was taken from the customer, before refunds; of a pending one, what is asked."""
+    refunded: Money
+    paid_at: datetime | None = None
+    payer_id: int | None = None
+    """The Telegram id of who paid, where the provider knows."""
+    reason: str = ""
+    """Why it was canceled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a customer wants to pay for; enough to build the create call's body."""
+
+    order_key: UUID
+    user_id: int
+    title: str
+    """For the payer and the receipt: up to 32 characters, Stars' limit."""
+    description: str
+    asked: Money
+    email: str | None
+    return_url: str
+    """Where the payment page leads back to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """The provider's answer to the create call."""
+
+    object_id: str | None
+    pay_url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """The local reading of a notice: what it is about, not whether it is true."""
+
+    object_id: str
+    event: str
+
+
+@dataclass(frozen=True, slots=True)
+class Knock:
+    """A request at a provider's door."""
+
+    body: bytes
+    headers: Mapping[str, str]
+    address: IPv4Address | IPv6Address | None
+    """Where it came from, seen through the trusted proxies."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredNotice:
+    """A notice as it was kept."""
+
+    object_id: str
+    event: str
+    body: bytes
+    received_at: datetime
+
+
+class Provider(Protocol):
+    """One way to pay."""
+
+    code: str
+    """In tables, callback data and addresses: ``yookassa``, ``stars``."""
+    needs_email: bool
+    """A receipt must be sent and the shop has no address for it."""
+    is_polled: bool
+    """Whether :meth:`find` can be asked about a pending object."""
+
+    def price(self, plan: Priced) -> Money:
+        """What this provider is to take for ``plan``."""
+
+    def request(self, order: Order) -> dict[str, Any]:
+        """The body of the create call; it is stored before the call and repeated word for word."""
+
+    async def create(self, order_key: UUID, request: dict[str, Any]) -> Created:
+        """Ask for the payment; the same key and body may be sent again for 23 hours.
+
+        Raises ProviderUnavailable, ProviderRefused.
+        """
+
+    def read(self, knock: Knock) -> Notice:
+        """Check what is local (address, signature, form) and say what it is about; raises NoticeRefused."""
+
+    async def prove(self, notice: StoredNotice) -> Charge:
+        """The truth behind a notice; raises ProviderUnavailable, NoSuchCharge."""
+
+    async def find(self, object_id: str) -> Charge:
+        """The present state of an object; raises ProviderUnavailable, NoSuchCharge."""
+
+    def charges(self, since: datetime, until: datetime) -> AsyncIterator[Charge]:
+        """Everything that was taken in the time named; raises ProviderUnavailable."""
+
+    async def close(self) -> None:
+        """Give connections back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Providers:
+    """The providers that are switched on, in the order in which they are offered."""
+
+    active: tuple[Provider, ...]
+    by_code: Mapping[str, Provider] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "by_code", {provider.code: provider for provider in self.active})
+
+    def __getitem__(self, code: str) -> Provider:
+        return self.by_code[code]

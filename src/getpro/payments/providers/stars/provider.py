@@ -1,0 +1,145 @@
+"""Telegram Stars as a payment provider: an invoice link to pay, ``successful_payment`` as the proof.
+
+Source: https://core.telegram.org/bots/payments-stars.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any, Final, Protocol
+from uuid import UUID
+
+from getpro.kit.money import Money
+from getpro.payments.provider import (
+    Charge,
+    ChargeState,
+    Created,
+    Knock,
+    NoSuchCharge,
+    Notice,
+    NoticeRefused,
+    Order,
+    Priced,
+    StoredNotice,
+)
+
+SUCCESSFUL_PAYMENT: Final = "successful_payment"
+TRANSACTION: Final = "transaction"
+"""A notice that we write ourselves when the list of transactions shows money we never heard of."""
+_PAGE: Final = 100
+
+
+class StarsApi(Protocol):
+    """The three calls to Telegram, raising ProviderUnavailable and ProviderRefused."""
+
+    async def create_invoice_link(self, invoice: dict[str, Any]) -> str:
+        """A link that opens the invoice."""
+
+    async def star_transactions(self, *, offset: int, limit: int) -> list[dict[str, Any]]:
+        """The bot's transactions, oldest first, as the Bot API gives them."""
+
+
+class Stars:
+    """Whole Stars, taken inside Telegram."""
+
+    code = "stars"
+    needs_email = False
+    is_polled = False
+
+    def __init__(self, api: StarsApi) -> None:
+        self._api = api
+
+    def price(self, plan: Priced) -> Money:
+        return plan.stars
+
+    def request(self, order: Order) -> dict[str, Any]:
+        return {
+            "title": order.title[:32],
+            "description": order.description[:255],
+            "payload": str(order.order_key),
+            "currency": order.asked.currency,
+            "prices": [{"label": order.title[:32], "amount": order.asked.minor}],
+        }
+
+    async def create(self, order_key: UUID, request: dict[str, Any]) -> Created:  # noqa: ARG002 -- Telegram has no such key: a second link for the same order is harmless
+        return Created(object_id=None, pay_url=await self._api.create_invoice_link(request))
+
+    def read(self, knock: Knock) -> Notice:
+        """A message of Telegram's with money in it; where it comes from was checked at Telegram's door."""
+        message = _message(knock.body)
+        try:
+            paid = message["successful_payment"]
+            return Notice(object_id=str(paid["telegram_payment_charge_id"]), event=SUCCESSFUL_PAYMENT)
+        except (KeyError, TypeError) as error:
+            raise NoticeRefused("form") from error
+
+    async def prove(self, notice: StoredNotice) -> Charge:
+        if notice.event == TRANSACTION:
+            return _of_transaction(json.loads(notice.body))
+        message = _message(notice.body)
+        paid = message["successful_payment"]
+        return Charge(
+            provider=self.code,
+            charge_id=paid["telegram_payment_charge_id"],
+            state=ChargeState.PAID,
+            order_key=_order_key(paid.get("invoice_payload")),
+            taken=Money(paid["total_amount"], paid["currency"]),
+            refunded=Money(0, paid["currency"]),
+            paid_at=datetime.fromtimestamp(message["date"], UTC),
+            payer_id=message["from"]["id"],
+        )
+
+    async def find(self, object_id: str) -> Charge:
+        async for charge in self.charges(datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)):
+            if charge.charge_id == object_id:
+                return charge
+        raise NoSuchCharge(object_id)
+
+    async def charges(self, since: datetime, until: datetime) -> AsyncIterator[Charge]:
+        """Incoming payments of the time named; a refund repeats its charge's id and is added to it."""
+        offset, incoming, refunded = 0, [], set()
+        while page := await self._api.star_transactions(offset=offset, limit=_PAGE):
+            for transaction in page:
+                if "receiver" in transaction:
+                    refunded.add(transaction["id"])
+                elif (transaction.get("source") or {}).get("type") == "user":
+                    incoming.append(transaction)
+            offset += len(page)
+        for transaction in incoming:
+            charge = _of_transaction(transaction, is_refunded=transaction["id"] in refunded)
+            if charge.paid_at is not None and since <= charge.paid_at < until:
+                yield charge
+
+    async def close(self) -> None:
+        """Nothing of its own: the bot's connection is the bot's."""
+
+
+def _of_transaction(raw: dict[str, Any], *, is_refunded: bool = False) -> Charge:
+    source = raw["source"]
+    return Charge(
+        provider=Stars.code,
+        charge_id=raw["id"],
+        state=ChargeState.PAID,
+        order_key=_order_key(source.get("invoice_payload")),
+        taken=Money(raw["amount"], "XTR"),
+        refunded=Money(raw["amount"] if is_refunded else 0, "XTR"),
+        paid_at=datetime.fromtimestamp(raw["date"], UTC),
+        payer_id=source["user"]["id"],
+    )
+
+
+def _message(body: bytes) -> dict[str, Any]:
+    try:
+        message = json.loads(body)["message"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise NoticeRefused("form") from error
+    if not isinstance(message, dict):
+        raise NoticeRefused("form")
+    return message
+
+
+def _order_key(payload: Any) -> UUID | None:
+    try:
+        return UUID(payload)
+    except (TypeError, ValueError, AttributeError):
+        return None

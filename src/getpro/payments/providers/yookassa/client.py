@@ -1,0 +1,100 @@
+"""YooKassa's API v3: the calls that we make.
+
+Source: https://yookassa.ru/developers/api, "Response handling".
+"""
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any
+
+import aiohttp
+
+from getpro.payments.provider import NoSuchCharge, ProviderRefused, ProviderUnavailable
+from getpro.platform.http import Answer, Service, ServiceUnavailable
+from getpro.platform.settings import YooKassaSettings
+
+
+class YooKassaClient:
+    """Raises ProviderUnavailable for everything that leaves open what happened."""
+
+    def __init__(self, settings: YooKassaSettings) -> None:
+        self._service = Service(
+            "yookassa",
+            settings.api_url,
+            auth=aiohttp.BasicAuth(settings.shop_id, settings.secret_key.get_secret_value()),
+            proxy=settings.proxy,
+            timeout_seconds=settings.timeout_seconds,
+        )
+
+    async def create_payment(self, body: dict[str, Any], *, idempotence_key: str) -> dict[str, Any]:
+        """Make the payment, or get the one that this key has made; raises ProviderRefused on 4xx."""
+        answer = await self._call(
+            "create_payment",
+            "POST",
+            "/payments",
+            body=body,
+            headers={"Idempotence-Key": idempotence_key},
+        )
+        return _object(answer)
+
+    async def payment(self, payment_id: str) -> dict[str, Any]:
+        """The payment as it is now; raises NoSuchCharge."""
+        answer = await self._call("read_payment", "GET", f"/payments/{payment_id}")
+        if answer.status in {HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST}:
+            raise NoSuchCharge(payment_id)
+        return _object(answer)
+
+    async def succeeded_payments(self, since: datetime, until: datetime) -> AsyncIterator[dict[str, Any]]:
+        """The payments captured in the time named, newest first."""
+        params = {
+            "captured_at.gte": since.isoformat(),
+            "captured_at.lt": until.isoformat(),
+            "status": "succeeded",
+            "limit": "100",
+        }
+        while True:
+            page = _object(await self._call("list_payments", "GET", "/payments", params=params))
+            for item in page["items"]:
+                yield item
+            if "next_cursor" not in page:
+                return
+            params["cursor"] = page["next_cursor"]
+
+    async def close(self) -> None:
+        await self._service.close()
+
+    async def _call(
+        self,
+        operation: str,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        params: dict[str, str] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
+        try:
+            return await self._service.call(
+                operation, method, path, body=body, params=params, headers=headers
+            )
+        except ServiceUnavailable as error:
+            raise ProviderUnavailable(str(error)) from error
+
+
+def _object(answer: Answer) -> dict[str, Any]:
+    """The object in the answer. 429 and 5xx leave open what happened, and so does 202 "processing"."""
+    body = answer.body
+    if answer.status == HTTPStatus.OK and isinstance(body, dict):
+        return body
+    said = body.get("description", "") if isinstance(body, dict) else ""
+    text = f"{answer.status} {said}".strip()
+    passing = {HTTPStatus.ACCEPTED, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.REQUEST_TIMEOUT}
+    if answer.status in passing or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise ProviderUnavailable(text)
+    # A wrong key or a switched-off shop says nothing about the payment: an operator mends it, we ask again.
+    if answer.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+        raise ProviderUnavailable(text)
+    if HTTPStatus.BAD_REQUEST <= answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise ProviderRefused(text)
+    raise ProviderUnavailable(f"an answer that is none: {text}")

@@ -1,0 +1,150 @@
+"""YooKassa as a payment provider. Its notices are unsigned: the object fetched by id is the only proof."""
+
+import json
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+from getpro.kit.money import Money
+from getpro.payments.provider import (
+    Charge,
+    ChargeState,
+    Created,
+    Knock,
+    NoSuchCharge,
+    Notice,
+    NoticeRefused,
+    Order,
+    Priced,
+    ProviderRefused,
+    StoredNotice,
+)
+from getpro.payments.providers.yookassa.client import YooKassaClient
+from getpro.platform.settings import YooKassaSettings
+
+METADATA_KEY: Final = "order_key"
+_LONGEST_ID: Final = 64
+_STATES: Final = {"succeeded": ChargeState.PAID, "canceled": ChargeState.CANCELED}
+
+
+class YooKassa:
+    """Roubles by card, SBP and whatever the shop has agreed with YooKassa."""
+
+    code = "yookassa"
+    is_polled = True
+
+    def __init__(self, settings: YooKassaSettings, client: YooKassaClient) -> None:
+        self._settings = settings
+        self._client = client
+        self.needs_email = settings.receipts and settings.receipt_email is None
+
+    def price(self, plan: Priced) -> Money:
+        return plan.price
+
+    def request(self, order: Order) -> dict[str, Any]:
+        body: dict[str, Any] = {
+            "amount": _amount(order.asked),
+            "capture": True,
+            "description": order.description[:128],
+            "confirmation": {"type": "redirect", "return_url": order.return_url},
+            "metadata": {METADATA_KEY: str(order.order_key)},
+        }
+        if self._settings.receipts:
+            body["receipt"] = self._receipt(order)
+        return body
+
+    async def create(self, order_key: UUID, request: dict[str, Any]) -> Created:
+        made = await self._client.create_payment(request, idempotence_key=str(order_key))
+        try:
+            return Created(object_id=made["id"], pay_url=made["confirmation"]["confirmation_url"])
+        except (KeyError, TypeError) as error:
+            raise ProviderRefused("the payment came back without a page to pay on") from error
+
+    def read(self, knock: Knock) -> Notice:
+        networks = self._settings.networks
+        if knock.address is None or not any(knock.address in network for network in networks):
+            raise NoticeRefused("address", status=403)
+        try:
+            parsed = json.loads(knock.body)
+            event, object_id = parsed["event"], parsed["object"]["id"]
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
+            raise NoticeRefused("form") from error
+        if not (isinstance(event, str) and isinstance(object_id, str) and 0 < len(object_id) <= _LONGEST_ID):
+            raise NoticeRefused("form")
+        return Notice(object_id=object_id, event=event[:_LONGEST_ID])
+
+    async def prove(self, notice: StoredNotice) -> Charge:
+        if notice.event.startswith("payment."):
+            return await self.find(notice.object_id)
+        if notice.event.startswith("refund."):
+            refunded = json.loads(notice.body)["object"].get("payment_id")
+            if isinstance(refunded, str):
+                return await self.find(refunded)
+        raise NoSuchCharge(f"{notice.event} is about no payment")
+
+    async def find(self, object_id: str) -> Charge:
+        if not _is_plain(object_id):
+            raise NoSuchCharge(object_id)
+        return _charge(await self._client.payment(object_id))
+
+    async def charges(self, since: datetime, until: datetime) -> AsyncIterator[Charge]:
+        async for raw in self._client.succeeded_payments(since, until):
+            yield _charge(raw)
+
+    async def close(self) -> None:
+        await self._client.close()
+
+    def _receipt(self, order: Order) -> dict[str, Any]:
+        receipt: dict[str, Any] = {
+            "customer": {"email": self._settings.receipt_email or order.email},
+            "items": [
+                {
+                    "description": order.description[:128],
+                    "quantity": 1.0,
+                    "amount": _amount(order.asked),
+                    "vat_code": self._settings.vat_code,
+                    "payment_mode": "full_payment",
+                    "payment_subject": "service",
+                    "measure": "piece",
+                }
+            ],
+            "internet": True,
+        }
+        if self._settings.tax_system_code is not None:
+            receipt["tax_system_code"] = self._settings.tax_system_code
+        return receipt
+
+
+def _charge(raw: dict[str, Any]) -> Charge:
+    captured = raw.get("captured_at")
+    return Charge(
+        provider=YooKassa.code,
+        charge_id=raw["id"],
+        state=_STATES.get(raw["status"], ChargeState.PENDING),
+        order_key=_order_key(raw.get("metadata")),
+        taken=_money(raw["amount"]),
+        refunded=_money(raw.get("refunded_amount") or {**raw["amount"], "value": "0.00"}),
+        paid_at=datetime.fromisoformat(captured) if captured else None,
+        reason=(raw.get("cancellation_details") or {}).get("reason", ""),
+    )
+
+
+def _order_key(metadata: Any) -> UUID | None:
+    try:
+        return UUID(metadata[METADATA_KEY])
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None
+
+
+def _money(raw: dict[str, str]) -> Money:
+    return Money.parse(raw["value"], raw["currency"])
+
+
+def _amount(money: Money) -> dict[str, str]:
+    return {"value": str(money.value), "currency": money.currency}
+
+
+def _is_plain(object_id: str) -> bool:
+    """Whether an id from a notice may stand in an address: nothing that leaves the path."""
+    return object_id.replace("-", "").isalnum() and object_id.isascii()

@@ -1,0 +1,259 @@
+"""Orders and what was paid for them: conditional updates, so that of two workers one wins."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from getpro.kit.money import Money
+from getpro.payments.models import payment_moves, payments
+from getpro.payments.provider import Charge, Created
+from getpro.payments.rules import FIRST_POLL_AFTER, accounting_amount
+from getpro.payments.states import PaymentStatus, sources_of
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """An order and, once it succeeded, what was paid for it."""
+
+    payment_id: int
+    order_key: UUID
+    user_id: int
+    provider: str
+    status: PaymentStatus
+    amount: Money
+    """In roubles."""
+    asked: Money
+    duration_months: int
+    days: int
+    plan_id: int | None
+    created_at: datetime
+    paid_at: datetime | None
+    charge_id: str | None
+    object_id: str | None
+    pay_url: str | None
+    request: dict[str, Any] | None
+    screen_message_id: int | None
+    cancel_reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewOrder:
+    """What checkout writes before it asks the provider."""
+
+    order_key: UUID
+    user_id: int
+    provider: str
+    price: Money
+    asked: Money
+    duration_months: int
+    days: int
+    plan_id: int
+    request: dict[str, Any]
+
+
+async def add_order(session: AsyncSession, order: NewOrder, *, now: datetime) -> Payment:
+    """Write a pending payment; the provider is asked only after this has committed."""
+    row = (
+        await session.execute(
+            insert(payments)
+            .values(
+                order_key=order.order_key,
+                user_id=order.user_id,
+                provider=order.provider,
+                amount=order.price.value,
+                status=PaymentStatus.PENDING,
+                created_at=now,
+                subscription_duration_months=order.duration_months,
+                days=order.days,
+                plan_id=order.plan_id,
+                asked_amount=order.asked.value,
+                asked_currency=order.asked.currency,
+                request=order.request,
+                next_poll_at=now + FIRST_POLL_AFTER,
+            )
+            .returning(payments)
+        )
+    ).one()
+    await _note_move(session, row.payment_id, None, PaymentStatus.PENDING, "checkout", now=now)
+    return payment_of(row)
+
+
+async def note_created(session: AsyncSession, payment_id: int, created: Created) -> None:
+    """Keep what the provider answered; an answer that is repeated changes nothing."""
+    await session.execute(
+        update(payments)
+        .where(payments.c.payment_id == payment_id)
+        .values(object_id=created.object_id, pay_url=created.pay_url)
+    )
+
+
+async def by_id(session: AsyncSession, payment_id: int) -> Payment | None:
+    return await _one(session, payments.c.payment_id == payment_id)
+
+
+async def by_order_key(session: AsyncSession, order_key: UUID) -> Payment | None:
+    return await _one(session, payments.c.order_key == order_key)
+
+
+async def by_charge(session: AsyncSession, provider: str, charge_id: str) -> Payment | None:
+    """The payment that this charge has already been recorded as."""
+    return await _one(session, (payments.c.provider == provider) & (payments.c.charge_id == charge_id))
+
+
+async def succeed(
+    session: AsyncSession, payment: Payment, charge: Charge, *, now: datetime, reason: str = "paid"
+) -> bool:
+    """Move the payment to succeeded with what was paid; False if another charge had done so before."""
+    moved = await session.scalar(
+        update(payments)
+        .where(
+            payments.c.payment_id == payment.payment_id,
+            payments.c.status.in_(sources_of(PaymentStatus.SUCCEEDED)),
+        )
+        .values(status=PaymentStatus.SUCCEEDED, next_poll_at=None, **_paid(payment, charge, now=now))
+        .returning(payments.c.payment_id)
+    )
+    if moved is None:
+        return False
+    await _note_move(session, payment.payment_id, payment.status, PaymentStatus.SUCCEEDED, reason, now=now)
+    return True
+
+
+async def add_further_charge(
+    session: AsyncSession, payment: Payment, charge: Charge, *, now: datetime
+) -> Payment:
+    """Record a second paid charge of an order that was paid already: a purchase of its own."""
+    row = (
+        await session.execute(
+            insert(payments)
+            .values(
+                order_key=uuid4(),
+                user_id=payment.user_id,
+                provider=payment.provider,
+                status=PaymentStatus.SUCCEEDED,
+                created_at=now,
+                subscription_duration_months=payment.duration_months,
+                days=payment.days,
+                plan_id=payment.plan_id,
+                asked_amount=payment.asked.value,
+                asked_currency=payment.asked.currency,
+                follows_payment_id=payment.payment_id,
+                **_paid(payment, charge, now=now),
+            )
+            .returning(payments)
+        )
+    ).one()
+    await _note_move(session, row.payment_id, None, PaymentStatus.SUCCEEDED, "further charge", now=now)
+    return payment_of(row)
+
+
+async def cancel(session: AsyncSession, payment: Payment, *, reason: str, now: datetime) -> bool:
+    """Move a pending payment to canceled; False if it was not pending any more."""
+    moved = await session.scalar(
+        update(payments)
+        .where(
+            payments.c.payment_id == payment.payment_id,
+            payments.c.status.in_(sources_of(PaymentStatus.CANCELED)),
+        )
+        .values(status=PaymentStatus.CANCELED, cancel_reason=reason)
+        .returning(payments.c.payment_id)
+    )
+    if moved is None:
+        return False
+    await _note_move(session, payment.payment_id, payment.status, PaymentStatus.CANCELED, reason, now=now)
+    return True
+
+
+async def claim_due_polls(session: AsyncSession, *, now: datetime, until: datetime, most: int) -> list[int]:
+    """Take the payments whose provider should be asked now, and put them off until ``until``."""
+    due = (
+        select(payments.c.payment_id)
+        .where(payments.c.next_poll_at <= now)
+        .order_by(payments.c.next_poll_at)
+        .limit(most)
+        .with_for_update(skip_locked=True)
+    )
+    claimed = await session.execute(
+        update(payments)
+        .where(payments.c.payment_id.in_(due))
+        .values(next_poll_at=until)
+        .returning(payments.c.payment_id)
+    )
+    return list(claimed.scalars())
+
+
+async def set_next_poll(session: AsyncSession, payment_id: int, at: datetime | None) -> None:
+    await session.execute(
+        update(payments)
+        .where(payments.c.payment_id == payment_id, payments.c.status != PaymentStatus.SUCCEEDED)
+        .values(next_poll_at=at, polls=payments.c.polls + 1)
+    )
+
+
+async def set_screen(session: AsyncSession, payment_id: int, message_id: int) -> None:
+    """Remember the message that shows this order, to turn it when the money comes."""
+    await session.execute(
+        update(payments).where(payments.c.payment_id == payment_id).values(screen_message_id=message_id)
+    )
+
+
+def _paid(payment: Payment, charge: Charge, *, now: datetime) -> dict[str, Any]:
+    amount = accounting_amount(charge.taken, asked=payment.asked, price=payment.amount)
+    return {
+        "amount": amount.value,
+        "charge_id": charge.charge_id,
+        "paid_at": charge.paid_at or now,
+        "paid_amount": charge.taken.value,
+        "paid_currency": charge.taken.currency,
+        "rate": round(Decimal(amount.value) / charge.taken.value, 6),
+    }
+
+
+async def _note_move(
+    session: AsyncSession,
+    payment_id: int,
+    source: PaymentStatus | None,
+    target: PaymentStatus,
+    reason: str,
+    *,
+    now: datetime,
+) -> None:
+    await session.execute(
+        insert(payment_moves).values(
+            payment_id=payment_id, from_status=source, to_status=target, moved_at=now, reason=reason
+        )
+    )
+
+
+async def _one(session: AsyncSession, condition: Any) -> Payment | None:
+    row = (await session.execute(select(payments).where(condition))).first()
+    return None if row is None else payment_of(row)
+
+
+def payment_of(row: Any) -> Payment:
+    """Build a payment from a row that has the columns of ``payments``."""
+    return Payment(
+        payment_id=row.payment_id,
+        order_key=row.order_key,
+        user_id=row.user_id,
+        provider=row.provider,
+        status=PaymentStatus(row.status),
+        amount=Money.parse(str(row.amount), "RUB"),
+        asked=Money.parse(str(row.asked_amount), row.asked_currency),
+        duration_months=row.subscription_duration_months,
+        days=row.days,
+        plan_id=row.plan_id,
+        created_at=row.created_at,
+        paid_at=row.paid_at,
+        charge_id=row.charge_id,
+        object_id=row.object_id,
+        pay_url=row.pay_url,
+        request=row.request,
+        screen_message_id=row.screen_message_id,
+        cancel_reason=row.cancel_reason,
+    )

@@ -1,0 +1,154 @@
+"""Deliver: put the panel into the wanted state, any number of times and in any order."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from getpro.messaging.store import add_notice
+from getpro.panel import accounts
+from getpro.panel.errors import PanelError, PanelUnavailable
+from getpro.panel.service import WantedAccess, put
+from getpro.payments.models import payments
+from getpro.platform.jobs import MONEY, NOTICES
+from getpro.sales.deps import Deps
+from getpro.sales.names import DELIVER, TURN_SCREEN
+from getpro.subscriptions import store as subscriptions
+from getpro.subscriptions.models import subscription_changes
+from getpro.subscriptions.store import Subscription
+
+log = structlog.get_logger(__name__)
+
+
+async def defer_delivery(session: AsyncSession, deps: Deps, subscription_id: int) -> None:
+    """Ask for a delivery in this transaction; deliveries of one subscription run one after another."""
+    await deps.jobs.defer(
+        session, DELIVER, queue=MONEY, lock=f"deliver:{subscription_id}", subscription_id=subscription_id
+    )
+
+
+async def deliver(deps: Deps, subscription_id: int) -> None:
+    """Put the wanted state onto the panel and note the version that was put; a flow, run as a job.
+
+    It always puts, also what seems to be there already: a delivery that was killed may have landed late.
+    Raises PanelError: the job tries again, for days if need be.
+    """
+    async with deps.db.begin("deliver: read") as session:
+        wanted = await subscriptions.by_id(session, subscription_id)
+        known = await accounts.of_subscription(session, subscription_id)
+    if wanted is None:
+        return
+    if wanted.end_date <= deps.clock():
+        await _give_up_expired(deps, wanted)
+        return
+    access = WantedAccess(subscription_id=subscription_id, user_id=wanted.user_id, end_date=wanted.end_date)
+    try:
+        account = await put(deps.panel, access, known)
+    except PanelError as error:
+        await _note_trouble(deps, wanted, error)
+        raise
+    async with deps.db.begin("deliver: mark") as session:
+        now = deps.clock()
+        await accounts.remember(session, subscription_id, account, now=now)
+        if await subscriptions.mark_provisioned(session, subscription_id, version=wanted.wanted_version):
+            await _tell_open(session, deps, wanted, now=now)
+        else:
+            await defer_delivery(session, deps, subscription_id)
+    log.info("subscription.delivered", subscription_id=subscription_id, version=wanted.wanted_version)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cause:
+    """Why the wanted version came to be: the last change of the subscription."""
+
+    cause: str
+    payment: Any
+
+
+async def _last_cause(session: AsyncSession, subscription_id: int) -> _Cause:
+    row = (
+        await session.execute(
+            select(
+                subscription_changes.c.cause,
+                payments.c.payment_id,
+                payments.c.follows_payment_id,
+                payments.c.asked_amount,
+                payments.c.asked_currency,
+                payments.c.paid_amount,
+                payments.c.paid_currency,
+            )
+            .outerjoin(payments, payments.c.payment_id == subscription_changes.c.payment_id)
+            .where(subscription_changes.c.subscription_id == subscription_id)
+            .order_by(subscription_changes.c.change_id.desc())
+            .limit(1)
+        )
+    ).one()
+    return _Cause(row.cause, row if row.payment_id is not None else None)
+
+
+async def _tell_open(session: AsyncSession, deps: Deps, wanted: Subscription, *, now: datetime) -> None:
+    """Tell the customer once per version that access is open, and turn the waiting screen."""
+    last = await _last_cause(session, wanted.subscription_id)
+    is_news = await add_notice(
+        session,
+        deps.jobs,
+        user_id=wanted.user_id,
+        kind="access_open",
+        key=f"open:{wanted.subscription_id}:{wanted.wanted_version}",
+        now=now,
+        cause=last.cause,
+        end_date=wanted.end_date.isoformat(),
+        **_paid(last),
+    )
+    if is_news and last.payment is not None:
+        order = last.payment.follows_payment_id or last.payment.payment_id
+        await deps.jobs.defer(session, TURN_SCREEN, queue=NOTICES, payment_id=order)
+
+
+async def _note_trouble(deps: Deps, wanted: Subscription, error: PanelError) -> None:
+    """Remember why, and tell the customer once per version that the money is safe and access is coming."""
+    trouble = "away" if isinstance(error, PanelUnavailable) else "refused"
+    log.warning(
+        "subscription.not_delivered",
+        subscription_id=wanted.subscription_id,
+        trouble=trouble,
+        error=str(error),
+    )
+    async with deps.db.begin("deliver: trouble") as session:
+        await subscriptions.note_trouble(
+            session,
+            wanted.subscription_id,
+            version=wanted.wanted_version,
+            trouble=trouble,
+            text=str(error),
+        )
+        last = await _last_cause(session, wanted.subscription_id)
+        await add_notice(
+            session,
+            deps.jobs,
+            user_id=wanted.user_id,
+            kind="access_delayed",
+            key=f"delayed:{wanted.subscription_id}:{wanted.wanted_version}",
+            now=deps.clock(),
+            cause=last.cause,
+            **_paid(last),
+        )
+
+
+async def _give_up_expired(deps: Deps, wanted: Subscription) -> None:
+    """The end has passed: the panel refuses past dates, and there is nothing left to open."""
+    log.error("subscription.expired_undelivered", subscription_id=wanted.subscription_id)
+    async with deps.db.begin("deliver: expired") as session:
+        await subscriptions.mark_provisioned(session, wanted.subscription_id, version=wanted.wanted_version)
+
+
+def _paid(last: _Cause) -> dict[str, str]:
+    if last.payment is None:
+        return {}
+    return {
+        "paid_amount": f"{last.payment.paid_amount:f}",
+        "paid_currency": last.payment.paid_currency,
+    }

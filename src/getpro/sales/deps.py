@@ -1,0 +1,30 @@
+"""What selling needs, handed in by bootstrap (real) or by a test (with fakes of the outside)."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from getpro.kit.clock import Clock
+from getpro.panel.service import Panel
+from getpro.payments.provider import Providers
+from getpro.platform.database import Database
+from getpro.platform.jobs import Jobs
+
+
+@dataclass(frozen=True, slots=True)
+class SalesRules:
+    """What the owner decides."""
+
+    shop_name: str
+    return_url: str
+    trial_days: int
+    told_stuck_after: timedelta = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class Deps:
+    db: Database
+    jobs: Jobs
+    clock: Clock
+    providers: Providers
+    panel: Panel
+    rules: SalesRules

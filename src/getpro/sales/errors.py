@@ -1,0 +1,28 @@
+"""What can go wrong when something is sold, as types.
+
+SaleError
+├── UnknownProvider     the way to pay is switched off
+├── EmailNeeded         a receipt must be sent and we have no address
+├── TrialUsed           the only trial has been had, or the customer has a subscription
+└── CannotResolve       the operator asked for something that does not fit the entry
+"""
+
+
+class SaleError(Exception):
+    """Expected trouble: the door shows it in the customer's words."""
+
+
+class UnknownProvider(SaleError):
+    """The way to pay is switched off."""
+
+
+class EmailNeeded(SaleError):
+    """A receipt must be sent and we have no address."""
+
+
+class TrialUsed(SaleError):
+    """The only trial has been had, or the customer has had a subscription."""
+
+
+class CannotResolve(SaleError):
+    """The operator asked for something that does not fit the entry; the text says why."""

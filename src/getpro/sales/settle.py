@@ -1,0 +1,186 @@
+"""Settle: what a paid charge means for the customer, decided once, in one transaction.
+
+Source: docs/decisions/0003-settling.md.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from getpro.customers import store as customers
+from getpro.payments import inbox
+from getpro.payments import store as payments
+from getpro.payments.provider import Charge, ChargeState, NoSuchCharge
+from getpro.payments.store import Payment
+from getpro.platform.jobs import NOTICES
+from getpro.sales.delivery import defer_delivery
+from getpro.sales.deps import Deps
+from getpro.sales.names import TURN_SCREEN
+from getpro.subscriptions import store as subscriptions
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How settling a charge ended; ``is_final`` is false where a repeated notice must be looked at again."""
+
+    name: str
+    is_final: bool
+
+
+PREMATURE = Outcome("premature", is_final=False)
+SETTLED = Outcome("settled", is_final=True)
+SEEN_BEFORE = Outcome("seen before", is_final=True)
+CANCELED = Outcome("canceled", is_final=True)
+
+
+async def settle_event(deps: Deps, event_id: int) -> None:
+    """Find out what is behind a stored notice and act on it; a flow, run as a job.
+
+    Raises ProviderUnavailable: the job tries again.
+    """
+    async with deps.db.begin("settle: read") as session:
+        event = await inbox.event(session, event_id)
+    if event.is_handled:
+        return
+    try:
+        charge = await deps.providers[event.provider].prove(event.notice)
+    except NoSuchCharge:
+        async with deps.db.begin("settle: unknown") as session:
+            await inbox.note_outcome(session, event_id, "no such charge", handled_at=None)
+        log.warning("payment.notice_disproved", event_id=event_id, provider=event.provider)
+        return
+    await settle_charge(deps, charge, event_id=event_id)
+
+
+async def settle_charge(deps: Deps, charge: Charge, *, event_id: int | None = None) -> Outcome:
+    """Act on what a provider says of one object, however we heard of it; the same charge twice is nothing."""
+    now = deps.clock()
+    async with deps.db.begin("settle") as session:
+        outcome = await _settle(session, deps, charge, event_id=event_id, now=now)
+        if event_id is not None:
+            await inbox.note_outcome(
+                session, event_id, outcome.name, handled_at=now if outcome.is_final else None
+            )
+    log.info("payment.looked_at", provider=charge.provider, charge_id=charge.charge_id, outcome=outcome.name)
+    return outcome
+
+
+async def _settle(
+    session: AsyncSession, deps: Deps, charge: Charge, *, event_id: int | None, now: datetime
+) -> Outcome:
+    payment = None if charge.order_key is None else await payments.by_order_key(session, charge.order_key)
+    if payment is None:
+        return await _without_order(session, charge, event_id=event_id, now=now)
+    await customers.lock(session, payment.user_id)
+    if await payments.by_charge(session, charge.provider, charge.charge_id) is not None:
+        return SEEN_BEFORE
+    if charge.state is ChargeState.PENDING:
+        return PREMATURE
+    if charge.state is ChargeState.CANCELED:
+        return await _cancel(session, deps, payment, charge, now=now)
+    trouble = _trouble(payment, charge)
+    if trouble is None:
+        return await _take(session, deps, payment, charge, event_id=event_id, now=now)
+    kind, details = trouble
+    return await _keep(session, charge, kind, details, event_id=event_id, payment=payment, now=now)
+
+
+async def _without_order(
+    session: AsyncSession, charge: Charge, *, event_id: int | None, now: datetime
+) -> Outcome:
+    if charge.state is not ChargeState.PAID:
+        return Outcome("no order of ours", is_final=charge.state is ChargeState.CANCELED)
+    details = "Деньги пришли, но такого заказа у нас нет."
+    return await _keep(session, charge, "unknown_order", details, event_id=event_id, payment=None, now=now)
+
+
+def _trouble(payment: Payment, charge: Charge) -> tuple[str, str] | None:
+    """Why this money must be looked at by a person before anything is given for it; None if it is fine."""
+    if charge.taken.currency != payment.asked.currency:
+        return "foreign_currency", f"Ждали {payment.asked}, пришло {charge.taken}."
+    if charge.refunded.minor > 0:
+        return "refunded_before_settled", f"Из {charge.taken} уже возвращено {charge.refunded}."
+    if charge.taken < payment.asked:
+        return "underpaid", f"Ждали {payment.asked}, пришло {charge.taken}."
+    if charge.payer_id is not None and charge.payer_id != payment.user_id:
+        return "wrong_payer", f"Заказ клиента {payment.user_id} оплатил {charge.payer_id}."
+    return None
+
+
+async def _keep(
+    session: AsyncSession,
+    charge: Charge,
+    kind: str,
+    details: str,
+    *,
+    event_id: int | None,
+    payment: Payment | None,
+    now: datetime,
+) -> Outcome:
+    """Put the money on the operator's list: it is neither dropped nor delivered by itself."""
+    opened = await inbox.open_stuck(
+        session,
+        kind=kind,
+        charge=charge,
+        details=details,
+        now=now,
+        user_id=payment.user_id if payment else charge.payer_id,
+        payment_id=payment.payment_id if payment else None,
+        event_id=event_id,
+    )
+    if opened:
+        log.error("payment.stuck", kind=kind, provider=charge.provider, charge_id=charge.charge_id)
+    return Outcome(f"stuck: {kind}", is_final=True)
+
+
+async def _cancel(
+    session: AsyncSession, deps: Deps, payment: Payment, charge: Charge, *, now: datetime
+) -> Outcome:
+    """A provider object ended without money; only the object that the order shows cancels the order."""
+    if payment.object_id in {None, charge.charge_id}:
+        await payments.set_next_poll(session, payment.payment_id, None)
+        if await payments.cancel(session, payment, reason=charge.reason or "canceled", now=now):
+            await deps.jobs.defer(session, TURN_SCREEN, queue=NOTICES, payment_id=payment.payment_id)
+    return CANCELED
+
+
+async def _take(
+    session: AsyncSession,
+    deps: Deps,
+    payment: Payment,
+    charge: Charge,
+    *,
+    event_id: int | None,
+    now: datetime,
+) -> Outcome:
+    """Record the charge and give the days: the caller holds the customer's lock."""
+    if await payments.succeed(session, payment, charge, now=now):
+        recorded = payment.payment_id
+    else:
+        recorded = (await payments.add_further_charge(session, payment, charge, now=now)).payment_id
+    await grant(session, deps, payment, payment_id=recorded, cause="payment", now=now)
+    if payment.asked < charge.taken:
+        details = f"Ждали {payment.asked}, пришло {charge.taken}; срок выдан."
+        await _keep(session, charge, "overpaid", details, event_id=event_id, payment=payment, now=now)
+    return SETTLED
+
+
+async def grant(
+    session: AsyncSession, deps: Deps, payment: Payment, *, payment_id: int, cause: str, now: datetime
+) -> None:
+    """Extend by what the order bought and have it delivered; the caller holds the customer's lock."""
+    subscription = await subscriptions.extend(
+        session,
+        payment.user_id,
+        days=payment.days,
+        provider=payment.provider,
+        cause=cause,
+        payment_id=payment_id,
+        now=now,
+    )
+    await defer_delivery(session, deps, subscription.subscription_id)
+    await deps.jobs.defer(session, TURN_SCREEN, queue=NOTICES, payment_id=payment.payment_id)

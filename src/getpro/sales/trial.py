@@ -1,0 +1,34 @@
+"""The trial: once per customer, delivered like everything else."""
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from getpro.customers import store as customers
+from getpro.sales.delivery import defer_delivery
+from getpro.sales.deps import Deps
+from getpro.sales.errors import TrialUsed
+from getpro.subscriptions import store as subscriptions
+from getpro.subscriptions.store import Subscription
+
+
+async def start_trial(session: AsyncSession, deps: Deps, *, user_id: int) -> Subscription:
+    """Give the customer the trial's days; a step. Raises TrialUsed, CustomerGone.
+
+    Whoever has (had) a subscription needs no trial. It makes no payments row.
+    """
+    now = deps.clock()
+    await customers.lock(session, user_id)
+    if deps.rules.trial_days == 0 or await subscriptions.of_customer(session, user_id) is not None:
+        raise TrialUsed
+    if not await customers.start_trial(session, user_id, now=now):
+        raise TrialUsed
+    subscription = await subscriptions.extend(
+        session,
+        user_id,
+        days=deps.rules.trial_days,
+        provider="trial",
+        cause="trial",
+        payment_id=None,
+        now=now,
+    )
+    await defer_delivery(session, deps, subscription.subscription_id)
+    return subscription
