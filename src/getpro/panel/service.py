@@ -1,5 +1,6 @@
 """Putting a customer's access onto the panel: made, changed, made again; never somebody else's."""
 
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -64,6 +65,12 @@ class Panel(Protocol):
 
     async def by_username(self, username: str) -> PanelUser | None:
         """The user of this name; raises PanelRefused, PanelUnavailable."""
+
+    def users(self) -> AsyncIterator[PanelUser]:
+        """Every user of the panel, ours or not; raises PanelRefused, PanelUnavailable."""
+
+    def is_ours(self, user: PanelUser) -> bool:
+        """Whether this shop made ``user``, for whichever subscription."""
 
     def owns(self, user: PanelUser, wanted: WantedAccess) -> bool:
         """Whether this shop made ``user`` for this subscription."""

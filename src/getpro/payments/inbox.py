@@ -126,6 +126,7 @@ async def open_stuck(
             event_id=event_id,
             amount=charge.taken.value,
             currency=charge.taken.currency,
+            taken_at=charge.paid_at or now,
             details=details,
             opened_at=now,
         )

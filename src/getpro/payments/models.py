@@ -105,6 +105,7 @@ stuck_payments = Table(
     Column("event_id", BigInteger, ForeignKey("provider_events.event_id")),
     Column("amount", Numeric(18, 6), comment="what came"),
     Column("currency", Text),
+    Column("taken_at", DateTime(timezone=True), comment="when the provider took it"),
     Column("details", Text, nullable=False, comment="one sentence for the operator"),
     Column("opened_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("resolved_at", DateTime(timezone=True)),

@@ -53,7 +53,22 @@ class NewOrder:
     duration_months: int
     days: int
     plan_id: int
-    request: dict[str, Any]
+    request: dict[str, Any] | None
+
+    @classmethod
+    def by_hand(
+        cls,
+        *,
+        user_id: int,
+        provider: str,
+        price: Money,
+        asked: Money,
+        duration_months: int,
+        days: int,
+        plan_id: int,
+    ) -> "NewOrder":
+        """An order that an operator writes for money which is here already: nobody is asked for it."""
+        return cls(uuid4(), user_id, provider, price, asked, duration_months, days, plan_id, request=None)
 
 
 async def add_order(session: AsyncSession, order: NewOrder, *, now: datetime) -> Payment:

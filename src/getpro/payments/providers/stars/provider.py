@@ -27,6 +27,8 @@ SUCCESSFUL_PAYMENT: Final = "successful_payment"
 TRANSACTION: Final = "transaction"
 """A notice that we write ourselves when the list of transactions shows money we never heard of."""
 _PAGE: Final = 100
+_BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
+_END: Final = datetime.max.replace(tzinfo=UTC)
 
 
 class StarsApi(Protocol):
@@ -90,14 +92,14 @@ class Stars:
         )
 
     async def find(self, object_id: str) -> Charge:
-        async for charge in self.charges(datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)):
+        async for charge in self.charges(_BEGINNING, _END):
             if charge.charge_id == object_id:
                 return charge
         raise NoSuchCharge(object_id)
 
     async def charges(self, since: datetime, until: datetime) -> AsyncIterator[Charge]:
         """Incoming payments of the time named; a refund repeats its charge's id and is added to it."""
-        offset, incoming, refunded = 0, [], set()
+        offset, incoming, refunded = await self._offset_of(since), [], set()
         while page := await self._api.star_transactions(offset=offset, limit=_PAGE):
             for transaction in page:
                 if "receiver" in transaction:
@@ -109,6 +111,26 @@ class Stars:
             charge = _of_transaction(transaction, is_refunded=transaction["id"] in refunded)
             if charge.paid_at is not None and since <= charge.paid_at < until:
                 yield charge
+
+    async def _offset_of(self, since: datetime) -> int:
+        """Where the transactions from ``since`` on begin: the list is chronological and only grows.
+
+        A search by halves: the cost does not grow with the shop's history.
+        """
+        low, high = 0, 1
+        while await self._is_before(high, since):
+            low, high = high, high * 2
+        while low < high:
+            middle = (low + high) // 2
+            if await self._is_before(middle, since):
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    async def _is_before(self, offset: int, moment: datetime) -> bool:
+        page = await self._api.star_transactions(offset=offset, limit=1)
+        return bool(page) and datetime.fromtimestamp(page[0]["date"], UTC) < moment
 
     async def close(self) -> None:
         """Nothing of its own: the bot's connection is the bot's."""

@@ -1,0 +1,46 @@
+"""The connection to Telegram: aiogram's client at the configured address, through the configured proxy."""
+
+from typing import Any
+
+from aiogram import Bot
+from aiogram.client.default import DefaultBotProperties
+from aiogram.client.session.aiohttp import AiohttpSession
+from aiogram.client.telegram import TelegramAPIServer
+from aiogram.enums import ParseMode
+from aiogram.methods import TelegramMethod
+from aiohttp import ClientSession, TCPConnector
+
+from getpro.kit import crashpoints
+from getpro.platform.settings import TelegramSettings
+
+
+class TelegramSession(AiohttpSession):
+    """aiogram's session with an HTTP proxy and crash points ``telegram.<method>: before|after call``."""
+
+    def __init__(self, api_url: str, *, http_proxy: str | None, timeout_seconds: float = 30) -> None:
+        super().__init__(api=TelegramAPIServer.from_base(api_url), timeout=timeout_seconds)
+        self._http_proxy = http_proxy
+
+    async def create_session(self) -> ClientSession:
+        """aiogram's own needs one more library to use a proxy; aiohttp can by itself."""
+        if self._session is None or self._session.closed:
+            self._session = ClientSession(
+                connector=TCPConnector(**self._connector_init), proxy=self._http_proxy
+            )
+        return self._session
+
+    async def make_request(self, bot: Bot, method: TelegramMethod[Any], timeout: int | None = None) -> Any:
+        name = method.__api_method__
+        crashpoints.reach(f"telegram.{name}: before call")
+        result = await super().make_request(bot, method, timeout=timeout)
+        crashpoints.reach(f"telegram.{name}: after call")
+        return result
+
+
+def make_bot(settings: TelegramSettings) -> Bot:
+    """The client with which everything is sent; texts are HTML."""
+    return Bot(
+        token=settings.bot_token.get_secret_value(),
+        session=TelegramSession(settings.api_url, http_proxy=settings.proxy),
+        default=DefaultBotProperties(parse_mode=ParseMode.HTML, link_preview_is_disabled=True),
+    )

@@ -1,0 +1,101 @@
+"""Background entry points of selling, and when they run by themselves."""
+
+from datetime import datetime, time, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import text
+
+from getpro.messaging import partitions
+from getpro.messaging.store import forget_old_marks
+from getpro.platform.jobs import MONEY, UPKEEP, Backoff, JobKind
+from getpro.platform.schedules import Schedule
+from getpro.sales import delivery, polling, reconcile, settle, stuck
+from getpro.sales.deps import Deps
+from getpro.sales.names import COMPARE, DELIVER, POLL_PAYMENT, SETTLE
+from getpro.subscriptions import store as subscriptions
+
+_FOR_DAYS: Final = Backoff(longest_seconds=300)
+_BUGS_END: Final = Backoff(longest_seconds=60, attempts=8)
+_NEXT_TIME: Final = Backoff(attempts=1)
+"""A routine that fails is not repeated: its schedule comes round."""
+
+
+def schedules(zone: str) -> list[Schedule]:
+    """When the routines of selling run; ``zone`` is the operator's."""
+    return [
+        Schedule("poll_due", "every 5s"),
+        Schedule("expire", "every 15s"),
+        Schedule("sweep", "every 30s"),
+        Schedule("find_lost_charges", "every 600s"),
+        Schedule("reconcile_panel", "every 900s"),
+        Schedule("compare_yesterday", "20 4 * * *", zone),
+        Schedule("keep_house", "10 4 * * *", zone),
+    ]
+
+
+def job_kinds(deps: Deps, *, zone: ZoneInfo) -> list[JobKind]:
+    """What the names mean; each may run twice."""
+
+    async def settle_event(event_id: int) -> None:
+        await settle.settle_event(deps, event_id)
+
+    async def deliver(subscription_id: int) -> None:
+        await delivery.deliver(deps, subscription_id)
+
+    async def poll_payment(payment_id: int) -> None:
+        await polling.poll_payment(deps, payment_id)
+
+    async def poll_due() -> None:
+        await polling.poll_due(deps)
+
+    async def compare(subscription_id: int) -> None:
+        await reconcile.compare_one(deps, subscription_id)
+
+    async def sweep() -> None:
+        await stuck.sweep(deps)
+
+    async def expire() -> None:
+        async with deps.db.begin("expire") as session:
+            await subscriptions.expire_due(session, now=deps.clock())
+
+    async def find_lost_charges() -> None:
+        await reconcile.find_lost_charges(deps)
+
+    async def reconcile_panel() -> None:
+        await reconcile.reconcile_panel(deps)
+
+    async def compare_yesterday() -> None:
+        await reconcile.compare_day(deps, *yesterday(deps.clock(), zone))
+
+    async def keep_house() -> None:
+        await _keep_house(deps)
+
+    return [
+        JobKind(SETTLE, settle_event, MONEY, _FOR_DAYS),
+        JobKind(DELIVER, deliver, MONEY, _FOR_DAYS),
+        JobKind(POLL_PAYMENT, poll_payment, MONEY, _BUGS_END),
+        JobKind(COMPARE, compare, UPKEEP, _BUGS_END),
+        JobKind("poll_due", poll_due, UPKEEP, _NEXT_TIME),
+        JobKind("sweep", sweep, UPKEEP, _NEXT_TIME),
+        JobKind("expire", expire, UPKEEP, _NEXT_TIME),
+        JobKind("find_lost_charges", find_lost_charges, UPKEEP, _NEXT_TIME),
+        JobKind("reconcile_panel", reconcile_panel, UPKEEP, _NEXT_TIME),
+        JobKind("compare_yesterday", compare_yesterday, UPKEEP, _BUGS_END),
+        JobKind("keep_house", keep_house, UPKEEP, _BUGS_END),
+    ]
+
+
+def yesterday(now: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    """The day before today in ``zone``, from its first moment to today's; 23 or 25 hours at a change of time."""
+    today = datetime.combine(now.astimezone(zone).date(), time(), tzinfo=zone)
+    before = datetime.combine(today.date() - timedelta(days=1), time(), tzinfo=zone)
+    return before.astimezone(now.tzinfo), today.astimezone(now.tzinfo)
+
+
+async def _keep_house(deps: Deps) -> None:
+    async with deps.db.begin("keep house") as session:
+        now = deps.clock()
+        for statement in partitions.statements(now):
+            await session.execute(text(statement))
+        await forget_old_marks(session, now=now)

@@ -1,0 +1,35 @@
+"""What the doors for notices need."""
+
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+from pydantic import SecretStr
+from starlette.responses import PlainTextResponse, Response
+
+from getpro.platform.settings import Network
+from getpro.sales.deps import Deps
+
+log = structlog.get_logger(__name__)
+
+HandleUpdate = Callable[[dict[str, Any]], Awaitable[dict[str, Any] | None]]
+"""Feeds an update to the bot and gives the body of the webhook's answer, if the bot has one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    sales: Deps
+    handle_update: HandleUpdate
+    telegram_secret: SecretStr
+    panel_secret: SecretStr | None
+    trusted_proxies: list[Network]
+    refused: Counter[str] = field(default_factory=Counter)
+    """Refused notices by door and reason, e.g. ``yookassa: address``."""
+
+    def refuse(self, door: str, reason: str, status: int) -> Response:
+        """Count and log a refusal, and say so: nothing was changed."""
+        self.refused[f"{door}: {reason}"] += 1
+        log.warning("webhook.refused", door=door, reason=reason)
+        return PlainTextResponse(f"refused: {reason}", status_code=status)

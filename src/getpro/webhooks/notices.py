@@ -1,0 +1,63 @@
+"""The door for payment providers: check what is local, keep it raw, defer settling, answer."""
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from getpro.payments import inbox
+from getpro.payments.provider import Knock, Notice, NoticeRefused
+from getpro.platform.jobs import MONEY
+from getpro.sales.deps import Deps
+from getpro.sales.names import SETTLE
+from getpro.webhooks.addresses import of_request
+from getpro.webhooks.bodies import BodyTooLong, read_body
+from getpro.webhooks.deps import Doors
+
+_TELEGRAM_ONLY = frozenset({"stars"})
+"""Providers whose notices are Telegram's updates: nobody may knock for them here."""
+
+
+async def accept(session: AsyncSession, deps: Deps, *, provider: str, notice: Notice, knock: Knock) -> None:
+    """Keep a notice and defer settling it in the same transaction; a step.
+
+    Seen is not handled: an early or forged notice must not block the true one that looks the same.
+    """
+    kept = await inbox.remember(
+        session,
+        provider=provider,
+        notice=notice,
+        body=knock.body,
+        headers=knock.headers,
+        now=deps.clock(),
+    )
+    if not kept.is_handled:
+        await deps.jobs.defer(
+            session,
+            SETTLE,
+            queue=MONEY,
+            lock=f"settle:{provider}:{notice.object_id}",
+            event_id=kept.event_id,
+        )
+
+
+async def provider_notice(request: Request) -> Response:
+    """``POST /webhooks/{provider}``: 200 once the notice is stored, a clear refusal otherwise."""
+    doors: Doors = request.app.state.doors
+    code = request.path_params["provider"]
+    provider = None if code in _TELEGRAM_ONLY else doors.sales.providers.by_code.get(code)
+    if provider is None:
+        return PlainTextResponse("no such provider", status_code=404)
+    try:
+        knock = Knock(
+            body=await read_body(request),
+            headers=dict(request.headers),
+            address=of_request(request, doors.trusted_proxies),
+        )
+        notice = provider.read(knock)
+    except BodyTooLong:
+        return doors.refuse(code, "size", 413)
+    except NoticeRefused as error:
+        return doors.refuse(code, error.reason, error.status)
+    async with doors.sales.db.begin("notice") as session:
+        await accept(session, doors.sales, provider=code, notice=notice, knock=knock)
+    return PlainTextResponse("ok")

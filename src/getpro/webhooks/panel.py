@@ -1,0 +1,58 @@
+"""The panel's door: its events are hints that something may differ, never orders."""
+
+import hashlib
+import hmac
+
+from sqlalchemy import select
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from getpro.panel.models import panel_accounts
+from getpro.platform.jobs import UPKEEP
+from getpro.sales.names import COMPARE
+from getpro.webhooks.bodies import BadBody, BodyTooLong, json_object, read_body
+from getpro.webhooks.deps import Doors
+
+SIGNATURE_HEADER = "X-Remnawave-Signature"
+_HINTS = frozenset({"user.modified", "user.deleted", "user.disabled", "user.revoked", "user.expired"})
+"""Events after which the panel may differ from what is wanted; our own calls cause them as well."""
+
+
+async def panel_event(request: Request) -> Response:
+    """``POST /webhooks/panel``: HMAC-SHA256 over the raw bytes; a comparison follows as a job."""
+    doors: Doors = request.app.state.doors
+    if doors.panel_secret is None:
+        return PlainTextResponse("not configured", status_code=404)
+    try:
+        body = await read_body(request)
+    except BodyTooLong:
+        return doors.refuse("panel", "size", 413)
+    key = doors.panel_secret.get_secret_value().encode()
+    expected = hmac.new(key, body, hashlib.sha256).hexdigest()
+    if not hmac.compare_digest(request.headers.get(SIGNATURE_HEADER, "").encode(), expected.encode()):
+        return doors.refuse("panel", "signature", 401)
+    try:
+        event = json_object(body)
+    except BadBody:
+        return doors.refuse("panel", "form", 400)
+    data = event.get("data")
+    panel_user_id = data.get("id") if isinstance(data, dict) else None
+    if event.get("event") in _HINTS and isinstance(panel_user_id, int):
+        await _compare_later(doors, panel_user_id)
+    return PlainTextResponse("ok")
+
+
+async def _compare_later(doors: Doors, panel_user_id: int) -> None:
+    """Defer a comparison, not a delivery: a delivery causes an event itself, and would go on for ever."""
+    async with doors.sales.db.begin("panel event") as session:
+        subscription_id = await session.scalar(
+            select(panel_accounts.c.subscription_id).where(panel_accounts.c.panel_user_id == panel_user_id)
+        )
+        if subscription_id is not None:
+            await doors.sales.jobs.defer(
+                session,
+                COMPARE,
+                queue=UPKEEP,
+                lock=f"compare:{subscription_id}",
+                subscription_id=subscription_id,
+            )
