@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
@@ -71,6 +71,12 @@ class Panel(Protocol):
 
     def is_ours(self, user: PanelUser) -> bool:
         """Whether this shop made ``user``, for whichever subscription."""
+
+    async def by_id(self, panel_user_id: int) -> dict[str, Any] | None:
+        """The user's whole object for a screen, None when gone; raises PanelRefused, PanelUnavailable."""
+
+    async def close(self) -> None:
+        """Give connections back."""
 
     def owns(self, user: PanelUser, wanted: WantedAccess) -> bool:
         """Whether this shop made ``user`` for this subscription."""

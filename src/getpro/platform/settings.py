@@ -104,6 +104,8 @@ class ShopSettings(Group):
     support: str = ""
     """The @username that answers customers."""
     terms_url: Address | None = None
+    return_url: Address = "https://t.me"
+    """Where a payment page leads back to: https://t.me/<the bot's name>."""
 
 
 class Settings(BaseSettings):

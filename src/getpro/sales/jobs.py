@@ -87,7 +87,7 @@ def job_kinds(deps: Deps, *, zone: ZoneInfo) -> list[JobKind]:
 
 
 def yesterday(now: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    """The day before today in ``zone``, from its first moment to today's; 23 or 25 hours at a change of time."""
+    """The day before today in ``zone``, from midnight to midnight; 23 or 25 hours at a change of time."""
     today = datetime.combine(now.astimezone(zone).date(), time(), tzinfo=zone)
     before = datetime.combine(today.date() - timedelta(days=1), time(), tzinfo=zone)
     return before.astimezone(now.tzinfo), today.astimezone(now.tzinfo)

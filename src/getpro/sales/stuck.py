@@ -142,7 +142,8 @@ async def retry(deps: Deps, reference: str, *, by: str, reason: str) -> str:
             # The delivery that waits for its next try holds the lock: it is brought forward.
             await session.execute(
                 text(
-                    "UPDATE procrastinate_jobs SET scheduled_at = now() WHERE lock = :lock AND status = 'todo'"
+                    "UPDATE procrastinate_jobs SET scheduled_at = now()"
+                    " WHERE lock = :lock AND status = 'todo'"
                 ),
                 {"lock": f"deliver:{number}"},
             )

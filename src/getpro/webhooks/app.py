@@ -1,0 +1,42 @@
+"""The web application: doors for notices, and whether the shop lives and is ready."""
+
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.routing import Route
+
+from getpro.webhooks.deps import Doors
+from getpro.webhooks.notices import provider_notice
+from getpro.webhooks.panel import panel_event
+from getpro.webhooks.telegram import telegram_update
+
+TELEGRAM_PATH = "/webhooks/telegram"
+
+
+def make_app(doors: Doors) -> FastAPI:
+    """Build the application. The doors for notices are plain Starlette routes: they carry the load."""
+    app = FastAPI(title="2GETPRO", docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.doors = doors
+    app.router.routes.extend(
+        [
+            Route(TELEGRAM_PATH, telegram_update, methods=["POST"]),
+            Route("/webhooks/panel", panel_event, methods=["POST"]),
+            Route("/webhooks/{provider}", provider_notice, methods=["POST"]),
+        ]
+    )
+
+    @app.get("/health/live")
+    async def live() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/health/ready")
+    async def ready() -> JSONResponse:
+        try:
+            async with doors.sales.db.begin("health") as session:
+                await session.execute(text("SELECT 1"))
+        except (SQLAlchemyError, OSError):
+            return JSONResponse({"status": "database away"}, status_code=503)
+        return JSONResponse({"status": "ok"})
+
+    return app

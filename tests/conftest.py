@@ -1,0 +1,56 @@
+"""Fixtures: a real PostgreSQL, a migrated template, a fresh copy of it for each test."""
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from uuid import uuid4
+
+import psycopg
+import pytest
+from shop import Shop
+
+from getpro import migrations
+from getpro.platform.database import Database
+from getpro.platform.jobs import Jobs
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """The address of a PostgreSQL of this run's own, without its database name."""
+    yield os.environ["TEST_SERVER"]
+
+
+@pytest.fixture(scope="session")
+def template(server: str) -> str:
+    """A migrated database that is copied for each test."""
+    name = f"template_{uuid4().hex[:8]}"
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    migrations.upgrade(f"{server}/{name}")
+    return name
+
+
+@pytest.fixture
+def database_url(server: str, template: str) -> Iterator[str]:
+    """A migrated database of the test's own."""
+    name = f"test_{uuid4().hex[:12]}"
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        yield f"{server}/{name}"
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+async def db(database_url: str) -> AsyncIterator[Database]:
+    db = Database(database_url)
+    yield db
+    await db.close()
+
+
+@pytest.fixture
+def jobs(database_url: str) -> Jobs:
+    return Jobs(database_url)
+
+
+@pytest.fixture
+def shop(db: Database, jobs: Jobs) -> Shop:
+    return Shop(db, jobs)

@@ -1,0 +1,210 @@
+"""Fakes of the outside for tests of flows: a provider, a panel, and moments that can be held."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from getpro.kit.money import Money
+from getpro.panel.errors import PanelGone, PanelUnavailable
+from getpro.panel.service import PanelAccount, PanelUser, UsernameTaken, WantedAccess
+from getpro.payments.provider import (
+    Charge,
+    ChargeState,
+    Created,
+    Knock,
+    NoSuchCharge,
+    Notice,
+    NoticeRefused,
+    Order,
+    Priced,
+    ProviderUnavailable,
+    StoredNotice,
+)
+
+
+class FakeClock:
+    """A clock that stands until it is moved."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def forward(self, **delta: float) -> None:
+        self.now += timedelta(**delta)
+
+
+@dataclass
+class FakeProvider:
+    """A provider in roubles whose objects a test makes and pays."""
+
+    code: str = "fakepay"
+    needs_email: bool = False
+    is_polled: bool = True
+    charges_by_id: dict[str, Charge] = field(default_factory=dict)
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    is_away: bool = False
+    loses_answers: bool = False
+    before_answer: asyncio.Event | None = None
+
+    def price(self, plan: Priced) -> Money:
+        return plan.price
+
+    def request(self, order: Order) -> dict[str, Any]:
+        return {"amount": str(order.asked.value), "key": str(order.order_key), "email": order.email}
+
+    async def create(self, order_key: UUID, request: dict[str, Any]) -> Created:
+        if self.is_away:
+            raise ProviderUnavailable("away")
+        self.asked.append(request)
+        object_id = f"obj-{order_key}"
+        self.charges_by_id.setdefault(
+            object_id, self.charge(object_id, order_key, Money.parse(request["amount"], "RUB"))
+        )
+        if self.loses_answers:
+            raise ProviderUnavailable("the answer was lost")
+        if self.before_answer is not None:
+            await self.before_answer.wait()
+        return Created(object_id, f"https://pay.example/{object_id}")
+
+    def charge(self, object_id: str, order_key: UUID | None, money: Money, **changes: Any) -> Charge:
+        made = Charge(
+            provider=self.code,
+            charge_id=object_id,
+            state=ChargeState.PENDING,
+            order_key=order_key,
+            taken=money,
+            refunded=Money(0, money.currency),
+        )
+        return replace(made, **changes)
+
+    def pay(self, object_id: str, **changes: Any) -> str:
+        """The customer pays the object; its id is what a notice would carry."""
+        self.charges_by_id[object_id] = replace(
+            self.charges_by_id[object_id], **({"state": ChargeState.PAID} | changes)
+        )
+        return object_id
+
+    def read(self, knock: Knock) -> Notice:
+        if not knock.body.startswith(b"paid "):
+            raise NoticeRefused("form")
+        return Notice(knock.body.removeprefix(b"paid ").decode(), "paid")
+
+    async def prove(self, notice: StoredNotice) -> Charge:
+        return await self.find(notice.object_id)
+
+    async def find(self, object_id: str) -> Charge:
+        if self.is_away:
+            raise ProviderUnavailable("away")
+        if object_id not in self.charges_by_id:
+            raise NoSuchCharge(object_id)
+        return self.charges_by_id[object_id]
+
+    async def charges(self, since: datetime, until: datetime) -> AsyncIterator[Charge]:
+        for charge in list(self.charges_by_id.values()):
+            if charge.paid_at is not None and since <= charge.paid_at < until:
+                yield charge
+
+    async def close(self) -> None:
+        pass
+
+
+class FakePanel:
+    """A panel in memory. ``hold`` lets a test keep one call waiting while others pass it."""
+
+    def __init__(self) -> None:
+        self.users_by_id: dict[int, PanelUser] = {}
+        self.calls: Counter[str] = Counter()
+        self.is_away = False
+        self.loses_answers = False
+        self.held: dict[datetime, asyncio.Event] = {}
+        self.trouble: Exception | None = None
+
+    async def create(self, wanted: WantedAccess, username: str) -> PanelUser:
+        self._count("create")
+        if any(user.account.username == username for user in self.users_by_id.values()):
+            raise UsernameTaken(username)
+        number = len(self.users_by_id) + 1
+        made = PanelUser(
+            account=PanelAccount(number, username, f"short{number}", f"https://panel.example/{number}"),
+            telegram_id=wanted.user_id,
+            description=f"shop:{wanted.subscription_id}",
+            status="ACTIVE",
+            expire_at=wanted.end_date,
+        )
+        self.users_by_id[number] = made
+        return self._answered(made)
+
+    async def change(self, panel_user_id: int, wanted: WantedAccess) -> PanelUser:
+        self._count("change")
+        if (held := self.held.get(wanted.end_date)) is not None:
+            await held.wait()
+        if panel_user_id not in self.users_by_id:
+            raise PanelGone(str(panel_user_id))
+        changed = replace(self.users_by_id[panel_user_id], expire_at=wanted.end_date)
+        self.users_by_id[panel_user_id] = changed
+        return self._answered(changed)
+
+    async def enable(self, panel_user_id: int) -> None:
+        self._count("enable")
+        self.users_by_id[panel_user_id] = replace(self.users_by_id[panel_user_id], status="ACTIVE")
+
+    async def by_username(self, username: str) -> PanelUser | None:
+        self._count("by_username")
+        return next((u for u in self.users_by_id.values() if u.account.username == username), None)
+
+    async def users(self) -> AsyncIterator[PanelUser]:
+        self._count("users")
+        for user in list(self.users_by_id.values()):
+            yield user
+
+    async def by_id(self, panel_user_id: int) -> dict[str, Any] | None:
+        return {"id": panel_user_id} if panel_user_id in self.users_by_id else None
+
+    def is_ours(self, user: PanelUser) -> bool:
+        return (user.description or "").startswith("shop:")
+
+    def owns(self, user: PanelUser, wanted: WantedAccess) -> bool:
+        return user.telegram_id == wanted.user_id and user.description == f"shop:{wanted.subscription_id}"
+
+    async def close(self) -> None:
+        pass
+
+    def foreign_user(self, username: str, *, telegram_id: int | None = None) -> PanelUser:
+        """Somebody whom the shop did not make."""
+        number = len(self.users_by_id) + 1
+        self.users_by_id[number] = PanelUser(
+            account=PanelAccount(number, username, f"short{number}", f"https://panel.example/{number}"),
+            telegram_id=telegram_id,
+            description=None,
+            status="ACTIVE",
+            expire_at=datetime(2030, 1, 1, tzinfo=UTC),
+        )
+        return self.users_by_id[number]
+
+    def set_expiry(self, panel_user_id: int, expire_at: datetime) -> None:
+        """An operator changes the end by hand."""
+        self.users_by_id[panel_user_id] = replace(self.users_by_id[panel_user_id], expire_at=expire_at)
+
+    def expiry_of(self, user_id: int) -> datetime | None:
+        """The end that the panel shows for a customer of ours."""
+        ours = [u for u in self.users_by_id.values() if u.telegram_id == user_id and self.is_ours(u)]
+        assert len(ours) <= 1, f"{user_id} has {len(ours)} users on the panel"
+        return ours[0].expire_at if ours else None
+
+    def _count(self, call: str) -> None:
+        self.calls[call] += 1
+        if self.is_away:
+            raise PanelUnavailable("away")
+        if self.trouble is not None:
+            raise self.trouble
+
+    def _answered(self, user: PanelUser) -> PanelUser:
+        if self.loses_answers:
+            raise PanelUnavailable("the answer was lost")
+        return user
