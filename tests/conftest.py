@@ -6,11 +6,11 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from shop import Shop
 
 from getpro import migrations
 from getpro.platform.database import Database
 from getpro.platform.jobs import Jobs
+from shop import Shop
 
 
 @pytest.fixture(scope="session")

@@ -6,20 +6,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from fakes import FakeClock, FakePanel, FakeProvider
 from sqlalchemy import insert, select, text
 
+from fakes import FakeClock, FakePanel, FakeProvider
 from getpro.customers.models import users
 from getpro.kit.money import Money
 from getpro.messaging.models import notices
 from getpro.payments import store as payments
 from getpro.payments.models import payments as payments_table
 from getpro.payments.models import stuck_payments
-from getpro.payments.provider import Knock, Providers
+from getpro.payments.provider import Knock, Provider, Providers
 from getpro.payments.store import Payment
 from getpro.platform.database import Database
 from getpro.platform.jobs import Jobs, RetryLater
-from getpro.sales import checkout, delivery, polling, settle
+from getpro.sales import checkout, delivery, polling, reconcile, settle
 from getpro.sales.deps import Deps, SalesRules
 from getpro.subscriptions import store as subscriptions
 from getpro.webhooks.notices import accept
@@ -43,6 +43,7 @@ class Shop:
     clock: FakeClock = field(default_factory=lambda: FakeClock(NOW))
     provider: FakeProvider = field(default_factory=FakeProvider)
     panel: FakePanel = field(default_factory=FakePanel)
+    more_providers: tuple[Provider, ...] = ()
 
     @property
     def deps(self) -> Deps:
@@ -50,7 +51,7 @@ class Shop:
             db=self.db,
             jobs=self.jobs,
             clock=self.clock,
-            providers=Providers((self.provider,)),
+            providers=Providers((self.provider, *self.more_providers)),
             panel=self.panel,
             rules=SalesRules(shop_name="Тест", return_url="https://t.me/test", trial_days=3),
         )
@@ -101,6 +102,7 @@ class Shop:
         runs: dict[str, Callable[..., Awaitable[None]]] = {
             "settle": lambda event_id: settle.settle_event(self.deps, event_id),
             "deliver": lambda subscription_id: delivery.deliver(self.deps, subscription_id),
+            "compare": lambda subscription_id: reconcile.compare_one(self.deps, subscription_id),
             "poll_payment": lambda payment_id: polling.poll_payment(self.deps, payment_id),
         }
         while True:

@@ -1,11 +1,11 @@
 import asyncio
 
-from shop import NOW, Shop, days
-
 from getpro.panel.errors import PanelRefused
 from getpro.sales import delivery, reconcile, stuck, trial
+from getpro.sales.errors import TrialUsed
 from getpro.sales.reconcile import Difference
 from getpro.subscriptions import store as subscriptions
+from shop import NOW, Shop, days
 
 
 async def subscription_id(shop: Shop, user_id: int) -> int:
@@ -116,7 +116,7 @@ async def test_a_trial_is_given_once_and_leaves_no_payment(shop: Shop) -> None:
         try:
             async with shop.db.begin("test") as session:
                 await trial.start_trial(session, shop.deps, user_id=alice)
-        except trial.TrialUsed:
+        except TrialUsed:
             return "used"
         return "started"
 

@@ -1,13 +1,12 @@
 import asyncio
 from uuid import uuid4
 
-from shop import NOW, THREE_MONTHS, Shop, days, rub
-
 from getpro.kit.money import Money
 from getpro.payments.provider import ChargeState, ProviderUnavailable
 from getpro.payments.states import PaymentStatus
 from getpro.sales import checkout, polling
 from getpro.sales.settle import settle_charge
+from shop import NOW, THREE_MONTHS, Shop, days, rub
 
 
 async def test_a_paid_order_is_on_the_panel_to_the_second(shop: Shop) -> None:

@@ -36,14 +36,12 @@ class Service:
         base_url: str,
         *,
         headers: Mapping[str, str] | None = None,
-        auth: aiohttp.BasicAuth | None = None,
         proxy: str | None = None,
         timeout_seconds: float = 15,
     ) -> None:
         self.name = name
         self._base_url = base_url.rstrip("/")
         self._headers = dict(headers or {})
-        self._auth = auth
         self._proxy = proxy
         self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
         self._session: aiohttp.ClientSession | None = None
@@ -87,7 +85,7 @@ class Service:
         """The session, made at the first call: a command that asks nobody opens nothing."""
         if self._session is None or self._session.closed:
             self._session = aiohttp.ClientSession(
-                headers=self._headers, auth=self._auth, timeout=self._timeout, proxy=self._proxy
+                headers=self._headers, timeout=self._timeout, proxy=self._proxy
             )
         return self._session
 

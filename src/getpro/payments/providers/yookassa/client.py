@@ -8,7 +8,7 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 
-import aiohttp
+from aiohttp import encode_basic_auth
 
 from getpro.payments.provider import NoSuchCharge, ProviderRefused, ProviderUnavailable
 from getpro.platform.http import Answer, Service, ServiceUnavailable
@@ -19,10 +19,11 @@ class YooKassaClient:
     """Raises ProviderUnavailable for everything that leaves open what happened."""
 
     def __init__(self, settings: YooKassaSettings) -> None:
+        secret = settings.secret_key.get_secret_value()
         self._service = Service(
             "yookassa",
             settings.api_url,
-            auth=aiohttp.BasicAuth(settings.shop_id, settings.secret_key.get_secret_value()),
+            headers={"Authorization": encode_basic_auth(settings.shop_id, secret)},
             proxy=settings.proxy,
             timeout_seconds=settings.timeout_seconds,
         )
