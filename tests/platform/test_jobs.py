@@ -1,0 +1,137 @@
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
+
+import pytest
+from procrastinate.jobs import Job
+from procrastinate.utils import utcnow
+from sqlalchemy import text
+
+from getpro.platform import jobs as jobs_module
+from getpro.platform.database import Database
+from getpro.platform.jobs import MONEY, Backoff, JobKind, Jobs, RetryLater
+
+FOR_EVER = Backoff(longest_seconds=1)
+
+
+@contextlib.asynccontextmanager
+async def working(jobs: Jobs) -> AsyncIterator[None]:
+    task = asyncio.create_task(jobs.work(money=4, others=2))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def until(condition: Callable[[], Awaitable[bool]], *, seconds: float = 10) -> None:
+    async with asyncio.timeout(seconds):
+        while not await condition():
+            await asyncio.sleep(0.05)
+
+
+async def count(db: Database, status: str) -> int:
+    async with db.begin("test") as session:
+        query = text(
+            "SELECT count(*) FROM procrastinate_jobs WHERE status = CAST(:s AS procrastinate_job_status)"
+        )
+        return int(await session.scalar(query, {"s": status}) or 0)
+
+
+async def test_a_job_exists_only_if_its_transaction_commits(db: Database, jobs: Jobs) -> None:
+    async def fails() -> None:
+        async with db.begin("test") as session:
+            await jobs.defer(session, "anything")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await fails()
+    assert await count(db, "todo") == 0
+    async with db.begin("test") as session:
+        await jobs.defer(session, "anything")
+    assert await count(db, "todo") == 1
+
+
+async def test_a_poison_job_blocks_nobody_else(db: Database, jobs: Jobs) -> None:
+    done: list[int] = []
+
+    async def work(number: int) -> None:
+        if number == 1:
+            raise RuntimeError("poison")
+        done.append(number)
+
+    jobs.register([JobKind("work", work, MONEY, Backoff(attempts=1))])
+    async with db.begin("test") as session:
+        for number in range(1, 11):
+            await jobs.defer(session, "work", lock=f"customer:{number}", number=number)
+
+    async def all_others_done() -> bool:
+        return sorted(done) == list(range(2, 11))
+
+    async with working(jobs):
+        await until(all_others_done)
+
+        async def poison_is_shown() -> bool:
+            return await count(db, "failed") == 1
+
+        await until(poison_is_shown)
+
+
+async def test_a_job_that_waits_for_its_next_try_is_tried_when_it_said(db: Database, jobs: Jobs) -> None:
+    tries: list[float] = []
+
+    async def work() -> None:
+        tries.append(asyncio.get_running_loop().time())
+        if len(tries) == 1:
+            raise RetryLater(1)
+
+    jobs.register([JobKind("work", work, MONEY, FOR_EVER)])
+    async with db.begin("test") as session:
+        await jobs.defer(session, "work")
+
+    async def tried_twice() -> bool:
+        return len(tries) == 2
+
+    async with working(jobs):
+        await until(tried_twice)
+    assert tries[1] - tries[0] >= 0.9
+
+
+async def test_the_jobs_of_a_killed_worker_are_rescued_with_their_lock(
+    db: Database, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    async def work(who: str) -> None:
+        done.append(who)
+
+    jobs.register([JobKind("work", work, MONEY, FOR_EVER)])
+    async with db.begin("test") as session:
+        for who in ("first", "second"):
+            await jobs.defer(session, "work", lock="customer:1", who=who)
+        # What a worker leaves behind that was killed with the first job in its hands.
+        await session.execute(
+            text(
+                "WITH dead AS (INSERT INTO procrastinate_workers (last_heartbeat)"
+                " VALUES (now() - :silent) RETURNING id)"
+                " UPDATE procrastinate_jobs SET status = 'doing', worker_id = (SELECT id FROM dead)"
+                " WHERE args->>'who' = 'first'"
+            ),
+            {"silent": timedelta(seconds=jobs_module.STALLED_SECONDS - 2)},
+        )
+
+    async def both_done() -> bool:
+        return done == ["first", "second"]
+
+    async with working(jobs):
+        await until(both_done, seconds=20)
+
+
+@pytest.mark.parametrize(("attempts", "seconds"), [(0, 1), (1, 2), (5, 32), (9, 300), (10_000, 300)])
+def test_the_pause_before_the_next_try_doubles_up_to_a_limit(attempts: int, seconds: int) -> None:
+    job = Job(id=1, queue="money", lock=None, queueing_lock=None, task_name="x", attempts=attempts)
+    decision = Backoff(longest_seconds=300).get_retry_decision(exception=RuntimeError(), job=job)
+    assert decision is not None
+    assert decision.retry_at is not None
+    assert abs((decision.retry_at - utcnow()).total_seconds() - seconds) < 2

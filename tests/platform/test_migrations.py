@@ -1,0 +1,54 @@
+from datetime import UTC, datetime
+
+import psycopg
+import pytest
+from alembic import command
+from alembic.script import ScriptDirectory
+
+from getpro import migrations
+from getpro.messaging import partitions
+
+
+def test_the_tables_are_what_the_code_says(database_url: str) -> None:
+    command.check(migrations.alembic_config(database_url))
+
+
+def test_the_named_head_is_the_newest_revision(database_url: str) -> None:
+    script = ScriptDirectory.from_config(migrations.alembic_config(database_url))
+    assert script.get_heads() == [migrations.HEAD]
+
+
+def test_migrating_twice_is_harmless(database_url: str) -> None:
+    migrations.upgrade(database_url)
+    assert migrations.is_current(database_url)
+
+
+def test_telegram_ids_are_plain_bigint(database_url: str) -> None:
+    with psycopg.connect(database_url) as connection:
+        row = connection.execute(
+            "SELECT data_type, column_default, is_identity FROM information_schema.columns"
+            " WHERE table_name = 'users' AND column_name = 'user_id'"
+        ).fetchone()
+    assert row == ("bigint", None, "NO")
+
+
+@pytest.mark.parametrize(
+    ("now", "first", "last"),
+    [
+        (datetime(2026, 1, 31, 23, 59, tzinfo=UTC), "message_logs_2025_12", "message_logs_2026_04"),
+        (datetime(2026, 12, 1, tzinfo=UTC), "message_logs_2026_11", "message_logs_2027_03"),
+    ],
+)
+def test_months_of_the_message_log_are_made_ahead(now: datetime, first: str, last: str) -> None:
+    made = partitions.statements(now)
+    assert first in made[0]
+    assert last in made[-1]
+    assert len(made) == 5
+
+
+def test_a_message_of_today_and_of_three_months_ahead_has_a_place(database_url: str) -> None:
+    with psycopg.connect(database_url) as connection:
+        connection.execute(
+            "INSERT INTO message_logs (user_id, timestamp, kind)"
+            " SELECT 1, now() + n * interval '28 days', 'message' FROM generate_series(-1, 3) n"
+        )

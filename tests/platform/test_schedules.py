@@ -1,0 +1,79 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from sqlalchemy import select, text
+
+from getpro.platform import schedules
+from getpro.platform.database import Database
+from getpro.platform.jobs import Jobs
+from getpro.platform.schedules import Schedule, next_run
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+async def waiting(db: Database) -> list[str]:
+    async with db.begin("test") as session:
+        return list(await session.scalars(text("SELECT task_name FROM procrastinate_jobs ORDER BY id")))
+
+
+async def run(db: Database, jobs: Jobs, now: datetime) -> list[str]:
+    async with db.begin("test") as session:
+        return await schedules.run_due(session, jobs, now=now)
+
+
+async def declare(db: Database, *declared: Schedule, now: datetime = NOW) -> None:
+    async with db.begin("test") as session:
+        await schedules.declare(session, list(declared), now=now)
+
+
+@pytest.mark.parametrize(
+    ("rule", "zone", "expected"),
+    [
+        ("every 15s", "UTC", NOW + timedelta(seconds=15)),
+        ("0 9 * * *", "Europe/Moscow", datetime(2026, 3, 2, 6, 0, tzinfo=UTC)),
+        ("30 15 * * *", "Europe/Moscow", datetime(2026, 3, 1, 12, 30, tzinfo=UTC)),
+        ("0 9 * * MON", "UTC", datetime(2026, 3, 2, 9, 0, tzinfo=UTC)),
+    ],
+)
+def test_the_next_run_follows_the_rule_in_its_zone(rule: str, zone: str, expected: datetime) -> None:
+    assert next_run(rule, zone, after=NOW) == expected
+
+
+async def test_a_due_schedule_defers_its_job_once(db: Database, jobs: Jobs) -> None:
+    await declare(db, Schedule("sweep", "every 30s"))
+    assert await run(db, jobs, NOW) == ["sweep"]
+    assert await run(db, jobs, NOW) == []
+    assert await waiting(db) == ["sweep"]
+
+
+async def test_what_was_missed_in_a_week_runs_once_and_is_marked_late(db: Database, jobs: Jobs) -> None:
+    await declare(db, Schedule("sweep", "every 60s"))
+    assert await run(db, jobs, NOW + timedelta(days=7)) == ["sweep"]
+    assert await run(db, jobs, NOW + timedelta(days=7)) == []
+    async with db.begin("test") as session:
+        row = (await session.execute(select(schedules.schedules))).one()
+    assert row.last_was_late
+    assert row.next_run_at == NOW + timedelta(days=7, seconds=60)
+
+
+async def test_each_missed_run_is_made_up_for_where_the_schedule_says_so(db: Database, jobs: Jobs) -> None:
+    await declare(db, Schedule("report", "0 9 * * *", catch_up="each"))
+    runs = [await run(db, jobs, NOW + timedelta(days=3)) for _ in range(5)]
+    assert runs.count(["report"]) == 4
+
+
+async def test_a_run_that_still_waits_is_not_deferred_again(db: Database, jobs: Jobs) -> None:
+    await declare(db, Schedule("sweep", "every 30s"))
+    await run(db, jobs, NOW)
+    await run(db, jobs, NOW + timedelta(seconds=31))
+    assert await waiting(db) == ["sweep"]
+
+
+async def test_a_changed_rule_counts_from_now_and_an_unchanged_one_goes_on(db: Database, jobs: Jobs) -> None:
+    await declare(db, Schedule("a", "every 3600s"), Schedule("b", "every 3600s"))
+    await run(db, jobs, NOW)
+    later = NOW + timedelta(minutes=10)
+    await declare(db, Schedule("a", "every 60s"), Schedule("b", "every 3600s"), now=later)
+    async with db.begin("test") as session:
+        rows = (await session.execute(select(schedules.schedules))).all()
+    assert {row.name: row.next_run_at for row in rows} == {"a": later, "b": NOW + timedelta(hours=1)}
