@@ -1,6 +1,5 @@
 """Fixtures: a real PostgreSQL, a migrated template, a fresh copy of it for each test."""
 
-import os
 from collections.abc import AsyncIterator, Iterator
 from uuid import uuid4
 
@@ -10,13 +9,18 @@ import pytest
 from getpro import migrations
 from getpro.platform.database import Database
 from getpro.platform.jobs import Jobs
+from getpro.platform.postgres import Cluster
 from shop import Shop
 
 
 @pytest.fixture(scope="session")
-def server() -> Iterator[str]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a PostgreSQL of this run's own, without its database name."""
-    yield os.environ["TEST_SERVER"]
+    directory = tmp_path_factory.mktemp("postgres")
+    for folder in (directory, *directory.parents[:3]):
+        folder.chmod(0o755)  # as root the server is another user
+    with Cluster.running(directory, durable=False) as url:
+        yield url.rpartition("/")[0]
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,10 @@
+"""PostgreSQL: the embedded server that needs no setting, and the tools for any server.
+
+Imports nothing heavier than the standard library, so that ``2getpro psql`` answers at once.
+"""
+
+from getpro.platform.postgres.cluster import Cluster, default_directory
+from getpro.platform.postgres.tools import Tools, embedded_tools, external_tools
+from getpro.platform.postgres.trouble import PostgresTrouble
+
+__all__ = ["Cluster", "PostgresTrouble", "Tools", "default_directory", "embedded_tools", "external_tools"]
