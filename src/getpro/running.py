@@ -76,7 +76,7 @@ async def _serving(shop: Shop) -> AsyncIterator[None]:
     async with _background(shop.message_log.run(), _tell_telegram(shop)):
         serving = asyncio.create_task(server.serve())
         try:
-            while not server.started and not serving.done():
+            while not server.started and not serving.done():  # noqa: ASYNC110 -- uvicorn offers no event
                 await asyncio.sleep(0.02)
             yield
         finally:
@@ -109,7 +109,7 @@ async def _tell_telegram(shop: Shop) -> None:
 
 @contextlib.asynccontextmanager
 async def _background(*coroutines: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Run coroutines beside the block, cancel them after it; one that fails is logged and ends the process."""
+    """Run coroutines beside the block, cancel them after it; one that fails ends the process."""
     tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
     for task in tasks:
         task.add_done_callback(_complain)

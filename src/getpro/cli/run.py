@@ -1,34 +1,13 @@
-"""``2getpro run | web | worker | migrate``: the processes of the shop."""
+"""``2getpro run``."""
 
-import asyncio
-import contextlib
-from collections.abc import Iterator
+import typer
 
-import uvloop
+from getpro.cli.processes import start
 
-from getpro import migrations
-from getpro.cli.trouble import Trouble
-from getpro.platform import logging
-from getpro.platform.postgres import Cluster
-from getpro.platform.settings import Settings
+app = typer.Typer(add_completion=False)
 
 
-@contextlib.contextmanager
-def database(settings: Settings, *, migrate: bool) -> Iterator[str]:
-    """The configured database, or the embedded one while the block runs; raises Trouble when it is not ready.
-
-    The embedded one is always migrated: nobody else does it.
-    """
-    if settings.database_url is not None:
-        url = settings.database_url.get_secret_value()
-        if migrate:
-            migrations.upgrade(url)
-        elif not migrations.is_current(url):
-            raise Trouble(
-                "База данных не той версии.", "Миграции ещё не выполнены.", "Выполните: 2getpro migrate"
-            )
-        yield url
-        return
-    with Cluster.for_shop(data_dir=settings.data_dir, time_zone=settings.time_zone) as url:
-        migrations.upgrade(url)
-        yield url
+@app.command()
+def run() -> None:
+    """Запустить магазин: веб, бот и работы в одном процессе."""
+    start(web=True, worker=True, migrate=True)

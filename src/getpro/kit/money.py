@@ -5,7 +5,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Final
 
 MINOR_DIGITS: Final = {
-    **dict.fromkeys("RUB EUR USD KZT BYN UAH UZS TRY INR MDL AZN AMD".split(), 2),
+    **dict.fromkeys(["RUB", "EUR", "USD", "KZT", "BYN", "UAH", "UZS", "TRY", "INR", "MDL", "AZN", "AMD"], 2),
     "XTR": 0,
 }
 """Digits after the point by currency: those that YooKassa names, and Stars (XTR), which are whole."""

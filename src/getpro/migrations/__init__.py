@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 import psycopg
 
+from getpro.messaging import partitions
+
 if TYPE_CHECKING:
     from alembic.config import Config
 
@@ -27,13 +29,11 @@ def is_current(url: str) -> bool:
 
 def upgrade(url: str) -> None:
     """Bring the database at ``url`` (``postgresql://…``) to :data:`HEAD`; nothing to do is fine."""
-    from alembic import command  # noqa: PLC0415 -- a second of import that a current database spares
-
-    from getpro.messaging import partitions  # noqa: PLC0415
-
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
         if not is_current(url):
+            from alembic import command  # noqa: PLC0415 -- a current database spares its import
+
             command.upgrade(alembic_config(url), "head")
         for statement in partitions.statements(datetime.now(UTC)):
             connection.execute(statement.encode())

@@ -22,14 +22,19 @@ class TelegramSession(AiohttpSession):
         self._http_proxy = http_proxy
 
     async def create_session(self) -> ClientSession:
-        """aiogram's own needs one more library to use a proxy; aiohttp can by itself."""
+        """Aiogram's own needs one more library to use a proxy; aiohttp can by itself."""
         if self._session is None or self._session.closed:
             self._session = ClientSession(
                 connector=TCPConnector(**self._connector_init), proxy=self._http_proxy
             )
         return self._session
 
-    async def make_request(self, bot: Bot, method: TelegramMethod[Any], timeout: int | None = None) -> Any:
+    async def make_request(
+        self,
+        bot: Bot,
+        method: TelegramMethod[Any],
+        timeout: int | None = None,  # noqa: ASYNC109 -- aiogram's signature
+    ) -> Any:
         name = method.__api_method__
         crashpoints.reach(f"telegram.{name}: before call")
         result = await super().make_request(bot, method, timeout=timeout)

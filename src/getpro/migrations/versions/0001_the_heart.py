@@ -392,9 +392,7 @@ def upgrade() -> None:
         sa.Column("event_id", sa.BigInteger(), nullable=True),
         sa.Column("amount", sa.Numeric(precision=18, scale=6), nullable=True, comment="what came"),
         sa.Column("currency", sa.Text(), nullable=True),
-        sa.Column(
-            "taken_at", sa.DateTime(timezone=True), nullable=True, comment="when the provider took it"
-        ),
+        sa.Column("taken_at", sa.DateTime(timezone=True), nullable=True, comment="when the provider took it"),
         sa.Column("details", sa.Text(), nullable=False, comment="one sentence for the operator"),
         sa.Column("opened_at", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("resolved_at", sa.DateTime(timezone=True), nullable=True),

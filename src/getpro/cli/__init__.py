@@ -1,0 +1,86 @@
+"""The command line. A command is one line in the table below and a module that is imported when it runs.
+
+So ``2getpro psql`` and ``--help`` answer at once and load neither aiogram nor FastAPI nor SQLAlchemy. A
+module has ``app``, a Typer application: with one command it *is* that command, with several a group.
+Exit codes: 0 fine, 1 attention, 2 wrong, 64 the command was used wrongly.
+"""
+
+import importlib
+import sys
+from typing import Final
+
+import typer
+from typer.exceptions import Abort, TyperException
+
+from getpro import __version__
+from getpro.kit.trouble import Trouble
+
+USAGE: Final = 64
+WRONG: Final = 2
+INTERRUPTED: Final = 130
+
+COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "run": ("getpro.cli.run", "Запустить магазин: веб, бот и работы в одном процессе"),
+    "web": ("getpro.cli.web", "Запустить только приём обновлений и уведомлений"),
+    "worker": ("getpro.cli.worker", "Запустить только фоновые работы"),
+    "migrate": ("getpro.cli.migrate", "Обновить базу данных до версии программы"),
+    "psql": ("getpro.cli.psql", "Открыть psql на базе магазина"),
+    "payments": ("getpro.cli.payments", "Платежи: что застряло и как это решить"),
+    "panel": ("getpro.cli.panel", "Панель: сверка с магазином"),
+    "sandbox": ("getpro.cli.sandbox", "Песочница: весь магазин в браузере, без аккаунтов"),
+}
+
+
+def main() -> None:
+    """Run the command line; an error is one sentence, one cause, one remedy, never a traceback."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return its exit code."""
+    name = arguments[0] if arguments else "--help"
+    if name in {"-h", "--help"}:
+        sys.stdout.write(help_text())
+        return 0
+    if name == "--version":
+        sys.stdout.write(f"2GETPRO {__version__}\n")
+        return 0
+    if name not in COMMANDS:
+        return _say(Trouble(f"Команды {name!r} нет.", "Опечатка?", "Список команд: 2getpro --help"), USAGE)
+    return _run_command(name, arguments[1:])
+
+
+def _run_command(name: str, arguments: list[str]) -> int:
+    command = typer.main.get_command(importlib.import_module(COMMANDS[name][0]).app)
+    try:
+        code = command.main(arguments, prog_name=f"2getpro {name}", standalone_mode=False)
+    except TyperException as error:
+        help_line = f"Подсказка: 2getpro {name} --help"
+        return _say(Trouble("Команда записана неверно.", str(error), help_line), USAGE)
+    except (Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except Trouble as trouble:
+        return _say(trouble, WRONG)
+    return code if isinstance(code, int) else 0
+
+
+def help_text() -> str:
+    """The list of commands, from the table alone."""
+    lines = [f"  {name:<10}{text}" for name, (_, text) in COMMANDS.items()]
+    return "\n".join(
+        [
+            f"2GETPRO {__version__}: магазин VPN-подписок в Telegram, который работает сам.",
+            "",
+            "Команды:",
+            *lines,
+            "",
+            "Попробовать без аккаунтов: 2getpro sandbox",
+            "Подробно о команде:        2getpro КОМАНДА --help",
+            "",
+        ]
+    )
+
+
+def _say(trouble: Trouble, code: int) -> int:
+    sys.stderr.write(f"Ошибка: {trouble.what}\nПричина: {trouble.why}\nЧто делать: {trouble.remedy}\n")
+    return code

@@ -1,0 +1,47 @@
+"""``2getpro psql``: psql with its own options on the shop's database."""
+
+import os
+import shutil
+import subprocess
+import sys
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+import typer
+
+from getpro.cli.database import database
+from getpro.platform.postgres import external_tools
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+)
+def psql(ctx: typer.Context) -> None:
+    """Открыть psql на базе магазина или выполнить то, что пришло на вход.
+
+    Пример: echo "SELECT count(*) FROM users" | 2getpro psql -At
+    """
+    with database(migrate=True) as url:
+        raise typer.Exit(run_psql(url, ctx.args))
+
+
+def run_psql(url: str, arguments: list[str]) -> int:
+    """Run psql on the database at ``url`` and return its exit code.
+
+    The password travels in the environment: an argument would show in the list of processes.
+    """
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    address = urlunsplit(parts._replace(netloc=f"{parts.username or ''}@{host}"))
+    tools = external_tools()
+    command = [tools.path("psql"), "-d", address, *arguments]
+    if sys.stdin.isatty() and not arguments and (wrapper := shutil.which("rlwrap")):
+        command.insert(0, wrapper)  # the wheel's psql has no line editing
+    environment = {**os.environ, **tools.environment()}
+    if parts.password:
+        environment["PGPASSWORD"] = unquote(parts.password)
+    try:
+        return subprocess.run(command, check=False, env=environment).returncode  # noqa: S603 -- psql, with the operator's own options
+    except KeyboardInterrupt:
+        return 130
