@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -27,6 +28,12 @@ def require_loopback(host: str) -> str:
     if not is_loopback:
         raise NotLoopback(f"the sandbox talks to this machine only, not to {host!r}")
     return host
+
+
+def require_loopback_url(url: str) -> str:
+    """Return ``url`` unchanged; raises NotLoopback unless its host is this machine."""
+    require_loopback(urlsplit(url).hostname or "")
+    return url
 
 
 @contextlib.asynccontextmanager

@@ -16,7 +16,7 @@ from getpro.sandbox.panel.state import State, User
 from getpro.sandbox.panel.subscription import info_object, links_page
 from getpro.sandbox.panel.system import metadata, squad_object
 from getpro.sandbox.panel.webhooks import Webhooks
-from getpro.sandbox.serving import require_loopback, serve_alone
+from getpro.sandbox.serving import require_loopback_url, serve_alone
 
 VERSION = "3.3.2"
 _OPEN = (CONTROL_PREFIX, "/api/sub/")
@@ -40,7 +40,7 @@ class PanelSimulator:
         if version != VERSION:
             raise ValueError(f"the simulator plays {VERSION}, not {version}")
         if webhook_url is not None:
-            _require_loopback_url(webhook_url)
+            require_loopback_url(webhook_url)
         self._token = token
         self.public_url = public_url
         self.faults = FaultSwitches(lambda status: {"message": "Simulated trouble", "statusCode": status})
@@ -107,6 +107,9 @@ class PanelSimulator:
             return drop_connection(request)
         if request.headers.get("Authorization") != f"Bearer {self._token}":
             return plain(401, "Unauthorized")
+        return await self._answered(request, handler)
+
+    async def _answered(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             return await handler(request)
         except PanelProblem as problem:
@@ -304,9 +307,3 @@ def _integer(request: web.Request, name: str, default: int) -> int:
         return int(request.query.get(name, default))
     except ValueError:
         raise _not_a_number(name) from None
-
-
-def _require_loopback_url(url: str) -> None:
-    from yarl import URL  # noqa: PLC0415 -- aiohttp's own
-
-    require_loopback(URL(url).host or "")

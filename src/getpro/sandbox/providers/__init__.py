@@ -1,0 +1,1 @@
+"""Simulated payment providers, a folder each."""

@@ -1,0 +1,270 @@
+"""YooKassa's HTTP, and the page on which a customer pays."""
+
+import asyncio
+import base64
+import contextlib
+import json
+import operator
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from aiohttp import web
+
+from getpro.sandbox.faults import CONTROL_PREFIX, FaultSwitches
+from getpro.sandbox.pages import render
+from getpro.sandbox.providers.yookassa.errors import Problem, error_body
+from getpro.sandbox.providers.yookassa.notices import Notices
+from getpro.sandbox.providers.yookassa.state import Books, iso, now, shown
+from getpro.sandbox.serving import require_loopback_url, serve_alone
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_FILTERS = {"gte": operator.ge, "gt": operator.gt, "lte": operator.le, "lt": operator.lt}
+
+
+class YooKassaSimulator:
+    """A shop at YooKassa. ``app`` serves it; ``books`` is what the judges of a test read."""
+
+    def __init__(
+        self,
+        shop_id: str,
+        secret_key: str,
+        *,
+        webhook_url: str | None = None,
+        retry_scale: float = 1.0,
+        forwarded_for: str = "185.71.76.1",
+        pending_for: timedelta = timedelta(hours=1),
+    ) -> None:
+        """``retry_scale`` shortens the pauses between notices; ``pending_for`` is how long a page is open."""
+        if webhook_url is not None:
+            require_loopback_url(webhook_url)
+        credentials = base64.b64encode(f"{shop_id}:{secret_key}".encode()).decode()
+        self._authorization = f"Basic {credentials}"
+        self._shop_id = shop_id
+        self._pending_for = pending_for
+        self._base_url = ""
+        self._late: set[asyncio.Task[None]] = set()
+        self.faults = FaultSwitches(error_body)
+        self.notices = Notices(
+            webhook_url, faults=self.faults, retry_scale=retry_scale, forwarded_for=forwarded_for
+        )
+        self.books = Books(
+            shop_id,
+            on_event=lambda event, item: self.notices.send(event, shown(item)),
+            page=lambda number: f"{self._base_url}/pay/{number}",
+        )
+        self.app = self._make_app()
+
+    def _make_app(self) -> web.Application:
+        app = web.Application(middlewares=[self._guard])
+        self.faults.install(app)
+        app.router.add_routes(
+            [
+                web.post("/v3/payments", self._create),
+                web.get("/v3/payments", self._list),
+                web.get("/v3/payments/{id}", self._read),
+                web.post("/v3/payments/{id}/capture", self._capture),
+                web.post("/v3/payments/{id}/cancel", self._cancel),
+                web.post("/v3/refunds", self._refund),
+                web.get("/v3/refunds", self._list_refunds),
+                web.get("/v3/refunds/{id}", self._read_refund),
+                web.get("/v3/me", self._me),
+                web.get("/pay/{id}", self._page),
+                web.post("/pay/{id}/{action}", self._act_on_page),
+                web.get(f"{CONTROL_PREFIX}/payments", self._show),
+                web.post(f"{CONTROL_PREFIX}/payments/{{id}}/{{action}}", self._act),
+                web.post(f"{CONTROL_PREFIX}/notices/forge", self._forge),
+                web.post(f"{CONTROL_PREFIX}/notices/{{id}}/resend", self._resend),
+            ]
+        )
+        app.cleanup_ctx.append(self._background)
+        return app
+
+    async def _background(self, _: web.Application) -> Any:
+        await self.notices.open()
+        expiring = asyncio.create_task(self._expire_for_ever())
+        yield
+        for task in [expiring, *self._late]:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        await self.notices.close()
+
+    async def _expire_for_ever(self) -> None:
+        while True:
+            limit = iso(now() - self._pending_for)
+            for payment in list(self.books.payments.values()):
+                if payment["status"] == "pending" and payment["created_at"] < limit:
+                    self.books.cancel(payment["id"], party="yoo_money", reason="expired_on_confirmation")
+            await asyncio.sleep(1)
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        self._base_url = self._base_url or f"http://{request.host}"
+        is_api = request.path.startswith("/v3/")
+        try:
+            if is_api and request.headers.get("Authorization") != self._authorization:
+                raise Problem("Error in shopId or secret key. Check their validity.", status=401)
+            return await handler(request)
+        except Problem as problem:
+            return problem.answer()
+        except web.HTTPNotFound:
+            return Problem("Not found", status=404).answer() if is_api else web.Response(status=404)
+
+    async def _create(self, request: web.Request) -> web.Response:
+        body = await _body(request)
+        made = self.books.once(
+            request.headers.get("Idempotence-Key"), body, lambda: self.books.create_payment(body)
+        )
+        return web.json_response(shown(self.books.payments[made["id"]]))
+
+    async def _read(self, request: web.Request) -> web.Response:
+        return web.json_response(shown(self.books.payment(request.match_info["id"])))
+
+    async def _list(self, request: web.Request) -> web.Response:
+        return web.json_response(_page_of(list(self.books.payments.values()), request.query))
+
+    async def _capture(self, request: web.Request) -> web.Response:
+        body, number = await _body(request), request.match_info["id"]
+        if self.books.payment(number)["status"] != "waiting_for_capture":
+            raise Problem("The payment is not waiting for capture", parameter="status")
+        key = request.headers.get("Idempotence-Key")
+        return web.json_response(
+            shown(self.books.once(key, body, lambda: self.books.capture(number, body.get("amount"))))
+        )
+
+    async def _cancel(self, request: web.Request) -> web.Response:
+        number = request.match_info["id"]
+        if self.books.payment(number)["status"] != "waiting_for_capture":
+            raise Problem("The payment is not waiting for capture", parameter="status")
+        done = self.books.once(
+            request.headers.get("Idempotence-Key"),
+            number,
+            lambda: self.books.cancel(number, party="merchant", reason="canceled_by_merchant"),
+        )
+        return web.json_response(shown(done))
+
+    async def _refund(self, request: web.Request) -> web.Response:
+        body = await _body(request)
+        key = request.headers.get("Idempotence-Key")
+        return web.json_response(self.books.once(key, body, lambda: self.books.refund(body)))
+
+    async def _read_refund(self, request: web.Request) -> web.Response:
+        refund = self.books.refunds.get(request.match_info["id"])
+        if refund is None:
+            raise Problem("Refund doesn't exist or access denied", parameter="refund_id", status=404)
+        return web.json_response(refund)
+
+    async def _list_refunds(self, request: web.Request) -> web.Response:
+        return web.json_response(_page_of(list(self.books.refunds.values()), request.query))
+
+    async def _me(self, _: web.Request) -> web.Response:
+        return web.json_response(
+            {
+                "account_id": self._shop_id,
+                "status": "enabled",
+                "test": True,
+                "fiscalization_enabled": False,
+                "payment_methods": ["bank_card", "sbp"],
+            }
+        )
+
+    async def _page(self, request: web.Request) -> web.Response:
+        payment = self.books.payments.get(request.match_info["id"])
+        if payment is None:
+            return web.Response(status=404, text="Такого платежа нет")
+        return render("yookassa.html", payment=payment)
+
+    async def _act_on_page(self, request: web.Request) -> web.StreamResponse:
+        with contextlib.suppress(Problem):
+            await self._do(request)
+        raise web.HTTPSeeOther(f"/pay/{request.match_info['id']}")
+
+    async def _act(self, request: web.Request) -> web.Response:
+        await self._do(request)
+        return web.json_response(shown(self.books.payment(request.match_info["id"])))
+
+    async def _do(self, request: web.Request) -> None:
+        number, action = request.match_info["id"], request.match_info["action"]
+        if action == "pay":
+            self.books.pay(number)
+        elif action == "decline":
+            self.books.cancel(number, party="payment_network", reason="insufficient_funds")
+        elif action == "pay-late":
+            seconds = float(request.query.get("seconds", "10"))
+            task = asyncio.create_task(self._pay_later(number, seconds))
+            self._late.add(task)
+            task.add_done_callback(self._late.discard)
+        elif action == "capture-part":
+            payment = self.books.payment(number)
+            payment["paid"] = True
+            half = f"{Decimal(payment['amount']['value']) / 2:.2f}"
+            value = request.query.get("value", half)
+            self.books.capture(number, {"value": value, "currency": payment["amount"]["currency"]})
+        else:
+            raise web.HTTPNotFound
+
+    async def _pay_later(self, number: str, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        with contextlib.suppress(Problem):
+            self.books.pay(number)
+
+    async def _show(self, _: web.Request) -> web.Response:
+        return web.json_response([shown(payment) for payment in self.books.payments.values()])
+
+    async def _forge(self, request: web.Request) -> web.Response:
+        return web.json_response({"accepted": await self.notices.post(await request.read())})
+
+    async def _resend(self, request: web.Request) -> web.Response:
+        payment = self.books.payment(request.match_info["id"])
+        copies = int(request.query.get("copies", "1"))
+        self.notices.send(f"payment.{payment['status']}", shown(payment), copies=copies)
+        return web.json_response({"copies": copies})
+
+
+async def run(port: int, shop_id: str, secret_key: str, webhook_url: str | None) -> None:
+    """Serve a shop alone until SIGTERM."""
+    simulator = YooKassaSimulator(shop_id, secret_key, webhook_url=webhook_url)
+    await serve_alone(simulator.app, port=port, ready="YooKassa simulator ready at {url}")
+
+
+async def _body(request: web.Request) -> dict[str, Any]:
+    if not request.can_read_body:
+        return {}
+    try:
+        body = json.loads(await request.read() or b"{}")
+    except ValueError:
+        raise Problem("Body is no JSON") from None
+    if not isinstance(body, dict):
+        raise Problem("Body is no object")
+    return body
+
+
+def _page_of(items: list[dict[str, Any]], query: Any) -> dict[str, Any]:
+    """A page of a list, newest first."""
+    limit = int(query.get("limit", 10))
+    if not 1 <= limit <= 100:
+        raise Problem("Limit must be from 1 to 100", parameter="limit")
+    found = [item for item in reversed(items) if _fits(item, query)]
+    start = int(query.get("cursor", 0))
+    page: dict[str, Any] = {"type": "list", "items": [shown(item) for item in found[start : start + limit]]}
+    if len(found) > start + limit:
+        page["next_cursor"] = str(start + limit)
+    return page
+
+
+def _fits(item: dict[str, Any], query: Any) -> bool:
+    for name, wanted in query.items():
+        field, _, comparison = name.partition(".")
+        if comparison:
+            value = item.get(field)
+            if value is None or not _FILTERS[comparison](_moment(value), _moment(wanted)):
+                return False
+        elif name in {"status", "payment_id"} and item.get(name) != wanted:
+            return False
+    return True
+
+
+def _moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
