@@ -33,6 +33,8 @@ class Payment:
     plan_id: int | None
     created_at: datetime
     paid_at: datetime | None
+    paid: Money | None
+    """What the customer really paid, in what they paid with."""
     charge_id: str | None
     object_id: str | None
     pay_url: str | None
@@ -265,6 +267,7 @@ def payment_of(row: Any) -> Payment:
         plan_id=row.plan_id,
         created_at=row.created_at,
         paid_at=row.paid_at,
+        paid=None if row.paid_amount is None else Money.parse(str(row.paid_amount), row.paid_currency),
         charge_id=row.charge_id,
         object_id=row.object_id,
         pay_url=row.pay_url,

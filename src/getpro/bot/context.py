@@ -1,0 +1,31 @@
+"""What handlers need beside their turn."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from aiogram import Bot
+
+from getpro.bot.texts import Texts, texts_of
+from getpro.customers.store import Customer
+from getpro.platform.settings import ShopSettings
+from getpro.sales.deps import Deps
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    bot: Bot
+    sales: Deps
+    shop: ShopSettings
+    zone: ZoneInfo
+
+    def texts(self, customer: Customer) -> Texts:
+        return texts_of(customer.language, self.zone)
+
+    @property
+    def now(self) -> datetime:
+        return self.sales.clock()
+
+    @property
+    def terms_url(self) -> str | None:
+        return self.shop.terms_url

@@ -1,0 +1,1 @@
+"""Handlers, a file per matter: understand, call one use case, show."""

@@ -1,0 +1,33 @@
+"""What nothing else has understood: a text, an old button."""
+
+from aiogram import F, Router
+from aiogram.methods import TelegramMethod
+from aiogram.types import CallbackQuery, Message
+
+from getpro.bot.context import Context
+from getpro.bot.handlers.buying import take_email
+from getpro.bot.handlers.start import menu_screen
+from getpro.bot.showing import say, show
+from getpro.bot.turn import Turn
+
+router = Router(name="other")
+
+
+@router.message(F.text)
+async def text(message: Message, turn: Turn, context: Context) -> TelegramMethod[Message] | None:
+    """A text answers the question that was asked last, if any; else the menu says what can be done."""
+    async with turn.begin("text") as session:
+        dialog = turn.customer.dialog or ""
+        screen = await menu_screen(session, turn, context)
+    if dialog.startswith("email:"):
+        return await take_email(message, dialog, turn, context)
+    return say(message, screen)
+
+
+@router.callback_query()
+async def old_button(query: CallbackQuery, turn: Turn, context: Context) -> TelegramMethod[bool]:
+    """A button of a version that is gone opens the present state."""
+    async with turn.begin("old button") as session:
+        screen = await menu_screen(session, turn, context)
+        t = context.texts(turn.customer)
+    return await show(query, screen, t("screen-old"))

@@ -1,0 +1,79 @@
+"""The message log: written in batches, off the path of the reply."""
+
+import asyncio
+from collections import deque
+from datetime import datetime
+from typing import Any, Final
+
+import structlog
+from aiogram.types import Update
+from sqlalchemy import insert
+from sqlalchemy.exc import SQLAlchemyError
+
+from getpro.messaging.models import message_logs
+from getpro.platform.database import Database
+
+log = structlog.get_logger(__name__)
+
+BATCH: Final = 500
+LONGEST_QUEUE: Final = 20_000
+_EVERY_SECONDS: Final = 1.0
+_LONGEST_CONTENT: Final = 64
+
+
+class MessageLog:
+    """Keeps what customers did: the command or the button, never a text that they wrote."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._waiting: deque[dict[str, Any]] = deque(maxlen=LONGEST_QUEUE)
+        self.dropped = 0
+        """Rows lost because the database was away for long."""
+
+    def note(self, update: Update, *, now: datetime) -> None:
+        """Put an update of a person into the queue."""
+        event = update.event
+        person = getattr(event, "from_user", None)
+        if person is None:
+            return
+        if len(self._waiting) == LONGEST_QUEUE:
+            self.dropped += 1
+        kind, content = _kind(update)
+        self._waiting.append(
+            {
+                "user_id": person.id,
+                "timestamp": now,
+                "kind": kind,
+                "content": content,
+                "update_id": update.update_id,
+            }
+        )
+
+    async def run(self) -> None:
+        """Write until cancelled; what still waits is written at the end."""
+        try:
+            while True:
+                await asyncio.sleep(_EVERY_SECONDS)
+                await self.flush()
+        finally:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write everything that waits; rows come back into the queue when the database is away."""
+        while self._waiting:
+            batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+            try:
+                async with self._db.begin("message log") as session:
+                    await session.execute(insert(message_logs), batch)
+            except (SQLAlchemyError, OSError):
+                log.exception("message_log.not_written", rows=len(batch))
+                self._waiting.extendleft(reversed(batch))
+                return
+
+
+def _kind(update: Update) -> tuple[str, str | None]:
+    if update.callback_query is not None:
+        return "button", (update.callback_query.data or "")[:_LONGEST_CONTENT]
+    if update.message is not None and (update.message.text or "").startswith("/"):
+        return "message", (update.message.text or "").split()[0][:_LONGEST_CONTENT]
+    return ("message" if update.message is not None else update.event_type), None

@@ -1,0 +1,73 @@
+"""A screen: a text and rows of buttons; and what the buttons say when they are pressed."""
+
+from dataclasses import dataclass
+
+from aiogram.filters.callback_data import CallbackData
+from aiogram.types import CopyTextButton, InlineKeyboardButton, InlineKeyboardMarkup
+
+
+class Go(CallbackData, prefix="go"):
+    """Show a place: menu, plans, sub, connect, history, support, terms, lang, trial, renew, qr."""
+
+    to: str
+
+
+class ChoosePlan(CallbackData, prefix="plan"):
+    plan_id: int
+
+
+class Buy(CallbackData, prefix="buy"):
+    plan_id: int
+    provider: str
+
+
+class AboutOrder(CallbackData, prefix="order"):
+    """Something about an order: check, cancel, another (way to pay)."""
+
+    do: str
+    payment_id: int
+
+
+class OnPlatform(CallbackData, prefix="on"):
+    platform: str
+
+
+@dataclass(frozen=True, slots=True)
+class Button:
+    """One button: either pressed here, or a link, or a text to copy."""
+
+    text: str
+    press: CallbackData | None = None
+    url: str | None = None
+    copy: str | None = None
+
+    def markup(self) -> InlineKeyboardButton:
+        return InlineKeyboardButton(
+            text=self.text,
+            callback_data=self.press.pack() if self.press is not None else None,
+            url=self.url,
+            copy_text=CopyTextButton(text=self.copy) if self.copy is not None else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """What a customer sees. The text is HTML whose values are escaped."""
+
+    text: str
+    rows: tuple[tuple[Button, ...], ...] = ()
+
+    def keyboard(self) -> InlineKeyboardMarkup | None:
+        if not self.rows:
+            return None
+        return InlineKeyboardMarkup(inline_keyboard=[[b.markup() for b in row] for row in self.rows])
+
+
+def lines(*parts: str | None) -> str:
+    """The lines that there are, one below the other; an empty one makes room."""
+    return "\n".join(part for part in parts if part is not None)
+
+
+def is_web_address(url: str) -> bool:
+    """Whether Telegram takes the address for a button."""
+    return url.startswith(("https://", "http://", "tg://"))

@@ -1,0 +1,54 @@
+"""Showing a screen: one living message is edited; a new one is sent only where that cannot be."""
+
+from aiogram import Bot
+from aiogram.exceptions import TelegramBadRequest
+from aiogram.methods import AnswerCallbackQuery, SendMessage, TelegramMethod
+from aiogram.types import CallbackQuery, InaccessibleMessage, Message
+
+from getpro.bot.screens.screen import Screen
+
+
+async def show(query: CallbackQuery, screen: Screen, toast: str | None = None) -> TelegramMethod[bool]:
+    """Turn the pressed message into ``screen``; the answer to the press travels in the webhook's reply."""
+    message = query.message
+    if isinstance(message, Message) and message.text is not None:
+        await edit(query.bot, message.chat.id, message.message_id, screen)
+    elif query.bot is not None:
+        await query.bot.send_message(query.from_user.id, screen.text, reply_markup=screen.keyboard())
+    return query.answer(toast)
+
+
+async def edit(bot: Bot | None, chat_id: int, message_id: int, screen: Screen) -> None:
+    """Edit a message of ours; the same content once more is success, a lost message is sent anew."""
+    assert bot is not None
+    try:
+        await bot.edit_message_text(
+            text=screen.text, chat_id=chat_id, message_id=message_id, reply_markup=screen.keyboard()
+        )
+    except TelegramBadRequest as error:
+        if "message is not modified" in error.message:
+            return
+        if not _is_lost(error):
+            raise
+        await bot.send_message(chat_id, screen.text, reply_markup=screen.keyboard())
+
+
+def say(message: Message, screen: Screen) -> SendMessage:
+    """A new message, in the webhook's reply."""
+    return message.answer(screen.text, reply_markup=screen.keyboard())
+
+
+def nothing(query: CallbackQuery, toast: str | None = None) -> AnswerCallbackQuery:
+    """Only let the button go."""
+    return query.answer(toast)
+
+
+def message_id_of(query: CallbackQuery) -> int | None:
+    """The message that was pressed, if Telegram still shows it to us."""
+    if query.message is None or isinstance(query.message, InaccessibleMessage):
+        return None
+    return query.message.message_id
+
+
+def _is_lost(error: TelegramBadRequest) -> bool:
+    return "not found" in error.message or "can't be edited" in error.message

@@ -1,0 +1,122 @@
+"""Words of the screens: Fluent messages, and prices, dates and sizes as each language writes them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from html import escape
+from importlib import resources
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_date, format_time
+from babel.numbers import format_decimal
+from fluent.runtime import FluentBundle, FluentResource
+
+from getpro.kit.money import Money
+
+LANGUAGES: Final = ("ru", "en")
+NO_BREAK: Final = "\N{NO-BREAK SPACE}"
+_RUSSIAN_READERS: Final = frozenset({"ru", "uk", "be", "kk", "ky", "uz", "tg", "hy", "az", "tt"})
+_SIGNS: Final = {"RUB": "₽", "USD": "$", "EUR": "€"}
+_UNITS: Final[Mapping[str, tuple[str, ...]]] = {
+    "ru": ("Б", "КБ", "МБ", "ГБ", "ТБ"),
+    "en": ("B", "KB", "MB", "GB", "TB"),
+}
+_ZONE_NAMES: Final = {("Europe/Moscow", "ru"): "МСК", ("Europe/Moscow", "en"): "MSK"}
+
+
+class MissingText(KeyError):
+    """A screen asked for a message that a locale file does not have, or with a variable missing."""
+
+
+def language_of(telegram_code: str | None) -> str:
+    """The language to begin with, from Telegram's ``language_code``; Russian where nothing is known."""
+    if not telegram_code:
+        return "ru"
+    return "ru" if telegram_code.split("-")[0] in _RUSSIAN_READERS else "en"
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """The words of one language in one time zone."""
+
+    language: str
+    zone: ZoneInfo
+
+    def __call__(self, name: str, **values: str | int) -> str:
+        """The message ``name``. Values are escaped for HTML, except those that :meth:`html` made.
+
+        Raises MissingText.
+        """
+        bundle = _bundle(self.language)
+        pattern = bundle.get_message(name).value if bundle.has_message(name) else None
+        if pattern is None:
+            raise MissingText(name)
+        safe = {key: _escaped(value) for key, value in values.items()}
+        text, errors = bundle.format_pattern(pattern, safe)
+        if errors:
+            raise MissingText(f"{name}: {errors}")
+        return str(text)
+
+    def money(self, money: Money) -> str:
+        """``499 ₽``, ``198,50 ₽``, ``⭐ 250``: a no-break space, no empty kopeks."""
+        if money.currency == "XTR":
+            return f"⭐{NO_BREAK}{self._number(money.minor)}"
+        whole = money.value == money.value.to_integral_value()
+        number = format_decimal(money.value, format="#,##0" if whole else "#,##0.00", locale=self.language)
+        return f"{number}{NO_BREAK}{_SIGNS.get(money.currency, money.currency)}"
+
+    def date(self, moment: datetime) -> str:
+        """``30 апреля``; with the year when it is not this one's."""
+        local = moment.astimezone(self.zone)
+        pattern = "d MMMM" if local.year == datetime.now(self.zone).year else "d MMMM y"
+        return format_date(local, pattern, locale=self.language)
+
+    def moment(self, moment: datetime) -> str:
+        """``30 апреля, 18:00 (МСК)``."""
+        local = moment.astimezone(self.zone)
+        clock = format_time(local, "HH:mm", locale=self.language)
+        zone = _ZONE_NAMES.get((self.zone.key, self.language), local.strftime("%Z"))
+        return f"{self.date(moment)}, {clock} ({zone})".replace(" (", f"{NO_BREAK}(")
+
+    def until(self, moment: datetime) -> str:
+        return self("until", date=self.moment(moment))
+
+    def size(self, count: int) -> str:
+        """``12,4 ГБ``: at most one digit after the point."""
+        value, unit = float(count), 0
+        while value >= 1024 and unit < len(_UNITS[self.language]) - 1:  # noqa: PLR2004 -- bytes in a kilobyte
+            value, unit = value / 1024, unit + 1
+        return (
+            f"{format_decimal(round(value, 1), locale=self.language)}{NO_BREAK}{_UNITS[self.language][unit]}"
+        )
+
+    def duration(self, months: int) -> str:
+        return self("duration-months", months=months)
+
+    def provider(self, code: str) -> str:
+        """The customer's name for a way to pay."""
+        known = f"provider-{code}"
+        return self(known) if _bundle(self.language).has_message(known) else self("provider-other", code=code)
+
+    def _number(self, value: int) -> str:
+        return format_decimal(value, locale=self.language)
+
+
+def _escaped(value: str | int) -> str | int:
+    return escape(value, quote=False) if isinstance(value, str) else value
+
+
+@cache
+def _bundle(language: str) -> FluentBundle:
+    bundle = FluentBundle([language], use_isolating=False)
+    source = resources.files("getpro.bot").joinpath("locales", f"{language}.ftl").read_text("utf-8")
+    bundle.add_resource(FluentResource(source))
+    return bundle
+
+
+@cache
+def texts_of(language: str, zone: ZoneInfo) -> Texts:
+    """The texts for a customer; unknown languages read English."""
+    return Texts(language if language in LANGUAGES else "en", zone)
