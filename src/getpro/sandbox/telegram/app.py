@@ -1,0 +1,292 @@
+"""The Bot API's HTTP, the control calls of tests, and the chat page.
+
+Control calls under ``/_sandbox`` (JSON): ``POST people`` {user_id, first_name, username?, language_code?};
+``POST people/ID/send`` {text}; ``POST people/ID/press`` {message_id, button}; ``POST people/ID/callback``
+{data}; ``POST people/ID/pay`` {message_id | link}; ``POST people/ID/block|unblock|deactivate``;
+``GET people/ID/messages``; ``GET calls?since=N``; ``GET charges``; ``GET unknown-parameters``;
+``POST limits`` {on}; and the faults of every simulator.
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from typing import Any
+
+from aiohttp import BodyPartReader, web
+
+from getpro.sandbox.faults import CONTROL_PREFIX, FaultSwitches
+from getpro.sandbox.pages import render
+from getpro.sandbox.serving import serve_alone
+from getpro.sandbox.telegram.delivery import Delivery
+from getpro.sandbox.telegram.errors import Refusal
+from getpro.sandbox.telegram.limits import Limits
+from getpro.sandbox.telegram.methods import Methods
+from getpro.sandbox.telegram.people import People
+from getpro.sandbox.telegram.schema import checked, method_names
+from getpro.sandbox.telegram.state import Invoice, Person, State
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class TelegramSimulator:
+    """A Telegram with one bot. ``app`` serves it; ``state`` and ``people`` are for tests and judges."""
+
+    def __init__(
+        self,
+        bot_token: str,
+        *,
+        bot_username: str = "sandbox_vpn_bot",
+        retry_scale: float = 1.0,
+        answer_seconds: float = 10.0,
+        links: dict[str, str] | None = None,
+    ) -> None:
+        """``answer_seconds``: how long a pre-checkout query waits. ``links``: of the page's header."""
+        self._token = bot_token
+        self._links = links or {}
+        self.state = State(bot_token, bot_username)
+        self.limits = Limits()
+        self.faults = FaultSwitches(lambda status: Refusal("Internal Server Error", status).body())
+        self.delivery = Delivery(faults=self.faults, on_reply=self._carry_out, retry_scale=retry_scale)
+        self.people = People(self.state, self.delivery, answer_seconds=answer_seconds)
+        self.methods = Methods(self.state, self.delivery, self.limits)
+        self.app = self._make_app()
+
+    def _make_app(self) -> web.Application:
+        app = web.Application(client_max_size=50 * 1024 * 1024, middlewares=[_explain])
+        self.faults.install(app)
+        control = f"{CONTROL_PREFIX}/people/{{user_id}}"
+        app.router.add_routes(
+            [
+                web.get("/", self._first_chat),
+                web.get("/chat/{user_id}", self._chat_page),
+                web.get("/photo/{file_id}", self._photo),
+                web.get("/file/bot{token}/{file_id}", self._photo),
+                web.post(f"{CONTROL_PREFIX}/people", self._add_person),
+                web.post(f"{control}/send", self._do_send),
+                web.post(f"{control}/press", self._do_press),
+                web.post(f"{control}/callback", self._do_callback),
+                web.post(f"{control}/pay", self._do_pay),
+                web.post(f"{control}/{{what:block|unblock|deactivate}}", self._do_change),
+                web.get(f"{control}/messages", self._show_messages),
+                web.get(f"{CONTROL_PREFIX}/calls", self._show_calls),
+                web.get(f"{CONTROL_PREFIX}/charges", self._show_charges),
+                web.get(f"{CONTROL_PREFIX}/unknown-parameters", self._show_unknown),
+                web.post(f"{CONTROL_PREFIX}/limits", self._set_limits),
+                web.route("*", "/bot{token}/{method}", self._call),
+            ]
+        )
+        app.cleanup_ctx.append(self._background)
+        return app
+
+    async def _background(self, _: web.Application) -> Any:
+        await self.delivery.open()
+        yield
+        await self.delivery.close()
+
+    async def _call(self, request: web.Request) -> web.Response:
+        if request.match_info["token"] != self._token:
+            return web.json_response(Refusal("Unauthorized", 401).body(), status=401)
+        method = method_names().get(request.match_info["method"].lower())
+        if method is None:
+            return web.json_response(Refusal("Not Found", 404).body(), status=404)
+        try:
+            result = await self._run(method, await _parameters(request))
+        except Refusal as refusal:
+            headers = {"Retry-After": str(refusal.parameters["retry_after"])} if refusal.code == 429 else {}
+            return web.json_response(refusal.body(), status=refusal.code, headers=headers)
+        return web.json_response({"ok": True, "result": _public(result)})
+
+    async def _run(self, method: str, given: dict[str, Any]) -> Any:
+        """Check, carry out and note one call; raises Refusal."""
+        noted = {name: value for name, value in given.items() if not isinstance(value, bytes)}
+        try:
+            parameters, unknown = checked(method, given)
+            if unknown:
+                self.state.unknown_parameters.append({"method": method, "parameters": unknown})
+            if method == "getUpdates":
+                result: Any = await self.delivery.poll(
+                    parameters.get("offset", 0), parameters.get("limit", 100), parameters.get("timeout", 0)
+                )
+            else:
+                result = self.methods.call(method, parameters)
+        except Refusal as refusal:
+            self.state.note_call(method, noted, refusal.code, refusal.description)
+            raise
+        if method != "getUpdates":
+            self.state.note_call(method, noted, 200, "")
+        return result
+
+    async def _carry_out(self, reply: dict[str, Any]) -> None:
+        """A method call in the answer to an update: its result, and its refusal, go unseen."""
+        method = method_names().get(str(reply.get("method", "")).lower())
+        if method is None or method.startswith("get") or method in {"setWebhook", "deleteWebhook"}:
+            return
+        given = {name: value for name, value in reply.items() if name != "method"}
+        try:
+            await self._run(method, given)
+        except Refusal:
+            return
+
+    async def pay(self, person: Person, *, message_id: int | None = None, link: str = "") -> tuple[bool, str]:
+        """Pay an invoice by its message, anybody's, or by its link; raises Refusal 404."""
+        return await self.people.pay(person, self.invoice(message_id=message_id, link=link))
+
+    def invoice(self, *, message_id: int | None = None, link: str = "") -> Invoice:
+        slug = link.rpartition("$")[2]
+        for person in self.state.people.values():
+            if message_id is not None and message_id in person.messages:
+                slug = person.messages[message_id].get("_slug", "")
+        if slug not in self.state.invoices:
+            raise Refusal("there is no such invoice", 404)
+        return self.state.invoices[slug]
+
+    async def _first_chat(self, _: web.Request) -> web.StreamResponse:
+        if not self.state.people:
+            self.state.add_person(1001, "Анна", username="anna")
+        raise web.HTTPFound(f"/chat/{next(iter(self.state.people))}")
+
+    async def _chat_page(self, request: web.Request) -> web.Response:
+        person = self._person(request)
+        return render(
+            "chat.html",
+            person=person,
+            people=list(self.state.people.values()),
+            bot=self.state.bot(),
+            links=self._links,
+            commands=self.state.commands.get("ru", []),
+        )
+
+    async def _photo(self, request: web.Request) -> web.Response:
+        picture = self.state.files.get(request.match_info["file_id"])
+        if picture is None:
+            return web.Response(status=404)
+        return web.Response(body=picture, content_type="image/png")
+
+    async def _add_person(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        user_id = int(body.get("user_id") or max([1000, *self.state.people]) + 1)
+        person = self.state.add_person(
+            user_id,
+            str(body["first_name"]),
+            username=body.get("username"),
+            language_code=body.get("language_code", "ru"),
+        )
+        return web.json_response(person.user())
+
+    async def _do_send(self, request: web.Request) -> web.Response:
+        text = str((await request.json())["text"])
+        return web.json_response(self.people.send(self._person(request), text))
+
+    async def _do_press(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        opened = self.people.press(self._person(request), int(body["message_id"]), str(body["button"]))
+        return web.json_response(opened or {})
+
+    async def _do_callback(self, request: web.Request) -> web.Response:
+        self.people.callback(self._person(request), str((await request.json())["data"]), None)
+        return web.json_response({})
+
+    async def _do_pay(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        paid, said = await self.pay(
+            self._person(request), message_id=body.get("message_id"), link=str(body.get("link", ""))
+        )
+        return web.json_response({"paid": paid, "said": said})
+
+    async def _do_change(self, request: web.Request) -> web.Response:
+        person, what = self._person(request), request.match_info["what"]
+        if what == "deactivate":
+            person.is_deactivated = True
+        elif what == "block":
+            self.people.block(person)
+        else:
+            self.people.unblock(person)
+        return web.json_response({"blocked": person.has_blocked, "deactivated": person.is_deactivated})
+
+    async def _show_messages(self, request: web.Request) -> web.Response:
+        """The chat; with ``version`` it waits a while for something newer than that."""
+        person = self._person(request)
+        seen = int(request.query.get("version", -1))
+        for _ in range(100):
+            if person.version > seen:
+                break
+            await asyncio.sleep(0.1)
+        return web.json_response(
+            {
+                "version": person.version,
+                "blocked": person.has_blocked,
+                "messages": [self._shown(message) for message in person.messages.values()],
+                "toasts": person.toasts[-3:],
+            }
+        )
+
+    def _shown(self, message: dict[str, Any]) -> dict[str, Any]:
+        """A message for the page: invoice links carry what the invoice asks for."""
+        shown: dict[str, Any] = _public(message)
+        return shown | ({"pay_link": f"https://t.me/${message['_slug']}"} if "_slug" in message else {})
+
+    async def _show_calls(self, request: web.Request) -> web.Response:
+        return web.json_response(self.state.calls[int(request.query.get("since", 0)) :])
+
+    async def _show_charges(self, _: web.Request) -> web.Response:
+        return web.json_response([asdict(charge) for charge in self.state.charges])
+
+    async def _show_unknown(self, _: web.Request) -> web.Response:
+        return web.json_response(self.state.unknown_parameters)
+
+    async def _set_limits(self, request: web.Request) -> web.Response:
+        self.limits.are_on = bool((await request.json())["on"])
+        return web.json_response({"on": self.limits.are_on})
+
+    def _person(self, request: web.Request) -> Person:
+        return self.state.existing(int(request.match_info["user_id"]))
+
+
+async def run(port: int, bot_token: str) -> None:
+    """Serve a Telegram alone until SIGTERM."""
+    await serve_alone(TelegramSimulator(bot_token).app, port=port, ready="Telegram simulator ready at {url}")
+
+
+@web.middleware
+async def _explain(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Control calls that cannot be done say why."""
+    try:
+        return await handler(request)
+    except Refusal as refusal:
+        return web.json_response({"error": refusal.description}, status=refusal.code)
+    except (KeyError, ValueError, TypeError) as error:
+        return web.json_response({"error": repr(error)}, status=400)
+
+
+async def _parameters(request: web.Request) -> dict[str, Any]:
+    """A call's parameters, however they were sent: query, form, JSON or multipart."""
+    given: dict[str, Any] = dict(request.query)
+    if request.content_type == "application/json":
+        body = json.loads(await request.read() or b"{}")
+        return given | (body if isinstance(body, dict) else {})
+    if request.content_type == "application/x-www-form-urlencoded":
+        return given | dict(await request.post())
+    if request.content_type == "multipart/form-data":
+        files: dict[str, bytes] = {}
+        async for part in await request.multipart():
+            assert isinstance(part, BodyPartReader)
+            name = part.name or ""
+            if part.filename:
+                files[name] = await part.read(decode=True)
+            else:
+                given[name] = await part.text()
+        # A file may be named in a parameter as attach://NAME, or be the parameter itself.
+        given |= {name: content for name, content in files.items() if name not in given}
+        for name, value in list(given.items()):
+            if isinstance(value, str) and value.startswith("attach://"):
+                given[name] = files[value.removeprefix("attach://")]
+                given.pop(value.removeprefix("attach://"), None)
+    return given
+
+
+def _public(result: Any) -> Any:
+    """Without what is ours alone."""
+    if isinstance(result, dict):
+        return {name: _public(value) for name, value in result.items() if not name.startswith("_")}
+    return [_public(item) for item in result] if isinstance(result, list) else result

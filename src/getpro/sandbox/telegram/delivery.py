@@ -1,0 +1,180 @@
+"""How updates reach the bot: by webhook, in the order of each chat, or by long polling."""
+
+import asyncio
+import contextlib
+import json
+import random
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import aiohttp
+
+from getpro.sandbox.faults import FaultSwitches
+from getpro.sandbox.notices import spread
+from getpro.sandbox.serving import require_loopback_url
+from getpro.sandbox.telegram.errors import Refusal, bad
+
+EXPIRES_SECONDS = 24 * 3600
+LONGEST_PAUSE_SECONDS = (60, 120)
+Reply = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class Delivery:
+    """Queues of updates. A failing one holds up its own chat and nobody else."""
+
+    def __init__(self, *, faults: FaultSwitches, on_reply: Reply, retry_scale: float) -> None:
+        """``retry_scale`` shortens the pauses; ``on_reply`` carries out a method call in the answer."""
+        self.url = ""
+        self.secret = ""
+        self.max_connections = 40
+        self.allowed: list[str] | None = None
+        self.last_error: tuple[int, str] | None = None
+        self._faults = faults
+        self._on_reply = on_reply
+        self._retry_scale = retry_scale
+        self._queues: dict[int, deque[dict[str, Any]]] = {}
+        self._actors: dict[int, asyncio.Task[None]] = {}
+        self._waiting: deque[dict[str, Any]] = deque()
+        self._came = asyncio.Event()
+        self._poller = 0
+        self._session: aiohttp.ClientSession | None = None
+        self._slots = asyncio.Semaphore(self.max_connections)
+        self._changed = asyncio.Event()
+
+    async def open(self) -> None:
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=60))
+
+    async def close(self) -> None:
+        actors = list(self._actors.values())
+        for actor in actors:
+            actor.cancel()
+        await asyncio.gather(*actors, return_exceptions=True)
+        if self._session is not None:
+            await self._session.close()
+
+    @property
+    def pending(self) -> int:
+        return len(self._waiting) + sum(len(queue) for queue in self._queues.values())
+
+    def set_webhook(self, url: str, secret: str, max_connections: int, allowed: list[str] | None) -> None:
+        """Send everything to ``url`` from now on; raises Refusal."""
+        if not set(secret) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"):
+            raise bad("secret token contains unallowed characters")
+        if len(secret) > 256:
+            raise bad("secret token is too long")
+        try:
+            require_loopback_url(url)
+        except ValueError as error:
+            raise bad(f"bad webhook: {error}") from None
+        self.url, self.secret = url, secret
+        if allowed is not None:
+            self.allowed = allowed
+        if max_connections != self.max_connections:
+            self.max_connections, self._slots = max_connections, asyncio.Semaphore(max_connections)
+        self._changed.set()
+        self._changed = asyncio.Event()
+        while self._waiting:
+            update = self._waiting.popleft()
+            self._put(_queue_of(update), update)
+
+    def delete_webhook(self, *, drop: bool) -> None:
+        self.url = ""
+        for actor in self._actors.values():
+            actor.cancel()
+        self._actors.clear()
+        left = [update for queue in self._queues.values() for update in queue]
+        self._queues.clear()
+        if not drop:
+            self._waiting.extend(sorted(left, key=lambda update: update["update_id"]))
+        else:
+            self._waiting.clear()
+
+    def add(self, update: dict[str, Any]) -> None:
+        """A new update: to the webhook's queue of its chat, or to those who poll."""
+        kind = next(name for name in update if name != "update_id")
+        if self.allowed and kind not in self.allowed:
+            return
+        if not self.url:
+            self._waiting.append(update)
+            self._came.set()
+            return
+        for _ in spread(self._faults.now):
+            self._put(_queue_of(update), update)
+
+    async def poll(self, offset: int, limit: int, timeout: int) -> list[dict[str, Any]]:  # noqa: ASYNC109 -- the protocol's own parameter
+        """``getUpdates``; raises Refusal 409 beside a webhook and for the poller that was overtaken."""
+        if self.url:
+            conflict = "can't use getUpdates method while webhook is active"
+            raise Refusal(f"Conflict: {conflict}; use deleteWebhook to delete the webhook first", 409)
+        self._poller += 1
+        mine = self._poller
+        while offset > 0 and self._waiting and self._waiting[0]["update_id"] < offset:
+            self._waiting.popleft()
+        deadline = time.monotonic() + min(timeout, 50)
+        while not self._waiting and time.monotonic() < deadline:
+            self._came.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._came.wait(), min(deadline - time.monotonic(), 0.5))
+            if self._poller != mine:
+                only = "make sure that only one bot instance is running"
+                raise Refusal(f"Conflict: terminated by other getUpdates request; {only}", 409)
+        return list(self._waiting)[:limit]
+
+    def _put(self, key: int, update: dict[str, Any]) -> None:
+        self._queues.setdefault(key, deque()).append(update)
+        if key not in self._actors:
+            self._actors[key] = asyncio.create_task(self._send_queue(key))
+
+    async def _send_queue(self, key: int) -> None:
+        queue = self._queues[key]
+        while queue:
+            await self._send_until_taken(queue[0])
+            queue.popleft()
+        del self._queues[key], self._actors[key]
+
+    async def _send_until_taken(self, update: dict[str, Any]) -> None:
+        """First failure: again at once; then after 1, 2, 4 … seconds, up to one or two minutes."""
+        born, pause = time.time(), 0.0
+        while time.time() - born < EXPIRES_SECONDS:
+            async with self._slots:
+                asked_to_wait = await self._send(update)
+            if asked_to_wait is None:
+                return
+            with contextlib.suppress(TimeoutError):
+                # A webhook that was set anew is tried at once.
+                wait = (asked_to_wait or pause) * self._retry_scale
+                await asyncio.wait_for(self._changed.wait(), max(wait, 0.01))
+            pause = min(pause * 2 or 1.0, random.uniform(*LONGEST_PAUSE_SECONDS))
+
+    async def _send(self, update: dict[str, Any]) -> float | None:
+        """Send once: None when it was taken, else the seconds that the bot asked to wait (0: none)."""
+        assert self._session is not None
+        headers = {"Content-Type": "application/json"}
+        if self.secret:
+            headers["X-Telegram-Bot-Api-Secret-Token"] = self.secret
+        try:
+            async with self._session.post(
+                self.url, data=json.dumps(update), headers=headers, allow_redirects=False
+            ) as response:
+                body = await response.read()
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            self.last_error = (int(time.time()), type(error).__name__)
+            return 0
+        if not 200 <= response.status < 300:
+            self.last_error = (int(time.time()), f"Wrong response from the webhook: {response.status}")
+            after = response.headers.get("Retry-After", "0")
+            return min(float(after), 3600) if after.isdigit() else 0
+        with contextlib.suppress(ValueError):
+            reply = json.loads(body) if body else None
+            if isinstance(reply, dict) and "method" in reply:
+                await self._on_reply(reply)
+        return None
+
+
+def _queue_of(update: dict[str, Any]) -> int:
+    """The chat or person whose order counts."""
+    event = next(value for name, value in update.items() if name != "update_id")
+    owner = event.get("chat") or event.get("from") or {}
+    return int(owner.get("id", 0))

@@ -1,0 +1,38 @@
+"""Telegram's limits on sending: 30 a second in all, 1 a second to a chat with a burst of 3."""
+
+import time
+from collections import defaultdict
+
+from getpro.sandbox.telegram.errors import too_many
+
+OVERALL = 30
+BURST = 3
+PENALTY_SECONDS = 1
+
+
+class Limits:
+    """Token buckets; switched off for load tests."""
+
+    def __init__(self) -> None:
+        self.are_on = True
+        self.refused = 0
+        self._overall: tuple[float, float] = (OVERALL, time.monotonic())
+        self._chats: dict[int, tuple[float, float]] = defaultdict(lambda: (BURST, time.monotonic()))
+
+    def count(self, chat_id: int) -> None:
+        """Count one message; raises Refusal 429 when there are too many."""
+        if not self.are_on:
+            return
+        now = time.monotonic()
+        overall = _refilled(self._overall, OVERALL, OVERALL, now)
+        chat = _refilled(self._chats[chat_id], 1, BURST, now)
+        if overall < 1 or chat < 1:
+            self.refused += 1
+            raise too_many(PENALTY_SECONDS)
+        self._overall = (overall - 1, now)
+        self._chats[chat_id] = (chat - 1, now)
+
+
+def _refilled(bucket: tuple[float, float], per_second: float, most: float, now: float) -> float:
+    tokens, last = bucket
+    return min(most, tokens + (now - last) * per_second)

@@ -1,0 +1,310 @@
+"""The Bot API's methods that a shop uses, each with its state and its refusals."""
+
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any
+
+from getpro.sandbox.telegram.delivery import Delivery
+from getpro.sandbox.telegram.entities import length, parsed
+from getpro.sandbox.telegram.errors import NOT_MODIFIED, OLD_QUERY, Refusal, bad
+from getpro.sandbox.telegram.limits import Limits
+from getpro.sandbox.telegram.state import Invoice, Person, State
+
+LONGEST_TEXT = 4096
+LONGEST_CAPTION = 1024
+Parameters = dict[str, Any]
+
+
+class Methods:
+    """``call`` carries out a checked call and returns Telegram's ``result``."""
+
+    def __init__(self, state: State, delivery: Delivery, limits: Limits) -> None:
+        self._state = state
+        self._delivery = delivery
+        self._limits = limits
+        self.played: dict[str, Callable[[Parameters], Any]] = {
+            "getMe": self._get_me,
+            "setWebhook": self._set_webhook,
+            "deleteWebhook": self._delete_webhook,
+            "getWebhookInfo": self._get_webhook_info,
+            "sendMessage": self._send_message,
+            "sendPhoto": self._send_photo,
+            "sendInvoice": self._send_invoice,
+            "editMessageText": self._edit_text,
+            "editMessageReplyMarkup": self._edit_markup,
+            "editMessageCaption": self._edit_caption,
+            "deleteMessage": self._delete_message,
+            "answerCallbackQuery": self._answer_callback,
+            "answerPreCheckoutQuery": self._answer_pre_checkout,
+            "createInvoiceLink": self._create_invoice_link,
+            "refundStarPayment": self._refund_star_payment,
+            "getStarTransactions": self._get_star_transactions,
+            "getMyStarBalance": self._get_balance,
+            "setMyCommands": self._set_commands,
+            "getMyCommands": self._get_commands,
+            "setMyDescription": self._accept,
+            "setMyShortDescription": self._accept,
+            "setMyName": self._accept,
+            "setChatMenuButton": self._accept,
+            "sendChatAction": self._chat_action,
+            "getChat": self._get_chat,
+        }
+
+    def call(self, method: str, parameters: Parameters) -> Any:
+        """Raises Refusal, also for a method that is not played here."""
+        if method not in self.played:
+            raise Refusal(f"Not Implemented: the simulator does not play {method}", 501)
+        return self.played[method](parameters)
+
+    def _get_me(self, _: Parameters) -> Any:
+        can = {"can_join_groups": True, "can_read_all_group_messages": False}
+        return self._state.bot() | can | {"supports_inline_queries": False}
+
+    def _accept(self, _: Parameters) -> bool:
+        return True
+
+    def _set_webhook(self, p: Parameters) -> bool:
+        if p["url"]:
+            most = p.get("max_connections", 40)
+            self._delivery.set_webhook(p["url"], p.get("secret_token", ""), most, p.get("allowed_updates"))
+        else:
+            self._delivery.delete_webhook(drop=p.get("drop_pending_updates", False))
+        return True
+
+    def _delete_webhook(self, p: Parameters) -> bool:
+        self._delivery.delete_webhook(drop=p.get("drop_pending_updates", False))
+        return True
+
+    def _get_webhook_info(self, _: Parameters) -> Any:
+        info: dict[str, Any] = {
+            "url": self._delivery.url,
+            "has_custom_certificate": False,
+            "pending_update_count": self._delivery.pending,
+            "max_connections": self._delivery.max_connections,
+        }
+        if self._delivery.last_error is not None:
+            info["last_error_date"], info["last_error_message"] = self._delivery.last_error
+        return info
+
+    def _send_message(self, p: Parameters) -> Any:
+        person = self._state.reachable(p["chat_id"])
+        content = _text_content(p) | _markup(p)
+        self._limits.count(person.user_id)
+        return self._state.post(person, by_bot=True, **content)
+
+    def _send_photo(self, p: Parameters) -> Any:
+        person = self._state.reachable(p["chat_id"])
+        caption, entities = parsed(p.get("caption", ""), p.get("parse_mode"))
+        if length(caption) > LONGEST_CAPTION:
+            raise bad("message caption is too long")
+        markup = _markup(p)
+        self._limits.count(person.user_id)
+        content: Parameters = {"photo": [self._photo(p["photo"])]} | markup
+        if caption:
+            content |= {"caption": caption, "caption_entities": entities}
+        return self._state.post(person, by_bot=True, **content)
+
+    def _photo(self, photo: Any) -> Any:
+        if isinstance(photo, str):
+            if photo not in self._state.files:
+                raise bad("wrong file identifier/HTTP URL specified")
+            file_id = photo
+        else:
+            file_id = secrets.token_urlsafe(16)
+            self._state.files[file_id] = photo
+        size = len(self._state.files[file_id])
+        sides = {"width": 400, "height": 400, "file_size": size}
+        return {"file_id": file_id, "file_unique_id": file_id[:8], **sides}
+
+    def _send_invoice(self, p: Parameters) -> Any:
+        person = self._state.reachable(p["chat_id"])
+        invoice = self._invoice(p)
+        self._limits.count(person.user_id)
+        shown = {
+            "title": invoice.title,
+            "description": invoice.description,
+            "start_parameter": p.get("start_parameter", ""),
+            "currency": invoice.currency,
+            "total_amount": invoice.amount,
+        }
+        markup = _markup(p)
+        message = self._state.post(person, by_bot=True, invoice=shown, **markup)
+        message["_slug"] = invoice.slug
+        return message
+
+    def _create_invoice_link(self, p: Parameters) -> str:
+        return f"https://t.me/${self._invoice(p).slug}"
+
+    def _invoice(self, p: Parameters) -> Invoice:
+        if p["currency"] != "XTR" or p.get("provider_token"):
+            raise bad("STARS_INVOICE_INVALID" if p["currency"] == "XTR" else "CURRENCY_INVALID")
+        if len(p["prices"]) != 1:
+            raise bad("STARS_INVOICE_INVALID")
+        for name, longest in (("title", 32), ("description", 255)):
+            if not 1 <= len(p[name]) <= longest:
+                raise bad(f"invoice {name} is {'empty' if not p[name] else 'too long'}")
+        if not 1 <= len(p["payload"].encode()) <= 128:
+            raise bad("INVOICE_PAYLOAD_INVALID")
+        amount = p["prices"][0]["amount"]
+        if not 1 <= amount <= 100_000:
+            raise bad("CURRENCY_TOTAL_AMOUNT_INVALID")
+        slug = secrets.token_urlsafe(12)
+        invoice = Invoice(slug, p["payload"], p["title"], p["description"], amount, p["currency"])
+        self._state.invoices[slug] = invoice
+        return invoice
+
+    def _edit_text(self, p: Parameters) -> Any:
+        content = _text_content(p)
+        return self._edit(p, content, clears=("entities",))
+
+    def _edit_caption(self, p: Parameters) -> Any:
+        caption, entities = parsed(p.get("caption", ""), p.get("parse_mode"))
+        return self._edit(p, {"caption": caption, "caption_entities": entities})
+
+    def _edit_markup(self, p: Parameters) -> Any:
+        return self._edit(p, {})
+
+    def _edit(self, p: Parameters, content: Parameters, clears: tuple[str, ...] = ()) -> Any:
+        person, message = self._own_message(p, to="edit")
+        if "text" in content and "text" not in message:
+            raise bad("there is no text in the message to edit")
+        kept = {k: v for k, v in message.items() if k not in {"reply_markup", "edit_date", *clears}}
+        fresh = kept | content | _markup(p)
+        before = {k: v for k, v in message.items() if k != "edit_date"}
+        if {k: v for k, v in fresh.items() if v != []} == {k: v for k, v in before.items() if v != []}:
+            raise bad(NOT_MODIFIED)
+        fresh["edit_date"] = int(time.time())
+        person.messages[message["message_id"]] = fresh
+        person.version += 1
+        return fresh
+
+    def _delete_message(self, p: Parameters) -> bool:
+        person, message = self._own_message(p, to="delete")
+        del person.messages[message["message_id"]]
+        person.version += 1
+        return True
+
+    def _own_message(self, p: Parameters, *, to: str) -> tuple[Person, Parameters]:
+        person = self._state.reachable(p.get("chat_id"))
+        return person, self._state.message(person, p.get("message_id"), to=to)
+
+    def _answer_callback(self, p: Parameters) -> bool:
+        user_id = self._state.queries.pop(p["callback_query_id"], None)
+        if not isinstance(user_id, int):
+            raise bad(OLD_QUERY)
+        if len(p.get("text", "")) > 200:
+            raise bad("MESSAGE_TOO_LONG")
+        if p.get("text"):
+            person = self._state.people[user_id]
+            alert = p.get("show_alert", False)
+            person.toasts.append({"text": p["text"], "alert": alert, "at": time.time()})
+            person.version += 1
+        return True
+
+    def _answer_pre_checkout(self, p: Parameters) -> bool:
+        waiting = self._state.queries.get(p["pre_checkout_query_id"])
+        if waiting is None or isinstance(waiting, int) or waiting.done():
+            raise bad(OLD_QUERY)
+        if not p["ok"] and not p.get("error_message"):
+            raise bad("ERROR_TEXT_EMPTY")
+        waiting.set_result((p["ok"], p.get("error_message", "")))
+        return True
+
+    def _refund_star_payment(self, p: Parameters) -> bool:
+        found = [c for c in self._state.charges if c.charge_id == p["telegram_payment_charge_id"]]
+        if not found or found[0].user_id != p["user_id"]:
+            raise bad("CHARGE_NOT_FOUND")
+        charge = found[0]
+        if charge.is_refunded:
+            raise bad("CHARGE_ALREADY_REFUNDED")
+        charge.is_refunded = True
+        person = self._state.people[charge.user_id]
+        partner = {"type": "user", "transaction_type": "invoice_payment", "user": person.user()}
+        self._state.transactions.append(
+            {
+                "id": charge.charge_id,
+                "amount": charge.amount,
+                "date": int(time.time()),
+                "receiver": partner | {"invoice_payload": charge.payload},
+            }
+        )
+        refunded = {
+            "currency": "XTR",
+            "total_amount": charge.amount,
+            "invoice_payload": charge.payload,
+            "telegram_payment_charge_id": charge.charge_id,
+        }
+        message = self._state.post(person, by_bot=False, refunded_payment=refunded)
+        self._delivery.add(self._state.update(message=message))
+        return True
+
+    def _get_star_transactions(self, p: Parameters) -> Any:
+        offset, limit = p.get("offset", 0), p.get("limit", 100)
+        return {"transactions": self._state.transactions[offset : offset + limit]}
+
+    def _get_balance(self, _: Parameters) -> Any:
+        return {"amount": sum(c.amount for c in self._state.charges if not c.is_refunded)}
+
+    def _set_commands(self, p: Parameters) -> bool:
+        self._state.commands[p.get("language_code", "")] = p["commands"]
+        return True
+
+    def _get_commands(self, p: Parameters) -> Any:
+        return self._state.commands.get(p.get("language_code", ""), [])
+
+    def _chat_action(self, p: Parameters) -> bool:
+        self._state.reachable(p["chat_id"])
+        return True
+
+    def _get_chat(self, p: Parameters) -> Any:
+        gifts = dict.fromkeys(
+            (
+                "unlimited_gifts",
+                "limited_gifts",
+                "unique_gifts",
+                "premium_subscription",
+                "gifts_from_channels",
+            ),
+            True,
+        )
+        chat = self._state.reachable(p["chat_id"]).chat()
+        return chat | {"accent_color_id": 0, "max_reaction_count": 11, "accepted_gift_types": gifts}
+
+
+def _text_content(p: Parameters) -> Parameters:
+    text, entities = parsed(p["text"], p.get("parse_mode"))
+    if not text.strip():
+        raise bad("message text is empty")
+    if length(text) > LONGEST_TEXT:
+        raise bad("message is too long")
+    content: Parameters = {"text": text}
+    return content | ({"entities": entities} if entities else {})
+
+
+def _markup(p: Parameters) -> Parameters:
+    """The inline keyboard, checked; other keyboards leave no trace in a message."""
+    markup = p.get("reply_markup")
+    if not markup or "inline_keyboard" not in markup:
+        return {}
+    for row in markup["inline_keyboard"]:
+        for button in row:
+            _check_button(button)
+    return {"reply_markup": {"inline_keyboard": markup["inline_keyboard"]}}
+
+
+def _check_button(button: Parameters) -> None:
+    if not button.get("text"):
+        raise bad('can\'t parse inline keyboard button: Field "text" must be of type String')
+    kinds = {"url", "callback_data", "web_app", "copy_text", "pay", "login_url", "switch_inline_query"}
+    if len(kinds & {name for name, value in button.items() if value is not None}) != 1:
+        raise bad("can't parse inline keyboard button: Text buttons are unallowed in the inline keyboard")
+    data = button.get("callback_data")
+    if data is not None and not 1 <= len(data.encode()) <= 64:
+        raise bad("BUTTON_DATA_INVALID")
+    url = button.get("url")
+    if url is not None and not url.startswith(("http://", "https://", "tg://")):
+        raise bad(f"inline keyboard button URL '{url}' is invalid: Unsupported URL protocol")
+    copied = button.get("copy_text")
+    if copied is not None and not 1 <= len(copied.get("text", "")) <= 256:
+        raise bad("BUTTON_COPY_TEXT_INVALID")

@@ -1,0 +1,129 @@
+"""What people do: write, press, pay, block; each becomes an update of the real shape."""
+
+import asyncio
+import secrets
+import time
+from typing import Any
+
+from getpro.sandbox.telegram.delivery import Delivery
+from getpro.sandbox.telegram.errors import Refusal
+from getpro.sandbox.telegram.state import Charge, Invoice, Person, State
+
+
+class People:
+    """Acts for the people of the simulator; raises Refusal where a real app would not let them."""
+
+    def __init__(self, state: State, delivery: Delivery, *, answer_seconds: float) -> None:
+        self._state = state
+        self._delivery = delivery
+        self._answer_seconds = answer_seconds
+
+    def send(self, person: Person, text: str) -> dict[str, Any]:
+        """Write to the bot; the first message is what lets it write back."""
+        if person.has_blocked:
+            self.unblock(person)
+        person.has_started = True
+        content: dict[str, Any] = {"text": text}
+        if text.startswith("/"):
+            command = text.split(maxsplit=1)[0]
+            content["entities"] = [{"type": "bot_command", "offset": 0, "length": len(command)}]
+        message = self._state.post(person, by_bot=False, **content)
+        self._delivery.add(self._state.update(message=message))
+        return message
+
+    def press(self, person: Person, message_id: int, button: str) -> dict[str, Any] | None:
+        """Press the first button whose data or label is ``button``; a link gives its address."""
+        message = person.messages.get(message_id)
+        rows = (message or {}).get("reply_markup", {}).get("inline_keyboard", [])
+        for item in (item for row in rows for item in row):
+            if button not in {item.get("callback_data"), item["text"]}:
+                continue
+            if item.get("callback_data") is None:
+                return {"url": item.get("url"), "copy": (item.get("copy_text") or {}).get("text")}
+            self.callback(person, item["callback_data"], message)
+            return None
+        raise Refusal(f"there is no button {button!r}", 404)
+
+    def callback(self, person: Person, data: str, message: dict[str, Any] | None) -> None:
+        query_id = secrets.token_hex(9)
+        self._state.queries[query_id] = person.user_id
+        query: dict[str, Any] = {
+            "id": query_id,
+            "from": person.user(),
+            "chat_instance": str(person.user_id),
+            "data": data,
+        }
+        if message is not None:
+            query["message"] = {k: v for k, v in message.items() if not k.startswith("_")}
+        self._delivery.add(self._state.update(callback_query=query))
+
+    async def pay(self, person: Person, invoice: Invoice) -> tuple[bool, str]:
+        """Pay an invoice: the bot is asked, then the Stars are taken. Return whether, and what was said."""
+        query_id = str(secrets.randbelow(10**17))
+        answer: asyncio.Future[tuple[bool, str]] = asyncio.get_running_loop().create_future()
+        self._state.queries[query_id] = answer
+        query = {
+            "id": query_id,
+            "from": person.user(),
+            "currency": invoice.currency,
+            "total_amount": invoice.amount,
+            "invoice_payload": invoice.payload,
+        }
+        self._delivery.add(self._state.update(pre_checkout_query=query))
+        try:
+            is_allowed, said = await asyncio.wait_for(answer, self._answer_seconds)
+        except TimeoutError:
+            return False, "Бот не ответил вовремя: платёж отменён"
+        finally:
+            del self._state.queries[query_id]
+        if is_allowed:
+            self._take(person, invoice)
+        return is_allowed, said
+
+    def _take(self, person: Person, invoice: Invoice) -> None:
+        charge_id = f"stx{secrets.token_urlsafe(24)}"
+        moment = int(time.time())
+        self._state.charges.append(Charge(charge_id, person.user_id, invoice.payload, invoice.amount, moment))
+        partner = {"type": "user", "transaction_type": "invoice_payment", "user": person.user()}
+        self._state.transactions.append(
+            {
+                "id": charge_id,
+                "amount": invoice.amount,
+                "date": moment,
+                "source": partner | {"invoice_payload": invoice.payload},
+            }
+        )
+        paid = {
+            "currency": invoice.currency,
+            "total_amount": invoice.amount,
+            "invoice_payload": invoice.payload,
+            "telegram_payment_charge_id": charge_id,
+            "provider_payment_charge_id": f"{person.user_id}_{len(self._state.charges)}",
+        }
+        message = self._state.post(person, by_bot=False, successful_payment=paid)
+        self._delivery.add(self._state.update(message=message))
+
+    def block(self, person: Person) -> None:
+        if not person.has_blocked:
+            person.has_blocked = True
+            self._membership(person, "member", "kicked")
+
+    def unblock(self, person: Person) -> None:
+        if person.has_blocked:
+            person.has_blocked = False
+            self._membership(person, "kicked", "member")
+
+    def _membership(self, person: Person, before: str, after: str) -> None:
+        def member(status: str) -> dict[str, Any]:
+            until = {"until_date": 0} if status == "kicked" else {}
+            return {"user": self._state.bot(), "status": status, **until}
+
+        event = {
+            "chat": person.chat(),
+            "from": person.user(),
+            "date": int(time.time()),
+            "old_chat_member": member(before),
+            "new_chat_member": member(after),
+        }
+        person.version += 1
+        self._delivery.add(self._state.update(my_chat_member=event))
