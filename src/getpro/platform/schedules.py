@@ -62,20 +62,25 @@ def next_run(rule: str, zone: str, *, after: datetime) -> datetime:
 
 
 async def declare(session: AsyncSession, declared: list[Schedule], *, now: datetime) -> None:
-    """Make the rows of ``declared``: a new one is due at once, a changed rule is counted from now."""
+    """Make the rows of ``declared``; a changed rule is counted from now.
+
+    What comes every so often is due at once; what has its hour waits for it.
+    """
     for schedule in declared:
+        is_often = schedule.rule.startswith("every ")
+        first = now if is_often else next_run(schedule.rule, schedule.zone, after=now)
         statement = insert(schedules).values(
             name=schedule.name,
             rule=schedule.rule,
             zone=schedule.zone,
             catch_up=schedule.catch_up,
-            next_run_at=now,
+            next_run_at=first,
         )
         new = statement.excluded
         await session.execute(
             statement.on_conflict_do_update(
                 index_elements=["name"],
-                set_={"rule": new.rule, "zone": new.zone, "catch_up": new.catch_up, "next_run_at": now},
+                set_={"rule": new.rule, "zone": new.zone, "catch_up": new.catch_up, "next_run_at": first},
                 where=or_(schedules.c.rule != new.rule, schedules.c.zone != new.zone),
             )
         )

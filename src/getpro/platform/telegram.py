@@ -8,6 +8,7 @@ from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import TelegramAPIServer
 from aiogram.enums import ParseMode
 from aiogram.methods import TelegramMethod
+from aiogram.types import LinkPreviewOptions
 from aiohttp import ClientSession, TCPConnector
 
 from getpro.kit import crashpoints
@@ -47,5 +48,7 @@ def make_bot(settings: TelegramSettings) -> Bot:
     return Bot(
         token=settings.bot_token.get_secret_value(),
         session=TelegramSession(settings.api_url, http_proxy=settings.proxy),
-        default=DefaultBotProperties(parse_mode=ParseMode.HTML, link_preview_is_disabled=True),
+        default=DefaultBotProperties(
+            parse_mode=ParseMode.HTML, link_preview=LinkPreviewOptions(is_disabled=True)
+        ),
     )

@@ -1,0 +1,64 @@
+"""The product as the sandbox runs it: the real one, with settings from a file and a way to die on cue.
+
+``python -m getpro.sandbox.shop.product SETTINGS.json [--crash-at POINT] [--trace FILE]`` reads neither
+``.env`` nor the environment. ``--crash-at`` kills the process with SIGKILL when it reaches that point;
+``--trace`` writes the name of every point it passes.
+"""
+
+import argparse
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import uvloop
+from pydantic_settings import PydanticBaseSettingsSource
+
+from getpro.kit import crashpoints
+from getpro.platform import logging
+from getpro.platform.settings import Settings
+from getpro.running import run_shop
+
+
+class SandboxSettings(Settings):
+    """The product's settings from what is handed over, and from nowhere else."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: Any, init_settings: PydanticBaseSettingsSource, **_: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        del settings_cls
+        return (init_settings,)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("settings", type=Path)
+    parser.add_argument("--crash-at")
+    parser.add_argument("--trace", type=Path)
+    chosen = parser.parse_args()
+    values = json.loads(chosen.settings.read_text(encoding="utf-8"))
+    settings = SandboxSettings(**values)
+    logging.configure(level=settings.log_level)
+    _listen(chosen.crash_at, chosen.trace)
+    assert settings.database_url is not None
+    uvloop.run(
+        run_shop(settings, database_url=settings.database_url.get_secret_value(), web=True, worker=True)
+    )
+
+
+def _listen(crash_at: str | None, trace: Path | None) -> None:
+    if trace is not None:
+        crashpoints.listen(lambda name: _note(trace, name))
+    elif crash_at is not None:
+        crashpoints.listen(lambda name: os.kill(os.getpid(), signal.SIGKILL) if name == crash_at else None)
+
+
+def _note(trace: Path, name: str) -> None:
+    with trace.open("a", encoding="utf-8") as file:
+        file.write(f"{name}\n")
+
+
+if __name__ == "__main__":
+    main()
