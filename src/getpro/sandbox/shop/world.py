@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
@@ -152,10 +153,9 @@ async def world(
         )
         async with contextlib.AsyncExitStack() as running:
             urls = {"product": product_url}
-            for name, simulator in {"telegram": telegram, "yookassa": yookassa, "panel": panel}.items():
-                urls[name] = await running.enter_async_context(
-                    serving(simulator.app, port=wanted.get(name, 0))
-                )
+            apps = {"telegram": telegram.app, "yookassa": yookassa.app, "panel": panel.app}
+            for name, app in apps.items():
+                urls[name] = await running.enter_async_context(serving(app, port=wanted.get(name, 0)))
             panel.public_url = urls["panel"]
             settings_file = _write_settings(
                 directory, cluster, urls, port=product_port, time_zone=time_zone, shop=shop or {}
@@ -208,8 +208,7 @@ def _write_settings(
 
 
 def free_port() -> int:
-    import socket  # noqa: PLC0415
-
+    """A port that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         return int(probe.getsockname()[1])

@@ -1,0 +1,98 @@
+"""``./2getpro test``: linters, types, import rules, tests; with pytest's arguments only pytest.
+
+Options: ``--full`` also runs what is marked full, the mutants included; ``--install-system`` installs
+missing Debian packages by apt, as CI does. With CI=true a missing tool fails and nothing is skipped.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+BIN = Path(sys.executable).parent
+IN_CI = os.environ.get("CI") == "true"
+PACKAGES = {"chromium": "chromium"}
+"""Programs that tests use, and the Debian packages that bring them."""
+
+
+def main(arguments: list[str]) -> int:
+    is_full = "--full" in arguments
+    may_install = IN_CI or "--install-system" in arguments
+    chosen = [argument for argument in arguments if argument not in {"--full", "--install-system"}]
+    missing = _missing(may_install=may_install)
+    if missing and IN_CI:
+        print(f"Не хватает: {', '.join(missing)}", file=sys.stderr)
+        return 1
+    steps = [] if chosen else _checks()
+    steps.append(("pytest", _pytest(chosen, is_full=is_full, missing=missing)))
+    if is_full and not chosen:
+        steps.append(("mutants", [sys.executable, "tools/mutants/run.py"]))
+    return _run(steps)
+
+
+def _checks() -> list[tuple[str, list[str]]]:
+    return [
+        ("ruff check", [str(BIN / "ruff"), "check", "--quiet"]),
+        ("ruff format", [str(BIN / "ruff"), "format", "--check", "--quiet"]),
+        ("mypy", [str(BIN / "mypy")]),
+        ("import rules", [str(BIN / "lint-imports"), "--no-cache"]),
+    ]
+
+
+def _pytest(chosen: list[str], *, is_full: bool, missing: list[str]) -> list[str]:
+    command = [sys.executable, "-m", "pytest"]
+    if chosen:
+        return [*command, *chosen]
+    left_out = [] if is_full else ["full"]
+    if missing:
+        print(f"Не хватает: {', '.join(missing)}; проверок в браузере не будет. Установить: --install-system")
+        left_out.append("browser")
+    marks = " and ".join(f"not {mark}" for mark in left_out)
+    strict = ["-p", "no_skips"] if IN_CI else []
+    return [
+        *command,
+        *strict,
+        "-n",
+        "2",
+        "--dist",
+        "loadgroup",
+        "-q",
+        "--durations=8",
+        *(["-m", marks] if marks else []),
+    ]
+
+
+def _missing(*, may_install: bool) -> list[str]:
+    missing = [program for program in PACKAGES if shutil.which(program) is None]
+    if missing and may_install:
+        as_root = [] if os.geteuid() == 0 else ["sudo"]
+        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+        packages = [PACKAGES[program] for program in missing]
+        for command in (["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", *packages]):
+            subprocess.run([*as_root, *command], check=False, env=environment, stdout=subprocess.DEVNULL)
+    return [program for program in PACKAGES if shutil.which(program) is None]
+
+
+def _run(steps: list[tuple[str, list[str]]]) -> int:
+    """Run every step, also after one has failed; print what each took."""
+    environment = os.environ | {"PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT / 'tools'}"}
+    results = []
+    for name, command in steps:
+        print(f"== {name}", flush=True)
+        started = time.monotonic()
+        code = subprocess.run(command, check=False, cwd=ROOT, env=environment).returncode
+        results.append((name, code, time.monotonic() - started))
+    print(
+        "\n"
+        + "\n".join(
+            f"{'ok  ' if code == 0 else 'FAIL'} {name:<14}{took:6.1f} s" for name, code, took in results
+        )
+    )
+    return 1 if any(code for _, code, _ in results) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
