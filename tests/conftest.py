@@ -58,3 +58,12 @@ def jobs(database_url: str) -> Jobs:
 @pytest.fixture
 def shop(db: Database, jobs: Jobs) -> Shop:
     return Shop(db, jobs)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kills", type=int, default=20, help="how often the crash test kills")
+
+
+@pytest.fixture
+def kills(request: pytest.FixtureRequest) -> int:
+    return int(request.config.getoption("--kills"))

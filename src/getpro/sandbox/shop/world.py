@@ -7,16 +7,18 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
+from aiohttp import web
 
 from getpro import migrations
 from getpro.kit.trouble import Trouble
 from getpro.platform.postgres import Cluster
+from getpro.sandbox.faults import CONTROL_PREFIX
 from getpro.sandbox.panel import PanelSimulator
 from getpro.sandbox.providers.yookassa import YooKassaSimulator
 from getpro.sandbox.serving import LOOPBACK, serving
@@ -28,6 +30,7 @@ SECRET_KEY: Final = "test_sandbox"  # noqa: S105
 PANEL_TOKEN: Final = "sandbox-panel-token"  # noqa: S105
 PANEL_SECRET: Final = "s" * 64
 WEBHOOK_SECRET: Final = "sandbox-webhook-secret"  # noqa: S105
+KILL_PATH: Final = f"{CONTROL_PREFIX}/product/kill"
 READY_SECONDS: Final = 60
 
 
@@ -124,13 +127,16 @@ async def world(
     time_zone: str = "Europe/Moscow",
     retry_scale: float = 0.1,
     durable: bool = True,
-    on_progress: Any = lambda _: None,
+    on_progress: Callable[[str], object] = lambda _: None,
+    with_kill_switch: bool = False,
     shop: dict[str, Any] | None = None,
+    make_product: Callable[[Path, str, Path], "Product"] | None = None,
 ) -> AsyncIterator[World]:
     """Start PostgreSQL, the simulators and the product; stop them all at the end.
 
     ``ports`` by name: telegram, yookassa, panel, product; a missing one is taken free. ``retry_scale``
-    shortens the pauses of everything that repeats notices. Raises Trouble.
+    shortens the pauses of everything that repeats notices. ``with_kill_switch`` lets the chat page kill
+    the product. Raises Trouble.
     """
     wanted = ports or {}
     product_port = wanted.get("product") or free_port()
@@ -141,7 +147,13 @@ async def world(
     try:
         await asyncio.to_thread(migrations.upgrade, cluster.url())
         on_progress("Telegram, ЮKassa, панель")
-        telegram = TelegramSimulator(BOT_TOKEN, retry_scale=retry_scale)
+        panel_port = wanted.get("panel") or free_port()
+        telegram = TelegramSimulator(
+            BOT_TOKEN,
+            retry_scale=retry_scale,
+            links={"Панель": f"http://{LOOPBACK}:{panel_port}"},
+            kill_path=KILL_PATH if with_kill_switch else "",
+        )
         yookassa = YooKassaSimulator(
             SHOP_ID, SECRET_KEY, webhook_url=f"{product_url}/webhooks/yookassa", retry_scale=retry_scale
         )
@@ -153,14 +165,18 @@ async def world(
         )
         async with contextlib.AsyncExitStack() as running:
             urls = {"product": product_url}
+            ports_of = wanted | {"panel": panel_port}
+            here: list[Product] = []
+            telegram.app.router.add_post(KILL_PATH, _kill_switch(here))
             apps = {"telegram": telegram.app, "yookassa": yookassa.app, "panel": panel.app}
             for name, app in apps.items():
-                urls[name] = await running.enter_async_context(serving(app, port=wanted.get(name, 0)))
+                urls[name] = await running.enter_async_context(serving(app, port=ports_of.get(name, 0)))
             panel.public_url = urls["panel"]
             settings_file = _write_settings(
                 directory, cluster, urls, port=product_port, time_zone=time_zone, shop=shop or {}
             )
-            product = Product(settings_file, product_url, directory / "product.log")
+            product = (make_product or Product)(settings_file, product_url, directory / "product.log")
+            here.append(product)
             on_progress("Магазин")
             await product.start()
             running.push_async_callback(product.stop)
@@ -205,6 +221,26 @@ def _write_settings(
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         json.dump(settings, file)
     return path
+
+
+def _kill_switch(here: list[Product]) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def kill(_: web.Request) -> web.Response:
+        for product in here:
+            await product.kill()
+        return web.json_response({"killed": len(here)})
+
+    return kill
+
+
+def is_free(port: int) -> bool:
+    """Whether nobody listens on the port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+        return True
 
 
 def free_port() -> int:

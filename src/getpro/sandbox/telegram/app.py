@@ -40,10 +40,15 @@ class TelegramSimulator:
         retry_scale: float = 1.0,
         answer_seconds: float = 10.0,
         links: dict[str, str] | None = None,
+        kill_path: str = "",
     ) -> None:
-        """``answer_seconds``: how long a pre-checkout query waits. ``links``: of the page's header."""
+        """``answer_seconds``: how long a pre-checkout query waits for the bot.
+
+        ``links``, and ``kill_path``, which kills the shop, are offered on the chat page.
+        """
         self._token = bot_token
         self._links = links or {}
+        self._kill_path = kill_path
         self.state = State(bot_token, bot_username)
         self.limits = Limits()
         self.faults = FaultSwitches(lambda status: Refusal("Internal Server Error", status).body())
@@ -154,6 +159,7 @@ class TelegramSimulator:
             people=list(self.state.people.values()),
             bot=self.state.bot(),
             links=self._links,
+            kill_path=self._kill_path,
             commands=self.state.commands.get("ru", []),
         )
 

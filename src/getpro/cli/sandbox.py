@@ -1,0 +1,110 @@
+"""``2getpro sandbox``: the whole shop without accounts, and each simulator alone."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from getpro.cli.psql import run_psql
+from getpro.kit.trouble import Trouble
+from getpro.platform.postgres import Cluster
+from getpro.sandbox.panel import run as run_panel
+from getpro.sandbox.providers.yookassa import run as run_yookassa
+from getpro.sandbox.serving import NotLoopback
+from getpro.sandbox.shop import command
+from getpro.sandbox.telegram import run as run_telegram
+
+app = typer.Typer(add_completion=False)
+
+Port = Annotated[int, typer.Option("--port", help="На каком порту слушать (только 127.0.0.1)")]
+Webhook = Annotated[
+    str | None, typer.Option("--webhook", help="Куда слать уведомления (только этот компьютер)")
+]
+
+
+@app.callback(invoke_without_command=True)
+def sandbox(
+    ctx: typer.Context,
+    *,
+    tour: Annotated[bool, typer.Option("--tour", help="Прожить день без браузера и сверить книги")] = False,
+    port: Annotated[int | None, typer.Option("--port", help="Порт страницы чата")] = None,
+    directory: Annotated[Path | None, typer.Option("--dir", help="Папка песочницы")] = None,
+) -> None:
+    """Песочница: весь магазин в браузере, без аккаунтов.
+
+    Не читает .env и окружение, слушает только этот компьютер. Пример: 2getpro sandbox --tour
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    if tour:
+        _tour(directory or command.sandbox_directory().with_name("sandbox-tour"))
+    home = directory or command.sandbox_directory()
+    with command.only_one(home):
+        asyncio.run(command.run_in_browser(home, port=port))
+
+
+@app.command()
+def telegram(port: Port, bot_token: Annotated[str, typer.Option("--bot-token")]) -> None:
+    """Только Telegram: сервер Bot API и страница чата.
+
+    Пример: 2getpro sandbox telegram --port 8081 --bot-token 42:TEST
+    """
+    asyncio.run(run_telegram(port, bot_token))
+
+
+@app.command()
+def yookassa(
+    port: Port,
+    shop_id: Annotated[str, typer.Option("--shop-id")],
+    secret_key: Annotated[str, typer.Option("--secret-key")],
+    webhook: Webhook = None,
+) -> None:
+    """Только ЮKassa: API, страница оплаты, уведомления.
+
+    Пример: 2getpro sandbox yookassa --port 8083 --shop-id 1 --secret-key test_x
+    """
+    _on_loopback(lambda: asyncio.run(run_yookassa(port, shop_id, secret_key, webhook)))
+
+
+@app.command()
+def panel(
+    port: Port,
+    token: Annotated[str, typer.Option("--token")],
+    panel_version: Annotated[str, typer.Option("--panel-version")] = "3.3.2",
+    webhook: Webhook = None,
+    webhook_secret: Annotated[str, typer.Option("--webhook-secret")] = "",
+) -> None:
+    """Только панель Remnawave.
+
+    Пример: 2getpro sandbox panel --port 8082 --token T
+    """
+    _on_loopback(lambda: asyncio.run(run_panel(port, token, panel_version, webhook, webhook_secret)))
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+)
+def psql(ctx: typer.Context) -> None:
+    """Открыть psql на базе песочницы."""
+    with Cluster.running(command.sandbox_directory() / "postgres") as url:
+        raise typer.Exit(run_psql(url, ctx.args))
+
+
+def _tour(home: Path) -> None:
+    """Always a fresh world: yesterday's customers would be in the books."""
+    with command.only_one(home):
+        command.forget(home)
+        agrees = asyncio.run(command.run_tour(home))
+    typer.echo("Книги сошлись." if agrees else "Книги не сошлись.")
+    raise typer.Exit(0 if agrees else 2)
+
+
+def _on_loopback(start: Callable[[], None]) -> None:
+    try:
+        start()
+    except NotLoopback as error:
+        raise Trouble("Так песочница не работает.", str(error), "Укажите адрес 127.0.0.1.") from None
+    except ValueError as error:
+        raise Trouble("Так песочница не работает.", str(error), "Посмотрите --help.") from None

@@ -1,0 +1,92 @@
+"""``2getpro sandbox``: the shop in a browser, until Ctrl-C; killed products come back by themselves."""
+
+import asyncio
+import contextlib
+import fcntl
+import shutil
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+
+from getpro.kit.trouble import Trouble
+from getpro.platform.postgres import Cluster, default_directory
+from getpro.sandbox.shop.tour import tour
+from getpro.sandbox.shop.world import World, free_port, is_free, world
+
+PORTS = {"telegram": 8700, "yookassa": 8701, "panel": 8702, "product": 8703}
+
+
+def sandbox_directory() -> Path:
+    """The sandbox's own state folder; nothing of the product's."""
+    return default_directory() / "sandbox"
+
+
+async def run_in_browser(directory: Path, *, port: int | None) -> None:
+    """Serve the sandbox until Ctrl-C."""
+    wanted = {name: usual if is_free(usual) else free_port() for name, usual in PORTS.items()}
+    if port is not None:
+        wanted["telegram"] = port
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    console = Console(stderr=True)
+    with console.status("Запускаю песочницу…") as status:
+        running = world(
+            directory,
+            ports=wanted,
+            on_progress=lambda part: status.update(f"Запускаю: {part}…"),
+            with_kill_switch=True,
+        )
+        here = await running.__aenter__()
+    try:
+        sys.stdout.write(f"Песочница работает: {here.urls['telegram']} (Ctrl-C остановит)\n")
+        sys.stdout.flush()
+        await _keep_alive(here, stop)
+    finally:
+        with console.status("Останавливаю…"):
+            await running.__aexit__(None, None, None)
+
+
+async def run_tour(directory: Path) -> bool:
+    """Play the scripted day in a fresh world; True if the books agree."""
+
+    def say(text: str) -> None:
+        sys.stdout.write(f"• {text}\n")
+        sys.stdout.flush()
+
+    async with world(directory, on_progress=lambda part: say(f"Запускаю: {part}")) as here:
+        return await tour(here, say=say)
+
+
+@contextlib.contextmanager
+def only_one(directory: Path) -> Iterator[None]:
+    """One sandbox to a state folder; the lock goes with the process, however it ends."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "sandbox.lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Trouble(
+                "Песочница уже работает.",
+                f"Её папка занята: {directory}",
+                "Откройте её адрес или остановите её Ctrl-C.",
+            ) from None
+        yield
+
+
+def forget(directory: Path) -> None:
+    """Throw the world of last time away; a server that outlived it is stopped first."""
+    Cluster(directory / "postgres").stop()
+    shutil.rmtree(directory / "postgres", ignore_errors=True)
+
+
+async def _keep_alive(here: World, stop: asyncio.Event) -> None:
+    """Start the product again whenever it dies: that is what a supervisor does in real life."""
+    while not stop.is_set():
+        if not here.product.is_running:
+            await here.product.start()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), 0.5)

@@ -1,0 +1,42 @@
+"""A process that has imported the product and forks it on request: a start in a second instead of eight.
+
+Reads a JSON list of arguments a line from standard input, answers with the child's pid.
+"""
+
+import json
+import os
+import signal
+import sys
+
+from getpro.sandbox.shop import product
+
+
+def main() -> None:
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the dead are nobody's business here
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    for line in sys.stdin:
+        order = json.loads(line)
+        pid = os.fork()
+        if pid == 0:
+            _become_product(order)
+        sys.stdout.write(f"{pid}\n")
+        sys.stdout.flush()
+
+
+def _become_product(order: dict[str, object]) -> None:
+    os.setsid()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    log = os.open(str(order["log"]), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    arguments = order["arguments"]
+    assert isinstance(arguments, list)
+    sys.argv = ["product", *arguments]
+    product.main()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,172 @@
+"""Kill -9 while money is on its way: afterwards every rouble is delivered exactly once."""
+
+import asyncio
+import random
+from collections import Counter
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from forked import forked, preloaded
+
+from getpro.kit.trouble import Trouble
+from getpro.sandbox.panel.moments import parsed
+from getpro.sandbox.shop.judge import judge
+from getpro.sandbox.shop.tour import Actor
+from getpro.sandbox.shop.world import World, world
+from getpro.sandbox.telegram.state import Person
+
+ORDERS = 200
+DAYS = 30
+
+pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("crash")]
+
+
+def open_up(directory: Path) -> Path:
+    """As root the database server is another user and must be able to come in."""
+    for folder in (directory, *directory.parents[:3]):
+        folder.chmod(0o755)
+    return directory
+
+
+def days_taken(here: World) -> Counter[int]:
+    """By the providers' books: what each customer has paid for."""
+    taken: Counter[int] = Counter()
+    for charge in here.telegram.state.charges:
+        taken[charge.user_id] += DAYS
+    for payment in here.yookassa.books.payments.values():
+        if payment["status"] == "succeeded":
+            taken[payment["_payer"]] += DAYS
+    return taken
+
+
+def days_on_panel(here: World) -> Counter[int]:
+    """By the panel's record of changes: what each customer has been given."""
+    first: dict[int, str] = {}
+    last: dict[int, str] = {}
+    for change in here.panel.state.changes:
+        first.setdefault(change["telegramId"], change["at"])
+        last[change["telegramId"]] = change["after"]
+    return Counter(
+        {
+            user_id: round((parsed(last[user_id]) - parsed(first[user_id])) / timedelta(days=1))
+            for user_id in first
+        }
+    )
+
+
+def in_flight(here: World) -> int:
+    """How many customers have paid for more than the panel shows."""
+    return len(days_taken(here) - days_on_panel(here))
+
+
+class Customer:
+    """Buys twice, by card and by Stars, and tries again whenever the shop does not answer."""
+
+    def __init__(self, here: World, person: Person) -> None:
+        self.here = here
+        self.person = person
+        self.actor = Actor(here)
+
+    async def buy(self, provider: str) -> None:
+        while not await self._tried(self._order(provider), seconds=6):
+            pass
+        if provider == "yookassa":
+            self._pay_card()
+        else:
+            while not (await self.here.telegram.pay(self.person, link=self.actor.pay_link(self.person)))[0]:
+                await asyncio.sleep(0.2)
+
+    async def _order(self, provider: str) -> None:
+        self.here.telegram.people.send(self.person, "/plans")
+        before = len(self.person.messages)
+        await self.actor.until(lambda: len(self.person.messages) > before, "no plans")
+        await self.actor.press(self.person, "plan:1")
+        await self.actor.press(self.person, f"buy:1:{provider}")
+        await self.actor.until(lambda: self._link(provider) is not None, "no page")
+
+    async def _tried(self, attempt: "asyncio.Future[None] | object", *, seconds: float) -> bool:
+        try:
+            await asyncio.wait_for(attempt, seconds)  # type: ignore[arg-type]
+        except (TimeoutError, Trouble):
+            return False
+        return True
+
+    def _link(self, provider: str) -> str | None:
+        start = "https://t.me/$" if provider == "stars" else self.here.urls["yookassa"]
+        newest = list(self.person.messages.values())[-1]
+        for row in newest.get("reply_markup", {}).get("inline_keyboard", []):
+            for button in row:
+                if str(button.get("url", "")).startswith(start):
+                    return str(button["url"])
+        return None
+
+    def _pay_card(self) -> None:
+        link = self._link("yookassa")
+        assert link is not None
+        number = link.rpartition("/")[2]
+        self.here.yookassa.books.payments[number]["_payer"] = self.person.user_id
+        self.here.yookassa.books.pay(number)
+
+
+async def kill_again_and_again(here: World, kills: int, done: asyncio.Event) -> list[int]:
+    """Kill when somebody's money is on its way, in turn with and without PostgreSQL; return how many were."""
+    found = []
+    for number in range(kills):
+        while in_flight(here) == 0 and not done.is_set():
+            await asyncio.sleep(0.005)
+        await asyncio.sleep(random.uniform(0, 0.06))
+        found.append(in_flight(here))
+        await here.product.kill()
+        if number % 2:
+            await asyncio.to_thread(here.cluster.kill)
+            await asyncio.to_thread(here.cluster.start)
+        await here.product.start()
+        await asyncio.sleep(random.uniform(0.3, 1.2))
+    return found
+
+
+async def settled_books(here: World, *, seconds: float) -> list[str]:
+    """What does not agree once the shop has had time to come to rest."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while True:
+        troubles = [f"{v.name}: {v.troubles}" for v in await asyncio.to_thread(judge, here) if v.troubles]
+        if not troubles or asyncio.get_running_loop().time() > deadline:
+            return troubles
+        await asyncio.sleep(0.5)
+
+
+async def test_twenty_kills_while_two_hundred_orders_are_paid(
+    tmp_path: Path, kills: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with (
+        preloaded() as parent,
+        world(open_up(tmp_path), durable=True, retry_scale=0.05, make_product=forked(parent)) as here,
+    ):
+        here.telegram.limits.are_on = False
+        here.yookassa.faults.now.notice_copies = 3
+        here.yookassa.faults.now.notices_shuffled_seconds = 1.5
+        here.telegram.faults.now.notice_copies = 2
+        people = [here.telegram.state.add_person(n, f"Клиент {n}") for n in range(2000, 2000 + ORDERS // 2)]
+        done = asyncio.Event()
+        killing = asyncio.create_task(kill_again_and_again(here, kills, done))
+        at_once = asyncio.Semaphore(8)
+
+        async def shop_around(person: Person) -> None:
+            async with at_once:
+                here.telegram.people.send(person, "/start")
+                for provider in random.sample(["yookassa", "stars"], 2):
+                    await Customer(here, person).buy(provider)
+
+        buying = asyncio.gather(*(shop_around(person) for person in people))
+        await buying
+        done.set()
+        found = await killing
+        troubles = await settled_books(here, seconds=60)
+        taken = sum(days_taken(here).values()) // DAYS
+        with capsys.disabled():
+            hits = sum(1 for number in found if number)
+            print(f"\n{kills} kills, {hits} with an order in flight; customers in flight at each: {found}")
+        assert troubles == []
+        assert taken == ORDERS
+        assert hits >= kills * 3 // 4
