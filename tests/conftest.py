@@ -1,6 +1,7 @@
 """Fixtures: a real PostgreSQL, a migrated template, a fresh copy of it for each test."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -60,8 +61,30 @@ def shop(db: Database, jobs: Jobs) -> Shop:
     return Shop(db, jobs)
 
 
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print the figures that tests measured, also those of parallel workers."""
+    figures = [
+        value
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if getattr(report, "when", "") == "call"
+        for name, value in report.user_properties
+        if name == "figure"
+    ]
+    if figures:
+        terminalreporter.section("figures")
+        for figure in figures:
+            terminalreporter.line(figure)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=20, help="how often the crash test kills")
+
+
+@pytest.fixture
+def figure(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Keep a sentence with a measured number for the end of the run."""
+    return lambda text: record_property("figure", text)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections import Counter
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -137,7 +138,7 @@ async def settled_books(here: World, *, seconds: float) -> list[str]:
 
 
 async def test_twenty_kills_while_two_hundred_orders_are_paid(
-    tmp_path: Path, kills: int, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, kills: int, figure: Callable[[str], None]
 ) -> None:
     async with (
         preloaded() as parent,
@@ -164,9 +165,8 @@ async def test_twenty_kills_while_two_hundred_orders_are_paid(
         found = await killing
         troubles = await settled_books(here, seconds=60)
         taken = sum(days_taken(here).values()) // DAYS
-        with capsys.disabled():
-            hits = sum(1 for number in found if number)
-            print(f"\n{kills} kills, {hits} with an order in flight; customers in flight at each: {found}")
+        hits = sum(1 for number in found if number)
+        figure(f"{kills} kills, {hits} with an order in flight; customers in flight at each: {found}")
         assert troubles == []
         assert taken == ORDERS
         assert hits >= kills * 3 // 4

@@ -1,5 +1,6 @@
 """Migrations, inside the package: what is installed can migrate."""
 
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -43,7 +44,7 @@ def alembic_config(url: str) -> "Config":
     """Alembic's configuration for the database at ``url``, without a file."""
     from alembic.config import Config  # noqa: PLC0415
 
-    config = Config()
+    config = Config(stdout=sys.stdout)  # Alembic's own default is whatever stood there at its import
     config.set_main_option("script_location", str(Path(__file__).parent))
     config.attributes["url"] = url
     return config
