@@ -99,7 +99,7 @@ class Shop:
         """
         failed: list[Exception] = []
         tried: set[int] = set()
-        runs: dict[str, Callable[..., Awaitable[None]]] = {
+        runs: dict[str, Callable[..., Awaitable[object]]] = {
             "settle": lambda event_id: settle.settle_event(self.deps, event_id),
             "deliver": lambda subscription_id: delivery.deliver(self.deps, subscription_id),
             "compare": lambda subscription_id: reconcile.compare_one(self.deps, subscription_id),

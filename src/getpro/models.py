@@ -5,11 +5,12 @@ from getpro.customers import models as customers
 from getpro.messaging import models as messaging
 from getpro.panel import models as panel
 from getpro.payments import models as payments
-from getpro.platform import schedules
+from getpro.platform import audit, schedules
 from getpro.platform.database import metadata
 from getpro.subscriptions import models as subscriptions
 
 __all__ = [
+    "audit",
     "catalog",
     "customers",
     "messaging",

@@ -40,6 +40,17 @@ _KINDS = {
 }
 
 
+_OUTCOMES = {
+    "settled": "Зачтено.",
+    "seen before": "Этот платёж уже зачтён.",
+    "premature": "Деньги ещё не пришли: провайдер ждёт оплаты.",
+    "canceled": "Платёж отменён у провайдера, денег нет.",
+    "no such charge": "Провайдер не знает такого платежа.",
+    "no order of ours": "Это не наш заказ, и денег по нему нет.",
+    "brought forward": "Будет сделано в ближайшие секунды.",
+}
+
+
 @app.command()
 def stuck(*, as_json: Annotated[bool, typer.Option("--json", help="Для программ")] = False) -> None:
     """Показать всё, что ждёт решения. Код 1, если список не пуст.
@@ -67,7 +78,8 @@ def retry(reference: Reference, reason: Reason, by: By) -> None:
 
     Пример: 2getpro payments retry s12 --reason "провайдер исправил сумму"
     """
-    typer.echo(with_shop(lambda deps: stuck_money.retry(deps, reference, by=by, reason=reason)))
+    outcome = with_shop(lambda deps: stuck_money.retry(deps, reference, by=by, reason=reason))
+    typer.echo(_in_words(outcome))
 
 
 @app.command()
@@ -101,6 +113,23 @@ def refunded(reference: Reference, reason: Reason, by: By) -> None:
     """
     with_shop(lambda deps: stuck_money.mark_refunded(deps, reference, by=by, reason=reason))
     typer.echo("Отмечено.")
+
+
+@app.command()
+def dismiss(reference: Reference, reason: Reason, by: By) -> None:
+    """Убрать из списка уведомление, которое провайдер не подтвердил. Придёт снова: появится снова.
+
+    Пример: 2getpro payments dismiss e9 --reason "не наше: тест другого магазина"
+    """
+    with_shop(lambda deps: stuck_money.dismiss(deps, reference, by=by, reason=reason))
+    typer.echo("Убрано из списка.")
+
+
+def _in_words(outcome: str) -> str:
+    if outcome.startswith("stuck: "):
+        kind = outcome.removeprefix("stuck: ")
+        return f"Без перемен: {_KINDS.get(kind, kind)}."
+    return _OUTCOMES[outcome]
 
 
 def _table(items: list[StuckItem]) -> Table:

@@ -1,6 +1,7 @@
 """``2getpro sandbox``: the whole shop without accounts, and each simulator alone."""
 
 import asyncio
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +13,7 @@ from getpro.kit.trouble import Trouble
 from getpro.platform.postgres import Cluster
 from getpro.sandbox.panel import run as run_panel
 from getpro.sandbox.providers.yookassa import run as run_yookassa
-from getpro.sandbox.serving import NotLoopback
+from getpro.sandbox.serving import NotLoopback, PortTaken
 from getpro.sandbox.shop import command
 from getpro.sandbox.telegram import run as run_telegram
 
@@ -51,7 +52,11 @@ def telegram(port: Port, bot_token: Annotated[str, typer.Option("--bot-token")])
 
     Пример: 2getpro sandbox telegram --port 8081 --bot-token 42:TEST
     """
-    asyncio.run(run_telegram(port, bot_token))
+    if re.fullmatch(r"[0-9]+:\S+", bot_token) is None:
+        raise Trouble(
+            "Это не токен бота.", "В нём число, двоеточие и секрет.", "Пример: --bot-token 42:TEST"
+        )
+    _on_loopback(lambda: asyncio.run(run_telegram(port, bot_token)))
 
 
 @app.command()
@@ -105,6 +110,9 @@ def _on_loopback(start: Callable[[], None]) -> None:
     try:
         start()
     except NotLoopback as error:
-        raise Trouble("Так песочница не работает.", str(error), "Укажите адрес 127.0.0.1.") from None
+        why = f"Она говорит только с этим компьютером, а не с {error.host!r}."
+        raise Trouble("Так песочница не работает.", why, "Укажите адрес 127.0.0.1.") from None
+    except PortTaken as error:
+        raise Trouble("Порт занят.", str(error), "Выберите другой: --port") from None
     except ValueError as error:
         raise Trouble("Так песочница не работает.", str(error), "Посмотрите --help.") from None

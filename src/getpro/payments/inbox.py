@@ -58,6 +58,7 @@ async def remember(
                     "body": statement.excluded.body,
                     "copies": provider_events.c.copies + 1,
                     "last_received_at": now,
+                    "dismissed_at": None,
                 },
             ).returning(provider_events.c.event_id, provider_events.c.handled_at)
         )
@@ -65,9 +66,11 @@ async def remember(
     return Remembered(row.event_id, row.handled_at is not None)
 
 
-async def event(session: AsyncSession, event_id: int) -> Event:
-    row = (await session.execute(select(provider_events).where(provider_events.c.event_id == event_id))).one()
-    return Event(
+async def event(session: AsyncSession, event_id: int) -> Event | None:
+    row = (
+        await session.execute(select(provider_events).where(provider_events.c.event_id == event_id))
+    ).first()
+    return row and Event(
         event_id=row.event_id,
         provider=row.provider,
         notice=StoredNotice(row.object_id, row.event, row.body, row.received_at),
@@ -86,6 +89,34 @@ async def note_outcome(
     )
 
 
+async def close(session: AsyncSession, *, provider: str, object_id: str, outcome: str, now: datetime) -> None:
+    """Handle every notice about an object that has found its end, however we heard of that end."""
+    await session.execute(
+        update(provider_events)
+        .where(
+            provider_events.c.provider == provider,
+            provider_events.c.object_id == object_id,
+            provider_events.c.handled_at.is_(None),
+        )
+        .values(outcome=outcome, handled_at=now)
+    )
+
+
+async def dismiss(session: AsyncSession, event_id: int, *, now: datetime) -> bool:
+    """Take a notice that proved nothing off the list; it stays unhandled, and a new copy shows it again."""
+    dismissed = await session.scalar(
+        update(provider_events)
+        .where(
+            provider_events.c.event_id == event_id,
+            provider_events.c.handled_at.is_(None),
+            provider_events.c.outcome.is_not(None),
+        )
+        .values(dismissed_at=now)
+        .returning(provider_events.c.event_id)
+    )
+    return dismissed is not None
+
+
 async def forgotten(session: AsyncSession, *, before: datetime) -> list[int]:
     """Notices that came before ``before``, have no outcome at all and no job: nobody will settle them."""
     rows = await session.execute(
@@ -93,8 +124,8 @@ async def forgotten(session: AsyncSession, *, before: datetime) -> list[int]:
             provider_events.c.handled_at.is_(None),
             provider_events.c.outcome.is_(None),
             provider_events.c.last_received_at < before,
-            ~text(
-                "EXISTS (SELECT 1 FROM procrastinate_jobs j WHERE j.task_name = 'settle'"
+            text(
+                "NOT EXISTS (SELECT 1 FROM procrastinate_jobs j WHERE j.task_name = 'settle'"
                 " AND j.status IN ('todo', 'doing', 'failed')"
                 " AND (j.args->>'event_id')::bigint = provider_events.event_id)"
             ),

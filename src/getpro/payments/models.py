@@ -89,6 +89,11 @@ provider_events = Table(
     Column("copies", Integer, nullable=False, server_default="1"),
     Column("handled_at", DateTime(timezone=True), comment="null: a repeated notice is settled again"),
     Column("outcome", Text, comment="how settling ended last, also of one that is not handled"),
+    Column(
+        "dismissed_at",
+        DateTime(timezone=True),
+        comment="a person took it off the list; a new copy shows again",
+    ),
     UniqueConstraint("provider", "object_id", "event"),
     Index("provider_events_unhandled_idx", "last_received_at", postgresql_where=text("handled_at IS NULL")),
 )

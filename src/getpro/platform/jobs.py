@@ -16,6 +16,7 @@ import structlog
 from procrastinate import RetryDecision, exceptions
 from procrastinate.jobs import Job
 from procrastinate.retry import BaseRetryStrategy
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.platform.database import driver_connection
@@ -101,6 +102,16 @@ class Jobs:
             schedule_at=at,
         )
         await task.defer_async(**arguments)
+
+    async def forget_failed(self, session: AsyncSession, *, before: datetime) -> None:
+        """Delete what failed before ``before``; failed work of money stays until a person acts."""
+        await session.execute(
+            text(
+                "DELETE FROM procrastinate_jobs j WHERE j.status = 'failed' AND j.queue_name <> :money"
+                " AND NOT EXISTS (SELECT 1 FROM procrastinate_events WHERE job_id = j.id AND at >= :before)"
+            ),
+            {"money": MONEY, "before": before},
+        )
 
     def register(self, kinds: list[JobKind]) -> None:
         """Make known what the jobs of these names run; the context carries the job's id into the log."""

@@ -9,13 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from getpro.catalog import store as catalog
 from getpro.customers import store as customers
 from getpro.payments import store as payments
-from getpro.payments.provider import Order, Provider, ProviderRefused, ProviderUnavailable
+from getpro.payments.provider import Order, ProviderRefused, ProviderUnavailable
 from getpro.payments.rules import CREATE_REPEATED_FOR
 from getpro.payments.states import PaymentStatus
 from getpro.payments.store import NewOrder, Payment
 from getpro.platform.jobs import NOTICES
 from getpro.sales.deps import Deps
-from getpro.sales.errors import EmailNeeded, UnknownProvider
+from getpro.sales.errors import EmailNeeded
 from getpro.sales.names import TURN_SCREEN
 
 log = structlog.get_logger(__name__)
@@ -31,7 +31,7 @@ async def write_order(
     Raises PlanGone, UnknownProvider, EmailNeeded, CustomerGone.
     """
     now = deps.clock()
-    provider = _provider(deps, provider_code)
+    provider = deps.provider(provider_code)
     plan = await catalog.active_plan(session, plan_id)
     customer = await customers.customer(session, user_id)
     if provider.needs_email and customer.email is None:
@@ -70,7 +70,7 @@ async def ask_provider(deps: Deps, payment: Payment) -> Payment:
     """
     assert payment.request is not None
     try:
-        created = await _provider(deps, payment.provider).create(payment.order_key, payment.request)
+        created = await deps.provider(payment.provider).create(payment.order_key, payment.request)
     except ProviderUnavailable as error:
         log.warning("checkout.provider_away", payment_id=payment.payment_id, error=str(error))
         return payment
@@ -107,13 +107,6 @@ async def give_up(session: AsyncSession, deps: Deps, *, user_id: int, payment_id
     if payment is None or payment.user_id != user_id:
         return False
     return await payments.cancel(session, payment, reason="canceled by the customer", now=deps.clock())
-
-
-def _provider(deps: Deps, code: str) -> Provider:
-    provider = deps.providers.by_code.get(code)
-    if provider is None:
-        raise UnknownProvider(code)
-    return provider
 
 
 async def _again(session: AsyncSession, payment: Payment) -> Payment:

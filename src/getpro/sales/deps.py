@@ -5,9 +5,10 @@ from datetime import timedelta
 
 from getpro.kit.clock import Clock
 from getpro.panel.service import Panel
-from getpro.payments.provider import Providers
+from getpro.payments.provider import Provider, Providers
 from getpro.platform.database import Database
 from getpro.platform.jobs import Jobs
+from getpro.sales.errors import UnknownProvider
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +29,9 @@ class Deps:
     providers: Providers
     panel: Panel
     rules: SalesRules
+
+    def provider(self, code: str) -> Provider:
+        """The provider that is called so; raises UnknownProvider where it is switched off."""
+        if (provider := self.providers.by_code.get(code)) is None:
+            raise UnknownProvider(f"провайдер {code} выключен")
+        return provider

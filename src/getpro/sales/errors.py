@@ -2,6 +2,7 @@
 
 SaleError
 ├── UnknownProvider     the way to pay is switched off
+├── UnknownEvent        there is no such notice in the inbox
 ├── EmailNeeded         a receipt must be sent and we have no address
 ├── TrialUsed           the only trial has been had, or the customer has a subscription
 └── CannotResolve       the operator asked for something that does not fit the entry
@@ -14,6 +15,10 @@ class SaleError(Exception):
 
 class UnknownProvider(SaleError):
     """The way to pay is switched off."""
+
+
+class UnknownEvent(SaleError):
+    """There is no such notice in the inbox."""
 
 
 class EmailNeeded(SaleError):

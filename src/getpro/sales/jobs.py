@@ -19,6 +19,7 @@ _FOR_DAYS: Final = Backoff(longest_seconds=300)
 _BUGS_END: Final = Backoff(longest_seconds=60, attempts=8)
 _NEXT_TIME: Final = Backoff(attempts=1)
 """A routine that fails is not repeated: its schedule comes round."""
+_FAILED_ROUTINES_KEPT: Final = timedelta(days=7)
 
 
 def schedules(zone: str) -> list[Schedule]:
@@ -99,3 +100,4 @@ async def _keep_house(deps: Deps) -> None:
         for statement in partitions.statements(now):
             await session.execute(text(statement))
         await forget_old_marks(session, now=now)
+        await deps.jobs.forget_failed(session, before=now - _FAILED_ROUTINES_KEPT)

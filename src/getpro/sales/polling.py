@@ -40,11 +40,13 @@ async def poll_payment(deps: Deps, payment_id: int) -> None:
     if payment is None or payment.status is PaymentStatus.SUCCEEDED:
         return
     now = deps.clock()
-    if payment.pay_url is None and payment.status is PaymentStatus.PENDING:
-        await repeat_lost_call(deps, payment)
-    elif now - payment.created_at > PENDING_FOR:
+    if now - payment.created_at > PENDING_FOR:
         await _give_up(deps, payment)
         return
+    if payment.provider not in deps.providers.by_code:  # switched off: asked again when it is back
+        log.warning("payment.provider_off", payment_id=payment_id, provider=payment.provider)
+    elif payment.pay_url is None and payment.status is PaymentStatus.PENDING:
+        await repeat_lost_call(deps, payment)
     elif payment.object_id is not None and await _is_over(deps, payment, payment.object_id):
         return
     async with deps.db.begin("poll: again") as session:
@@ -53,10 +55,11 @@ async def poll_payment(deps: Deps, payment_id: int) -> None:
 
 async def _is_over(deps: Deps, payment: Payment, object_id: str) -> bool:
     """Ask and settle; whether there is nothing left to ask."""
-    if not deps.providers[payment.provider].is_polled:
+    provider = deps.provider(payment.provider)
+    if not provider.is_polled:
         return False
     try:
-        charge = await deps.providers[payment.provider].find(object_id)
+        charge = await provider.find(object_id)
     except NoSuchCharge:
         log.error("payment.object_unknown", payment_id=payment.payment_id)
         return False

@@ -17,6 +17,7 @@ from getpro.payments.store import Payment
 from getpro.platform.jobs import NOTICES
 from getpro.sales.delivery import defer_delivery
 from getpro.sales.deps import Deps
+from getpro.sales.errors import UnknownEvent
 from getpro.sales.names import TURN_SCREEN
 from getpro.subscriptions import store as subscriptions
 
@@ -35,25 +36,29 @@ PREMATURE = Outcome("premature", is_final=False)
 SETTLED = Outcome("settled", is_final=True)
 SEEN_BEFORE = Outcome("seen before", is_final=True)
 CANCELED = Outcome("canceled", is_final=True)
+DISPROVED = Outcome("no such charge", is_final=False)
+"""The provider does not know the object: the notice was forged, or early. Its repetition is settled anew."""
 
 
-async def settle_event(deps: Deps, event_id: int) -> None:
+async def settle_event(deps: Deps, event_id: int) -> Outcome:
     """Find out what is behind a stored notice and act on it; a flow, run as a job.
 
-    Raises ProviderUnavailable: the job tries again.
+    Raises UnknownEvent; ProviderUnavailable and UnknownProvider: the job tries again.
     """
     async with deps.db.begin("settle: read") as session:
         event = await inbox.event(session, event_id)
+    if event is None:
+        raise UnknownEvent(str(event_id))
     if event.is_handled:
-        return
+        return SEEN_BEFORE
     try:
-        charge = await deps.providers[event.provider].prove(event.notice)
+        charge = await deps.provider(event.provider).prove(event.notice)
     except NoSuchCharge:
         async with deps.db.begin("settle: unknown") as session:
-            await inbox.note_outcome(session, event_id, "no such charge", handled_at=None)
+            await inbox.note_outcome(session, event_id, DISPROVED.name, handled_at=None)
         log.warning("payment.notice_disproved", event_id=event_id, provider=event.provider)
-        return
-    await settle_charge(deps, charge, event_id=event_id)
+        return DISPROVED
+    return await settle_charge(deps, charge, event_id=event_id)
 
 
 async def settle_charge(deps: Deps, charge: Charge, *, event_id: int | None = None) -> Outcome:
@@ -64,6 +69,10 @@ async def settle_charge(deps: Deps, charge: Charge, *, event_id: int | None = No
         if event_id is not None:
             await inbox.note_outcome(
                 session, event_id, outcome.name, handled_at=now if outcome.is_final else None
+            )
+        if outcome.is_final:
+            await inbox.close(
+                session, provider=charge.provider, object_id=charge.charge_id, outcome=outcome.name, now=now
             )
     log.info("payment.looked_at", provider=charge.provider, charge_id=charge.charge_id, outcome=outcome.name)
     return outcome

@@ -15,15 +15,20 @@ from getpro.payments import store as payments
 from getpro.payments.models import provider_events, stuck_payments
 from getpro.payments.provider import Charge, ChargeState, NoSuchCharge
 from getpro.payments.store import NewOrder, Payment
+from getpro.platform import audit
 from getpro.platform.jobs import MONEY
+from getpro.sales.delivery import defer_delivery
 from getpro.sales.deps import Deps
-from getpro.sales.errors import CannotResolve
+from getpro.sales.errors import CannotResolve, UnknownEvent
 from getpro.sales.names import SETTLE
-from getpro.sales.settle import SEEN_BEFORE, SETTLED, grant, settle_charge, settle_event
+from getpro.sales.settle import SEEN_BEFORE, SETTLED, Outcome, grant, settle_charge, settle_event
 from getpro.subscriptions.models import subscriptions
+from getpro.subscriptions.store import by_id
 
 LATE: Final = timedelta(minutes=5)
 """A delivery or a notice that has waited this long is shown."""
+BROUGHT_FORWARD: Final = "brought forward"
+"""The outcome of retrying what a worker does: it is done now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +96,9 @@ async def _undelivered(session: AsyncSession, *, now: datetime) -> list[StuckIte
 async def _unsettled(session: AsyncSession, *, now: datetime) -> list[StuckItem]:
     rows = await session.execute(
         select(provider_events).where(
-            provider_events.c.handled_at.is_(None), provider_events.c.received_at < now - LATE
+            provider_events.c.handled_at.is_(None),
+            provider_events.c.dismissed_at.is_(None),
+            provider_events.c.received_at < now - LATE,
         )
     )
     return [
@@ -127,57 +134,69 @@ async def _failed_jobs(session: AsyncSession) -> list[StuckItem]:
 
 
 async def retry(deps: Deps, reference: str, *, by: str, reason: str) -> str:
-    """Try again what stands behind ``reference``; a flow. Return how it ended, in one word or two.
+    """Try again what stands behind ``reference``; a flow. Return how it ended, as an outcome's name.
 
-    Raises CannotResolve, ProviderUnavailable.
+    Raises CannotResolve, UnknownProvider, ProviderUnavailable.
     """
     kind, number = _parsed(reference)
-    if kind == "s":
-        return await _settle_again(deps, number, by=by, reason=reason)
-    if kind == "e":
-        await settle_event(deps, number)
-        return "settled again"
-    async with deps.db.begin("stuck: retry") as session:
-        if kind == "d":
-            # The delivery that waits for its next try holds the lock: it is brought forward.
-            await session.execute(
-                text(
-                    "UPDATE procrastinate_jobs SET scheduled_at = now()"
-                    " WHERE lock = :lock AND status = 'todo'"
-                ),
-                {"lock": f"deliver:{number}"},
-            )
-            await deps.jobs.defer(session, "deliver", lock=f"deliver:{number}", subscription_id=number)
-            return "delivery brought forward"
-        retried = await session.scalar(
-            text(
-                "UPDATE procrastinate_jobs SET status = 'todo', scheduled_at = now(), worker_id = NULL"
-                " WHERE id = :id AND status = 'failed' RETURNING id"
-            ),
-            {"id": number},
-        )
-    if retried is None:
-        raise CannotResolve(f"{reference}: такой неудавшейся работы нет")
-    return "job runs again"
+    if kind in "se":
+        outcome = await (_settle_again(deps, number) if kind == "s" else _prove_again(deps, number))
+        async with deps.db.begin("stuck: retried") as session:
+            now = deps.clock()
+            if kind == "s" and outcome in {SETTLED, SEEN_BEFORE}:
+                await inbox.resolve_stuck(
+                    session, number, resolution="retried", by=by, reason=reason, now=now
+                )
+            await _note(session, deps, "retry", reference, by=by, reason=reason, outcome=outcome.name)
+        return outcome.name
+    async with deps.db.begin("stuck: run again") as session:
+        done = await (_deliver_now if kind == "d" else _run_again)(session, deps, number)
+        await _note(session, deps, "retry", reference, by=by, reason=reason, outcome=done)
+        return done
 
 
-async def _settle_again(deps: Deps, stuck_id: int, *, by: str, reason: str) -> str:
+async def _settle_again(deps: Deps, stuck_id: int) -> Outcome:
     async with deps.db.begin("stuck: read") as session:
         row = await _open_row(session, stuck_id)
     if row.kind in {"overpaid", "sum_differs"}:
         raise CannotResolve(f"s{stuck_id}: повтор ничего не изменит, верните разницу и отметьте возврат")
-    provider = deps.providers[row.provider]
     try:
-        charge = await provider.find(row.charge_id)
+        charge = await deps.provider(row.provider).find(row.charge_id)
     except NoSuchCharge as error:
         raise CannotResolve(f"s{stuck_id}: провайдер не знает этого платежа") from error
-    outcome = await settle_charge(deps, charge)
-    if outcome in {SETTLED, SEEN_BEFORE}:
-        async with deps.db.begin("stuck: resolve") as session:
-            await inbox.resolve_stuck(
-                session, stuck_id, resolution="retried", by=by, reason=reason, now=deps.clock()
-            )
-    return outcome.name
+    return await settle_charge(deps, charge)
+
+
+async def _prove_again(deps: Deps, event_id: int) -> Outcome:
+    try:
+        return await settle_event(deps, event_id)
+    except UnknownEvent as error:
+        raise CannotResolve(f"e{event_id}: такого уведомления нет") from error
+
+
+async def _deliver_now(session: AsyncSession, deps: Deps, subscription_id: int) -> str:
+    if await by_id(session, subscription_id) is None:
+        raise CannotResolve(f"d{subscription_id}: такой подписки нет")
+    # The delivery that waits for its next try holds the lock: it is brought forward.
+    await session.execute(
+        text("UPDATE procrastinate_jobs SET scheduled_at = now() WHERE lock = :lock AND status = 'todo'"),
+        {"lock": f"deliver:{subscription_id}"},
+    )
+    await defer_delivery(session, deps, subscription_id)
+    return BROUGHT_FORWARD
+
+
+async def _run_again(session: AsyncSession, _: Deps, job_id: int) -> str:
+    retried = await session.scalar(
+        text(
+            "UPDATE procrastinate_jobs SET status = 'todo', scheduled_at = now(), worker_id = NULL"
+            " WHERE id = :id AND status = 'failed' RETURNING id"
+        ),
+        {"id": job_id},
+    )
+    if retried is None:
+        raise CannotResolve(f"j{job_id}: такой неудавшейся работы нет")
+    return BROUGHT_FORWARD
 
 
 async def credit(
@@ -219,6 +238,7 @@ async def credit(
             paid = await payments.add_further_charge(session, order, charge, now=now)
         await grant(session, deps, order, payment_id=paid.payment_id, cause="credit", now=now)
         await inbox.resolve_stuck(session, number, resolution="credited", by=by, reason=reason, now=now)
+        await _note(session, deps, "credit", reference, by=by, reason=reason, outcome=f"p{paid.payment_id}")
         fresh = await payments.by_id(session, paid.payment_id)
         assert fresh is not None
         return fresh
@@ -234,6 +254,21 @@ async def mark_refunded(deps: Deps, reference: str, *, by: str, reason: str) -> 
         await inbox.resolve_stuck(
             session, number, resolution="refunded", by=by, reason=reason, now=deps.clock()
         )
+        await _note(session, deps, "refunded", reference, by=by, reason=reason, outcome="refunded")
+
+
+async def dismiss(deps: Deps, reference: str, *, by: str, reason: str) -> None:
+    """Take a notice that proved nothing off the list; a flow. Raises CannotResolve.
+
+    It stays unhandled: the same notice, should it come again, is settled again and shown again.
+    """
+    kind, number = _parsed(reference)
+    if kind != "e":
+        raise CannotResolve("убрать можно только неподтверждённое уведомление (e…)")
+    async with deps.db.begin("stuck: dismiss") as session:
+        if not await inbox.dismiss(session, number, now=deps.clock()):
+            raise CannotResolve(f"{reference}: неподтверждённого уведомления с таким номером нет")
+        await _note(session, deps, "dismiss", reference, by=by, reason=reason, outcome="dismissed")
 
 
 async def sweep(deps: Deps) -> None:
@@ -249,15 +284,28 @@ async def sweep(deps: Deps) -> None:
             select(subscriptions.c.subscription_id).where(
                 subscriptions.c.provisioned_version < subscriptions.c.wanted_version,
                 subscriptions.c.wanted_at < now - timedelta(seconds=30),
-                ~text(
-                    "EXISTS (SELECT 1 FROM procrastinate_jobs j WHERE j.status IN ('todo', 'doing')"
+                text(
+                    "NOT EXISTS (SELECT 1 FROM procrastinate_jobs j WHERE j.status IN ('todo', 'doing')"
                     " AND j.lock = 'deliver:' || subscriptions.subscription_id)"
                 ),
             )
         )
         for subscription_id in rows.scalars():
-            lock = f"deliver:{subscription_id}"
-            await deps.jobs.defer(session, "deliver", lock=lock, subscription_id=subscription_id)
+            await defer_delivery(session, deps, subscription_id)
+
+
+async def _note(
+    session: AsyncSession, deps: Deps, deed: str, reference: str, *, by: str, reason: str, outcome: str
+) -> None:
+    await audit.note(
+        session,
+        actor=by,
+        action=f"payments.{deed}",
+        subject=reference,
+        reason=reason,
+        outcome=outcome,
+        now=deps.clock(),
+    )
 
 
 async def _order_for(

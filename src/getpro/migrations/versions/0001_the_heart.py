@@ -13,6 +13,18 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "audit_log",
+        sa.Column("audit_id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False, comment="who: the operator's name"),
+        sa.Column("action", sa.Text(), nullable=False, comment="e.g. payments.credit"),
+        sa.Column("subject", sa.Text(), nullable=False, comment="to what, e.g. s12"),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("outcome", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("audit_id", name=op.f("audit_log_pkey")),
+    )
+    op.create_index("audit_log_at_idx", "audit_log", ["at"], unique=False)
+    op.create_table(
         "message_logs",
         sa.Column("user_id", sa.BigInteger(), nullable=False),
         sa.Column("timestamp", sa.DateTime(timezone=True), nullable=False),
@@ -88,6 +100,12 @@ def upgrade() -> None:
             sa.Text(),
             nullable=True,
             comment="how settling ended last, also of one that is not handled",
+        ),
+        sa.Column(
+            "dismissed_at",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="a person took it off the list; a new copy shows again",
         ),
         sa.PrimaryKeyConstraint("event_id", name=op.f("provider_events_pkey")),
         sa.UniqueConstraint(
