@@ -124,6 +124,12 @@ class FakePanel:
         self.loses_answers = False
         self.held: dict[datetime, asyncio.Event] = {}
         self.trouble: Exception | None = None
+        self.usage: dict[str, Any] = {
+            "userTraffic": {"usedTrafficBytes": 0},
+            "trafficLimitBytes": 0,
+            "hwidDeviceLimit": 3,
+        }
+        self.devices_connected = 0
 
     async def create(self, wanted: WantedAccess, username: str) -> PanelUser:
         self._count("create")
@@ -164,7 +170,12 @@ class FakePanel:
             yield user
 
     async def by_id(self, panel_user_id: int) -> dict[str, Any] | None:
-        return {"id": panel_user_id} if panel_user_id in self.users_by_id else None
+        self._count("by_id")
+        return self.usage if panel_user_id in self.users_by_id else None
+
+    async def devices(self, panel_user_id: int) -> int:
+        self._count("devices")
+        return self.devices_connected
 
     def is_ours(self, user: PanelUser) -> bool:
         return (user.description or "").startswith("shop:")

@@ -79,13 +79,18 @@ class PanelClient:
             return None
 
     async def by_id(self, panel_user_id: int) -> dict[str, Any] | None:
-        """The user's whole object, for the traffic and devices of a screen; None when it is gone."""
+        """The user's whole object, for the traffic and limits of a screen; None when it is gone."""
         try:
             found = await self._ask("read_user", "GET", f"/api/users/{panel_user_id}")
         except PanelGone:
             return None
-        assert isinstance(found, dict)
+        if not isinstance(found, dict):
+            raise PanelRefused("the panel's user is not one of 3.x")
         return found
+
+    async def devices(self, panel_user_id: int) -> int:
+        """How many devices the user has connected."""
+        return int((await self._ask("list_devices", "GET", f"/api/hwid/devices/{panel_user_id}"))["total"])
 
     async def users(self) -> AsyncIterator[PanelUser]:
         """Every user of the panel, page by page."""
@@ -151,11 +156,21 @@ class PanelClient:
         except ServiceUnavailable as error:
             raise PanelUnavailable(str(error)) from error
         if answer.is_success:
-            return (answer.body or {}).get("response")
+            return _response_of(answer)
         refusal = _error_of(answer)
         if isinstance(refusal, PanelRefused):
             self._squad_uuids = None
         raise refusal
+
+
+def _response_of(answer: Answer) -> Any:
+    """What stands in the envelope of a success; raises PanelUnavailable where a stranger has answered.
+
+    A proxy's page says nothing about the change. Its text is not repeated: it could hold links.
+    """
+    if not isinstance(answer.body, dict) or "response" not in answer.body:
+        raise PanelUnavailable(f"{answer.status} without the panel's envelope")
+    return answer.body["response"]
 
 
 def _error_of(answer: Answer) -> PanelUnavailable | PanelRefused | PanelGone:
@@ -175,15 +190,18 @@ def _error_of(answer: Answer) -> PanelUnavailable | PanelRefused | PanelGone:
 
 
 def _user(raw: Any) -> PanelUser:
-    return PanelUser(
-        account=PanelAccount(
-            panel_user_id=raw["id"],
-            username=raw["username"],
-            short_uuid=raw["shortUuid"],
-            subscription_url=raw["subscriptionUrl"],
-        ),
-        telegram_id=raw["telegramId"],
-        description=raw["description"],
-        status=raw["status"],
-        expire_at=datetime.fromisoformat(raw["expireAt"]),
-    )
+    try:
+        return PanelUser(
+            account=PanelAccount(
+                panel_user_id=raw["id"],
+                username=raw["username"],
+                short_uuid=raw["shortUuid"],
+                subscription_url=raw["subscriptionUrl"],
+            ),
+            telegram_id=raw["telegramId"],
+            description=raw["description"],
+            status=raw["status"],
+            expire_at=datetime.fromisoformat(raw["expireAt"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise PanelRefused(f"the panel's user is not one of 3.x: {error!r}") from error

@@ -75,6 +75,9 @@ class Panel(Protocol):
     async def by_id(self, panel_user_id: int) -> dict[str, Any] | None:
         """The user's whole object for a screen, None when gone; raises PanelRefused, PanelUnavailable."""
 
+    async def devices(self, panel_user_id: int) -> int:
+        """How many devices are connected; raises PanelGone, PanelRefused, PanelUnavailable."""
+
     async def close(self) -> None:
         """Give connections back."""
 
@@ -87,18 +90,32 @@ async def put(panel: Panel, wanted: WantedAccess, known: PanelAccount | None) ->
 
     A user who was deleted on the panel is made again; a foreign user with our name is left alone.
     """
-    user: PanelUser | None = None
-    if known is not None:
-        try:
-            user = await panel.change(known.panel_user_id, wanted)
-        except PanelGone:
-            log.warning("panel.user_gone", panel_user_id=known.panel_user_id)
+    user = await _change(panel, wanted, known) if known is not None else None
     if user is None:
         user = await _make(panel, wanted)
     if user.status == "DISABLED":
         # Whoever has paid gets access: an operator who wants it closed blocks the customer in the shop.
         await panel.enable(user.account.panel_user_id)
     return user.account
+
+
+async def _change(panel: Panel, wanted: WantedAccess, known: PanelAccount) -> PanelUser | None:
+    """Change the user whom we know; None when there is no such user any more.
+
+    Looked at first: on a panel that was set up anew, the number we know belongs to somebody else.
+    """
+    found = await panel.by_username(known.username)
+    if (
+        found is None
+        or found.account.panel_user_id != known.panel_user_id
+        or found.telegram_id != wanted.user_id
+    ):
+        log.warning("panel.user_gone", panel_user_id=known.panel_user_id)
+        return None
+    try:
+        return await panel.change(known.panel_user_id, wanted)
+    except PanelGone:
+        return None
 
 
 async def _make(panel: Panel, wanted: WantedAccess) -> PanelUser:

@@ -1,11 +1,12 @@
 """The panel's error answers: an application error with its code, and a failed validation."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from aiohttp import web
 
-from getpro.sandbox.panel.moments import iso, now
+from getpro.sandbox.panel.moments import iso
 
 
 @dataclass
@@ -16,8 +17,8 @@ class PanelProblem(Exception):
     code: str
     message: str
 
-    def answer(self, path: str) -> web.Response:
-        body = {"timestamp": iso(now()), "path": path, "message": self.message, "errorCode": self.code}
+    def answer(self, path: str, at: datetime) -> web.Response:
+        body = {"timestamp": iso(at), "path": path, "message": self.message, "errorCode": self.code}
         return web.json_response(body, status=self.status)
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from getpro.sandbox.panel.errors import Invalid
-from getpro.sandbox.panel.moments import now, parsed
+from getpro.sandbox.panel.moments import Clock, parsed
 
 Check = Callable[[str, Any], dict[str, Any] | None]
 STRATEGIES: Final = ("NO_RESET", "DAY", "WEEK", "MONTH", "MONTH_ROLLING")
@@ -89,27 +89,56 @@ def moment(name: str, value: Any) -> dict[str, Any] | None:
     return None
 
 
-def future(name: str, value: Any) -> dict[str, Any] | None:
-    wrong = moment(name, value)
-    if wrong is None and parsed(value) <= now():
-        return {"code": "custom", "path": [name], "message": "Expiration date cannot be in the past"}
-    return wrong
+def future(clock: Clock) -> Check:
+    def check(name: str, value: Any) -> dict[str, Any] | None:
+        wrong = moment(name, value)
+        if wrong is None and parsed(value) <= clock():
+            return {"code": "custom", "path": [name], "message": "Expiration date cannot be in the past"}
+        return wrong
+
+    return check
 
 
-def uuids(name: str, value: Any) -> dict[str, Any] | None:
-    if not isinstance(value, list):
-        return _wrong_type(name, "array", value)
-    for index, item in enumerate(value):
-        if not _is_uuid(item):
-            return {
-                "origin": "string",
-                "code": "invalid_format",
-                "format": "uuid",
-                "pattern": "/uuid/",
-                "path": [name, index],
-                "message": "Invalid UUID",
-            }
-    return None
+def flag(name: str, value: Any) -> dict[str, Any] | None:
+    return None if isinstance(value, bool) else _wrong_type(name, "boolean", value)
+
+
+def anything(name: str, value: Any) -> dict[str, Any] | None:
+    return None if isinstance(value, dict) else _wrong_type(name, "record", value)
+
+
+def uuid(name: str, value: Any) -> dict[str, Any] | None:
+    if _is_uuid(value):
+        return None
+    return {
+        "origin": "string",
+        "code": "invalid_format",
+        "format": "uuid",
+        "pattern": "/uuid/",
+        "path": [name],
+        "message": "Invalid UUID",
+    }
+
+
+def many(check: Check, *, most: int = 500, least: int = 0) -> Check:
+    """A list of values that each pass ``check``; the error names the place of the first that does not."""
+
+    def check_all(name: str, value: Any) -> dict[str, Any] | None:
+        if not isinstance(value, list):
+            return _wrong_type(name, "array", value)
+        base = {"origin": "array", "inclusive": True, "path": [name]}
+        if len(value) < least:
+            message = f"Too small: expected array to have >={least} items"
+            return base | {"code": "too_small", "minimum": least, "message": message}
+        if len(value) > most:
+            message = f"Too big: expected array to have <={most} items"
+            return base | {"code": "too_big", "maximum": most, "message": message}
+        for index, item in enumerate(value):
+            if (wrong := check(name, item)) is not None:
+                return wrong | {"path": [name, index]}
+        return None
+
+    return check_all
 
 
 def nullable(check: Check) -> Check:
@@ -134,7 +163,7 @@ _SHARED: Final[dict[str, Check]] = {
         )
     ),
     "hwidDeviceLimit": nullable(number(least=0)),
-    "activeInternalSquads": uuids,
+    "activeInternalSquads": many(uuid),
     "username": _USERNAME,
 }
 CREATE: Final[dict[str, Check]] = _SHARED | {
@@ -143,12 +172,15 @@ CREATE: Final[dict[str, Check]] = _SHARED | {
     "shortUuid": text(least=1, most=64),
     "trojanPassword": text(least=8, most=32),
     "ssPassword": text(least=8, most=32),
+    "vlessUuid": uuid,
+    "createdAt": moment,
 }
-UPDATE: Final[dict[str, Check]] = _SHARED | {
-    "id": number(),
-    "expireAt": future,
-    "status": choice("ACTIVE", "DISABLED"),
-}
+USER_IDS: Final = many(number(), least=1)
+
+
+def update_fields(clock: Clock) -> dict[str, Check]:
+    """What a change may name; ``clock`` tells which end lies in the past."""
+    return _SHARED | {"id": number(), "expireAt": future(clock), "status": choice("ACTIVE", "DISABLED")}
 
 
 def check_body(body: Any, fields: Mapping[str, Check], *, required: tuple[str, ...] = ()) -> dict[str, Any]:

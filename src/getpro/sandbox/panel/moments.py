@@ -1,6 +1,9 @@
 """Moments as the panel writes and reads them: UTC with milliseconds."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+
+Clock = Callable[[], datetime]
 
 
 def now() -> datetime:

@@ -2,15 +2,15 @@
 
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
-from getpro.sandbox.panel.errors import PanelProblem, user_not_found
-from getpro.sandbox.panel.moments import iso, now, parsed
+from getpro.sandbox.panel.errors import PanelProblem, nobody_with_that, user_not_found
+from getpro.sandbox.panel.moments import Clock, iso, parsed
 
-_OURS = {
+_WRITABLE = {
     "trafficLimitBytes",
     "trafficLimitStrategy",
     "telegramId",
@@ -25,6 +25,14 @@ _OURS = {
 }
 
 
+def _short() -> str:
+    return secrets.token_urlsafe(12)
+
+
+def _password() -> str:
+    return secrets.token_urlsafe(24)
+
+
 @dataclass
 class User:
     """A user; the names are the panel's own, as they stand in its JSON."""
@@ -32,7 +40,9 @@ class User:
     id: int
     username: str
     expireAt: datetime  # noqa: N815 -- the panel's name
-    shortUuid: str = field(default_factory=lambda: secrets.token_urlsafe(12))  # noqa: N815
+    createdAt: datetime  # noqa: N815
+    updatedAt: datetime  # noqa: N815
+    shortUuid: str = field(default_factory=_short)  # noqa: N815
     status: str = "ACTIVE"
     trafficLimitBytes: int = 0  # noqa: N815
     trafficLimitStrategy: str = "NO_RESET"  # noqa: N815
@@ -42,59 +52,84 @@ class User:
     tag: str | None = None
     hwidDeviceLimit: int | None = None  # noqa: N815
     externalSquadUuid: str | None = None  # noqa: N815
-    trojanPassword: str = field(default_factory=lambda: secrets.token_urlsafe(24))  # noqa: N815
+    trojanPassword: str = field(default_factory=_password)  # noqa: N815
     vlessUuid: str = field(default_factory=lambda: str(uuid4()))  # noqa: N815
-    ssPassword: str = field(default_factory=lambda: secrets.token_urlsafe(24))  # noqa: N815
+    ssPassword: str = field(default_factory=_password)  # noqa: N815
     lastTriggeredThreshold: int = 0  # noqa: N815
     subRevokedAt: datetime | None = None  # noqa: N815
     lastTrafficResetAt: datetime | None = None  # noqa: N815
-    createdAt: datetime = field(default_factory=now)  # noqa: N815
-    updatedAt: datetime = field(default_factory=now)  # noqa: N815
     squads: list[str] = field(default_factory=list)
-    usedTrafficBytes: int = 0  # noqa: N815
+    traffic: dict[str, Any] = field(
+        default_factory=lambda: {
+            "usedTrafficBytes": 0,
+            "lifetimeUsedTrafficBytes": 0,
+            "onlineAt": None,
+            "firstConnectedAt": None,
+            "lastConnectedNodeUuid": None,
+        }
+    )
     devices: list[dict[str, Any]] = field(default_factory=list)
+    """Newest first."""
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    """Downloads of the subscription, newest first."""
+    metadata: dict[str, Any] | None = None
 
 
-Event = Callable[[str, User], None]
+_HIDDEN = {"squads", "traffic", "devices", "requests", "metadata"}
+Send = Callable[[str, dict[str, Any]], None]
 
 
 class State:
     """Users by id; every write is noted with the expiry before and after."""
 
-    def __init__(self, *, on_event: Event, sub_domain: Callable[[], str]) -> None:
+    def __init__(self, *, clock: Clock, send: Send, sub_domain: Callable[[], str]) -> None:
+        """``send`` takes an event and its data."""
+        self.clock = clock
         self.users: dict[int, User] = {}
         self.squads = {str(uuid4()): "Default-Squad"}
         self.changes: list[dict[str, Any]] = []
-        self._next_id = 1
-        self._on_event = on_event
+        self.device_limit: int | None = None
+        """What a user without a limit of his own may have; None while devices are not limited at all."""
+        self._node = str(uuid4())
+        self._last_id = 0
+        self._send = send
         self._sub_domain = sub_domain
 
     def create(self, body: dict[str, Any]) -> User:
-        """Make a user; raises PanelProblem A019, A020, A018."""
+        """Make a user; raises PanelProblem A019, A020, A018. An id is used up even then, as on the panel."""
+        self._last_id += 1
         if any(user.username == body["username"] for user in self.users.values()):
             raise PanelProblem(400, "A019", "User username already exists")
         if any(user.shortUuid == body.get("shortUuid") for user in self.users.values()):
             raise PanelProblem(400, "A020", "User short UUID already exists")
         squads = self._known_squads(body, PanelProblem(500, "A018", "Failed to create user"))
-        user = User(id=self._next_id, username=body["username"], expireAt=parsed(body["expireAt"]))
-        self._next_id += 1
+        at = self.clock()
+        user = User(
+            id=self._last_id,
+            username=body["username"],
+            expireAt=parsed(body["expireAt"]),
+            createdAt=parsed(body["createdAt"]) if "createdAt" in body else at,
+            updatedAt=at,
+            status=body.get("status", "ACTIVE"),
+            squads=squads,
+        )
         self._set(user, body)
-        user.status = body.get("status", "ACTIVE")
-        user.squads = squads
         self.users[user.id] = user
         self._note("create", user, None)
-        self._on_event("user.created", user)
+        self.tell("user.created", user)
         return user
 
     def update(self, body: dict[str, Any]) -> User:
-        """Change what is named; raises PanelProblem A025, A039."""
+        """Change what is named; raises PanelProblem A025, A039 and then changes nothing."""
         user = self.find(body)
         before = user.expireAt
         if "activeInternalSquads" in body:
             user.squads = self._known_squads(body, PanelProblem(500, "A039", "Update user error"))
-        grown = body.get("trafficLimitBytes", user.trafficLimitBytes)
-        if user.status == "LIMITED" and (grown == 0 or grown > user.trafficLimitBytes):
-            user.status = "ACTIVE"
+        if "trafficLimitBytes" in body:
+            grown = body["trafficLimitBytes"]
+            if user.status == "LIMITED" and (grown == 0 or grown > user.trafficLimitBytes):
+                user.status = "ACTIVE"
+            user.lastTriggeredThreshold = 0
         self._set(user, body)
         if "expireAt" in body:
             user.expireAt = parsed(body["expireAt"])
@@ -102,69 +137,108 @@ class State:
                 user.status = "ACTIVE"
         user.status = body.get("status", user.status)
         self._note("update", user, before)
-        self._on_event("user.modified", user)
+        self.tell("user.modified", user)
         return user
 
     def find(self, body: dict[str, Any]) -> User:
         """The user named by id, or else by username; raises A025."""
         if "id" in body:
-            found = self.users.get(body["id"])
-        else:
-            found = next((user for user in self.users.values() if user.username == body["username"]), None)
+            return self.existing(body["id"])
+        found = next((user for user in self.users.values() if user.username == body["username"]), None)
         if found is None:
             raise user_not_found()
         return found
 
-    def set_status(self, user: User, status: str, event: str, already: PanelProblem) -> User:
+    def existing(self, user_id: int) -> User:
+        """The user of this id, for a call that does something with him; raises A025."""
+        if user_id not in self.users:
+            raise user_not_found()
+        return self.users[user_id]
+
+    def where(self, name: str, value: Any) -> User:
+        """The user whose field ``name`` is ``value``, for a call that looks him up; raises A063."""
+        for user in self.users.values():
+            if getattr(user, name) == value:
+                return user
+        raise nobody_with_that()
+
+    def set_status(self, user: User, status: str, event: str, already: PanelProblem) -> None:
         if user.status == status:
             raise already
         user.status = status
+        user.updatedAt = self.clock()
         self._note(event, user, user.expireAt)
-        self._on_event(event, user)
-        return user
+        self.tell(event, user)
 
-    def extend(self, user: User, days: int) -> User:
+    def extend(self, user: User, days: int) -> None:
         before = user.expireAt
-        user.expireAt = max(before, now()) + timedelta(days=days)
+        user.expireAt = max(before, self.clock()) + timedelta(days=days)
+        user.updatedAt = self.clock()
         if user.status == "EXPIRED":
             user.status = "ACTIVE"
         self._note("extend", user, before)
-        self._on_event("user.modified", user)
-        return user
+        self.tell("user.modified", user)
+
+    def revoke(self, user: User, *, short_uuid: str | None, only_passwords: bool) -> None:
+        """New credentials, so that links given out before work no longer."""
+        user.trojanPassword, user.ssPassword, user.vlessUuid = _password(), _password(), str(uuid4())
+        if not only_passwords:
+            user.shortUuid = short_uuid or _short()
+        user.subRevokedAt = user.updatedAt = self.clock()
+        self.tell("user.revoked", user)
+
+    def reset_traffic(self, user: User) -> None:
+        user.traffic["usedTrafficBytes"] = 0
+        user.lastTrafficResetAt = user.updatedAt = self.clock()
+        self.tell("user.traffic_reset", user)
+
+    def use_traffic(self, user: User, used: int) -> None:
+        """The user sends ``used`` bytes through a node; there is no call for that, nodes count."""
+        is_first = user.traffic["firstConnectedAt"] is None
+        user.traffic["usedTrafficBytes"] += used
+        user.traffic["lifetimeUsedTrafficBytes"] += used
+        user.traffic["onlineAt"] = iso(self.clock())
+        user.traffic["firstConnectedAt"] = user.traffic["firstConnectedAt"] or iso(self.clock())
+        user.traffic["lastConnectedNodeUuid"] = self._node
+        if is_first:
+            self.tell("user.first_connected", user)
 
     def delete(self, user: User) -> None:
         del self.users[user.id]
         self._note("delete", user, user.expireAt)
-        self._on_event("user.deleted", user)
+        self.tell("user.deleted", user)
 
-    def expire_due(self) -> None:
-        """What the panel's own job does: users whose time is over become EXPIRED."""
+    def run_jobs(self) -> None:
+        """What the panel does by itself: time that is over makes EXPIRED, traffic that is used up LIMITED."""
         for user in self.users.values():
-            if user.status == "ACTIVE" and user.expireAt <= now():
+            used, limit = user.traffic["usedTrafficBytes"], user.trafficLimitBytes
+            if user.status in {"ACTIVE", "LIMITED"} and user.expireAt <= self.clock():
                 user.status = "EXPIRED"
-                self._on_event("user.expired", user)
+                self.tell("user.expired", user)
+            elif user.status == "ACTIVE" and 0 < limit <= used:
+                user.status = "LIMITED"
+                self.tell("user.limited", user)
+
+    def tell(self, event: str, user: User) -> None:
+        self._send(event, self.json(user))
+
+    def tell_of_device(self, event: str, user: User, device: dict[str, Any]) -> None:
+        self._send(event, {"user": self.json(user), "hwidUserDevice": device})
 
     def json(self, user: User) -> dict[str, Any]:
         """The user object of 3.x."""
-        hidden = {"squads", "usedTrafficBytes", "devices"}
-        shown = {item.name: getattr(user, item.name) for item in fields(user) if item.name not in hidden}
+        shown = {name: value for name, value in vars(user).items() if name not in _HIDDEN}
         shown = {name: iso(v) if isinstance(v, datetime) else v for name, v in shown.items()}
         return shown | {
             "subscriptionUrl": f"{self._sub_domain()}/{user.shortUuid}",
             "activeInternalSquads": [{"uuid": uuid, "name": self.squads[uuid]} for uuid in user.squads],
-            "userTraffic": {
-                "usedTrafficBytes": user.usedTrafficBytes,
-                "lifetimeUsedTrafficBytes": user.usedTrafficBytes,
-                "onlineAt": None,
-                "firstConnectedAt": None,
-                "lastConnectedNodeUuid": None,
-            },
+            "userTraffic": dict(user.traffic),
         }
 
     def _set(self, user: User, body: dict[str, Any]) -> None:
-        for name in _OURS & body.keys():
+        for name in _WRITABLE & body.keys():
             setattr(user, name, body[name])
-        user.updatedAt = now()
+        user.updatedAt = self.clock()
 
     def _known_squads(self, body: dict[str, Any], otherwise: PanelProblem) -> list[str]:
         wanted: list[str] = body.get("activeInternalSquads", [])
@@ -175,7 +249,7 @@ class State:
     def _note(self, what: str, user: User, before: datetime | None) -> None:
         self.changes.append(
             {
-                "at": iso(now()),
+                "at": iso(self.clock()),
                 "what": what,
                 "id": user.id,
                 "username": user.username,

@@ -1,27 +1,75 @@
-"""The panel's word about itself, in its shapes."""
+"""``/api/system``: the panel's word about itself, in its shapes."""
 
-from typing import Any
+from collections import Counter
+from typing import Any, Final
 
-_COMMIT = "0" * 40
+from aiohttp import web
 
+from getpro.sandbox.panel.http import answer
+from getpro.sandbox.panel.state import State
 
-def metadata(version: str) -> dict[str, Any]:
-    git = {"commitSha": _COMMIT, "branch": "dev", "commitUrl": f"https://git.example/commit/{_COMMIT}"}
-    front = {"commitSha": _COMMIT, "commitUrl": f"https://git.example/commit/{_COMMIT}"}
-    return {
-        "version": version,
-        "build": {"time": "2026-01-01T00:00:00Z", "number": "0"},
-        "git": {"backend": git, "frontend": front},
-    }
+_COMMIT: Final = "0" * 40
+_STATUSES: Final = ("ACTIVE", "DISABLED", "LIMITED", "EXPIRED")
 
 
-def squad_object(uuid: str, name: str, members: int) -> dict[str, Any]:
-    return {
-        "uuid": uuid,
-        "viewPosition": 1,
-        "name": name,
-        "info": {"membersCount": members, "inboundsCount": 0},
-        "inbounds": [],
-        "createdAt": "2026-01-01T00:00:00.000Z",
-        "updatedAt": "2026-01-01T00:00:00.000Z",
-    }
+class System:
+    def __init__(self, state: State, version: str) -> None:
+        self._state = state
+        self._version = version
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/api/system/metadata", self._metadata),
+            web.get("/api/system/health", self._health),
+            web.get("/api/system/stats", self._stats),
+        ]
+
+    async def _metadata(self, _: web.Request) -> web.Response:
+        commit = {"commitSha": _COMMIT, "commitUrl": f"https://git.example/commit/{_COMMIT}"}
+        return answer(
+            {
+                "version": self._version,
+                "build": {"time": "2026-01-01T00:00:00Z", "number": "0"},
+                "git": {"backend": commit | {"branch": "dev"}, "frontend": commit},
+            }
+        )
+
+    async def _health(self, _: web.Request) -> web.Response:
+        """One process of each kind, at rest."""
+        numbers = (
+            *("rss", "heapUsed", "heapTotal", "external", "arrayBuffers"),
+            *("eventLoopDelayMs", "eventLoopP99Ms", "activeHandles", "uptime", "pid"),
+        )
+        timestamp = self._milliseconds()
+        processes: list[dict[str, Any]] = [
+            dict.fromkeys(numbers, 1) | {"timestamp": timestamp, "instanceId": "0", "instanceType": kind}
+            for kind in ("api", "scheduler", "processor")
+        ]
+        return answer({"runtimeMetrics": processes})
+
+    async def _stats(self, _: web.Request) -> web.Response:
+        users = self._state.users.values()
+        counts = Counter(user.status for user in users)
+        online = sum(user.traffic["onlineAt"] is not None for user in users)
+        return answer(
+            {
+                "cpu": {"cores": 2},
+                "memory": {"total": 4 * 1024**3, "free": 2 * 1024**3, "used": 2 * 1024**3},
+                "uptime": 60,
+                "timestamp": self._milliseconds(),
+                "users": {
+                    "statusCounts": {status: counts[status] for status in _STATUSES},
+                    "totalUsers": len(users),
+                },
+                "onlineStats": {
+                    "onlineNow": 0,
+                    "lastDay": online,
+                    "lastWeek": online,
+                    "neverOnline": len(users) - online,
+                },
+                "nodes": {"totalOnline": 0, "totalBytesLifetime": "0"},
+            }
+        )
+
+    def _milliseconds(self) -> int:
+        return int(self._state.clock().timestamp() * 1000)

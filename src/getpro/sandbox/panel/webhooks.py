@@ -5,13 +5,19 @@ import contextlib
 import hashlib
 import hmac
 import json
+from datetime import datetime
 from typing import Any
 
 import aiohttp
 
 from getpro.sandbox.faults import FaultSwitches
 from getpro.sandbox.notices import spread
-from getpro.sandbox.panel.moments import iso, now
+from getpro.sandbox.panel.moments import iso
+
+
+def signature(secret: str, raw: bytes) -> str:
+    """What stands in ``X-Remnawave-Signature`` for the body ``raw``."""
+    return hmac.new(secret.encode(), raw, hashlib.sha256).hexdigest()
 
 
 class Webhooks:
@@ -21,7 +27,7 @@ class Webhooks:
         self, url: str | None, secret: str, *, faults: FaultSwitches, pause_seconds: float = 5
     ) -> None:
         self.url = url
-        self._secret = secret.encode()
+        self._secret = secret
         self._pause = pause_seconds
         self._faults = faults
         self._session: aiohttp.ClientSession | None = None
@@ -37,13 +43,15 @@ class Webhooks:
         if self._session is not None:
             await self._session.close()
 
-    def send(self, event: str, data: dict[str, Any]) -> None:
+    def send(self, event: str, data: dict[str, Any], at: datetime) -> None:
         if self.url is None or self._session is None:
             return
-        stamp = iso(now())
+        stamp = iso(at)
         scope = event.partition(".")[0]
-        body = {"scope": scope, "event": event, "timestamp": stamp, "data": data, "meta": None}
-        raw = json.dumps(body).encode()
+        body = {"scope": scope, "event": event, "timestamp": stamp, "data": data}
+        if scope == "user":
+            body["meta"] = None
+        raw = json.dumps(body, separators=(",", ":"), ensure_ascii=False).encode()
         for delay in spread(self._faults.now):
             task = asyncio.create_task(self._deliver(raw, str(stamp), delay))
             self._sending.add(task)
@@ -57,7 +65,7 @@ class Webhooks:
             "Content-Type": "application/json",
             "User-Agent": "Remnawave",
             "X-Remnawave-Timestamp": stamp,
-            "X-Remnawave-Signature": hmac.new(self._secret, raw, hashlib.sha256).hexdigest(),
+            "X-Remnawave-Signature": signature(self._secret, raw),
         }
         for _ in range(4):
             with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):

@@ -1,0 +1,101 @@
+"""``/api/hwid/devices``: the devices of a user, and whether one more may come."""
+
+from typing import Any, Final
+
+from aiohttp import web
+
+from getpro.sandbox.panel.errors import PanelProblem
+from getpro.sandbox.panel.fields import Check, check_body, nullable, number, text
+from getpro.sandbox.panel.http import answer, read_json, user_id
+from getpro.sandbox.panel.moments import iso
+from getpro.sandbox.panel.state import State, User
+
+_HWID: Final = text(pattern="[a-zA-Z0-9=-]{10,64}")
+_DETAILS: Final = ("platform", "osVersion", "deviceModel", "userAgent", "requestIp")
+_NEW: Final[dict[str, Check]] = {
+    "userId": number(),
+    "hwid": _HWID,
+    **{name: nullable(text()) for name in _DETAILS},
+}
+
+
+class Devices:
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def routes(self) -> list[web.RouteDef]:
+        return [
+            web.get("/api/hwid/devices/stats", self._stats),
+            web.get("/api/hwid/devices/{id}", self._list),
+            web.post("/api/hwid/devices", self._create),
+            web.post("/api/hwid/devices/delete", self._delete),
+            web.post("/api/hwid/devices/delete-all", self._delete_all),
+        ]
+
+    def limit(self, user: User) -> int | None:
+        """How many devices the user may have; None for any number."""
+        if self._state.device_limit is None or user.hwidDeviceLimit == 0:
+            return None
+        return user.hwidDeviceLimit or self._state.device_limit
+
+    def add(self, user: User, hwid: str, details: dict[str, Any]) -> None:
+        """Add a device; raises PanelProblem A098, A099."""
+        if any(device["hwid"] == hwid for device in user.devices):
+            raise PanelProblem(400, "A098", "User hwid device already exists")
+        limit = self.limit(user)
+        if limit is not None and len(user.devices) >= limit:
+            raise PanelProblem(400, "A099", "User hwid device limit reached")
+        at = iso(self._state.clock())
+        device = {"hwid": hwid, "userId": user.id, **{name: details.get(name) for name in _DETAILS}}
+        device |= {"createdAt": at, "updatedAt": at}
+        user.devices.insert(0, device)
+        self._state.tell_of_device("user_hwid_devices.added", user, device)
+
+    async def _stats(self, _: web.Request) -> web.Response:
+        users = [user for user in self._state.users.values() if user.devices]
+        devices = [device for user in users for device in user.devices]
+        platforms = sorted({str(device["platform"]) for device in devices})
+        by_platform = [
+            {"platform": name, "count": sum(str(device["platform"]) == name for device in devices)}
+            for name in platforms
+        ]
+        stats = {
+            "totalUniqueDevices": len({device["hwid"] for device in devices}),
+            "totalHwidDevices": len(devices),
+            "averageHwidDevicesPerUser": round(len(devices) / len(users), 2) if users else 0,
+        }
+        return answer({"byPlatform": by_platform, "stats": stats})
+
+    async def _list(self, request: web.Request) -> web.Response:
+        return _all_of(self._state.existing(user_id(request)))
+
+    async def _create(self, request: web.Request) -> web.Response:
+        body = check_body(await read_json(request), _NEW, required=("userId", "hwid"))
+        user = self._state.existing(body["userId"])
+        self.add(user, body["hwid"], body)
+        return _all_of(user)
+
+    async def _delete(self, request: web.Request) -> web.Response:
+        checks = {"userId": number(), "hwid": text()}
+        body = check_body(await read_json(request), checks, required=("userId", "hwid"))
+        user = self._state.existing(body["userId"])
+        gone = [device for device in user.devices if device["hwid"] == body["hwid"]]
+        if not gone:
+            raise PanelProblem(404, "A204", "HWID device not found")
+        self._remove(user, gone)
+        return _all_of(user)
+
+    async def _delete_all(self, request: web.Request) -> web.Response:
+        body = check_body(await read_json(request), {"userId": number()}, required=("userId",))
+        user = self._state.existing(body["userId"])
+        self._remove(user, list(user.devices))
+        return _all_of(user)
+
+    def _remove(self, user: User, gone: list[dict[str, Any]]) -> None:
+        for device in gone:
+            user.devices.remove(device)
+            self._state.tell_of_device("user_hwid_devices.deleted", user, device)
+
+
+def _all_of(user: User) -> web.Response:
+    return answer({"total": len(user.devices), "devices": user.devices})
