@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 
 import pytest
+import structlog
 from procrastinate.jobs import Job
 from procrastinate.utils import utcnow
 from sqlalchemy import text
@@ -76,6 +77,32 @@ async def test_a_poison_job_blocks_nobody_else(db: Database, jobs: Jobs) -> None
             return await count(db, "failed") == 1
 
         await until(poison_is_shown)
+
+
+@pytest.mark.parametrize(
+    ("trouble", "level", "event"),
+    [
+        (RuntimeError("a bug"), "error", "jobs.failed"),
+        (ConnectionError("away"), "warning", "jobs.tried_again_later"),
+        (RetryLater(0, "asked to wait"), "warning", "jobs.tried_again_later"),
+    ],
+)
+async def test_every_try_that_fails_is_in_the_log(
+    db: Database, jobs: Jobs, trouble: Exception, level: str, event: str
+) -> None:
+    async def work() -> None:
+        raise trouble
+
+    jobs.register([JobKind("work", work, MONEY, FOR_EVER, (ConnectionError,))])
+    async with db.begin("test") as session:
+        await jobs.defer(session, "work")
+    with structlog.testing.capture_logs() as lines:
+
+        async def said() -> bool:
+            return any((line["event"], line["log_level"]) == (event, level) for line in lines)
+
+        async with working(jobs):
+            await until(said)
 
 
 async def test_a_job_that_waits_for_its_next_try_is_tried_when_it_said(db: Database, jobs: Jobs) -> None:

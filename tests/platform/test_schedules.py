@@ -1,3 +1,4 @@
+import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,6 +8,7 @@ from getpro.platform import schedules
 from getpro.platform.database import Database
 from getpro.platform.jobs import Jobs
 from getpro.platform.schedules import Schedule, next_run
+from moments import until_it_waits
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -60,6 +62,17 @@ async def test_each_missed_run_is_made_up_for_where_the_schedule_says_so(db: Dat
     await declare(db, Schedule("report", "0 9 * * *", catch_up="each"))
     runs = [await run(db, jobs, NOW + timedelta(days=3)) for _ in range(5)]
     assert runs.count(["report"]) == 3
+
+
+async def test_of_two_processes_that_look_at_once_one_claims(db: Database, jobs: Jobs) -> None:
+    await declare(db, Schedule("report", "0 9 * * *", catch_up="each"))
+    due = NOW + timedelta(days=1)
+    async with db.begin("test") as session:
+        assert await schedules.run_due(session, jobs, now=due) == ["report"]
+        other = asyncio.create_task(run(db, jobs, due))
+        await until_it_waits(db, other)
+    assert await other == []
+    assert await waiting(db) == ["report"]
 
 
 async def test_a_run_that_still_waits_is_not_deferred_again(db: Database, jobs: Jobs) -> None:

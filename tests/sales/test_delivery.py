@@ -37,6 +37,16 @@ async def test_an_older_delivery_that_lands_last_does_not_win(shop: Shop) -> Non
     assert await shop.subscription_end(alice) == shop.panel.expiry_of(alice) == newer_end
 
 
+async def test_a_delivery_that_runs_again_and_again_changes_nothing(shop: Shop) -> None:
+    alice = await shop.customer("alice")
+    await shop.purchase(alice)
+    number = await subscription_id(shop, alice)
+    for _ in range(3):
+        await delivery.deliver(shop.deps, number)
+    assert await shop.subscription_end(alice) == shop.panel.expiry_of(alice) == NOW + days(30)
+    assert await shop.told(alice) == ["access_open"]
+
+
 async def test_the_panel_away_during_fifty_purchases_delivers_all_after(shop: Shop) -> None:
     shop.panel.is_away = True
     people = range(1000, 1050)

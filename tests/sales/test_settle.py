@@ -1,11 +1,17 @@
 import asyncio
 from uuid import uuid4
 
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from getpro.customers import store as customers
 from getpro.kit.money import Money
+from getpro.payments import store as payments
 from getpro.payments.provider import ChargeState, ProviderUnavailable
 from getpro.payments.states import PaymentStatus
 from getpro.sales import checkout, polling
-from getpro.sales.settle import settle_charge
+from getpro.sales.settle import grant, settle_charge
+from moments import Broken, broken_at, until_it_waits
 from shop import NOW, THREE_MONTHS, Shop, days, rub
 
 
@@ -228,3 +234,51 @@ async def test_a_provider_that_is_away_loses_no_notice(shop: Shop) -> None:
     shop.provider.is_away = False
     await shop.run_jobs()
     assert shop.panel.expiry_of(alice) == NOW + days(30)
+
+
+async def test_one_charge_is_recorded_once_whoever_writes_it(shop: Shop) -> None:
+    alice, bob = await shop.customer("alice"), await shop.customer("bob")
+    charge = await shop.provider.find(shop.pay(await shop.order(alice)))
+    await settle_charge(shop.deps, charge)
+    other = await shop.order(bob)
+    with pytest.raises(IntegrityError):
+        async with shop.db.begin("test") as session:
+            await payments.succeed(session, other, charge, now=NOW)
+
+
+async def test_a_settle_that_breaks_before_its_end_leaves_nothing_and_is_made_up_for(
+    shop: Shop,
+) -> None:
+    alice = await shop.customer("alice")
+    payment = await shop.order(alice)
+    await shop.notice(shop.pay(payment))
+    with broken_at("settle: before commit"):
+        assert [type(error) for error in await shop.run_jobs()] == [Broken]
+    assert (await shop.payment(payment.payment_id)).status is PaymentStatus.PENDING
+    assert await shop.subscription_end(alice) is None
+    await shop.run_jobs()
+    assert (await shop.payment(payment.payment_id)).status is PaymentStatus.SUCCEEDED
+    assert await shop.subscription_end(alice) == shop.panel.expiry_of(alice) == NOW + days(30)
+
+
+async def test_a_payment_waits_for_what_is_being_done_with_the_customers_money(shop: Shop) -> None:
+    alice = await shop.customer("alice")
+    await shop.purchase(alice)
+    first, second = await shop.order(alice), await shop.order(alice, THREE_MONTHS)
+    charge = await shop.provider.find(shop.pay(second))
+    async with shop.db.begin("test") as session:
+        await customers.lock(session, alice)
+        await grant(session, shop.deps, first, payment_id=first.payment_id, cause="credit", now=NOW)
+        settling = asyncio.create_task(settle_charge(shop.deps, charge))
+        await until_it_waits(shop.db, settling)
+    await settling
+    assert await shop.subscription_end(alice) == NOW + days(30 + 30 + 90)
+
+
+async def test_an_order_that_was_paid_meanwhile_is_not_canceled(shop: Shop) -> None:
+    alice = await shop.customer("alice")
+    pending = await shop.order(alice)
+    await settle_charge(shop.deps, await shop.provider.find(shop.pay(pending)))
+    async with shop.db.begin("test") as session:
+        assert not await payments.cancel(session, pending, reason="too late", now=NOW)
+    assert (await shop.payment(pending.payment_id)).status is PaymentStatus.SUCCEEDED

@@ -1,12 +1,13 @@
 """What waits for a person: seen on the list, and off it again by each of the ways, with who and why."""
 
-from typing import Any
+from typing import Any, TypedDict
 
 import pytest
 from sqlalchemy import select
 
 from getpro.catalog.store import PlanGone
 from getpro.customers.store import CustomerGone
+from getpro.kit.money import Money
 from getpro.panel.errors import PanelUnavailable
 from getpro.platform.audit import audit_log
 from getpro.sales import polling, stuck
@@ -14,7 +15,13 @@ from getpro.sales.errors import CannotResolve, SaleError
 from getpro.sales.stuck import StuckItem
 from shop import ONE_MONTH, Shop, rub
 
-WHO = {"by": "ольга", "reason": "звонил клиент"}
+
+class Who(TypedDict):
+    by: str
+    reason: str
+
+
+WHO: Who = {"by": "ольга", "reason": "звонил клиент"}
 
 
 async def listed(shop: Shop) -> list[StuckItem]:
@@ -80,6 +87,19 @@ async def test_money_without_an_order_is_credited_to_whom_and_for_what_the_opera
     assert (payment.charge_id, payment.amount) == ("lost", rub("199.00"))
     assert shop.panel.expiry_of(bob) is not None
     assert await listed(shop) == []
+
+
+async def test_money_in_a_foreign_currency_is_credited_at_the_price_of_a_plan_that_is_named(
+    shop: Shop,
+) -> None:
+    alice = await shop.customer("alice")
+    await shop.notice(shop.pay(await shop.order(alice), taken=Money(150, "USD"), refunded=Money(0, "USD")))
+    await shop.run_jobs()
+    reference = await the_one(shop, "foreign_currency")
+    with pytest.raises(CannotResolve, match="--plan"):
+        await stuck.credit(shop.deps, reference, **WHO)
+    payment = await stuck.credit(shop.deps, reference, user_id=alice, plan_id=ONE_MONTH, **WHO)
+    assert (payment.amount, payment.paid) == (rub("199.00"), Money(150, "USD"))
 
 
 async def test_money_given_back_outside_leaves_the_list_and_gives_nothing(shop: Shop) -> None:

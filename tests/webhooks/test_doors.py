@@ -20,6 +20,7 @@ from getpro.payments.providers.yookassa.client import YooKassaClient
 from getpro.payments.providers.yookassa.provider import YooKassa
 from getpro.platform.settings import YooKassaSettings
 from getpro.webhooks.deps import Doors
+from moments import broken_at
 from shop import Shop, days
 
 TELEGRAM = "/webhooks/telegram"
@@ -90,6 +91,14 @@ async def test_a_notice_from_the_provider_is_kept_raw_and_settled_later(door: Kn
     (event,) = await kept(shop)
     assert (event.object_id, event.event, json.loads(event.body)) == ("abc-123", "payment.succeeded", NOTICE)
     assert await waiting_jobs(shop) == 1
+
+
+async def test_a_notice_that_cannot_be_kept_is_not_acknowledged(door: Knocker, shop: Shop) -> None:
+    with broken_at("notice: before commit"):
+        assert await door.post(YOOKASSA, NOTICE, X_Forwarded_For=YOOKASSA_ADDRESS) >= 500
+    assert await kept(shop) == []
+    assert await door.post(YOOKASSA, NOTICE, X_Forwarded_For=YOOKASSA_ADDRESS) == 200
+    assert len(await kept(shop)) == 1
 
 
 @pytest.mark.parametrize(
@@ -216,6 +225,15 @@ async def test_stars_are_stored_before_the_bot_sees_anything(door: Knocker, shop
     (event,) = await kept(shop)
     assert (event.provider, event.object_id, event.copies) == ("stars", "stx1", 3)
     assert bot.fed == []
+
+
+async def test_stars_that_cannot_be_kept_are_not_acknowledged(door: Knocker, shop: Shop) -> None:
+    with broken_at("stars notice: before commit"):
+        status = await door.post(TELEGRAM, stars_update(1), X_Telegram_Bot_Api_Secret_Token=SECRET)
+        assert status == 503
+    assert await kept(shop) == []
+    assert await door.post(TELEGRAM, stars_update(1), X_Telegram_Bot_Api_Secret_Token=SECRET) == 200
+    assert len(await kept(shop)) == 1
 
 
 async def test_an_update_with_a_wrong_secret_is_refused(door: Knocker, shop: Shop, bot: Bot) -> None:

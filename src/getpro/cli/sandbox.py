@@ -37,13 +37,14 @@ def sandbox(
 
     Не читает .env и окружение, слушает только этот компьютер. Пример: 2getpro sandbox --tour
     """
+    ctx.obj = directory or command.sandbox_directory()
     if ctx.invoked_subcommand is not None:
         return
     if tour:
         _tour(directory or command.sandbox_directory().with_name("sandbox-tour"))
-    home = directory or command.sandbox_directory()
-    with command.only_one(home):
-        asyncio.run(command.run_in_browser(home, port=port))
+    with command.only_one(ctx.obj):
+        command.forget(ctx.obj)
+        _on_loopback(lambda: asyncio.run(command.run_in_browser(ctx.obj, port=port)))
 
 
 @app.command()
@@ -53,9 +54,7 @@ def telegram(port: Port, bot_token: Annotated[str, typer.Option("--bot-token")])
     Пример: 2getpro sandbox telegram --port 8081 --bot-token 42:TEST
     """
     if re.fullmatch(r"[0-9]+:\S+", bot_token) is None:
-        raise Trouble(
-            "Это не токен бота.", "В нём число, двоеточие и секрет.", "Пример: --bot-token 42:TEST"
-        )
+        raise Trouble("Это не токен бота.", "В нём число, двоеточие и секрет.", "Пример: --bot-token 42:TEST")
     _on_loopback(lambda: asyncio.run(run_telegram(port, bot_token)))
 
 
@@ -92,13 +91,16 @@ def panel(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 )
 def psql(ctx: typer.Context) -> None:
-    """Открыть psql на базе песочницы."""
-    with Cluster.running(command.sandbox_directory() / "postgres") as url:
+    """Открыть psql на базе песочницы: той, что работает, или той, что работала последней."""
+    home: Path = ctx.obj / "postgres"
+    if not (home / "data").exists():
+        raise Trouble("У песочницы ещё нет базы.", f"В {ctx.obj} она не запускалась.", "2getpro sandbox")
+    with Cluster.running(home) as url:
         raise typer.Exit(run_psql(url, ctx.args))
 
 
 def _tour(home: Path) -> None:
-    """Always a fresh world: yesterday's customers would be in the books."""
+    """Play the day, print the books; the exit code says whether they agree."""
     with command.only_one(home):
         command.forget(home)
         agrees = asyncio.run(command.run_tour(home))

@@ -70,11 +70,15 @@ async def event(session: AsyncSession, event_id: int) -> Event | None:
     row = (
         await session.execute(select(provider_events).where(provider_events.c.event_id == event_id))
     ).first()
-    return row and Event(
-        event_id=row.event_id,
-        provider=row.provider,
-        notice=StoredNotice(row.object_id, row.event, row.body, row.received_at),
-        is_handled=row.handled_at is not None,
+    return (
+        None
+        if row is None
+        else Event(
+            event_id=row.event_id,
+            provider=row.provider,
+            notice=StoredNotice(row.object_id, row.event, row.body, row.received_at),
+            is_handled=row.handled_at is not None,
+        )
     )
 
 

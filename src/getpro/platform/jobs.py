@@ -66,6 +66,8 @@ class JobKind:
     run: Callable[..., Awaitable[None]]
     queue: str
     retry: Backoff
+    expected: tuple[type[Exception], ...] = ()
+    """Trouble that trying again mends: logged in a line. Everything else is a bug, with its traceback."""
 
 
 class Jobs:
@@ -118,7 +120,7 @@ class Jobs:
         for kind in kinds:
             self.app.task(name=kind.name, queue=kind.queue, retry=kind.retry, pass_context=True)(_bound(kind))
 
-    async def work(self, *, money: int = 16, others: int = 8) -> None:
+    async def work(self, *, money: int = 24, others: int = 8) -> None:
         """Run jobs until cancelled; ``money`` and ``others`` are the numbers that run at once.
 
         On cancellation no new job is taken and the running ones get ten seconds to end.
@@ -171,8 +173,17 @@ class Jobs:
 
 
 def _bound(kind: JobKind) -> Callable[..., Awaitable[None]]:
+    expected: tuple[type[Exception], ...] = (RetryLater, *kind.expected)
+
     async def run(context: procrastinate.JobContext, **arguments: Any) -> None:
         with structlog.contextvars.bound_contextvars(job=kind.name, job_id=context.job.id):
-            await kind.run(**arguments)
+            try:
+                await kind.run(**arguments)
+            except expected as error:
+                log.warning("jobs.tried_again_later", attempt=context.job.attempts + 1, error=str(error))
+                raise
+            except Exception:
+                log.exception("jobs.failed", attempt=context.job.attempts + 1)
+                raise
 
     return run

@@ -8,10 +8,13 @@ from sqlalchemy import text
 
 from getpro.messaging import partitions
 from getpro.messaging.store import forget_old_marks
+from getpro.panel.errors import PanelError
+from getpro.payments.provider import ProviderUnavailable
 from getpro.platform.jobs import MONEY, UPKEEP, Backoff, JobKind
 from getpro.platform.schedules import Schedule
 from getpro.sales import delivery, polling, reconcile, settle, stuck
 from getpro.sales.deps import Deps
+from getpro.sales.errors import UnknownProvider
 from getpro.sales.names import COMPARE, DELIVER, POLL_PAYMENT, SETTLE
 from getpro.subscriptions import store as subscriptions
 
@@ -19,6 +22,7 @@ _FOR_DAYS: Final = Backoff(longest_seconds=300)
 _BUGS_END: Final = Backoff(longest_seconds=60, attempts=8)
 _NEXT_TIME: Final = Backoff(attempts=1)
 """A routine that fails is not repeated: its schedule comes round."""
+_OUTSIDE_AWAY: Final = (ProviderUnavailable, PanelError, UnknownProvider)
 _FAILED_ROUTINES_KEPT: Final = timedelta(days=7)
 
 
@@ -73,16 +77,16 @@ def job_kinds(deps: Deps, *, zone: ZoneInfo) -> list[JobKind]:
         await _keep_house(deps)
 
     return [
-        JobKind(SETTLE, settle_event, MONEY, _FOR_DAYS),
-        JobKind(DELIVER, deliver, MONEY, _FOR_DAYS),
-        JobKind(POLL_PAYMENT, poll_payment, MONEY, _BUGS_END),
-        JobKind(COMPARE, compare, UPKEEP, _BUGS_END),
+        JobKind(SETTLE, settle_event, MONEY, _FOR_DAYS, _OUTSIDE_AWAY),
+        JobKind(DELIVER, deliver, MONEY, _FOR_DAYS, _OUTSIDE_AWAY),
+        JobKind(POLL_PAYMENT, poll_payment, MONEY, _BUGS_END, _OUTSIDE_AWAY),
+        JobKind(COMPARE, compare, UPKEEP, _BUGS_END, _OUTSIDE_AWAY),
         JobKind("poll_due", poll_due, UPKEEP, _NEXT_TIME),
         JobKind("sweep", sweep, UPKEEP, _NEXT_TIME),
         JobKind("expire", expire, UPKEEP, _NEXT_TIME),
-        JobKind("find_lost_charges", find_lost_charges, UPKEEP, _NEXT_TIME),
-        JobKind("reconcile_panel", reconcile_panel, UPKEEP, _NEXT_TIME),
-        JobKind("compare_yesterday", compare_yesterday, UPKEEP, _BUGS_END),
+        JobKind("find_lost_charges", find_lost_charges, UPKEEP, _NEXT_TIME, _OUTSIDE_AWAY),
+        JobKind("reconcile_panel", reconcile_panel, UPKEEP, _NEXT_TIME, _OUTSIDE_AWAY),
+        JobKind("compare_yesterday", compare_yesterday, UPKEEP, _BUGS_END, _OUTSIDE_AWAY),
         JobKind("keep_house", keep_house, UPKEEP, _BUGS_END),
     ]
 

@@ -1,17 +1,19 @@
 """Read models for a customer's screens: one statement each."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.customers.store import Customer
-from getpro.panel import accounts
+from getpro.panel.models import panel_accounts
 from getpro.panel.service import PanelAccount
 from getpro.payments.models import payments
+from getpro.payments.states import PaymentStatus
 from getpro.payments.store import Payment, payment_of
-from getpro.subscriptions import store as subscriptions
-from getpro.subscriptions.store import Subscription
+from getpro.subscriptions.models import subscriptions
+from getpro.subscriptions.store import Subscription, of_customer, subscription_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,16 +25,16 @@ class Home:
 
 
 async def home(session: AsyncSession, customer: Customer, *, trial_days: int) -> Home:
-    subscription = await subscriptions.of_customer(session, customer.user_id)
+    subscription = await of_customer(session, customer.user_id)
     may_try = subscription is None and customer.trial_started_at is None
     return Home(subscription, trial_days if may_try else 0)
 
 
 async def history(session: AsyncSession, user_id: int, *, most: int = 10) -> list[Payment]:
-    """The customer's payments, newest first."""
+    """What the customer has paid, or may still pay, newest first; what came to nothing is left out."""
     rows = await session.execute(
         select(payments)
-        .where(payments.c.user_id == user_id)
+        .where(payments.c.user_id == user_id, payments.c.status != PaymentStatus.CANCELED)
         .order_by(payments.c.created_at.desc(), payments.c.payment_id.desc())
         .limit(most)
     )
@@ -44,7 +46,7 @@ async def last_purchase(session: AsyncSession, user_id: int) -> Payment | None:
     row = (
         await session.execute(
             select(payments)
-            .where(payments.c.user_id == user_id, payments.c.status == "succeeded")
+            .where(payments.c.user_id == user_id, payments.c.status == PaymentStatus.SUCCEEDED)
             .order_by(payments.c.paid_at.desc())
             .limit(1)
         )
@@ -52,9 +54,63 @@ async def last_purchase(session: AsyncSession, user_id: int) -> Payment | None:
     return None if row is None else payment_of(row)
 
 
+async def order_on_screen(
+    session: AsyncSession, user_id: int, *, message_id: int, plan_id: int, provider: str, since: datetime
+) -> Payment | None:
+    """The same order, still waiting, that this message has shown ``since`` then: no second one is needed."""
+    row = (
+        await session.execute(
+            select(payments)
+            .where(
+                payments.c.user_id == user_id,
+                payments.c.created_at > since,
+                payments.c.screen_message_id == message_id,
+                payments.c.plan_id == plan_id,
+                payments.c.provider == provider,
+                payments.c.status == PaymentStatus.PENDING,
+            )
+            .order_by(payments.c.created_at.desc())
+            .limit(1)
+        )
+    ).first()
+    return None if row is None else payment_of(row)
+
+
+async def is_last_on_screen(session: AsyncSession, payment: Payment) -> bool:
+    """Whether no later order has been shown on the message that shows this one."""
+    later = select(payments.c.payment_id).where(
+        payments.c.user_id == payment.user_id,
+        payments.c.screen_message_id == payment.screen_message_id,
+        payments.c.payment_id > payment.payment_id,
+    )
+    return await session.scalar(later.limit(1)) is None
+
+
 async def access(session: AsyncSession, user_id: int) -> tuple[Subscription | None, PanelAccount | None]:
     """The subscription and the panel's account for it, if the panel has confirmed one."""
-    subscription = await subscriptions.of_customer(session, user_id)
-    if subscription is None:
+    row = (
+        await session.execute(
+            select(
+                subscriptions,
+                panel_accounts.c.panel_user_id,
+                panel_accounts.c.username,
+                panel_accounts.c.short_uuid,
+                panel_accounts.c.subscription_url,
+            )
+            .outerjoin(panel_accounts, panel_accounts.c.subscription_id == subscriptions.c.subscription_id)
+            .where(subscriptions.c.user_id == user_id)
+            .order_by(subscriptions.c.subscription_id)
+            .limit(1)
+        )
+    ).first()
+    if row is None:
         return None, None
-    return subscription, await accounts.of_subscription(session, subscription.subscription_id)
+    if row.panel_user_id is None:
+        return subscription_of(row), None
+    account = PanelAccount(
+        panel_user_id=row.panel_user_id,
+        username=row.username,
+        short_uuid=row.short_uuid,
+        subscription_url=row.subscription_url,
+    )
+    return subscription_of(row), account

@@ -311,12 +311,12 @@ async def _note(
 async def _order_for(
     session: AsyncSession, row: Any, *, user_id: int | None, plan_id: int | None, now: datetime
 ) -> Payment:
-    if row.payment_id is not None and user_id is None and plan_id is None:
+    if row.payment_id is not None and row.kind != "foreign_currency" and user_id is None and plan_id is None:
         order = await payments.by_id(session, row.payment_id)
         assert order is not None
         return order
     if user_id is None or plan_id is None:
-        raise CannotResolve("заказа у этих денег нет: укажите --user и --plan")
+        raise CannotResolve("по заказу этих денег не зачесть: укажите --user и --plan")
     plan = await catalog.active_plan(session, plan_id)
     await customers.customer(session, user_id)
     return await payments.add_order(

@@ -78,7 +78,11 @@ def only_one(directory: Path) -> Iterator[None]:
 
 
 def forget(directory: Path) -> None:
-    """Throw the world of last time away; a server that outlived it is stopped first."""
+    """Throw the world of last time away; a server that outlived it is stopped first.
+
+    The simulators forget everything when they stop, and a shop that remembers customers whom nobody
+    else knows would be no example.
+    """
     Cluster(directory / "postgres").stop()
     shutil.rmtree(directory / "postgres", ignore_errors=True)
 

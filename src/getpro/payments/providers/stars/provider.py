@@ -78,6 +78,8 @@ class Stars:
     async def prove(self, notice: StoredNotice) -> Charge:
         if notice.event == TRANSACTION:
             return _of_transaction(json.loads(notice.body))
+        if notice.event != SUCCESSFUL_PAYMENT:  # given back: the list of transactions says how it stands
+            return await self.find(notice.object_id)
         message = _message(notice.body)
         paid = message["successful_payment"]
         return Charge(

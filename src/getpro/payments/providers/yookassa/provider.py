@@ -1,6 +1,7 @@
 """YooKassa as a payment provider. Its notices are unsigned: the object fetched by id is the only proof."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any, Final
@@ -24,7 +25,9 @@ from getpro.payments.providers.yookassa.client import YooKassaClient
 from getpro.platform.settings import YooKassaSettings
 
 METADATA_KEY: Final = "order_key"
-_LONGEST_ID: Final = 64
+_EVENT: Final = re.compile(r"[a-z_.]{1,64}")
+_ID: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
+"""It becomes part of an address that we ask: nothing that leaves the path may pass."""
 _STATES: Final = {"succeeded": ChargeState.PAID, "canceled": ChargeState.CANCELED}
 
 
@@ -70,9 +73,9 @@ class YooKassa:
             event, object_id = parsed["event"], parsed["object"]["id"]
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise NoticeRefused("form") from error
-        if not (isinstance(event, str) and isinstance(object_id, str) and 0 < len(object_id) <= _LONGEST_ID):
+        if not (_is(event, _EVENT) and _is(object_id, _ID)):
             raise NoticeRefused("form")
-        return Notice(object_id=object_id, event=event[:_LONGEST_ID])
+        return Notice(object_id=object_id, event=event)
 
     async def prove(self, notice: StoredNotice) -> Charge:
         if notice.event.startswith("payment."):
@@ -84,7 +87,7 @@ class YooKassa:
         raise NoSuchCharge(f"{notice.event} is about no payment")
 
     async def find(self, object_id: str) -> Charge:
-        if not _is_plain(object_id):
+        if not _is(object_id, _ID):
             raise NoSuchCharge(object_id)
         return _charge(await self._client.payment(object_id))
 
@@ -145,6 +148,5 @@ def _amount(money: Money) -> dict[str, str]:
     return {"value": str(money.value), "currency": money.currency}
 
 
-def _is_plain(object_id: str) -> bool:
-    """Whether an id from a notice may stand in an address: nothing that leaves the path."""
-    return object_id.replace("-", "").isalnum() and object_id.isascii()
+def _is(value: Any, form: re.Pattern[str]) -> bool:
+    return isinstance(value, str) and form.fullmatch(value) is not None

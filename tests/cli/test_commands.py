@@ -1,0 +1,200 @@
+"""The command line as an operator types it: processes of their own, a real database, simulators outside."""
+
+import asyncio
+import contextlib
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from getpro import cli
+from getpro.kit.clock import utc_now
+from getpro.platform.postgres import Cluster
+from getpro.sandbox.panel import PanelSimulator
+from getpro.sandbox.serving import serving
+from getpro.sandbox.telegram import TelegramSimulator
+from shop import Shop, rub
+
+SOURCE = Path(__file__).parents[2] / "src"
+TOKEN = "42:TEST"
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """Nothing but what the command is given."""
+    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(SOURCE), "LANG": "C.UTF-8"} | settings
+
+
+def run(*arguments: str, cwd: Path, stdin: str = "", **settings: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "getpro", *arguments],
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+        env=environment(**settings),
+        timeout=60,
+    )
+
+
+@dataclass
+class Done:
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@dataclass
+class Counter:
+    """An operator at the command line of a shop whose outside is simulated; in this process, for speed."""
+
+    panel: PanelSimulator
+
+    async def run(self, *arguments: str) -> Done:
+        stdout, stderr = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
+            code = await asyncio.to_thread(cli.run, list(arguments))
+        return Done(code, stdout.getvalue(), stderr.getvalue())
+
+
+@pytest.fixture
+async def counter(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Counter]:
+    telegram, panel = TelegramSimulator(TOKEN), PanelSimulator("panel-token")
+    async with serving(telegram.app) as telegram_url, serving(panel.app) as panel_url:
+        settings = {
+            "DATABASE_URL": database_url,
+            "TELEGRAM_BOT_TOKEN": TOKEN,
+            "TELEGRAM_API_URL": telegram_url,
+            "PANEL_URL": panel_url,
+            "PANEL_TOKEN": "panel-token",
+        }
+        (tmp_path / ".env").write_text("\n".join(f"{name}={value}" for name, value in settings.items()))
+        monkeypatch.chdir(tmp_path)
+        yield Counter(panel)
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["psql", "-Atc", "SELECT 1"]])
+def test_what_needs_no_bot_loads_none(arguments: list[str], database_url: str, tmp_path: Path) -> None:
+    heavy = "{'aiogram', 'fastapi', 'sqlalchemy', 'procrastinate', 'alembic'}"
+    code = (
+        "import sys; from getpro.cli import run; code = run(sys.argv[1:]); "
+        f"print(sorted({heavy} & set(sys.modules)), code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=tmp_path,
+        env=environment(DATABASE_URL=database_url),
+    )
+    assert done.stdout.splitlines()[-1] == "[] 0"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nonsense"], "Команды 'nonsense' нет."),
+        (["payments", "credit", "s1", "--reason"], "Команда записана неверно."),
+        (["sandbox", "telegram", "--port", "many"], "Команда записана неверно."),
+    ],
+)
+def test_a_command_used_wrongly_is_told_so(arguments: list[str], said: str, tmp_path: Path) -> None:
+    done = run(*arguments, cwd=tmp_path)
+    assert done.returncode == 64
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_missing_settings_are_named_one_by_one(tmp_path: Path) -> None:
+    done = run("run", cwd=tmp_path, PANEL_URL="not an address", GETPRO_TIME_ZONE="Mars/Olympus")
+    assert done.returncode == 2
+    for name in ("TELEGRAM", "PANEL_URL", "PANEL_TOKEN", "GETPRO_TIME_ZONE"):
+        assert name in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_psql_runs_what_comes_in_with_its_own_options(database_url: str, tmp_path: Path) -> None:
+    done = run("psql", "-At", cwd=tmp_path, stdin="SELECT 1 + 1;", DATABASE_URL=database_url)
+    assert (done.returncode, done.stdout) == (0, "2\n")
+    wrong = run("psql", "-v", "ON_ERROR_STOP=1", cwd=tmp_path, stdin="SELEC;", DATABASE_URL=database_url)
+    assert wrong.returncode == 3
+
+
+def test_psql_starts_the_embedded_database_migrates_it_and_stops_it(tmp_path: Path) -> None:
+    for folder in (tmp_path, *tmp_path.parents[:3]):
+        folder.chmod(0o755)  # as root the database server is another user
+    done = run("psql", "-Atc", "SELECT count(*) FROM plans", cwd=tmp_path, GETPRO_DATA_DIR=str(tmp_path))
+    assert (done.returncode, done.stdout) == (0, "4\n"), done.stderr
+    cluster = Cluster(tmp_path / "postgres", durable=False)
+    assert cluster.server_pid() is None
+    cluster.start()
+    try:
+        again = run("psql", "-Atc", "SHOW TimeZone", cwd=tmp_path, GETPRO_DATA_DIR=str(tmp_path))
+        assert (again.returncode, again.stdout) == (0, "Europe/Moscow\n"), again.stderr
+        assert cluster.server_pid() is not None
+    finally:
+        cluster.stop()
+
+
+def test_an_old_database_elsewhere_is_not_touched_unasked(server: str, tmp_path: Path) -> None:
+    url = f"{server}/old_one"
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+        connection.execute("CREATE DATABASE old_one")
+    settings = {"TELEGRAM_BOT_TOKEN": TOKEN, "PANEL_URL": "http://127.0.0.1:9", "PANEL_TOKEN": "t"}
+    before = run("payments", "stuck", cwd=tmp_path, DATABASE_URL=url, **settings)
+    assert before.returncode == 2
+    assert "2getpro migrate" in before.stderr
+    for _ in range(2):
+        assert run("migrate", cwd=tmp_path, DATABASE_URL=url).returncode == 0
+    after = run("payments", "stuck", cwd=tmp_path, DATABASE_URL=url, **settings)
+    assert (after.returncode, after.stdout) == (0, "Ничего не застряло.\n")
+
+
+async def test_stuck_money_is_listed_and_decided_upon(counter: Counter, shop: Shop) -> None:
+    alice = await shop.customer("alice")
+    await shop.notice(shop.pay(await shop.order(alice), taken=rub("100.00")))
+    await shop.run_jobs()
+    listed = await counter.run("payments", "stuck", "--json")
+    assert listed.returncode == 1
+    (entry,) = json.loads(listed.stdout)
+    assert (entry["kind"], entry["user_id"]) == ("underpaid", alice)
+    assert "недоплата" in (await counter.run("payments", "stuck")).stdout
+    refused = await counter.run("payments", "dismiss", entry["reference"], "--reason", "x")
+    assert refused.returncode == 2
+    assert "Traceback" not in refused.stderr
+    done = await counter.run(
+        "payments", "credit", entry["reference"], "--reason", "доплатил", "--by", "ольга"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "клиент 101, 30 дн." in done.stdout
+    assert (await counter.run("payments", "stuck")).returncode == 0
+
+
+async def test_the_panel_is_compared_and_what_is_safe_is_applied(counter: Counter, shop: Shop) -> None:
+    shop.clock.now = utc_now()
+    alice = await shop.customer("alice")
+    await shop.purchase(alice)  # delivered to a panel that this one knows nothing of
+    shown = await counter.run("panel", "reconcile")
+    assert shown.returncode == 1
+    assert "нет на панели: создадим" in shown.stdout
+    applied = await counter.run("panel", "reconcile", "--apply")
+    assert applied.returncode == 0, applied.stderr
+    assert "Отправлено на исправление: 1" in applied.stdout
+
+
+async def test_an_outside_that_does_not_answer_is_one_sentence(counter: Counter) -> None:
+    counter.panel.faults.now.away = True
+    done = await counter.run("panel", "reconcile")
+    assert done.returncode == 2
+    assert "Снаружи не ответили." in done.stderr
+    assert "Traceback" not in done.stderr

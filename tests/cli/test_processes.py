@@ -1,0 +1,82 @@
+"""``web`` and ``worker`` apart, with their settings from the environment, as on several machines."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from getpro.sandbox.shop.judge import judge
+from getpro.sandbox.shop.tour import Actor
+from getpro.sandbox.shop.world import Product, World, world
+
+SOURCE = Path(__file__).parents[2] / "src"
+OWN_NAMES = {
+    "time_zone": "GETPRO_TIME_ZONE",
+    "listen_host": "GETPRO_HOST",
+    "listen_port": "GETPRO_PORT",
+}
+
+pytestmark = [pytest.mark.timeout(180)]
+
+
+def as_environment(settings: dict[str, Any]) -> dict[str, str]:
+    """What an operator would write into ``.env`` for these settings."""
+    named: dict[str, str] = {}
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            named |= {f"{name}_{field}".upper(): str(inner) for field, inner in value.items()}
+        else:
+            text = ",".join(value) if isinstance(value, list) else str(value)
+            named[OWN_NAMES.get(name, name.upper())] = text
+    return named
+
+
+class Apart(Product):
+    """The product as two processes."""
+
+    exit_codes: tuple[int | None, ...] = ()
+
+    async def start(self, *_: str) -> None:
+        settings = json.loads(self.settings_file.read_text(encoding="utf-8"))
+        settings["telegram"]["webhook_secret"] = "one-secret-for-all-processes"
+        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(SOURCE)} | as_environment(settings)
+        with self.log_file.open("ab") as log:
+            self.process, self.worker = [
+                await asyncio.create_subprocess_exec(
+                    sys.executable, "-m", "getpro", name, env=environment, stdout=log, stderr=log
+                )
+                for name in ("web", "worker")
+            ]
+        await self.wait_ready()
+
+    async def stop(self) -> None:
+        assert self.process is not None
+        both = (self.process, self.worker)
+        for process in both:
+            process.send_signal(signal.SIGTERM)
+        self.exit_codes = tuple(await asyncio.gather(*(process.wait() for process in both)))
+
+
+async def test_a_purchase_goes_through_web_and_worker_apart(tmp_path: Path) -> None:
+    for folder in (tmp_path, *tmp_path.parents[:3]):
+        folder.chmod(0o755)  # as root the database server is another user
+    async with world(tmp_path, durable=False, retry_scale=0.05, make_product=Apart) as here:
+        await buy_by_card(here)
+        product = here.product
+    assert isinstance(product, Apart)
+    assert product.exit_codes == (0, 0)
+
+
+async def buy_by_card(here: World) -> None:
+    actor, anna = Actor(here), here.telegram.state.add_person(1001, "Анна")
+    await actor.start(anna)
+    await actor.buy(anna, plan=1, provider="yookassa")
+    here.yookassa.books.pay(actor.newest_payment())
+    await actor.sees(anna, "Доступ открыт")
+    assert [verdict.troubles for verdict in judge(here)] == [[]]
+    assert here.telegram.state.unknown_parameters == []

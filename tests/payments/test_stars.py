@@ -1,0 +1,125 @@
+"""Stars as a provider, against a Telegram that keeps the books: paid, found again, given back."""
+
+import json
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from pydantic import SecretStr
+
+from getpro.kit.money import Money
+from getpro.payments.provider import (
+    Charge,
+    ChargeState,
+    NoSuchCharge,
+    Order,
+    ProviderRefused,
+    ProviderUnavailable,
+    StoredNotice,
+)
+from getpro.payments.providers.stars.provider import Stars
+from getpro.payments.providers.stars.telegram import TelegramStars
+from getpro.platform.settings import TelegramSettings
+from getpro.platform.telegram import make_bot
+from getpro.sandbox.serving import serving
+from getpro.sandbox.telegram import TelegramSimulator
+from getpro.sandbox.telegram.state import Person
+
+TOKEN = "42:TEST"
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+PRICE = Money(120, "XTR")
+
+
+@dataclass
+class Place:
+    telegram: TelegramSimulator
+    stars: Stars
+    alice: Person
+
+    def request(self, key: UUID, **changes: Any) -> dict[str, Any]:
+        order = Order(key, 101, "VPN, 30 дн.", "доступ", PRICE, None, "https://t.me/shop")
+        return self.stars.request(order) | changes
+
+    async def buy(self, key: UUID) -> str:
+        """Pay a fresh invoice; return the id of the charge."""
+        made = await self.stars.create(key, self.request(key))
+        self.telegram.people._take(self.alice, self.telegram.invoice(link=made.pay_url))
+        return self.telegram.state.charges[-1].charge_id
+
+    async def charges(self, since: datetime = LONG_AGO) -> list[Charge]:
+        until = datetime.now(UTC) + timedelta(days=1)
+        return [charge async for charge in self.stars.charges(since, until)]
+
+
+@pytest.fixture
+async def place() -> AsyncIterator[Place]:
+    telegram = TelegramSimulator(TOKEN)
+    async with serving(telegram.app) as url:
+        bot = make_bot(TelegramSettings(bot_token=SecretStr(TOKEN), api_url=url))
+        alice = telegram.state.add_person(101, "Алиса")
+        yield Place(telegram, Stars(TelegramStars(bot)), alice)
+        await bot.session.close()
+
+
+async def test_what_was_paid_is_in_the_list_of_transactions(place: Place) -> None:
+    key = uuid4()
+    charge_id = await place.buy(key)
+    (charge,) = await place.charges()
+    assert (charge.charge_id, charge.order_key, charge.payer_id) == (charge_id, key, 101)
+    assert (charge.state, charge.taken, charge.refunded.minor) == (ChargeState.PAID, PRICE, 0)
+    assert await place.stars.find(charge_id) == charge
+    with pytest.raises(NoSuchCharge):
+        await place.stars.find("stx-of-another-bot")
+
+
+async def test_the_message_about_a_payment_says_the_same_as_the_list(place: Place) -> None:
+    charge_id = await place.buy(uuid4())
+    message = place.alice.messages[max(place.alice.messages)]
+    body = json.dumps({"update_id": 1, "message": message}).encode()
+    told = StoredNotice(charge_id, "successful_payment", body, datetime.now(UTC))
+    assert await place.stars.prove(told) == await place.stars.find(charge_id)
+
+
+async def test_stars_given_back_are_known_from_the_list_and_from_the_message(place: Place) -> None:
+    charge_id = await place.buy(uuid4())
+    await place.buy(uuid4())
+    place.telegram.methods.call(
+        "refundStarPayment", {"user_id": 101, "telegram_payment_charge_id": charge_id}
+    )
+    message = {"refunded_payment": {"telegram_payment_charge_id": charge_id}}
+    body = json.dumps({"update_id": 2, "message": message}).encode()
+    proved = await place.stars.prove(StoredNotice(charge_id, "refunded_payment", body, datetime.now(UTC)))
+    assert (proved.charge_id, proved.refunded) == (charge_id, PRICE)
+    assert [charge.refunded.minor for charge in await place.charges()] == [120, 0]
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 99, 100, 101, 230])
+async def test_only_the_time_asked_for_is_read_from_a_long_history(place: Place, count: int) -> None:
+    first = datetime(2026, 1, 1, tzinfo=UTC)
+    await place.buy(uuid4())
+    (pattern,) = place.telegram.state.transactions
+    place.telegram.state.transactions[:] = [
+        pattern | {"id": f"stx{number}", "date": int((first + timedelta(hours=number)).timestamp())}
+        for number in range(count)
+    ]
+    since = first + timedelta(hours=count // 2)
+    found = await place.charges(since)
+    assert [charge.charge_id for charge in found] == [f"stx{n}" for n in range(count // 2, count)]
+    calls = [call for call in place.telegram.state.calls if call["method"] == "getStarTransactions"]
+    assert len(calls) <= 20
+
+
+async def test_an_invoice_that_telegram_will_not_have_is_refused(place: Place) -> None:
+    with pytest.raises(ProviderRefused):
+        await place.stars.create(uuid4(), place.request(uuid4(), title=""))
+
+
+async def test_a_telegram_in_trouble_leaves_open_what_happened(place: Place) -> None:
+    place.telegram.faults.now.error_rate = 1
+    with pytest.raises(ProviderUnavailable):
+        await place.stars.create(uuid4(), place.request(uuid4()))
+    with pytest.raises(ProviderUnavailable):
+        await place.charges()
