@@ -168,5 +168,6 @@ async def test_twenty_kills_while_two_hundred_orders_are_paid(
         hits = sum(1 for number in found if number)
         figure(f"{kills} kills, {hits} with an order in flight; customers in flight at each: {found}")
         assert troubles == []
+        assert here.telegram.state.unknown_parameters == []
         assert taken == ORDERS
         assert hits >= kills * 3 // 4

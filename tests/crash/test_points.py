@@ -84,6 +84,7 @@ async def test_death_at_every_point_between_notice_and_delivery_loses_and_double
         missed = [point for point, was_hit in zip(points, hit, strict=True) if not was_hit]
         figure(f"{len(points)} crash points between notice and delivery, not hit: {missed or 'none'}")
         assert missed == []
+        assert here.telegram.state.unknown_parameters == []
         assert await settled_books(here, seconds=60) == []
 
 

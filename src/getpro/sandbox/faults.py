@@ -29,7 +29,7 @@ class Faults(BaseModel):
     slow_seconds: float = Field(default=0, ge=0, le=600)
     """Half of it passes before the work, half after."""
     error_rate: float = Field(default=0, ge=0, le=1)
-    error_status: int = Field(default=500, ge=400, le=599)
+    error_status: int = Field(default=500, ge=202, le=599)
     lose_answer_rate: float = Field(default=0, ge=0, le=1)
     """The work is done, then the connection is closed without an answer."""
     too_many_requests_rate: float = Field(default=0, ge=0, le=1)

@@ -16,6 +16,14 @@ LOOPBACK = "127.0.0.1"
 class NotLoopback(ValueError):
     """A simulator was asked to listen or talk to something that is not this machine."""
 
+    def __init__(self, host: str) -> None:
+        super().__init__(f"the sandbox talks to this machine only, not to {host!r}")
+        self.host = host
+
+
+class PortTaken(OSError):
+    """Somebody listens there already, or it is no port."""
+
 
 def require_loopback(host: str) -> str:
     """Return ``host`` unchanged; raises NotLoopback unless it is a loopback address or ``localhost``."""
@@ -26,7 +34,7 @@ def require_loopback(host: str) -> str:
     except ValueError:
         is_loopback = False
     if not is_loopback:
-        raise NotLoopback(f"the sandbox talks to this machine only, not to {host!r}")
+        raise NotLoopback(host)
     return host
 
 
@@ -38,12 +46,18 @@ def require_loopback_url(url: str) -> str:
 
 @contextlib.asynccontextmanager
 async def serving(app: web.Application, *, host: str = LOOPBACK, port: int = 0) -> AsyncIterator[str]:
-    """Serve ``app`` while the context is open and yield its base address; port 0 takes a free one."""
+    """Serve ``app`` while the context is open and yield its base address; port 0 takes a free one.
+
+    Raises PortTaken.
+    """
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     try:
         site = web.TCPSite(runner, require_loopback(host), port)
-        await site.start()
+        try:
+            await site.start()
+        except (OSError, OverflowError):
+            raise PortTaken(f"{host}:{port}") from None
         bound_port = runner.addresses[0][1]
         yield f"http://{host}:{bound_port}"
     finally:

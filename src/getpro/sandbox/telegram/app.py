@@ -4,28 +4,30 @@ Control calls under ``/_sandbox`` (JSON): ``POST people`` {user_id, first_name, 
 ``POST people/ID/send`` {text}; ``POST people/ID/press`` {message_id, button}; ``POST people/ID/callback``
 {data}; ``POST people/ID/pay`` {message_id | link}; ``POST people/ID/block|unblock|deactivate``;
 ``GET people/ID/messages``; ``GET calls?since=N``; ``GET charges``; ``GET unknown-parameters``;
-``POST limits`` {on}; and the faults of every simulator.
+``POST limits`` {on}; ``POST notices/forge``, whose body goes to the webhook with a wrong secret; and the
+faults of every simulator.
 """
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Any
 
-from aiohttp import BodyPartReader, web
+from aiohttp import web
 
 from getpro.sandbox.faults import CONTROL_PREFIX, FaultSwitches
 from getpro.sandbox.pages import render
 from getpro.sandbox.serving import serve_alone
+from getpro.sandbox.telegram import parameters
 from getpro.sandbox.telegram.delivery import Delivery
-from getpro.sandbox.telegram.errors import Refusal
+from getpro.sandbox.telegram.errors import Refusal, too_many
 from getpro.sandbox.telegram.limits import Limits
 from getpro.sandbox.telegram.methods import Methods
 from getpro.sandbox.telegram.people import People
 from getpro.sandbox.telegram.schema import checked, method_names
 from getpro.sandbox.telegram.state import Invoice, Person, State
 
+_NEVER_REPLIED = {"setWebhook", "deleteWebhook", "close", "logOut"}
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -51,7 +53,7 @@ class TelegramSimulator:
         self._kill_path = kill_path
         self.state = State(bot_token, bot_username)
         self.limits = Limits()
-        self.faults = FaultSwitches(lambda status: Refusal("Internal Server Error", status).body())
+        self.faults = FaultSwitches(_fault)
         self.delivery = Delivery(faults=self.faults, on_reply=self._carry_out, retry_scale=retry_scale)
         self.people = People(self.state, self.delivery, answer_seconds=answer_seconds)
         self.methods = Methods(self.state, self.delivery, self.limits)
@@ -78,6 +80,7 @@ class TelegramSimulator:
                 web.get(f"{CONTROL_PREFIX}/charges", self._show_charges),
                 web.get(f"{CONTROL_PREFIX}/unknown-parameters", self._show_unknown),
                 web.post(f"{CONTROL_PREFIX}/limits", self._set_limits),
+                web.post(f"{CONTROL_PREFIX}/notices/forge", self._forge),
                 web.route("*", "/bot{token}/{method}", self._call),
             ]
         )
@@ -96,7 +99,7 @@ class TelegramSimulator:
         if method is None:
             return web.json_response(Refusal("Not Found", 404).body(), status=404)
         try:
-            result = await self._run(method, await _parameters(request))
+            result = await self._run(method, await parameters.of_request(request))
         except Refusal as refusal:
             headers = {"Retry-After": str(refusal.parameters["retry_after"])} if refusal.code == 429 else {}
             return web.json_response(refusal.body(), status=refusal.code, headers=headers)
@@ -106,15 +109,18 @@ class TelegramSimulator:
         """Check, carry out and note one call; raises Refusal."""
         noted = {name: value for name, value in given.items() if not isinstance(value, bytes)}
         try:
-            parameters, unknown = checked(method, given)
+            known, unknown = checked(method, given)
             if unknown:
                 self.state.unknown_parameters.append({"method": method, "parameters": unknown})
             if method == "getUpdates":
                 result: Any = await self.delivery.poll(
-                    parameters.get("offset", 0), parameters.get("limit", 100), parameters.get("timeout", 0)
+                    known.get("offset", 0),
+                    known.get("limit", 100),
+                    known.get("timeout", 0),
+                    known.get("allowed_updates"),
                 )
             else:
-                result = self.methods.call(method, parameters)
+                result = self.methods.call(method, known)
         except Refusal as refusal:
             self.state.note_call(method, noted, refusal.code, refusal.description)
             raise
@@ -125,7 +131,7 @@ class TelegramSimulator:
     async def _carry_out(self, reply: dict[str, Any]) -> None:
         """A method call in the answer to an update: its result, and its refusal, go unseen."""
         method = method_names().get(str(reply.get("method", "")).lower())
-        if method is None or method.startswith("get") or method in {"setWebhook", "deleteWebhook"}:
+        if method is None or method.startswith("get") or method in _NEVER_REPLIED:
             return
         given = {name: value for name, value in reply.items() if name != "method"}
         try:
@@ -164,6 +170,8 @@ class TelegramSimulator:
         )
 
     async def _photo(self, request: web.Request) -> web.Response:
+        if request.match_info.get("token", self._token) != self._token:
+            raise Refusal("Unauthorized", 401)
         picture = self.state.files.get(request.match_info["file_id"])
         if picture is None:
             return web.Response(status=404)
@@ -245,6 +253,9 @@ class TelegramSimulator:
         self.limits.are_on = bool((await request.json())["on"])
         return web.json_response({"on": self.limits.are_on})
 
+    async def _forge(self, request: web.Request) -> web.Response:
+        return web.json_response({"status": await self.delivery.forge(await request.read())})
+
     def _person(self, request: web.Request) -> Person:
         return self.state.existing(int(request.match_info["user_id"]))
 
@@ -259,36 +270,18 @@ async def _explain(request: web.Request, handler: Handler) -> web.StreamResponse
     """Control calls that cannot be done say why."""
     try:
         return await handler(request)
+    except web.HTTPNotFound:
+        if not request.path.startswith("/bot"):
+            raise
+        return web.json_response(Refusal("Not Found", 404).body(), status=404)
     except Refusal as refusal:
         return web.json_response({"error": refusal.description}, status=refusal.code)
     except (KeyError, ValueError, TypeError) as error:
         return web.json_response({"error": repr(error)}, status=400)
 
 
-async def _parameters(request: web.Request) -> dict[str, Any]:
-    """A call's parameters, however they were sent: query, form, JSON or multipart."""
-    given: dict[str, Any] = dict(request.query)
-    if request.content_type == "application/json":
-        body = json.loads(await request.read() or b"{}")
-        return given | (body if isinstance(body, dict) else {})
-    if request.content_type == "application/x-www-form-urlencoded":
-        return given | dict(await request.post())
-    if request.content_type == "multipart/form-data":
-        files: dict[str, bytes] = {}
-        async for part in await request.multipart():
-            assert isinstance(part, BodyPartReader)
-            name = part.name or ""
-            if part.filename:
-                files[name] = await part.read(decode=True)
-            else:
-                given[name] = await part.text()
-        # A file may be named in a parameter as attach://NAME, or be the parameter itself.
-        given |= {name: content for name, content in files.items() if name not in given}
-        for name, value in list(given.items()):
-            if isinstance(value, str) and value.startswith("attach://"):
-                given[name] = files[value.removeprefix("attach://")]
-                given.pop(value.removeprefix("attach://"), None)
-    return given
+def _fault(status: int) -> dict[str, Any]:
+    return (too_many(1) if status == 429 else Refusal("Internal Server Error", status)).body()
 
 
 def _public(result: Any) -> Any:

@@ -14,10 +14,12 @@ import aiohttp
 from getpro.sandbox.faults import FaultSwitches
 from getpro.sandbox.notices import spread
 from getpro.sandbox.serving import require_loopback_url
+from getpro.sandbox.telegram import parameters
 from getpro.sandbox.telegram.errors import Refusal, bad
 
 EXPIRES_SECONDS = 24 * 3600
 LONGEST_PAUSE_SECONDS = (60, 120)
+SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 -- a header's name
 Reply = Callable[[dict[str, Any]], Awaitable[None]]
 
 
@@ -39,6 +41,7 @@ class Delivery:
         self._waiting: deque[dict[str, Any]] = deque()
         self._came = asyncio.Event()
         self._poller = 0
+        self._poll_ended_by = ""
         self._session: aiohttp.ClientSession | None = None
         self._slots = asyncio.Semaphore(self.max_connections)
         self._changed = asyncio.Event()
@@ -58,8 +61,10 @@ class Delivery:
     def pending(self) -> int:
         return len(self._waiting) + sum(len(queue) for queue in self._queues.values())
 
-    def set_webhook(self, url: str, secret: str, max_connections: int, allowed: list[str] | None) -> None:
-        """Send everything to ``url`` from now on; raises Refusal."""
+    def set_webhook(
+        self, url: str, secret: str, max_connections: int, allowed: list[str] | None, *, drop: bool
+    ) -> None:
+        """Send everything to ``url`` from now on, with ``drop`` only what is new; raises Refusal."""
         if not set(secret) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-"):
             raise bad("secret token contains unallowed characters")
         if len(secret) > 256:
@@ -68,7 +73,10 @@ class Delivery:
             require_loopback_url(url)
         except ValueError as error:
             raise bad(f"bad webhook: {error}") from None
+        if drop:
+            self.delete_webhook(drop=True)
         self.url, self.secret = url, secret
+        self._end_poll("setWebhook request")
         if allowed is not None:
             self.allowed = allowed
         if max_connections != self.max_connections:
@@ -103,24 +111,48 @@ class Delivery:
         for _ in spread(self._faults.now):
             self._put(_queue_of(update), update)
 
-    async def poll(self, offset: int, limit: int, timeout: int) -> list[dict[str, Any]]:  # noqa: ASYNC109 -- the protocol's own parameter
+    async def poll(
+        self,
+        offset: int,
+        limit: int,
+        timeout: int,  # noqa: ASYNC109 -- the protocol's own parameter
+        allowed: list[str] | None,
+    ) -> list[dict[str, Any]]:
         """``getUpdates``; raises Refusal 409 beside a webhook and for the poller that was overtaken."""
         if self.url:
             conflict = "can't use getUpdates method while webhook is active"
             raise Refusal(f"Conflict: {conflict}; use deleteWebhook to delete the webhook first", 409)
-        self._poller += 1
+        self._end_poll("other getUpdates request; make sure that only one bot instance is running")
         mine = self._poller
+        if allowed is not None:
+            self.allowed = allowed
         while offset > 0 and self._waiting and self._waiting[0]["update_id"] < offset:
+            self._waiting.popleft()
+        while offset < 0 and len(self._waiting) > -offset:
             self._waiting.popleft()
         deadline = time.monotonic() + min(timeout, 50)
         while not self._waiting and time.monotonic() < deadline:
             self._came.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._came.wait(), min(deadline - time.monotonic(), 0.5))
+                await asyncio.wait_for(self._came.wait(), deadline - time.monotonic())
             if self._poller != mine:
-                only = "make sure that only one bot instance is running"
-                raise Refusal(f"Conflict: terminated by other getUpdates request; {only}", 409)
-        return list(self._waiting)[:limit]
+                raise Refusal(f"Conflict: terminated by {self._poll_ended_by}", 409)
+        return list(self._waiting)[: min(max(limit, 1), 100)]
+
+    def _end_poll(self, by: str) -> None:
+        """Whoever waits for updates is told that ``by`` has taken over."""
+        self._poller += 1
+        self._poll_ended_by = by
+        self._came.set()
+
+    async def forge(self, raw: bytes) -> int:
+        """Knock at the webhook as somebody who does not know its secret; return how it was answered."""
+        assert self._session is not None
+        if not self.url:
+            raise Refusal("there is no webhook", 404)
+        headers = {"Content-Type": "application/json", SECRET_HEADER: "forged"}
+        async with self._session.post(self.url, data=raw, headers=headers) as response:
+            return response.status
 
     def _put(self, key: int, update: dict[str, Any]) -> None:
         self._queues.setdefault(key, deque()).append(update)
@@ -153,24 +185,31 @@ class Delivery:
         assert self._session is not None
         headers = {"Content-Type": "application/json"}
         if self.secret:
-            headers["X-Telegram-Bot-Api-Secret-Token"] = self.secret
+            headers[SECRET_HEADER] = self.secret
         try:
             async with self._session.post(
                 self.url, data=json.dumps(update), headers=headers, allow_redirects=False
             ) as response:
-                body = await response.read()
+                is_taken = 200 <= response.status < 300
+                reply = await _reply(response) if is_taken else {}
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             self.last_error = (int(time.time()), type(error).__name__)
             return 0
-        if not 200 <= response.status < 300:
-            self.last_error = (int(time.time()), f"Wrong response from the webhook: {response.status}")
+        if not is_taken:
+            said = f"Wrong response from the webhook: {response.status} {response.reason}"
+            self.last_error = (int(time.time()), said)
             after = response.headers.get("Retry-After", "0")
-            return min(float(after), 3600) if after.isdigit() else 0
-        with contextlib.suppress(ValueError):
-            reply = json.loads(body) if body else None
-            if isinstance(reply, dict) and "method" in reply:
-                await self._on_reply(reply)
+            return min(float(after), 3600) if after.isdecimal() else 0
+        if "method" in reply:
+            await self._on_reply(reply)
         return None
+
+
+async def _reply(response: aiohttp.ClientResponse) -> dict[str, Any]:
+    """The call in the answer; one that cannot be read is none."""
+    with contextlib.suppress(ValueError, Refusal):
+        return await parameters.of_answer(response)
+    return {}
 
 
 def _queue_of(update: dict[str, Any]) -> int:

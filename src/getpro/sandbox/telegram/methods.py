@@ -9,6 +9,7 @@ from getpro.sandbox.telegram.delivery import Delivery
 from getpro.sandbox.telegram.entities import length, parsed
 from getpro.sandbox.telegram.errors import NOT_MODIFIED, OLD_QUERY, Refusal, bad
 from getpro.sandbox.telegram.limits import Limits
+from getpro.sandbox.telegram.schema import MISSING
 from getpro.sandbox.telegram.state import Invoice, Person, State
 
 LONGEST_TEXT = 4096
@@ -49,6 +50,7 @@ class Methods:
             "setChatMenuButton": self._accept,
             "sendChatAction": self._chat_action,
             "getChat": self._get_chat,
+            "getFile": self._get_file,
         }
 
     def call(self, method: str, parameters: Parameters) -> Any:
@@ -65,11 +67,15 @@ class Methods:
         return True
 
     def _set_webhook(self, p: Parameters) -> bool:
-        if p["url"]:
-            most = p.get("max_connections", 40)
-            self._delivery.set_webhook(p["url"], p.get("secret_token", ""), most, p.get("allowed_updates"))
-        else:
-            self._delivery.delete_webhook(drop=p.get("drop_pending_updates", False))
+        if "url" not in p:
+            return self._delete_webhook(p)
+        self._delivery.set_webhook(
+            p["url"],
+            p.get("secret_token", ""),
+            min(max(p.get("max_connections", 40), 1), 100),
+            p.get("allowed_updates"),
+            drop=p.get("drop_pending_updates", False),
+        )
         return True
 
     def _delete_webhook(self, p: Parameters) -> bool:
@@ -83,6 +89,8 @@ class Methods:
             "pending_update_count": self._delivery.pending,
             "max_connections": self._delivery.max_connections,
         }
+        if self._delivery.allowed:
+            info["allowed_updates"] = self._delivery.allowed
         if self._delivery.last_error is not None:
             info["last_error_date"], info["last_error_message"] = self._delivery.last_error
         return info
@@ -95,14 +103,8 @@ class Methods:
 
     def _send_photo(self, p: Parameters) -> Any:
         person = self._state.reachable(p["chat_id"])
-        caption, entities = parsed(p.get("caption", ""), p.get("parse_mode"))
-        if length(caption) > LONGEST_CAPTION:
-            raise bad("message caption is too long")
-        markup = _markup(p)
+        content = _caption(p) | _markup(p) | {"photo": [self._photo(p["photo"])]}
         self._limits.count(person.user_id)
-        content: Parameters = {"photo": [self._photo(p["photo"])]} | markup
-        if caption:
-            content |= {"caption": caption, "caption_entities": entities}
         return self._state.post(person, by_bot=True, **content)
 
     def _photo(self, photo: Any) -> Any:
@@ -113,9 +115,16 @@ class Methods:
         else:
             file_id = secrets.token_urlsafe(16)
             self._state.files[file_id] = photo
+        return self._file(file_id) | {"width": 400, "height": 400}
+
+    def _file(self, file_id: str) -> Parameters:
         size = len(self._state.files[file_id])
-        sides = {"width": 400, "height": 400, "file_size": size}
-        return {"file_id": file_id, "file_unique_id": file_id[:8], **sides}
+        return {"file_id": file_id, "file_unique_id": file_id[:8], "file_size": size}
+
+    def _get_file(self, p: Parameters) -> Any:
+        if p["file_id"] not in self._state.files:
+            raise bad("invalid file_id")
+        return self._file(p["file_id"]) | {"file_path": p["file_id"]}
 
     def _send_invoice(self, p: Parameters) -> Any:
         person = self._state.reachable(p["chat_id"])
@@ -129,11 +138,15 @@ class Methods:
             "total_amount": invoice.amount,
         }
         markup = _markup(p)
+        if markup and "pay" not in markup["reply_markup"]["inline_keyboard"][0][0]:
+            raise bad("REPLY_MARKUP_BUY_EMPTY")
         message = self._state.post(person, by_bot=True, invoice=shown, **markup)
         message["_slug"] = invoice.slug
         return message
 
     def _create_invoice_link(self, p: Parameters) -> str:
+        if "subscription_period" in p:
+            raise Refusal("Not Implemented: the simulator does not play Star subscriptions", 501)
         return f"https://t.me/${self._invoice(p).slug}"
 
     def _invoice(self, p: Parameters) -> Invoice:
@@ -155,24 +168,23 @@ class Methods:
         return invoice
 
     def _edit_text(self, p: Parameters) -> Any:
-        content = _text_content(p)
-        return self._edit(p, content, clears=("entities",))
+        return self._edit(p, _text_content(p), of="text")
 
     def _edit_caption(self, p: Parameters) -> Any:
-        caption, entities = parsed(p.get("caption", ""), p.get("parse_mode"))
-        return self._edit(p, {"caption": caption, "caption_entities": entities})
+        return self._edit(p, _caption(p), of="caption")
 
     def _edit_markup(self, p: Parameters) -> Any:
         return self._edit(p, {})
 
-    def _edit(self, p: Parameters, content: Parameters, clears: tuple[str, ...] = ()) -> Any:
+    def _edit(self, p: Parameters, content: Parameters, *, of: str = "") -> Any:
         person, message = self._own_message(p, to="edit")
-        if "text" in content and "text" not in message:
-            raise bad("there is no text in the message to edit")
-        kept = {k: v for k, v in message.items() if k not in {"reply_markup", "edit_date", *clears}}
-        fresh = kept | content | _markup(p)
+        replaced = {"text": {"text", "entities"}, "caption": {"caption", "caption_entities"}}.get(of, set())
+        if of and {"text": "text", "caption": "photo"}[of] not in message:
+            raise bad(f"there is no {of} in the message to edit")
         before = {k: v for k, v in message.items() if k != "edit_date"}
-        if {k: v for k, v in fresh.items() if v != []} == {k: v for k, v in before.items() if v != []}:
+        kept = {k: v for k, v in before.items() if k != "reply_markup" and k not in replaced}
+        fresh = kept | content | _markup(p)
+        if fresh == before:
             raise bad(NOT_MODIFIED)
         fresh["edit_date"] = int(time.time())
         person.messages[message["message_id"]] = fresh
@@ -186,8 +198,11 @@ class Methods:
         return True
 
     def _own_message(self, p: Parameters, *, to: str) -> tuple[Person, Parameters]:
-        person = self._state.reachable(p.get("chat_id"))
-        return person, self._state.message(person, p.get("message_id"), to=to)
+        for name in ("chat_id", "message_id"):
+            if name not in p:  # may be left out beside inline_message_id, which is not played
+                raise bad(MISSING[name])
+        person = self._state.reachable(p["chat_id"])
+        return person, self._state.message(person, p["message_id"], to=to)
 
     def _answer_callback(self, p: Parameters) -> bool:
         user_id = self._state.queries.pop(p["callback_query_id"], None)
@@ -212,6 +227,8 @@ class Methods:
         return True
 
     def _refund_star_payment(self, p: Parameters) -> bool:
+        if p["user_id"] not in self._state.people:
+            raise bad("USER_ID_INVALID")
         found = [c for c in self._state.charges if c.charge_id == p["telegram_payment_charge_id"]]
         if not found or found[0].user_id != p["user_id"]:
             raise bad("CHARGE_NOT_FOUND")
@@ -240,7 +257,7 @@ class Methods:
         return True
 
     def _get_star_transactions(self, p: Parameters) -> Any:
-        offset, limit = p.get("offset", 0), p.get("limit", 100)
+        offset, limit = max(p.get("offset", 0), 0), min(max(p.get("limit", 100), 1), 100)
         return {"transactions": self._state.transactions[offset : offset + limit]}
 
     def _get_balance(self, _: Parameters) -> Any:
@@ -274,12 +291,22 @@ class Methods:
 
 def _text_content(p: Parameters) -> Parameters:
     text, entities = parsed(p["text"], p.get("parse_mode"))
+    entities = entities or p.get("entities", [])
     if not text.strip():
         raise bad("message text is empty")
     if length(text) > LONGEST_TEXT:
         raise bad("message is too long")
     content: Parameters = {"text": text}
     return content | ({"entities": entities} if entities else {})
+
+
+def _caption(p: Parameters) -> Parameters:
+    caption, entities = parsed(p.get("caption", ""), p.get("parse_mode"))
+    entities = entities or p.get("caption_entities", [])
+    if length(caption) > LONGEST_CAPTION:
+        raise bad("message caption is too long")
+    content: Parameters = {"caption": caption} if caption else {}
+    return content | ({"caption_entities": entities} if entities else {})
 
 
 def _markup(p: Parameters) -> Parameters:
@@ -294,10 +321,8 @@ def _markup(p: Parameters) -> Parameters:
 
 
 def _check_button(button: Parameters) -> None:
-    if not button.get("text"):
-        raise bad('can\'t parse inline keyboard button: Field "text" must be of type String')
-    kinds = {"url", "callback_data", "web_app", "copy_text", "pay", "login_url", "switch_inline_query"}
-    if len(kinds & {name for name, value in button.items() if value is not None}) != 1:
+    dress = {"text", "style", "icon_custom_emoji_id", "disabled"}
+    if not {name for name, value in button.items() if value is not None} - dress:
         raise bad("can't parse inline keyboard button: Text buttons are unallowed in the inline keyboard")
     data = button.get("callback_data")
     if data is not None and not 1 <= len(data.encode()) <= 64:

@@ -113,10 +113,12 @@ class State:
         return message
 
     def message(self, person: Person, message_id: Any, *, to: str) -> dict[str, Any]:
-        """A message of the bot's own; raises ``message to edit not found``."""
+        """The message to ``edit``, which must be the bot's own, or to ``delete``; raises Refusal."""
         message = person.messages.get(message_id)
-        if message is None or not message["from"]["is_bot"]:
+        if message is None:
             raise bad(f"message to {to} not found")
+        if to == "edit" and not message["from"]["is_bot"]:
+            raise bad("message can't be edited")
         return message
 
     def update(self, **event: Any) -> dict[str, Any]:

@@ -6,9 +6,8 @@ import contextlib
 import json
 import operator
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
-from decimal import Decimal
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
 
 from aiohttp import web
 
@@ -16,10 +15,11 @@ from getpro.sandbox.faults import CONTROL_PREFIX, FaultSwitches
 from getpro.sandbox.pages import render
 from getpro.sandbox.providers.yookassa.errors import Problem, error_body
 from getpro.sandbox.providers.yookassa.notices import Notices
-from getpro.sandbox.providers.yookassa.state import Books, iso, now, shown
+from getpro.sandbox.providers.yookassa.state import Books, shown
 from getpro.sandbox.serving import require_loopback_url, serve_alone
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Number = TypeVar("Number", int, float)
 _FILTERS = {"gte": operator.ge, "gt": operator.gt, "lte": operator.le, "lt": operator.lt}
 
 
@@ -93,10 +93,7 @@ class YooKassaSimulator:
 
     async def _expire_for_ever(self) -> None:
         while True:
-            limit = iso(now() - self._pending_for)
-            for payment in list(self.books.payments.values()):
-                if payment["status"] == "pending" and payment["created_at"] < limit:
-                    self.books.cancel(payment["id"], party="yoo_money", reason="expired_on_confirmation")
+            self.books.expire(self._pending_for)
             await asyncio.sleep(1)
 
     @web.middleware
@@ -111,13 +108,18 @@ class YooKassaSimulator:
             return problem.answer()
         except web.HTTPNotFound:
             return Problem("Not found", status=404).answer() if is_api else web.Response(status=404)
+        except web.HTTPMethodNotAllowed:
+            return Problem("Method not allowed", status=405).answer()
 
     async def _create(self, request: web.Request) -> web.Response:
         body = await _body(request)
-        made = self.books.once(
-            request.headers.get("Idempotence-Key"), body, lambda: self.books.create_payment(body)
-        )
-        return web.json_response(shown(self.books.payments[made["id"]]))
+        return self._once(request, body, lambda: self.books.create_payment(body))
+
+    def _once(
+        self, request: web.Request, body: dict[str, Any], make: Callable[[], dict[str, Any]]
+    ) -> web.Response:
+        key = request.headers.get("Idempotence-Key")
+        return web.json_response(shown(self.books.once(key, (request.path, body), make)))
 
     async def _read(self, request: web.Request) -> web.Response:
         return web.json_response(shown(self.books.payment(request.match_info["id"])))
@@ -127,34 +129,28 @@ class YooKassaSimulator:
 
     async def _capture(self, request: web.Request) -> web.Response:
         body, number = await _body(request), request.match_info["id"]
-        if self.books.payment(number)["status"] != "waiting_for_capture":
-            raise Problem("The payment is not waiting for capture", parameter="status")
-        key = request.headers.get("Idempotence-Key")
-        return web.json_response(
-            shown(self.books.once(key, body, lambda: self.books.capture(number, body.get("amount"))))
+        return self._once(
+            request, body, lambda: self.books.capture(number, body.get("amount"), body.get("receipt"))
         )
 
     async def _cancel(self, request: web.Request) -> web.Response:
-        number = request.match_info["id"]
-        if self.books.payment(number)["status"] != "waiting_for_capture":
-            raise Problem("The payment is not waiting for capture", parameter="status")
-        done = self.books.once(
-            request.headers.get("Idempotence-Key"),
-            number,
-            lambda: self.books.cancel(number, party="merchant", reason="canceled_by_merchant"),
-        )
-        return web.json_response(shown(done))
+        body, number = await _body(request), request.match_info["id"]
+
+        def cancel() -> dict[str, Any]:
+            self.books.waiting(number)
+            return self.books.cancel(number, party="merchant", reason="canceled_by_merchant")
+
+        return self._once(request, body, cancel)
 
     async def _refund(self, request: web.Request) -> web.Response:
         body = await _body(request)
-        key = request.headers.get("Idempotence-Key")
-        return web.json_response(self.books.once(key, body, lambda: self.books.refund(body)))
+        return self._once(request, body, lambda: self.books.refund(body))
 
     async def _read_refund(self, request: web.Request) -> web.Response:
         refund = self.books.refunds.get(request.match_info["id"])
         if refund is None:
             raise Problem("Refund doesn't exist or access denied", parameter="refund_id", status=404)
-        return web.json_response(refund)
+        return web.json_response(shown(refund))
 
     async def _list_refunds(self, request: web.Request) -> web.Response:
         return web.json_response(_page_of(list(self.books.refunds.values()), request.query))
@@ -165,7 +161,8 @@ class YooKassaSimulator:
                 "account_id": self._shop_id,
                 "status": "enabled",
                 "test": True,
-                "fiscalization_enabled": False,
+                "fiscalization": {"enabled": True, "provider": "avanpost"},
+                "fiscalization_enabled": True,
                 "payment_methods": ["bank_card", "sbp"],
             }
         )
@@ -174,7 +171,7 @@ class YooKassaSimulator:
         payment = self.books.payments.get(request.match_info["id"])
         if payment is None:
             return web.Response(status=404, text="Такого платежа нет")
-        return render("yookassa.html", payment=payment)
+        return render("yookassa.html", payment={"confirmation": None} | payment)
 
     async def _act_on_page(self, request: web.Request) -> web.StreamResponse:
         with contextlib.suppress(Problem):
@@ -192,16 +189,12 @@ class YooKassaSimulator:
         elif action == "decline":
             self.books.cancel(number, party="payment_network", reason="insufficient_funds")
         elif action == "pay-late":
-            seconds = float(request.query.get("seconds", "10"))
+            seconds = _number(request.query.get("seconds", "10"), "seconds", float)
             task = asyncio.create_task(self._pay_later(number, seconds))
             self._late.add(task)
             task.add_done_callback(self._late.discard)
         elif action == "capture-part":
-            payment = self.books.payment(number)
-            payment["paid"] = True
-            half = f"{Decimal(payment['amount']['value']) / 2:.2f}"
-            value = request.query.get("value", half)
-            self.books.capture(number, {"value": value, "currency": payment["amount"]["currency"]})
+            self.books.capture_part(number, request.query.get("value"))
         else:
             raise web.HTTPNotFound
 
@@ -218,7 +211,9 @@ class YooKassaSimulator:
 
     async def _resend(self, request: web.Request) -> web.Response:
         payment = self.books.payment(request.match_info["id"])
-        copies = int(request.query.get("copies", "1"))
+        if payment["status"] == "pending":
+            raise Problem("There are no notices of pending payments", parameter="status")
+        copies = _number(request.query.get("copies", "1"), "copies", int)
         self.notices.send(f"payment.{payment['status']}", shown(payment), copies=copies)
         return web.json_response({"copies": copies})
 
@@ -232,6 +227,8 @@ async def run(port: int, shop_id: str, secret_key: str, webhook_url: str | None)
 async def _body(request: web.Request) -> dict[str, Any]:
     if not request.can_read_body:
         return {}
+    if request.content_type != "application/json":
+        raise Problem("Content type must be application/json", status=415)
     try:
         body = json.loads(await request.read() or b"{}")
     except ValueError:
@@ -241,16 +238,28 @@ async def _body(request: web.Request) -> dict[str, Any]:
     return body
 
 
+def _number(text: str, parameter: str, kind: type[Number]) -> Number:
+    try:
+        return kind(text)
+    except ValueError:
+        raise Problem("This is no number", parameter=parameter) from None
+
+
 def _page_of(items: list[dict[str, Any]], query: Any) -> dict[str, Any]:
-    """A page of a list, newest first."""
-    limit = int(query.get("limit", 10))
+    """A page of a list, newest first; the cursor is the last object of the page before."""
+    limit = _number(query.get("limit", "10"), "limit", int)
     if not 1 <= limit <= 100:
         raise Problem("Limit must be from 1 to 100", parameter="limit")
-    found = [item for item in reversed(items) if _fits(item, query)]
-    start = int(query.get("cursor", 0))
-    page: dict[str, Any] = {"type": "list", "items": [shown(item) for item in found[start : start + limit]]}
-    if len(found) > start + limit:
-        page["next_cursor"] = str(start + limit)
+    newest_first = items[::-1]
+    if "cursor" in query:
+        places = [place for place, item in enumerate(newest_first) if item["id"] == query["cursor"]]
+        if not places:
+            raise Problem("Unknown cursor", parameter="cursor")
+        newest_first = newest_first[places[0] + 1 :]
+    found = [item for item in newest_first if _fits(item, query)]
+    page: dict[str, Any] = {"type": "list", "items": [shown(item) for item in found[:limit]]}
+    if len(found) > limit:
+        page["next_cursor"] = found[limit - 1]["id"]
     return page
 
 
@@ -258,13 +267,19 @@ def _fits(item: dict[str, Any], query: Any) -> bool:
     for name, wanted in query.items():
         field, _, comparison = name.partition(".")
         if comparison:
-            value = item.get(field)
-            if value is None or not _FILTERS[comparison](_moment(value), _moment(wanted)):
+            if field not in {"created_at", "captured_at"} or comparison not in _FILTERS:
+                raise Problem("Unknown filter", parameter=name)
+            moment, value = _moment(wanted, name), item.get(field)
+            if value is None or not _FILTERS[comparison](_moment(value, name), moment):
                 return False
         elif name in {"status", "payment_id"} and item.get(name) != wanted:
             return False
     return True
 
 
-def _moment(text: str) -> datetime:
-    return datetime.fromisoformat(text)
+def _moment(text: str, parameter: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise Problem("This is no moment", parameter=parameter) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

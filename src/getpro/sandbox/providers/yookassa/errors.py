@@ -31,5 +31,8 @@ class Problem(Exception):
 
 
 def error_body(status: int, description: str = "Simulated trouble") -> dict[str, Any]:
-    code = _CODES.get(status, "internal_server_error")
-    return {"type": "error", "id": str(uuid4()), "code": code, "description": description}
+    """The body beside a status; 202 leaves open what happened, a wrong method or content has no code."""
+    if status == 202:
+        return {"type": "processing", "description": description, "retry_after": 1800}
+    body = {"type": "error", "id": str(uuid4()), "description": description}
+    return body if status in {405, 415} else body | {"code": _CODES.get(status, "internal_server_error")}

@@ -9,6 +9,7 @@ import aiohttp
 
 from getpro.sandbox.faults import FaultSwitches
 from getpro.sandbox.notices import spread
+from getpro.sandbox.providers.yookassa.errors import Problem
 
 PAUSES_SECONDS = (1, 5, 30, 120, 600, 3600, 6 * 3600, 14 * 3600)
 
@@ -56,13 +57,16 @@ class Notices:
             await asyncio.sleep(pause * self._retry_scale)
 
     async def post(self, raw: bytes) -> bool:
-        """Send once; whether it was answered 200."""
+        """Send once; whether it was answered 200. Raises Problem where no address is set."""
         assert self._session is not None
-        assert self.url is not None
+        if self.url is None:
+            raise Problem("No address for notices is set", status=404)
         self.sent += 1
         headers = {"Content-Type": "application/json", "X-Forwarded-For": self._forwarded_for}
         with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
-            async with self._session.post(self.url, data=raw, headers=headers) as response:
+            async with self._session.post(
+                self.url, data=raw, headers=headers, allow_redirects=False
+            ) as response:
                 self.accepted += response.status == 200
                 return response.status == 200
         return False

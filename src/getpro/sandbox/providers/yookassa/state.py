@@ -3,15 +3,17 @@
 import copy
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 from uuid import uuid4
 
+from getpro.sandbox.providers.yookassa.amounts import checked_amount
 from getpro.sandbox.providers.yookassa.errors import Problem
+from getpro.sandbox.providers.yookassa.receipts import check_receipt
 
 Event = Callable[[str, dict[str, Any]], None]
 KEYS_KEPT = timedelta(hours=24)
-CURRENCIES = {"RUB", "EUR", "USD", "KZT", "BYN", "UAH", "UZS", "TRY", "INR", "MDL", "AZN", "AMD"}
+CAPTURE_WITHIN = timedelta(days=7)
 
 
 def now() -> datetime:
@@ -34,31 +36,24 @@ class Books:
         self._on_event = on_event
         self._page = page
 
-    def once(self, key: str | None, body: Any, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-        """Run ``make`` once per idempotence key: the same key and body give the first answer for 24 h."""
+    def once(self, key: str | None, request: Any, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Run ``make`` once per idempotence key: the same key and request give the first answer for 24 h."""
         if not key or len(key) > 64:
             raise Problem("Idempotence-Key is missing or too long", parameter="Idempotence-Key")
         kept = self._keys.get(key)
         if kept is not None and now() - kept[0] < KEYS_KEPT:
-            if kept[1] != body:
-                raise Problem("Idempotence-Key duplicated", parameter="Idempotence-Key")
+            if kept[1] != request:
+                raise Problem(f"Idempotence-Key {key} duplicated", parameter="Idempotence-Key")
             return kept[2]
-        made = make()
-        self._keys[key] = (now(), body, copy.deepcopy(made))
+        made = copy.deepcopy(make())
+        self._keys[key] = (now(), request, made)
         return made
 
     def create_payment(self, body: dict[str, Any]) -> dict[str, Any]:
         amount = checked_amount(body.get("amount"))
-        confirmation = body.get("confirmation")
-        if confirmation is not None and (
-            not isinstance(confirmation, dict) or confirmation.get("type") != "redirect"
-        ):
-            raise Problem("Only redirect is played", parameter="confirmation.type")
-        if len(body.get("description") or "") > 128:
-            raise Problem("Description is too long", parameter="description")
-        _check_metadata(body.get("metadata"))
+        _check_request(body)
         if "receipt" in body:
-            _check_receipt(body["receipt"], amount)
+            check_receipt(body["receipt"], amount)
         number = str(uuid4())
         payment: dict[str, Any] = {
             "id": number,
@@ -71,35 +66,45 @@ class Books:
             "paid": False,
             "refundable": False,
             "metadata": body.get("metadata") or {},
+            "_capture": body.get("capture", False),
         }
-        if confirmation is not None:
+        if "receipt" in body:
+            payment["receipt_registration"] = "pending"
+        if "confirmation" in body:
             payment["confirmation"] = {
                 "type": "redirect",
-                "return_url": confirmation.get("return_url", ""),
+                "return_url": body["confirmation"]["return_url"],
                 "confirmation_url": self._page(number),
             }
-        payment["_capture"] = body.get("capture", False)
         self.payments[number] = payment
         return payment
 
     def pay(self, number: str) -> dict[str, Any]:
         """The customer pays; with two stages the money waits for its capture."""
-        payment = self._pending(number)
-        payment |= {"paid": True, "payment_method": _card(number)}
-        if not payment["_capture"]:
-            payment |= {"status": "waiting_for_capture", "expires_at": iso(now() + timedelta(days=7))}
-            self._on_event("payment.waiting_for_capture", payment)
-            return payment
-        return self.capture(number)
-
-    def capture(self, number: str, amount: dict[str, str] | None = None) -> dict[str, Any]:
-        """Take the money, or a part of it."""
         payment = self.payment(number)
-        if payment["status"] not in {"pending", "waiting_for_capture"} or not payment["paid"]:
-            raise Problem("The payment cannot be captured", parameter="status")
-        taken = checked_amount(amount) if amount else payment["amount"]
+        if payment["status"] != "pending":
+            raise Problem("The payment is not pending", parameter="status")
+        payment |= {
+            "status": "waiting_for_capture",
+            "paid": True,
+            "payment_method": _card(number),
+            "expires_at": iso(now() + CAPTURE_WITHIN),
+        }
+        if payment["_capture"]:
+            return self.capture(number)
+        self._on_event("payment.waiting_for_capture", payment)
+        return payment
+
+    def capture(self, number: str, amount: Any = None, receipt: Any = None) -> dict[str, Any]:
+        """Take the money that waits, or a part of it: the rest goes back to the customer."""
+        payment = self.waiting(number)
+        taken = payment["amount"] if amount is None else checked_amount(amount)
+        if taken["currency"] != payment["amount"]["currency"]:
+            raise Problem("Currency differs from the payment's", parameter="amount.currency")
         if Decimal(taken["value"]) > Decimal(payment["amount"]["value"]):
             raise Problem("More than the payment", parameter="amount.value")
+        if receipt is not None:
+            check_receipt(receipt, taken)
         payment |= {
             "status": "succeeded",
             "amount": taken,
@@ -107,9 +112,24 @@ class Books:
             "refundable": True,
             "refunded_amount": {"value": "0.00", "currency": taken["currency"]},
         }
-        payment.pop("expires_at", None)
+        del payment["expires_at"]
+        if "receipt_registration" in payment or receipt is not None:
+            payment["receipt_registration"] = "succeeded"
         self._on_event("payment.succeeded", payment)
         return payment
+
+    def capture_part(self, number: str, value: str | None) -> dict[str, Any]:
+        """The customer pays and only ``value``, or the half, is taken, however the shop had asked."""
+        payment = self.payment(number)
+        part = {
+            "value": value or f"{Decimal(payment['amount']['value']) / 2:.2f}",
+            "currency": payment["amount"]["currency"],
+        }
+        if payment["status"] == "pending":
+            checked_amount(part)
+            payment["_capture"] = False
+            self.pay(number)
+        return self.capture(number, part)
 
     def cancel(self, number: str, *, party: str, reason: str) -> dict[str, Any]:
         payment = self.payment(number)
@@ -120,6 +140,9 @@ class Books:
             "paid": False,
             "cancellation_details": {"party": party, "reason": reason},
         }
+        payment.pop("expires_at", None)
+        if "receipt_registration" in payment:
+            payment["receipt_registration"] = "canceled"
         self._on_event("payment.canceled", payment)
         return payment
 
@@ -128,6 +151,11 @@ class Books:
         if payment is None or payment["status"] != "succeeded":
             raise Problem("Payment doesn't exist or cannot be refunded", parameter="payment_id")
         amount = checked_amount(body.get("amount"))
+        if amount["currency"] != payment["amount"]["currency"]:
+            raise Problem("Currency differs from the payment's", parameter="amount.currency")
+        _check_texts(body)
+        if "receipt" in body:
+            check_receipt(body["receipt"], amount)
         before = Decimal(payment["refunded_amount"]["value"])
         after = before + Decimal(amount["value"])
         if after > Decimal(payment["amount"]["value"]):
@@ -140,6 +168,8 @@ class Books:
             "status": "succeeded",
             "created_at": iso(now()),
             "amount": amount,
+            "description": body.get("description"),
+            "metadata": body.get("metadata"),
         }
         self.refunds[refund["id"]] = refund
         self._on_event("refund.succeeded", refund)
@@ -150,11 +180,21 @@ class Books:
             raise Problem("Payment doesn't exist or access denied", parameter="payment_id", status=404)
         return self.payments[number]
 
-    def _pending(self, number: str) -> dict[str, Any]:
+    def waiting(self, number: str) -> dict[str, Any]:
+        """A payment that may be captured or canceled by the shop."""
         payment = self.payment(number)
-        if payment["status"] != "pending":
-            raise Problem("The payment is not pending", parameter="status")
+        if payment["status"] != "waiting_for_capture":
+            raise Problem("The payment is not waiting for capture", parameter="status")
         return payment
+
+    def expire(self, pending_for: timedelta) -> None:
+        """Cancel what was not paid, or not captured, in time."""
+        limit, moment = iso(now() - pending_for), iso(now())
+        for payment in list(self.payments.values()):
+            if payment["status"] == "pending" and payment["created_at"] < limit:
+                self.cancel(payment["id"], party="yoo_money", reason="expired_on_confirmation")
+            elif payment["status"] == "waiting_for_capture" and payment["expires_at"] < moment:
+                self.cancel(payment["id"], party="yoo_money", reason="expired_on_capture")
 
 
 def shown(item: dict[str, Any]) -> dict[str, Any]:
@@ -162,44 +202,33 @@ def shown(item: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in item.items() if not name.startswith("_") and value is not None}
 
 
-def checked_amount(amount: Any) -> dict[str, str]:
-    if not isinstance(amount, dict):
-        raise Problem("Amount is missing", parameter="amount")
-    value, currency = amount.get("value"), amount.get("currency")
-    try:
-        number = Decimal(value) if isinstance(value, str) else Decimal("NaN")
-    except InvalidOperation:
-        number = Decimal("NaN")
-    if not number.is_finite() or number <= 0 or number != round(number, 2):
-        raise Problem("Value must be a positive amount with two decimals", parameter="amount.value")
-    if currency not in CURRENCIES:
-        raise Problem("Unknown currency", parameter="amount.currency")
-    return {"value": f"{number:.2f}", "currency": currency}
-
-
-def _check_metadata(metadata: Any) -> None:
-    if metadata is None:
+def _check_request(body: dict[str, Any]) -> None:
+    """Everything of a create call but its money; raises Problem."""
+    if body.get("save_payment_method") or "payment_method_id" in body:
+        raise Problem("Recurring payments are not agreed with this shop", status=403)
+    if not isinstance(body.get("capture", False), bool):
+        raise Problem("Capture must be true or false", parameter="capture")
+    _check_texts(body)
+    if "confirmation" not in body:
         return
-    fits = isinstance(metadata, dict) and len(metadata) <= 16
-    if not fits or any(
-        len(key) > 32 or not isinstance(v, str) or len(v) > 512 for key, v in metadata.items()
+    confirmation = body["confirmation"]
+    if not isinstance(confirmation, dict) or confirmation.get("type") != "redirect":
+        raise Problem("Only redirect is played", parameter="confirmation.type")
+    return_url = confirmation.get("return_url")
+    if not isinstance(return_url, str) or not 0 < len(return_url) <= 2048:
+        raise Problem("Return URL is missing or too long", parameter="confirmation.return_url")
+
+
+def _check_texts(body: dict[str, Any]) -> None:
+    description, metadata = body.get("description", ""), body.get("metadata", {})
+    if not isinstance(description, str) or len(description) > 128:
+        raise Problem("Description must be text up to 128 characters", parameter="description")
+    if (
+        not isinstance(metadata, dict)
+        or len(metadata) > 16
+        or any(len(key) > 32 or not isinstance(v, str) or len(v) > 512 for key, v in metadata.items())
     ):
-        raise Problem("Metadata does not fit", parameter="metadata")
-
-
-def _check_receipt(receipt: Any, amount: dict[str, str]) -> None:
-    customer = receipt.get("customer") or {}
-    if not customer.get("email") and not customer.get("phone"):
-        raise Problem("Receipt needs an email or a phone", parameter="receipt.customer")
-    total = Decimal(0)
-    for item in receipt.get("items", []):
-        if not isinstance(item.get("vat_code"), int):
-            raise Problem("VAT code must be a number", parameter="receipt.items.vat_code")
-        if not 0 < len(item.get("description", "")) <= 128:
-            raise Problem("Description does not fit", parameter="receipt.items.description")
-        total += Decimal(str(item["quantity"])) * Decimal(checked_amount(item.get("amount"))["value"])
-    if total != Decimal(amount["value"]):
-        raise Problem("Receipt does not add up to the amount", parameter="receipt.items.amount")
+        raise Problem("Metadata must be up to 16 texts", parameter="metadata")
 
 
 def _card(number: str) -> dict[str, Any]:
