@@ -1,14 +1,16 @@
 """The bot: an update goes in, the body of the webhook's answer comes out."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from functools import cache
 from typing import Any
 
 import structlog
 from aiogram import Bot, Dispatcher
+from aiogram.enums import ChatType
+from aiogram.exceptions import TelegramRetryAfter
 from aiogram.methods import AnswerCallbackQuery, TelegramMethod
-from aiogram.types import BotCommand, TelegramObject, Update
+from aiogram.types import BotCommand, Update
+from aiogram.types.update import UpdateTypeLookupError
 from pydantic import ValidationError
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -17,7 +19,7 @@ from getpro.bot.context import Context
 from getpro.bot.flood import Flood
 from getpro.bot.handlers import buying, other, own, start
 from getpro.bot.message_log import MessageLog
-from getpro.bot.texts import LANGUAGES, language_of, texts_of
+from getpro.bot.texts import LANGUAGES
 from getpro.bot.turn import SeenBefore, Turn
 from getpro.platform.settings import Settings
 from getpro.sales.deps import Deps
@@ -26,7 +28,6 @@ log = structlog.get_logger(__name__)
 
 COMMANDS = ("start", "subscription", "plans", "support", "terms", "paysupport", "language")
 DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeout, OSError)
-Handler = Callable[[TelegramObject, dict[str, Any]], Awaitable[Any]]
 
 
 class ShopBot:
@@ -45,10 +46,13 @@ class ShopBot:
         """
         try:
             parsed = Update.model_validate(update, context={"bot": self._bot})
+            self._log.note(parsed, now=self.context.now)
         except ValidationError:
             log.exception("bot.update_unreadable", update_id=update.get("update_id"))
             return None
-        self._log.note(parsed, now=self.context.now)
+        except UpdateTypeLookupError:
+            log.info("bot.update_of_no_use", update_id=update.get("update_id"))
+            return None
         with structlog.contextvars.bound_contextvars(update_id=parsed.update_id):
             reply = await self._reply(parsed)
         return _as_json(reply, self._bot) if isinstance(reply, TelegramMethod) else None
@@ -56,29 +60,39 @@ class ShopBot:
     async def introduce(self) -> None:
         """Tell Telegram the commands and the description, in each language."""
         for language in LANGUAGES:
-            t = texts_of(language, self.context.zone)
+            t = self.context.texts_in(language)
             commands = [BotCommand(command=name, description=t(f"command-{name}")) for name in COMMANDS]
             code = None if language == "en" else language
             await self._bot.set_my_commands(commands, language_code=code)
             await self._bot.set_my_short_description(t("about"), language_code=code)
 
     async def _reply(self, update: Update) -> Any:
+        person = getattr(update.event, "from_user", None)
+        if person is None or person.is_bot or not _is_private(update):
+            return None
+        if _is_flood(update, person.id, self._flood):
+            query = update.callback_query
+            return AnswerCallbackQuery(callback_query_id=query.id) if query else None
+        turn = Turn(self.context.sales, update.update_id, person, is_answer=_is_answer(update))
         try:
-            return await _dispatcher().feed_update(self._bot, update, context=self.context, flood=self._flood)
+            return await _dispatcher().feed_update(self._bot, update, context=self.context, turn=turn)
+        except SeenBefore:
+            return None
         except DATABASE_AWAY:
             raise
+        except TelegramRetryAfter as error:
+            log.warning("bot.too_fast_for_telegram", retry_after=error.retry_after)
+            return self._sorry(update, turn, "slow-down")
         except Exception:
             log.exception("bot.update_failed")
-            return await self._apologize(update)
+            return self._sorry(update, turn, "failed")
 
-    async def _apologize(self, update: Update) -> Any:
+    def _sorry(self, update: Update, turn: Turn, name: str) -> Any:
         """A short honest sentence instead of silence or a traceback."""
-        event = update.event
-        person = getattr(event, "from_user", None)
-        t = texts_of(language_of(person.language_code if person else None), self.context.zone)
+        text = self.context.texts_in(turn.language)(name)
         if update.callback_query is not None:
-            return update.callback_query.answer(t("failed"), show_alert=True)
-        return update.message.answer(t("failed")) if update.message is not None else None
+            return update.callback_query.answer(text, show_alert=True)
+        return update.message.answer(text) if update.message is not None else None
 
 
 @cache
@@ -86,25 +100,18 @@ def _dispatcher() -> Dispatcher:
     """The handlers in their order. Made once: what a call needs is handed to each call."""
     dispatcher = Dispatcher(disable_fsm=True)
     dispatcher.include_routers(start.router, buying.router, own.router, other.router)
-    dispatcher.update.outer_middleware(_take_turn)
     return dispatcher
 
 
-async def _take_turn(handler: Handler, event: TelegramObject, data: dict[str, Any]) -> Any:
-    """Give the handler its turn; a flood and an update that was seen before get no further."""
-    assert isinstance(event, Update)
-    person = getattr(event.event, "from_user", None)
-    if person is None or person.is_bot:
-        return None
-    if _is_flood(event, person.id, data["flood"]):
-        query = event.callback_query
-        return AnswerCallbackQuery(callback_query_id=query.id) if query else None
-    context: Context = data["context"]
-    data["turn"] = Turn(context.sales, event.update_id, person)
-    try:
-        return await handler(event, data)
-    except SeenBefore:
-        return None
+def _is_private(update: Update) -> bool:
+    """Whether only the customer sees the answer: what they have bought is nobody else's matter."""
+    where = update.callback_query.message if update.callback_query else update.event
+    chat = getattr(where, "chat", None)
+    return chat is None or chat.type == ChatType.PRIVATE
+
+
+def _is_answer(update: Update) -> bool:
+    return update.message is not None and not (update.message.text or "").startswith("/")
 
 
 def _is_flood(update: Update, user_id: int, flood: Flood) -> bool:

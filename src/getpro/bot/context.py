@@ -20,11 +20,20 @@ class Context:
     zone: ZoneInfo
 
     def texts(self, customer: Customer) -> Texts:
-        return texts_of(customer.language, self.zone)
+        """The words in the language that the customer has chosen."""
+        return self.texts_in(customer.language)
+
+    def texts_in(self, language: str) -> Texts:
+        return texts_of(language, self.zone, now=self.now)
 
     @property
     def now(self) -> datetime:
         return self.sales.clock()
+
+    @property
+    def has_other_ways(self) -> bool:
+        """Whether there is a choice between ways to pay."""
+        return len(self.sales.providers.active) > 1
 
     @property
     def terms_url(self) -> str | None:

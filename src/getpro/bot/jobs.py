@@ -13,6 +13,7 @@ from getpro.messaging import store as messaging
 from getpro.messaging.store import SEND_NOTICE
 from getpro.payments import store as payments
 from getpro.platform.jobs import NOTICES, Backoff, JobKind, RetryLater
+from getpro.sales import reads
 from getpro.sales.names import TURN_SCREEN
 from getpro.subscriptions import store as subscriptions
 
@@ -44,7 +45,8 @@ async def send_notice(context: Context, notice_id: int) -> None:
         if row is None:
             return
         customer = await customers.customer(session, row.user_id)
-    screen = notice(context.texts(customer), row.kind, row.arguments)
+    t = context.texts(customer)
+    screen = notice(t, row.kind, row.arguments, has_connected=customer.platform is not None)
     try:
         sent = await context.bot.send_message(row.user_id, screen.text, reply_markup=screen.keyboard())
     except TelegramRetryAfter as error:
@@ -62,9 +64,12 @@ async def turn_screen(context: Context, payment_id: int) -> None:
         payment = await payments.by_id(session, payment_id)
         if payment is None or payment.screen_message_id is None:
             return
+        if not await reads.is_last_on_screen(session, payment):
+            return
         customer = await customers.customer(session, payment.user_id)
         subscription = await subscriptions.of_customer(session, payment.user_id)
-    screen = order(context.texts(customer), payment, subscription)
+    t = context.texts(customer)
+    screen = order(t, payment, subscription, has_other_ways=context.has_other_ways)
     try:
         await edit(context.bot, payment.user_id, payment.screen_message_id, screen)
     except TelegramRetryAfter as error:

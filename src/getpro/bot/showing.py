@@ -1,21 +1,39 @@
 """Showing a screen: one living message is edited; a new one is sent only where that cannot be."""
 
+import asyncio
+from typing import Final
+
 from aiogram import Bot
-from aiogram.exceptions import TelegramBadRequest
+from aiogram.exceptions import TelegramBadRequest, TelegramRetryAfter
 from aiogram.methods import AnswerCallbackQuery, SendMessage, TelegramMethod
 from aiogram.types import CallbackQuery, InaccessibleMessage, Message
 
 from getpro.bot.screens.screen import Screen
 
+_LONGEST_PAUSE_SECONDS: Final = 2
+
 
 async def show(query: CallbackQuery, screen: Screen, toast: str | None = None) -> TelegramMethod[bool]:
-    """Turn the pressed message into ``screen``; the answer to the press travels in the webhook's reply."""
+    """Turn the pressed message into ``screen``; the answer to the press travels in the webhook's reply.
+
+    Whoever presses faster than Telegram lets us edit waits the moment that it asks for.
+    """
+    try:
+        await _turn(query, screen)
+    except TelegramRetryAfter as error:
+        if error.retry_after > _LONGEST_PAUSE_SECONDS:
+            raise
+        await asyncio.sleep(error.retry_after)
+        await _turn(query, screen)
+    return query.answer(toast)
+
+
+async def _turn(query: CallbackQuery, screen: Screen) -> None:
     message = query.message
     if isinstance(message, Message) and message.text is not None:
         await edit(query.bot, message.chat.id, message.message_id, screen)
     elif query.bot is not None:
         await query.bot.send_message(query.from_user.id, screen.text, reply_markup=screen.keyboard())
-    return query.answer(toast)
 
 
 async def edit(bot: Bot | None, chat_id: int, message_id: int, screen: Screen) -> None:

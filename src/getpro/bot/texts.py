@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from html import escape
 from importlib import resources
@@ -39,13 +39,14 @@ def language_of(telegram_code: str | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """The words of one language in one time zone."""
+    """The words of one language, as they read in one time zone at one moment."""
 
     language: str
     zone: ZoneInfo
+    now: datetime
 
     def __call__(self, name: str, **values: str | int) -> str:
-        """The message ``name``. Values are escaped for HTML, except those that :meth:`html` made.
+        """The message ``name`` with its values, which are escaped for HTML.
 
         Raises MissingText.
         """
@@ -70,18 +71,23 @@ class Texts:
     def date(self, moment: datetime) -> str:
         """``30 апреля``; with the year when it is not this one's."""
         local = moment.astimezone(self.zone)
-        pattern = "d MMMM" if local.year == datetime.now(self.zone).year else "d MMMM y"
+        pattern = "d MMMM" if local.year == self.now.astimezone(self.zone).year else "d MMMM y"
         return format_date(local, pattern, locale=self.language)
 
     def moment(self, moment: datetime) -> str:
         """``30 апреля, 18:00 (МСК)``."""
         local = moment.astimezone(self.zone)
         clock = format_time(local, "HH:mm", locale=self.language)
-        zone = _ZONE_NAMES.get((self.zone.key, self.language), local.strftime("%Z"))
-        return f"{self.date(moment)}, {clock} ({zone})".replace(" (", f"{NO_BREAK}(")
+        name = local.strftime("%Z")
+        zone = _ZONE_NAMES.get((self.zone.key, self.language), f"UTC{name}" if name[0] in "+-" else name)
+        return f"{self.date(moment)}, {clock}{NO_BREAK}({zone})"
 
     def until(self, moment: datetime) -> str:
         return self("until", date=self.moment(moment))
+
+    def left(self, end: datetime) -> str:
+        """``осталось 12 дней``: a day that has begun counts as one."""
+        return self("left-days", days=max(-((self.now - end) // timedelta(days=1)), 0))
 
     def size(self, count: int) -> str:
         """``12,4 ГБ``: at most one digit after the point."""
@@ -105,7 +111,7 @@ class Texts:
 
 
 def _escaped(value: str | int) -> str | int:
-    return escape(value, quote=False) if isinstance(value, str) else value
+    return escape(value) if isinstance(value, str) else value
 
 
 @cache
@@ -116,7 +122,6 @@ def _bundle(language: str) -> FluentBundle:
     return bundle
 
 
-@cache
-def texts_of(language: str, zone: ZoneInfo) -> Texts:
+def texts_of(language: str, zone: ZoneInfo, *, now: datetime) -> Texts:
     """The texts for a customer; unknown languages read English."""
-    return Texts(language if language in LANGUAGES else "en", zone)
+    return Texts(language if language in LANGUAGES else "en", zone, now)

@@ -15,7 +15,9 @@ from getpro.sales.deps import Deps
 _LONGEST_NAME = 128
 
 # The mark, the customer and what changed of them, in one round trip. A later deep link is kept only
-# where none was: the first one is who brought the customer.
+# where none was: the first one is who brought the customer. Whoever does something else than answer
+# has left the question behind. ON CONFLICT locks the customer's row also where nothing changes: two
+# presses of one customer wait for each other, so that the second sees what the first has written.
 _BEGIN = text("""
 WITH mark AS (
   INSERT INTO telegram_updates (update_id, seen_at) VALUES (:update_id, :now)
@@ -26,9 +28,11 @@ WITH mark AS (
   ON CONFLICT (user_id) DO UPDATE SET
     username = excluded.username, first_name = excluded.first_name,
     start_parameter = coalesce(users.start_parameter, excluded.start_parameter),
+    dialog = CASE WHEN :is_answer THEN users.dialog END,
     unreachable_since = NULL, unreachable_reason = NULL
   WHERE (users.username, users.first_name) IS DISTINCT FROM (excluded.username, excluded.first_name)
      OR users.unreachable_since IS NOT NULL
+     OR (users.dialog IS NOT NULL AND NOT :is_answer)
      OR (users.start_parameter IS NULL AND excluded.start_parameter IS NOT NULL)
   RETURNING *
 )
@@ -49,6 +53,8 @@ class Turn:
     deps: Deps
     update_id: int
     person: User
+    is_answer: bool
+    """A message that is no command: it may answer what the bot has asked."""
     _customer: Customer | None = None
 
     @property
@@ -56,6 +62,11 @@ class Turn:
         """Who pressed; known inside and after the first :meth:`begin`."""
         assert self._customer is not None
         return self._customer
+
+    @property
+    def language(self) -> str:
+        """The customer's own choice once it is known, till then Telegram's."""
+        return self._customer.language if self._customer else language_of(self.person.language_code)
 
     @contextlib.asynccontextmanager
     async def begin(self, name: str, *, start_parameter: str | None = None) -> AsyncIterator[AsyncSession]:
@@ -80,6 +91,7 @@ class Turn:
                     "first_name": self.person.first_name[:_LONGEST_NAME],
                     "language": language_of(self.person.language_code),
                     "start_parameter": start_parameter,
+                    "is_answer": self.is_answer,
                 },
             )
         ).first()

@@ -72,10 +72,6 @@ async def set_unreachable(session: AsyncSession, user_id: int, *, reason: str, n
     )
 
 
-async def set_reachable(session: AsyncSession, user_id: int) -> None:
-    await _set(session, user_id, unreachable_since=None, unreachable_reason=None)
-
-
 async def start_trial(session: AsyncSession, user_id: int, *, now: datetime) -> bool:
     """Claim the customer's only trial; False when they have had it."""
     claimed = await session.scalar(

@@ -1,6 +1,9 @@
 """Plans, ways to pay, the waiting screen, Telegram's last question before it takes Stars."""
 
+import contextlib
 import re
+from datetime import timedelta
+from typing import Final
 
 from aiogram import F, Router
 from aiogram.filters import Command
@@ -12,11 +15,11 @@ from getpro.bot.context import Context
 from getpro.bot.screens import buying as screens
 from getpro.bot.screens.screen import AboutOrder, Buy, ChoosePlan, Go, Screen
 from getpro.bot.showing import message_id_of, nothing, say, show
-from getpro.bot.texts import Texts, language_of, texts_of
 from getpro.bot.turn import Turn
 from getpro.catalog import store as catalog
 from getpro.catalog.store import PlanGone
 from getpro.customers import store as customers
+from getpro.customers.store import CustomerGone
 from getpro.payments import store as payments
 from getpro.payments.states import PaymentStatus
 from getpro.payments.store import Payment
@@ -26,7 +29,14 @@ from getpro.subscriptions import store as subscriptions
 
 router = Router(name="buying")
 
-_EMAIL = re.compile(r"[A-Za-z0-9._%+-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.)+[A-Za-z]{2,24}")
+_EMAIL: Final = re.compile(
+    r"[A-Za-z0-9_%+-]+(?:\.[A-Za-z0-9_%+-]+)*@(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\.)+[A-Za-z]{2,24}"
+)
+_LONGEST_EMAIL: Final = 254
+_ASKING_TAKES: Final = timedelta(seconds=20)
+"""Longer than a provider is waited for."""
+_SAME_ORDER_FOR: Final = timedelta(minutes=10)
+"""Payment pages live longer than this."""
 
 
 @router.callback_query(Go.filter(F.to == "plans"))
@@ -48,25 +58,14 @@ async def ways(
     query: CallbackQuery, callback_data: ChoosePlan, turn: Turn, context: Context
 ) -> TelegramMethod[bool]:
     async with turn.begin("ways") as session:
-        t = context.texts(turn.customer)
-        try:
-            plan = await catalog.active_plan(session, callback_data.plan_id)
-            screen = screens.ways_to_pay(t, plan, context.sales.providers.active)
-        except PlanGone:
-            screen = await _plans(session, turn, context)
+        screen = await _ways(session, callback_data.plan_id, turn, context)
     return await show(query, screen)
 
 
 @router.callback_query(Go.filter(F.to == "renew"))
 async def renew(query: CallbackQuery, turn: Turn, context: Context) -> TelegramMethod[bool]:
     """Last time's plan and way at once: the reminder, one press, the payment page."""
-    async with turn.begin("renew") as session:
-        last = await reads.last_purchase(session, turn.customer.user_id)
-    if last is None or last.plan_id is None or last.provider not in context.sales.providers.by_code:
-        async with turn.begin("plans") as session:
-            screen = await _plans(session, turn, context)
-        return await show(query, screen)
-    return await _buy(query, Buy(plan_id=last.plan_id, provider=last.provider), turn, context)
+    return await _buy(query, None, turn, context)
 
 
 @router.callback_query(Buy.filter())
@@ -74,31 +73,34 @@ async def buy(query: CallbackQuery, callback_data: Buy, turn: Turn, context: Con
     return await _buy(query, callback_data, turn, context)
 
 
-async def _buy(query: CallbackQuery, wanted: Buy, turn: Turn, context: Context) -> TelegramMethod[bool]:
-    """Write the order, then ask the provider: what is committed is found again after any crash."""
-    try:
-        async with turn.begin("checkout") as session:
-            payment = await checkout.write_order(
-                session,
-                context.sales,
-                user_id=turn.customer.user_id,
-                plan_id=wanted.plan_id,
-                provider_code=wanted.provider,
-            )
-            if (message_id := message_id_of(query)) is not None:
-                await payments.set_screen(session, payment.payment_id, message_id)
-    except EmailNeeded:
-        async with turn.begin("ask email") as session:
-            dialog = f"email:{wanted.plan_id}:{wanted.provider}"
-            await customers.set_dialog(session, query.from_user.id, dialog)
-            t = texts_of(language_of(query.from_user.language_code), context.zone)
-        return await show(query, screens.ask_email(t))
-    except (PlanGone, UnknownProvider):
-        async with turn.begin("plans") as session:
-            t, screen = context.texts(turn.customer), await _plans(session, turn, context)
-        return await show(query, screen, t("plans-gone"))
-    asked = await checkout.ask_provider(context.sales, payment)
-    return await show(query, screens.order(context.texts(turn.customer), asked, None))
+async def _buy(
+    query: CallbackQuery, wanted: Buy | None, turn: Turn, context: Context
+) -> TelegramMethod[bool]:
+    """Write the order, then ask the provider: what is committed is found again after any crash.
+
+    ``wanted`` is None for what was bought last time. A second tap while the provider is being asked does
+    nothing; a later one shows the order that waits.
+    """
+    message_id, waiting = message_id_of(query), None
+    async with turn.begin("checkout") as session:
+        wanted = wanted or await _last_time(session, turn)
+        if wanted is None:
+            found: Payment | Screen = await _plans(session, turn, context)
+        else:
+            waiting = await _same_order(session, wanted, message_id, turn, context)
+            found = waiting or await _order(session, wanted, turn, context)
+            if isinstance(found, Payment) and message_id is not None:
+                await payments.set_screen(session, found.payment_id, message_id)
+    if isinstance(found, Screen):
+        return await show(query, found)
+    if message_id is None:
+        await show_new_order(query.from_user.id, found, turn, context)
+        return nothing(query)
+    if waiting is None:
+        found = await checkout.ask_provider(context.sales, found)
+    elif waiting.pay_url is None and context.now - waiting.created_at < _ASKING_TAKES:
+        return nothing(query)
+    return await show(query, _waiting_screen(found, turn, context))
 
 
 @router.callback_query(AboutOrder.filter(F.do == "check"))
@@ -112,7 +114,9 @@ async def check(
         return nothing(query)
     fresh = await polling.check_now(context.sales, payment.payment_id) or payment
     toast = t("waiting-not-yet") if fresh.status is PaymentStatus.PENDING else None
-    return await show(query, await _order_screen(turn, context, fresh), toast)
+    async with turn.begin("order") as session:
+        screen = await _order_screen(session, fresh, turn, context)
+    return await show(query, screen, toast)
 
 
 @router.callback_query(AboutOrder.filter(F.do == "cancel"))
@@ -121,14 +125,13 @@ async def cancel(
 ) -> TelegramMethod[bool]:
     async with turn.begin("cancel") as session:
         payment = await _own(session, turn, callback_data)
-        if payment is not None:
-            await checkout.give_up(
-                session, context.sales, user_id=turn.customer.user_id, payment_id=payment.payment_id
-            )
-            payment = await payments.by_id(session, payment.payment_id)
-    if payment is None:
-        return nothing(query)
-    return await show(query, await _order_screen(turn, context, payment))
+        if payment is None:
+            return nothing(query)
+        user_id = turn.customer.user_id
+        await checkout.give_up(session, context.sales, user_id=user_id, payment_id=payment.payment_id)
+        payment = await payments.by_id(session, payment.payment_id) or payment
+        screen = await _order_screen(session, payment, turn, context)
+    return await show(query, screen, _paid_meanwhile(payment, turn, context))
 
 
 @router.callback_query(AboutOrder.filter(F.do == "another"))
@@ -137,18 +140,18 @@ async def another_way(
 ) -> TelegramMethod[bool]:
     """Offer the ways again; the old order stays, for its money may be on its way."""
     async with turn.begin("another way") as session:
-        t = context.texts(turn.customer)
         payment = await _own(session, turn, callback_data)
-        try:
-            plan = await catalog.active_plan(session, payment.plan_id or 0 if payment else 0)
-            screen = screens.ways_to_pay(t, plan, context.sales.providers.active)
-        except PlanGone:
-            screen = await _plans(session, turn, context)
-    return await show(query, screen)
+        if payment is None:
+            return nothing(query)
+        if payment.status is PaymentStatus.SUCCEEDED:
+            screen = await _order_screen(session, payment, turn, context)
+        else:
+            screen = await _ways(session, payment.plan_id, turn, context)
+    return await show(query, screen, _paid_meanwhile(payment, turn, context))
 
 
 @router.pre_checkout_query()
-async def pre_checkout(query: PreCheckoutQuery, context: Context) -> TelegramMethod[bool]:
+async def pre_checkout(query: PreCheckoutQuery, turn: Turn, context: Context) -> TelegramMethod[bool]:
     refusal = await precheckout.approve(
         context.sales,
         payload=query.invoice_payload,
@@ -158,39 +161,90 @@ async def pre_checkout(query: PreCheckoutQuery, context: Context) -> TelegramMet
     )
     if refusal is None:
         return query.answer(ok=True)
-    t = texts_of(language_of(query.from_user.language_code), context.zone)
-    return query.answer(ok=False, error_message=t(f"precheckout-{refusal}"))
+    language = turn.language
+    async with context.sales.db.begin("refusal") as session:
+        with contextlib.suppress(CustomerGone):
+            language = (await customers.customer(session, query.from_user.id)).language
+    return query.answer(ok=False, error_message=context.texts_in(language)(f"precheckout-{refusal}"))
 
 
-async def take_email(
-    message: Message, dialog: str, turn: Turn, context: Context
-) -> TelegramMethod[Message] | None:
-    """The answer to the question for an e-mail: keep it and go on buying where it was asked."""
-    t = context.texts(turn.customer)
-    address = (message.text or "").strip()
-    if not _EMAIL.fullmatch(address):
-        return say(message, screens.ask_email(t, is_wrong=True))
-    _, plan_id, provider = dialog.split(":")
-    async with turn.begin("email") as session:
-        await customers.set_email(session, turn.customer.user_id, address)
-        payment = await checkout.write_order(
+async def take_email(session: AsyncSession, text: str, turn: Turn, context: Context) -> Payment | Screen:
+    """The answer to the question for an e-mail: keep it and write the order for which it was asked.
+
+    The order comes back, or what is to be seen instead.
+    """
+    address = text.strip()
+    if len(address) > _LONGEST_EMAIL or not _EMAIL.fullmatch(address):
+        return screens.ask_email(context.texts(turn.customer), is_wrong=True)
+    _, plan_id, provider = (turn.customer.dialog or "").split(":")
+    await customers.set_email(session, turn.customer.user_id, address)
+    return await _order(session, Buy(plan_id=int(plan_id), provider=provider), turn, context)
+
+
+async def show_new_order(chat_id: int, payment: Payment, turn: Turn, context: Context) -> None:
+    """Show an order on a message of its own, which turns when the money comes."""
+    screen = _waiting_screen(await checkout.ask_provider(context.sales, payment), turn, context)
+    sent = await context.bot.send_message(chat_id, screen.text, reply_markup=screen.keyboard())
+    async with turn.begin("screen") as session:
+        await payments.set_screen(session, payment.payment_id, sent.message_id)
+
+
+async def _order(session: AsyncSession, wanted: Buy, turn: Turn, context: Context) -> Payment | Screen:
+    """Write the order; where that cannot be, the screen that leads on."""
+    try:
+        return await checkout.write_order(
             session,
             context.sales,
             user_id=turn.customer.user_id,
-            plan_id=int(plan_id),
-            provider_code=provider,
+            plan_id=wanted.plan_id,
+            provider_code=wanted.provider,
         )
-    asked = await checkout.ask_provider(context.sales, payment)
-    screen = screens.order(t, asked, None)
-    sent = await context.bot.send_message(message.chat.id, screen.text, reply_markup=screen.keyboard())
-    async with turn.begin("screen") as session:
-        await payments.set_screen(session, payment.payment_id, sent.message_id)
-    return None
+    except EmailNeeded:
+        dialog = f"email:{wanted.plan_id}:{wanted.provider}"
+        await customers.set_dialog(session, turn.customer.user_id, dialog)
+        return screens.ask_email(context.texts(turn.customer))
+    except UnknownProvider:
+        return await _ways(session, wanted.plan_id, turn, context, note="ways-gone")
+    except PlanGone:
+        return await _plans(session, turn, context, note="plans-gone")
 
 
-async def _plans(session: AsyncSession, turn: Turn, context: Context) -> Screen:
-    t: Texts = context.texts(turn.customer)
-    return screens.plans(t, await catalog.active_plans(session), ways=context.sales.providers.active)
+async def _same_order(
+    session: AsyncSession, wanted: Buy, message_id: int | None, turn: Turn, context: Context
+) -> Payment | None:
+    """The order that this message has shown a moment ago, if the same is wanted again."""
+    if message_id is None:
+        return None
+    return await reads.order_on_screen(
+        session,
+        turn.customer.user_id,
+        message_id=message_id,
+        plan_id=wanted.plan_id,
+        provider=wanted.provider,
+        since=context.now - _SAME_ORDER_FOR,
+    )
+
+
+async def _last_time(session: AsyncSession, turn: Turn) -> Buy | None:
+    last = await reads.last_purchase(session, turn.customer.user_id)
+    return Buy(plan_id=last.plan_id, provider=last.provider) if last is not None and last.plan_id else None
+
+
+async def _plans(session: AsyncSession, turn: Turn, context: Context, *, note: str | None = None) -> Screen:
+    t = context.texts(turn.customer)
+    offered = await catalog.active_plans(session)
+    return screens.plans(t, offered, ways=context.sales.providers.active, note=t(note) if note else None)
+
+
+async def _ways(
+    session: AsyncSession, plan_id: int | None, turn: Turn, context: Context, *, note: str | None = None
+) -> Screen:
+    t = context.texts(turn.customer)
+    try:
+        plan = await catalog.active_plan(session, plan_id or 0)
+    except PlanGone:
+        return await _plans(session, turn, context, note="plans-gone")
+    return screens.ways_to_pay(t, plan, context.sales.providers.active, note=t(note) if note else None)
 
 
 async def _own(session: AsyncSession, turn: Turn, about: AboutOrder) -> Payment | None:
@@ -199,7 +253,18 @@ async def _own(session: AsyncSession, turn: Turn, about: AboutOrder) -> Payment 
     return payment if payment is not None and payment.user_id == turn.customer.user_id else None
 
 
-async def _order_screen(turn: Turn, context: Context, payment: Payment) -> Screen:
-    async with turn.begin("order") as session:
-        subscription = await subscriptions.of_customer(session, payment.user_id)
-    return screens.order(context.texts(turn.customer), payment, subscription)
+def _waiting_screen(payment: Payment, turn: Turn, context: Context) -> Screen:
+    t = context.texts(turn.customer)
+    return screens.order(t, payment, None, has_other_ways=context.has_other_ways)
+
+
+async def _order_screen(session: AsyncSession, payment: Payment, turn: Turn, context: Context) -> Screen:
+    found = await subscriptions.of_customer(session, payment.user_id)
+    t = context.texts(turn.customer)
+    return screens.order(t, payment, found, has_other_ways=context.has_other_ways)
+
+
+def _paid_meanwhile(payment: Payment, turn: Turn, context: Context) -> str | None:
+    """A quiet word where the button stood on a screen that the money has overtaken."""
+    is_paid = payment.status is PaymentStatus.SUCCEEDED
+    return context.texts(turn.customer)("screen-old") if is_paid else None

@@ -5,23 +5,28 @@ from aiogram.methods import TelegramMethod
 from aiogram.types import CallbackQuery, Message
 
 from getpro.bot.context import Context
-from getpro.bot.handlers.buying import take_email
+from getpro.bot.handlers.buying import show_new_order, take_email
 from getpro.bot.handlers.start import menu_screen
+from getpro.bot.screens.screen import Screen
 from getpro.bot.showing import say, show
 from getpro.bot.turn import Turn
+from getpro.payments.store import Payment
 
 router = Router(name="other")
 
 
-@router.message(F.text)
+@router.message(~F.successful_payment, ~F.refunded_payment)
 async def text(message: Message, turn: Turn, context: Context) -> TelegramMethod[Message] | None:
-    """A text answers the question that was asked last, if any; else the menu says what can be done."""
+    """A message answers the question that was asked last, if any; else the menu says what can be done."""
     async with turn.begin("text") as session:
-        dialog = turn.customer.dialog or ""
-        screen = await menu_screen(session, turn, context)
-    if dialog.startswith("email:"):
-        return await take_email(message, dialog, turn, context)
-    return say(message, screen)
+        if turn.customer.dialog is None:
+            screen: Screen | Payment = await menu_screen(session, turn, context, is_lost=True)
+        else:
+            screen = await take_email(session, message.text or "", turn, context)
+    if isinstance(screen, Screen):
+        return say(message, screen)
+    await show_new_order(message.chat.id, screen, turn, context)
+    return None
 
 
 @router.callback_query()

@@ -2,30 +2,34 @@
 
 import asyncio
 import io
-from typing import Any
+from collections.abc import Awaitable
+from typing import Final, TypeVar
 
 import segno
 import structlog
 from aiogram import F, Router
+from aiogram.exceptions import TelegramBadRequest
 from aiogram.filters import Command
 from aiogram.methods import TelegramMethod
 from aiogram.types import BufferedInputFile, CallbackQuery, Message
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.bot.context import Context
 from getpro.bot.screens import own as screens
+from getpro.bot.screens.period import runs
 from getpro.bot.screens.screen import Go, OnPlatform, Screen
 from getpro.bot.showing import nothing, say, show
 from getpro.bot.turn import Turn
 from getpro.customers import store as customers
 from getpro.panel.errors import PanelError
-from getpro.panel.service import PanelAccount
 from getpro.sales import reads
 from getpro.subscriptions import store as subscriptions
 
 log = structlog.get_logger(__name__)
 router = Router(name="own")
 
-_PANEL_SECONDS = 2
+_PANEL_SECONDS: Final = 2
+Answer = TypeVar("Answer")
 
 
 @router.callback_query(Go.filter(F.to == "sub"))
@@ -41,7 +45,9 @@ async def subscription_command(message: Message, turn: Turn, context: Context) -
 @router.callback_query(Go.filter(F.to == "connect"))
 async def connect(query: CallbackQuery, turn: Turn, context: Context) -> TelegramMethod[bool]:
     """The platform is asked once and remembered."""
-    return await show(query, await _connect(turn, context))
+    async with turn.begin("connect") as session:
+        screen = await _connect(session, turn, context)
+    return await show(query, screen)
 
 
 @router.callback_query(Go.filter(F.to == "devices"))
@@ -57,7 +63,8 @@ async def on_platform(
 ) -> TelegramMethod[bool]:
     async with turn.begin("platform") as session:
         await customers.set_platform(session, turn.customer.user_id, callback_data.platform)
-    return await show(query, await _connect(turn, context, callback_data.platform))
+        screen = await _connect(session, turn, context, callback_data.platform)
+    return await show(query, screen)
 
 
 @router.callback_query(Go.filter(F.to == "qr"))
@@ -78,12 +85,18 @@ async def qr(query: CallbackQuery, turn: Turn, context: Context) -> TelegramMeth
 
 @router.callback_query(Go.filter(F.to == "from_qr"))
 async def from_qr(query: CallbackQuery, turn: Turn, context: Context) -> TelegramMethod[bool]:
-    """Take the picture away: the link's screen stands above it."""
-    async with turn.begin("from qr"):
-        pass
+    """Take the picture away: the link's screen stands above it. After two days Telegram keeps pictures."""
+    async with turn.begin("from qr") as session:
+        screen = await _connect(session, turn, context)
     if isinstance(query.message, Message):
-        await context.bot.delete_message(query.message.chat.id, query.message.message_id)
-    return nothing(query)
+        try:
+            await query.message.delete()
+        except TelegramBadRequest as error:
+            log.info("bot.picture_stays", error=error.message)
+            if "not found" not in error.message:
+                return await show(query, screen)
+        return nothing(query)
+    return await show(query, screen)
 
 
 @router.callback_query(Go.filter(F.to == "history"))
@@ -113,29 +126,31 @@ async def _subscription(turn: Turn, context: Context) -> Screen:
     async with turn.begin("subscription") as session:
         found, account = await reads.access(session, turn.customer.user_id)
         t = context.texts(turn.customer)
-    user = await _panel_user(context, account) if found and found.is_delivered else None
-    return screens.subscription(t, found, user, now=context.now)
+    if account is None or not runs(t, found):
+        return screens.subscription(t, found, None, None)
+    number = account.panel_user_id
+    panel = context.sales.panel
+    user, devices = await asyncio.gather(_soon(panel.by_id(number)), _soon(panel.devices(number)))
+    return screens.subscription(t, found, user, devices)
 
 
-async def _panel_user(context: Context, account: PanelAccount | None) -> dict[str, Any] | None:
-    """What the panel says of the customer, if it answers at once: a screen does not wait for it."""
-    if account is None:
-        return None
+async def _soon(question: Awaitable[Answer]) -> Answer | None:
+    """What the panel answers, if it answers at once: a screen does not wait for it."""
     try:
         async with asyncio.timeout(_PANEL_SECONDS):
-            return await context.sales.panel.by_id(account.panel_user_id)
+            return await question
     except (PanelError, TimeoutError) as error:
         log.info("bot.panel_not_asked", error=str(error))
         return None
 
 
-async def _connect(turn: Turn, context: Context, platform: str | None = None) -> Screen:
-    async with turn.begin("connect") as session:
-        found, account = await reads.access(session, turn.customer.user_id)
-        t = context.texts(turn.customer)
-    is_paid = found is not None and found.end_date > context.now
-    if account is None or not is_paid:
-        return screens.cannot_connect(t, is_opening=is_paid)
+async def _connect(
+    session: AsyncSession, turn: Turn, context: Context, platform: str | None = None
+) -> Screen:
+    found, account = await reads.access(session, turn.customer.user_id)
+    t = context.texts(turn.customer)
+    if account is None or not runs(t, found):
+        return screens.cannot_connect(t, found)
     chosen = platform or turn.customer.platform
     if chosen not in screens.PLATFORMS:
         return screens.choose_platform(t)

@@ -8,14 +8,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.bot.context import Context
 from getpro.bot.screens import menu as screens
-from getpro.bot.screens.screen import Go, Screen
+from getpro.bot.screens.period import is_trial, runs
+from getpro.bot.screens.screen import Go, Screen, Speak
 from getpro.bot.showing import say, show
-from getpro.bot.texts import texts_of
+from getpro.bot.texts import LANGUAGES
 from getpro.bot.turn import Turn
 from getpro.customers import store as customers
 from getpro.sales import reads
 from getpro.sales.errors import TrialUsed
 from getpro.sales.trial import start_trial
+from getpro.subscriptions import store as subscriptions
 
 router = Router(name="start")
 
@@ -36,8 +38,6 @@ async def start(
 async def menu(query: CallbackQuery, turn: Turn, context: Context) -> TelegramMethod[bool]:
     async with turn.begin("menu") as session:
         screen = await menu_screen(session, turn, context)
-        if turn.customer.dialog is not None:
-            await customers.set_dialog(session, turn.customer.user_id, None)
     return await show(query, screen)
 
 
@@ -45,11 +45,13 @@ async def menu(query: CallbackQuery, turn: Turn, context: Context) -> TelegramMe
 async def trial(query: CallbackQuery, turn: Turn, context: Context) -> TelegramMethod[bool]:
     async with turn.begin("trial") as session:
         t = context.texts(turn.customer)
+        toast: str | None = t("trial-started")
         try:
             await start_trial(session, context.sales, user_id=turn.customer.user_id)
-            toast = t("trial-started")
         except TrialUsed:
-            toast = t("trial-used")
+            found = await subscriptions.of_customer(session, turn.customer.user_id)
+            is_second_tap = found is not None and is_trial(found) and runs(t, found)
+            toast = None if is_second_tap else t("trial-used")
         screen = await menu_screen(session, turn, context)
     return await show(query, screen, toast)
 
@@ -63,17 +65,22 @@ async def terms(message: Message, turn: Turn, context: Context) -> TelegramMetho
 
 @router.message(Command("language"))
 async def language_command(message: Message, turn: Turn, context: Context) -> TelegramMethod[Message]:
-    async with turn.begin("language") as session:
-        screen = await _switch_language(session, turn, context)
-    return say(message, screen)
+    async with turn.begin("language"):
+        t = context.texts(turn.customer)
+    return say(message, screens.choose_language(t))
 
 
-@router.callback_query(Go.filter(F.to == "lang"))
-async def language(query: CallbackQuery, turn: Turn, context: Context) -> TelegramMethod[bool]:
+@router.callback_query(Speak.filter(F.language.in_(LANGUAGES)))
+async def speak(
+    query: CallbackQuery, callback_data: Speak, turn: Turn, context: Context
+) -> TelegramMethod[bool]:
+    """From now on in this language, whatever Telegram's is."""
+    language = callback_data.language
     async with turn.begin("language") as session:
-        screen = await _switch_language(session, turn, context)
-        toast = texts_of(_other(turn.customer.language), context.zone)("language-changed")
-    return await show(query, screen, toast)
+        await customers.set_language(session, turn.customer.user_id, language)
+        screen = await menu_screen(session, turn, context, language=language)
+    is_news = language != turn.customer.language
+    return await show(query, screen, context.texts_in(language)("language-changed") if is_news else None)
 
 
 @router.my_chat_member()
@@ -86,19 +93,10 @@ async def blocked_or_back(event: ChatMemberUpdated, turn: Turn, context: Context
 
 
 async def menu_screen(
-    session: AsyncSession, turn: Turn, context: Context, language: str | None = None
+    session: AsyncSession, turn: Turn, context: Context, *, language: str | None = None, is_lost: bool = False
 ) -> Screen:
-    """The menu as it is for this customer now."""
+    """The menu as it is for this customer now; ``is_lost``: they seem to look for a person to talk to."""
     home = await reads.home(session, turn.customer, trial_days=context.shop.trial_days)
-    t = texts_of(language or turn.customer.language, context.zone)
-    return screens.menu(t, home, shop=context.shop.name, terms_url=context.terms_url, now=context.now)
-
-
-async def _switch_language(session: AsyncSession, turn: Turn, context: Context) -> Screen:
-    language = _other(turn.customer.language)
-    await customers.set_language(session, turn.customer.user_id, language)
-    return await menu_screen(session, turn, context, language)
-
-
-def _other(language: str) -> str:
-    return "en" if language == "ru" else "ru"
+    t = context.texts_in(language or turn.customer.language)
+    note = t("menu-note") if is_lost else None
+    return screens.menu(t, home, shop=context.shop.name, terms_url=context.terms_url, note=note)

@@ -5,6 +5,7 @@ button-back = ‹ Назад
 button-menu = ‹ В меню
 button-plans = Купить подписку
 button-renew = Продлить
+button-another-plan = Другой срок
 button-trial = Попробовать бесплатно: { $days ->
     [one] { $days } день
     [few] { $days } дня
@@ -17,20 +18,19 @@ button-support = Поддержка
 button-language = Language: English
 button-pay = Оплатить { $price }
 button-check = Проверить оплату
+button-again = Попробовать ещё раз
 button-another-way = Другой способ
 button-cancel = Отменить
 button-copy = Скопировать ссылку
 button-open-link = Открыть ссылку
-button-qr = QR-код для другого устройства
+button-qr = QR-код
 button-another-device = Другое устройство
 button-not-working = Не получилось?
-button-terms = Условия
 button-write-support = Написать в поддержку
 
 ## Ways to pay
 provider-yookassa = Карта или СБП
 provider-stars = Telegram Stars
-provider-trial = пробный период
 provider-other = { $code }
 
 ## Durations
@@ -39,94 +39,102 @@ duration-months = { $months ->
     [few] { $months } месяца
    *[many] { $months } месяцев
 }
-duration-days = { $days ->
-    [one] { $days } день
-    [few] { $days } дня
-   *[many] { $days } дней
-}
 left-days = { $days ->
-    [0] остался последний день
+    [1] остался последний день
     [one] остался { $days } день
     [few] осталось { $days } дня
    *[many] осталось { $days } дней
 }
 until = до { $date }
 
+## How it stands with a subscription; kind is trial or paid
+period-active = { $kind ->
+    [trial] Пробный период работает { $until }
+   *[paid] Подписка работает { $until }
+}
+period-given = { $kind ->
+    [trial] Пробный период { $until }
+   *[paid] Подписка оплачена { $until }
+}
+period-ended = { $kind ->
+    [trial] Пробный период закончился { $date }
+   *[paid] Подписка закончилась { $date }
+}
+access-opening = Открываем доступ. Напишем, когда он заработает.
+access-updating = Обновляем доступ. Напишем, когда новый срок вступит в силу.
+access-delayed = Сервер доступа сейчас не отвечает. Мы откроем доступ сами и сразу напишем, обычно это занимает несколько минут. Делать ничего не нужно.
+
 ## Menu
 menu-title = <b>{ $shop }</b>
-menu-nothing = Быстрый и спокойный VPN. Подписка включается сразу после оплаты.
-menu-active = Подписка работает { $until }, { $left }.
-menu-opening = Подписка оплачена { $until }. Открываем доступ.
-menu-ended = Подписка закончилась { $date }.
+menu-nothing = Быстрый и спокойный VPN. Доступ открывается сразу после оплаты.
 menu-terms = Продолжая, вы принимаете <a href="{ $url }">условия</a>.
+menu-note = Это бот с кнопками, сообщения он не читает. Для вопросов есть «Поддержка».
 
 ## Plans
 plans-title = <b>Выберите срок</b>
 plans-hint = Чем дольше срок, тем дешевле месяц.
+plans-none = Сейчас ничего не продаётся. Загляните, пожалуйста, позже.
+plans-gone = Этот тариф больше не продаётся, выберите другой.
 plan-line = <b>{ $duration }</b>: { $price }
 plan-month = { $price } в месяц
-plan-saved = выгода { $percent } %
+plan-saved = выгода { $percent }{"\u00A0"}%
 plan-usual = обычный выбор
 plan-button = { $duration } · { $price }
-plans-gone = Этот тариф больше не продаётся.
 
 ## Way to pay
 ways-title = <b>Как оплатить?</b>
-ways-plan = { $duration }
+ways-plan = Подписка на { $duration }
+ways-gone = Этот способ оплаты сейчас не работает, выберите другой.
 
 ## E-mail
 email-title = <b>Куда прислать чек?</b>
 email-ask = Напишите адрес электронной почты одним сообщением. Спросим один раз.
-email-wrong = Похоже, в адресе ошибка. Пример: anna@example.ru
+email-wrong = Похоже, в адресе ошибка. Напишите его ещё раз, например: anna@example.ru
 
 ## Waiting for money
 waiting-title = <b>Оплата: { $duration }</b>
 waiting-price = К оплате: { $price }
 waiting-how = Нажмите «Оплатить». Когда деньги придут, этот экран обновится сам и доступ откроется.
-waiting-preparing = Готовим страницу оплаты. Этот экран обновится сам через несколько секунд.
+waiting-away = Платёжная система пока не отвечает. Деньги не списаны. Мы спросим её ещё раз, и кнопка оплаты появится здесь сама, обычно в течение минуты.
 waiting-not-yet = Деньги пока не пришли. Если вы уже оплатили, подождите: экран обновится сам.
-waiting-first = Сначала дождитесь ответа или отмените этот заказ.
 
 ## How a payment ended
 paid-title = <b>Оплата получена: { $price }</b>
-paid-opening = Открываем доступ. Сообщим, когда он заработает.
-paid-open = Доступ открыт { $until }.
+paid-open = Доступ открыт { $until }
+money-not-taken = Деньги не списаны.
+money-may-come = Если деньги всё-таки придут, подписка продлится сама.
 declined-title = <b>Оплата не прошла</b>
-declined-money = Деньги не списаны.
-declined-next = Попробуйте ещё раз или выберите другой способ.
+declined-next = Попробуйте ещё раз или напишите в поддержку.
 declined-why-insufficient = Банк ответил, что на карте не хватает денег.
+declined-why-limit = Банк ответил, что превышен лимит карты.
+declined-why-card = Банк не принял данные карты: проверьте номер, срок и код.
+declined-why-confirmation = Оплата не подтверждена кодом из банка.
+declined-why-away = Банк сейчас не отвечает.
 declined-why-expired = Время на оплату вышло.
 declined-why-other = Банк или платёжная система отклонили платёж.
 canceled-title = <b>Заказ отменён</b>
-canceled-money = Если деньги всё-таки придут, подписка продлится сама.
 refused-title = <b>Не получилось создать платёж</b>
-refused-next = Деньги не списаны. Попробуйте другой способ или напишите в поддержку.
+refused-next = Попробуйте чуть позже или напишите в поддержку.
 
 ## Notices
 notice-open-title = <b>Доступ открыт</b>
-notice-open-paid = <b>Оплата получена: { $price }</b>
-notice-open-until = Подписка работает { $until }.
 notice-open-next = Осталось подключить устройство.
-notice-delayed-paid = <b>Оплата получена: { $price }</b>
-notice-delayed-title = <b>Подписка почти готова</b>
-notice-delayed = Сервер доступа сейчас не отвечает. Мы откроем доступ сами и сразу напишем, обычно это занимает несколько минут. Делать ничего не нужно.
+notice-delayed-title = { $kind ->
+    [trial] <b>Пробный период почти готов</b>
+   *[paid] <b>Подписка почти готова</b>
+}
 
 ## Trial
-trial-used = Пробный период уже был.
 trial-started = Пробный период начался.
-trial-title = <b>Пробный период: { $duration }</b>
-trial-opening = Открываем доступ. Сообщим, когда он заработает.
+trial-used = Пробный период больше не доступен.
 
 ## My subscription
 subscription-title = <b>Моя подписка</b>
 subscription-none = Подписки пока нет.
-subscription-active = Работает { $until }
-subscription-opening = Оплачена { $until }. Открываем доступ.
-subscription-delayed = Оплачена { $until }. Сервер доступа не отвечает, мы откроем доступ сами и напишем.
-subscription-ended = Закончилась { $date }
 subscription-traffic = Трафик: { $used } из { $limit }
 subscription-traffic-free = Трафик: { $used }, без ограничения
 subscription-devices = Устройства: { $used } из { $limit }
+subscription-devices-free = Устройства: { $used }
 subscription-paid-by = Последняя оплата: { $provider }
 
 ## Connect
@@ -134,10 +142,12 @@ connect-title = <b>Подключение</b>
 connect-choose = На каком устройстве?
 connect-on = <b>Подключение: { $platform }</b>
 connect-app = 1. Установите приложение <a href="{ $url }">{ $app }</a>.
-connect-link = 2. Откройте ссылку ниже: приложение добавит подписку само. Или скопируйте её и вставьте в приложение.
-connect-not-yet = Доступ ещё открывается. Напишем, когда он заработает.
+connect-link = { $platform ->
+    [tv] 2. Скопируйте ссылку и добавьте её в приложении на телевизоре, проще всего с телефона.
+   *[other] 2. Откройте ссылку на этом устройстве. Или скопируйте её и вставьте в приложение.
+}
 connect-none = Сначала нужна подписка.
-connect-qr = Наведите камеру другого устройства или отсканируйте код в приложении.
+connect-qr = Наведите на код камеру другого устройства или отсканируйте его в приложении.
 platform-ios = iPhone и iPad
 platform-android = Android
 platform-windows = Windows
@@ -148,19 +158,16 @@ platform-tv = Телевизор
 ## History
 history-title = <b>Платежи</b>
 history-none = Платежей пока нет.
-history-line = { $date } · { $price } · { $status }
-status-pending = ждёт оплаты
-status-succeeded = оплачен
-status-canceled = отменён
+history-succeeded = { $date } · { $duration } · { $price }
+history-pending = { $date } · { $duration } · { $price }, ждёт оплаты
 
 ## Support
 support-title = <b>Поддержка</b>
-support-ask = Опишите, что случилось. Мы отвечаем каждый день.
-support-facts = Пришлите это вместе с вопросом:
-support-id = Номер: <code>{ $id }</code>
-support-until = Подписка { $until }
+support-text = Опишите, что случилось, мы поможем.
+support-facts = Это мы впишем в сообщение сами:
+support-id = Номер: { $id }
 support-platform = Устройство: { $platform }
-support-nobody = Контакт поддержки скоро появится здесь.
+support-nobody = Продавец пока не указал, кому писать.
 paysupport-title = <b>Помощь с оплатой</b>
 paysupport-text = Деньги не теряются: если оплата прошла, доступ откроется сам. Если что-то не так, напишите нам, и мы разберёмся или вернём деньги.
 
@@ -170,7 +177,10 @@ terms-text = Подписка даёт доступ к VPN на оплаченн
 terms-link = Полный текст: <a href="{ $url }">условия</a>
 
 ## Language
-language-changed = Русский
+language-title = <b>Язык · Language</b>
+language-ru = Русский
+language-en = English
+language-changed = Теперь по-русски.
 
 ## Pre-checkout
 precheckout-unknown = Этот заказ не найден. Начните заново: /start
@@ -180,7 +190,7 @@ precheckout-old_price = Цена изменилась. Начните занов
 
 ## Trouble and small things
 failed = Что-то пошло не так. Мы уже знаем об этом. Попробуйте ещё раз через минуту: /start
-unknown-text = Я понимаю кнопки. Вот меню.
+slow-down = Слишком быстро. Подождите несколько секунд и нажмите ещё раз.
 screen-old = Экран обновлён.
 
 ## Commands and descriptions

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Final
 
-from getpro.bot.screens.screen import AboutOrder, Button, Buy, ChoosePlan, Go, Screen, is_web_address, lines
+from getpro.bot.screens.period import coming, runs, standing
+from getpro.bot.screens.screen import AboutOrder, Button, Buy, ChoosePlan, Go, Screen, lines
 from getpro.bot.texts import NO_BREAK, Texts
 from getpro.catalog.store import Plan
 from getpro.kit.money import Money
@@ -12,20 +13,39 @@ from getpro.payments.states import PaymentStatus
 from getpro.payments.store import Payment
 from getpro.subscriptions.store import Subscription
 
-_EXPIRED: Final = frozenset({"expired_on_confirmation", "not paid in time", "expired_on_capture"})
 _BY_CUSTOMER: Final = "canceled by the customer"
+_BY_US: Final = "not paid in time"
+_WHY: Final = {
+    "insufficient_funds": "insufficient",
+    "payment_method_limit_exceeded": "limit",
+    "card_expired": "card",
+    "invalid_card_number": "card",
+    "invalid_csc": "card",
+    "3d_secure_failed": "confirmation",
+    "issuer_unavailable": "away",
+    "internal_timeout": "away",
+    "expired_on_confirmation": "expired",
+    "expired_on_capture": "expired",
+    _BY_US: "expired",
+}
+"""The providers' reasons that a customer can do something about; all others read the same."""
 
 
-def plans(t: Texts, offered: Sequence[Plan], *, ways: Sequence[Provider]) -> Screen:
+def plans(t: Texts, offered: Sequence[Plan], *, ways: Sequence[Provider], note: str | None = None) -> Screen:
     """Each plan with its price, the price of a month, and what is saved against the shortest."""
-    dearest = max((_per_month(plan) for plan in offered), default=0)
-    text = lines(t("plans-title"), t("plans-hint"), "", *[_plan(t, plan, dearest) for plan in offered])
+    menu_row = (Button(t("button-menu"), Go(to="menu")),)
+    if not (offered and ways):
+        return Screen(lines(t("plans-title"), "", t("plans-none")), (menu_row,))
+    dearest = max(_per_month(plan) for plan in offered)
+    text = lines(
+        t("plans-title"), note or t("plans-hint"), "", *[_plan(t, plan, dearest) for plan in offered]
+    )
     rows = [(Button(_plan_button(t, plan), _after_plan(plan, ways)),) for plan in offered]
-    return Screen(text, (*rows, (Button(t("button-menu"), Go(to="menu")),)))
+    return Screen(text, (*rows, menu_row))
 
 
-def ways_to_pay(t: Texts, plan: Plan, ways: Sequence[Provider]) -> Screen:
-    text = lines(t("ways-title"), t("ways-plan", duration=t.duration(plan.duration_months)))
+def ways_to_pay(t: Texts, plan: Plan, ways: Sequence[Provider], *, note: str | None = None) -> Screen:
+    text = lines(t("ways-title"), note, t("ways-plan", duration=t.duration(plan.duration_months)))
     rows = [
         (
             Button(
@@ -43,67 +63,63 @@ def ask_email(t: Texts, *, is_wrong: bool = False) -> Screen:
     return Screen(lines(t("email-title"), "", question), ((Button(t("button-back"), Go(to="plans")),),))
 
 
-def order(t: Texts, payment: Payment, subscription: Subscription | None) -> Screen:
+def order(t: Texts, payment: Payment, subscription: Subscription | None, *, has_other_ways: bool) -> Screen:
     """An order as it stands now, whichever way it went: the waiting screen turns into its result."""
     if payment.status is PaymentStatus.SUCCEEDED:
         return _paid(t, payment, subscription)
+    another = Button(t("button-another-way"), AboutOrder(do="another", payment_id=payment.payment_id))
+    others = (another,) if has_other_ways else ()
     if payment.status is PaymentStatus.CANCELED:
-        return _canceled(t, payment)
-    return _waiting(t, payment)
+        return _canceled(t, payment, others)
+    return _waiting(t, payment, others)
 
 
-def _waiting(t: Texts, payment: Payment) -> Screen:
-    is_ready = payment.pay_url is not None
+def _waiting(t: Texts, payment: Payment, others: tuple[Button, ...]) -> Screen:
+    """To be paid; without a page to pay on, the provider has not answered and is asked again."""
     text = lines(
         t("waiting-title", duration=t.duration(payment.duration_months)),
         t("waiting-price", price=t.money(payment.asked)),
         "",
-        t("waiting-how" if is_ready else "waiting-preparing"),
+        t("waiting-how" if payment.pay_url else "waiting-away"),
     )
-    about = payment.payment_id
     rows: list[tuple[Button, ...]] = []
-    if payment.pay_url is not None and is_web_address(payment.pay_url):
+    if payment.pay_url is not None:
+        check = AboutOrder(do="check", payment_id=payment.payment_id)
         rows.append((Button(t("button-pay", price=t.money(payment.asked)), url=payment.pay_url),))
-        rows.append((Button(t("button-check"), AboutOrder(do="check", payment_id=about)),))
-    rows.append(
-        (
-            Button(t("button-another-way"), AboutOrder(do="another", payment_id=about)),
-            Button(t("button-cancel"), AboutOrder(do="cancel", payment_id=about)),
-        )
-    )
-    return Screen(text, (*rows, (Button(t("button-menu"), Go(to="menu")),)))
+        rows.append((Button(t("button-check"), check),))
+    cancel = Button(t("button-cancel"), AboutOrder(do="cancel", payment_id=payment.payment_id))
+    return Screen(text, (*rows, (*others, cancel), (Button(t("button-menu"), Go(to="menu")),)))
 
 
 def _paid(t: Texts, payment: Payment, subscription: Subscription | None) -> Screen:
-    is_open = subscription is not None and subscription.is_delivered
-    end = t.until(subscription.end_date) if subscription is not None else ""
-    text = lines(
-        t("paid-title", price=t.money(payment.paid or payment.asked)),
-        t("paid-open", until=end) if is_open else t("paid-opening"),
-    )
-    first = Button(t("button-connect"), Go(to="connect"))
-    rows = ((first,),) if is_open else ((Button(t("button-subscription"), Go(to="sub")),),)
-    return Screen(text, (*rows, (Button(t("button-menu"), Go(to="menu")),)))
+    first, said = Button(t("button-subscription"), Go(to="sub")), t("access-opening")
+    if subscription is not None and not runs(t, subscription):
+        said = standing(t, subscription)[0]
+    elif subscription is not None and subscription.is_delivered:
+        first = Button(t("button-connect"), Go(to="connect"))
+        said = t("paid-open", until=t.until(subscription.end_date))
+    elif subscription is not None:
+        said = coming(t, subscription)
+    text = lines(t("paid-title", price=t.money(payment.paid or payment.asked)), said)
+    return Screen(text, ((first,), (Button(t("button-menu"), Go(to="menu")),)))
 
 
-def _canceled(t: Texts, payment: Payment) -> Screen:
+def _canceled(t: Texts, payment: Payment, others: tuple[Button, ...]) -> Screen:
     reason = payment.cancel_reason or ""
-    again = Button(t("button-plans"), Go(to="plans"))
+    rows: list[tuple[Button, ...]] = [others] if others else []
     if reason == _BY_CUSTOMER:
-        text = lines(t("canceled-title"), t("canceled-money"))
+        text = lines(t("canceled-title"), t("money-may-come"))
+        rows = [(Button(t("button-plans"), Go(to="plans")),)]
     elif reason.startswith("refused") or reason == "the provider did not answer":
-        text = lines(t("refused-title"), t("refused-next"))
-        again = Button(t("button-another-way"), AboutOrder(do="another", payment_id=payment.payment_id))
+        text = lines(t("refused-title"), t("money-not-taken"), t("refused-next"))
+        rows.append((Button(t("button-support"), Go(to="support")),))
     else:
-        text = lines(t("declined-title"), _why(t, reason), t("declined-money"), t("declined-next"))
-        again = Button(t("button-another-way"), AboutOrder(do="another", payment_id=payment.payment_id))
-    return Screen(text, ((again,), (Button(t("button-menu"), Go(to="menu")),)))
-
-
-def _why(t: Texts, reason: str) -> str:
-    if reason == "insufficient_funds":
-        return t("declined-why-insufficient")
-    return t("declined-why-expired" if reason in _EXPIRED else "declined-why-other")
+        why = t(f"declined-why-{_WHY.get(reason, 'other')}")
+        money = t("money-may-come" if reason == _BY_US else "money-not-taken")
+        text = lines(t("declined-title"), why, money, t("declined-next"))
+        again = Buy(plan_id=payment.plan_id or 0, provider=payment.provider)
+        rows.insert(0, (Button(t("button-again"), again),))
+    return Screen(text, (*rows, (Button(t("button-menu"), Go(to="menu")),)))
 
 
 def _after_plan(plan: Plan, ways: Sequence[Provider]) -> ChoosePlan | Buy:

@@ -1,10 +1,11 @@
 """What belongs to the customer: subscription, connection, payments, support."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from html import escape
 from typing import Any, Final
+from urllib.parse import quote
 
-from getpro.bot.screens.menu import left
+from getpro.bot.screens.period import coming, is_trial, more_time, runs, standing
 from getpro.bot.screens.screen import Button, Go, OnPlatform, Screen, is_web_address, lines
 from getpro.bot.texts import Texts
 from getpro.customers.store import Customer
@@ -13,40 +14,32 @@ from getpro.subscriptions.store import Subscription
 
 PLATFORMS: Final = ("ios", "android", "windows", "macos", "linux", "tv")
 _HAPP: Final = "https://www.happ.su"
-APPS: Final = {
-    "ios": ("Happ", _HAPP),
-    "android": ("Happ", _HAPP),
-    "windows": ("Happ", _HAPP),
-    "macos": ("Happ", _HAPP),
-    "linux": ("Happ", _HAPP),
-    "tv": ("Happ TV", _HAPP),
-}
+APPS: Final = dict.fromkeys(PLATFORMS, ("Happ", _HAPP)) | {"tv": ("Happ TV", _HAPP)}
+"""By platform, the app to install and where it is found."""
 _BAR: Final = 10
 
 
 def subscription(
-    t: Texts, found: Subscription | None, user: dict[str, Any] | None, *, now: datetime
+    t: Texts, found: Subscription | None, user: dict[str, Any] | None, devices: int | None
 ) -> Screen:
-    """State, end, traffic, devices; ``user`` is the panel's object, or None when it did not answer."""
+    """State, end, traffic, devices; ``user`` is the panel's object, None where it did not answer."""
     menu_row = (Button(t("button-menu"), Go(to="menu")),)
     if found is None:
         text = lines(t("subscription-title"), "", t("subscription-none"))
-        return Screen(text, ((Button(t("button-plans"), Go(to="plans")),), menu_row))
-    runs = found.end_date > now
+        return Screen(text, (more_time(t, found), menu_row))
     text = lines(
         t("subscription-title"),
         "",
-        _state(t, found, now=now),
-        left(t, found.end_date, now=now).capitalize() if runs else None,
-        *(_usage(t, user) if user is not None and runs else ()),
-        t("subscription-paid-by", provider=t.provider(found.provider)),
+        *standing(t, found),
+        *(_usage(t, user, devices) if user is not None else ()),
+        None if is_trial(found) else t("subscription-paid-by", provider=t.provider(found.provider)),
     )
-    rows: list[tuple[Button, ...]] = []
-    if runs and found.is_delivered:
-        rows.append((Button(t("button-connect"), Go(to="connect")),))
-    rows.append((Button(t("button-renew"), Go(to="renew")),))
-    rows.append((Button(t("button-history"), Go(to="history")),))
-    return Screen(text, (*rows, menu_row))
+    rows: list[tuple[Button, ...]] = [more_time(t, found)]
+    if not runs(t, found):
+        rows = [(button,) for button in more_time(t, found)]
+    elif found.provisioned_version:
+        rows.insert(0, (Button(t("button-connect"), Go(to="connect")),))
+    return Screen(text, (*rows, (Button(t("button-history"), Go(to="history")),), menu_row))
 
 
 def choose_platform(t: Texts) -> Screen:
@@ -65,9 +58,9 @@ def connect(t: Texts, platform: str, link: str) -> Screen:
         t("connect-on", platform=t(f"platform-{platform}")),
         "",
         t("connect-app", app=app, url=url),
-        t("connect-link"),
+        t("connect-link", platform=platform),
         "",
-        f"<code>{link}</code>",
+        f"<code>{escape(link)}</code>",
     )
     first = [(Button(t("button-open-link"), url=link),)] if is_web_address(link) else []
     return Screen(
@@ -84,14 +77,15 @@ def connect(t: Texts, platform: str, link: str) -> Screen:
     )
 
 
-def cannot_connect(t: Texts, *, is_opening: bool) -> Screen:
-    text = lines(t("connect-title"), "", t("connect-not-yet" if is_opening else "connect-none"))
-    first = (
-        Button(t("button-subscription"), Go(to="sub"))
-        if is_opening
-        else Button(t("button-plans"), Go(to="plans"))
-    )
-    return Screen(text, ((first,), (Button(t("button-menu"), Go(to="menu")),)))
+def cannot_connect(t: Texts, found: Subscription | None) -> Screen:
+    """There is no link to show: access is still opening, or nothing runs that could be opened."""
+    menu_row = (Button(t("button-menu"), Go(to="menu")),)
+    if found is not None and runs(t, found):
+        text = lines(t("connect-title"), "", coming(t, found))
+        return Screen(text, ((Button(t("button-subscription"), Go(to="sub")),), menu_row))
+    state = standing(t, found) if found is not None else [t("connect-none")]
+    rows = [(button,) for button in more_time(t, found)]
+    return Screen(lines(t("connect-title"), "", *state), (*rows, menu_row))
 
 
 def qr(t: Texts) -> Screen:
@@ -100,61 +94,52 @@ def qr(t: Texts) -> Screen:
 
 
 def history(t: Texts, payments: Sequence[Payment]) -> Screen:
-    shown = [
-        t(
-            "history-line",
-            date=t.date(payment.paid_at or payment.created_at),
-            price=t.money(payment.paid or payment.asked),
-            status=t(f"status-{payment.status}"),
-        )
-        for payment in payments
-    ]
-    text = lines(t("history-title"), "", *(shown or [t("history-none")]))
+    text = lines(t("history-title"), "", *([_bought(t, one) for one in payments] or [t("history-none")]))
     return Screen(text, ((Button(t("button-menu"), Go(to="menu")),),))
 
 
 def support(
     t: Texts, customer: Customer, found: Subscription | None, *, contact: str, about_money: bool = False
 ) -> Screen:
-    """Whom to write to, and the facts to send along."""
-    title = (
-        (t("paysupport-title"), t("paysupport-text"))
-        if about_money
-        else (t("support-title"), t("support-ask"))
-    )
-    text = lines(
-        title[0],
-        "",
-        title[1],
-        "",
-        t("support-facts"),
+    """Whom to write to; what we know already stands in the message that the button begins."""
+    title = t("paysupport-title" if about_money else "support-title")
+    ask = t("paysupport-text" if about_money else "support-text")
+    menu_row = (Button(t("button-menu"), Go(to="menu")),)
+    if not contact:
+        return Screen(lines(title, "", ask, "", t("support-nobody")), (menu_row,))
+    facts = lines(
         t("support-id", id=str(customer.user_id)),
-        t("support-until", until=t.until(found.end_date)) if found else None,
+        *(standing(t, found)[:1] if found is not None else ()),
         t("support-platform", platform=t(f"platform-{customer.platform}")) if customer.platform else None,
-        *(() if contact else ("", t("support-nobody"))),
     )
-    write = (
-        [(Button(t("button-write-support"), url=f"https://t.me/{contact.lstrip('@')}"),)] if contact else []
+    text = lines(title, "", ask, "", t("support-facts"), facts)
+    url = f"https://t.me/{contact.removeprefix('@')}?text={quote(facts)}"
+    return Screen(text, ((Button(t("button-write-support"), url=url),), menu_row))
+
+
+def _bought(t: Texts, payment: Payment) -> str:
+    return t(
+        f"history-{payment.status}",
+        date=t.date(payment.paid_at or payment.created_at),
+        duration=t.duration(payment.duration_months),
+        price=t.money(payment.paid or payment.asked),
     )
-    return Screen(text, (*write, (Button(t("button-menu"), Go(to="menu")),)))
 
 
-def _state(t: Texts, found: Subscription, *, now: datetime) -> str:
-    if found.end_date <= now:
-        return t("subscription-ended", date=t.date(found.end_date))
-    end = t.until(found.end_date)
-    if found.is_delivered:
-        return t("subscription-active", until=end)
-    return t("subscription-delayed" if found.delivery_trouble else "subscription-opening", until=end)
-
-
-def _usage(t: Texts, user: dict[str, Any]) -> list[str]:
+def _usage(t: Texts, user: dict[str, Any], devices: int | None) -> list[str]:
+    """The traffic with a bar, and the devices where there is something to say of them."""
     used = int(user["userTraffic"]["usedTrafficBytes"])
     limit = int(user["trafficLimitBytes"])
-    if not limit:
-        return [t("subscription-traffic-free", used=t.size(used))]
-    filled = min(round(_BAR * used / limit), _BAR)
-    return [
-        t("subscription-traffic", used=t.size(used), limit=t.size(limit)),
-        "▓" * filled + "░" * (_BAR - filled),
-    ]
+    if limit:
+        filled = min(round(_BAR * used / limit), _BAR)
+        said = [
+            t("subscription-traffic", used=t.size(used), limit=t.size(limit)),
+            "▓" * filled + "░" * (_BAR - filled),
+        ]
+    else:
+        said = [t("subscription-traffic-free", used=t.size(used))]
+    if devices is not None and (allowed := user["hwidDeviceLimit"]):
+        said.append(t("subscription-devices", used=devices, limit=allowed))
+    elif devices:
+        said.append(t("subscription-devices-free", used=devices))
+    return said

@@ -7,7 +7,7 @@ from aiogram.types import CopyTextButton, InlineKeyboardButton, InlineKeyboardMa
 
 
 class Go(CallbackData, prefix="go"):
-    """Show a place: menu, plans, sub, connect, history, support, terms, lang, trial, renew, qr."""
+    """Go to a place, or do what needs no more words: menu, plans, renew, trial, sub, connect and so on."""
 
     to: str
 
@@ -30,6 +30,10 @@ class AboutOrder(CallbackData, prefix="order"):
 
 class OnPlatform(CallbackData, prefix="on"):
     platform: str
+
+
+class Speak(CallbackData, prefix="speak"):
+    language: str
 
 
 @dataclass(frozen=True, slots=True)
