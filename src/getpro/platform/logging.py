@@ -2,6 +2,7 @@
 
 import logging
 import logging.handlers
+import re
 import sys
 from collections.abc import MutableMapping
 from pathlib import Path
@@ -12,6 +13,8 @@ import structlog
 _KEPT_FILES = 7
 _FILE_BYTES = 20 * 1024 * 1024
 _SECRET_WORDS = ("token", "secret", "password", "authorization", "subscription_url", "key")
+_WRITTEN_SECRETS = re.compile(r"(?<!\d)\d{6,}:[\w-]{30,}|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)")
+"""A bot's token, as in the addresses that are called; the user and password of a database's address."""
 _PLAIN_KEYS = frozenset({"order_key", "key"})
 """Our own names of orders and notices, which open nothing."""
 
@@ -28,7 +31,10 @@ def configure(*, level: str = "INFO", directory: Path | None = None, name: str =
         structlog.stdlib.add_log_level,
         _capital_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.dict_tracebacks,
+        # Without local variables: they hold links, addresses and bodies of requests.
+        structlog.processors.ExceptionRenderer(
+            structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+        ),
         mask_secrets,
     ]
     structlog.configure(
@@ -42,6 +48,7 @@ def configure(*, level: str = "INFO", directory: Path | None = None, name: str =
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             structlog.processors.JSONRenderer(ensure_ascii=False),
+            mask_written_secrets,
         ],
     )
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stdout)]
@@ -73,3 +80,8 @@ def mask_secrets(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMap
         if field not in _PLAIN_KEYS and any(word in field.lower() for word in _SECRET_WORDS):
             event[field] = "***"
     return event
+
+
+def mask_written_secrets(_: Any, __: str, line: Any) -> str:
+    """Replace secrets that stand inside texts, such as the address in somebody else's error."""
+    return _WRITTEN_SECRETS.sub("***", line)
