@@ -7,6 +7,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from folders import open_up
 from getpro import migrations
 from getpro.platform.database import Database
 from getpro.platform.jobs import Jobs
@@ -17,9 +18,7 @@ from shop import Shop
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a PostgreSQL of this run's own, without its database name."""
-    directory = tmp_path_factory.mktemp("postgres")
-    for folder in (directory, *directory.parents[:3]):
-        folder.chmod(0o755)  # as root the server is another user
+    directory = open_up(tmp_path_factory.mktemp("postgres"))
     with Cluster.running(directory, durable=False) as url:
         yield url.rpartition("/")[0]
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, Locator, Page, async_playwright, expect
 
+from folders import open_up
 from getpro.sandbox.shop.judge import judge
 from getpro.sandbox.shop.world import World, world
 
@@ -38,9 +39,7 @@ async def chromium() -> AsyncIterator[Browser]:
 
 @pytest.fixture
 async def here(tmp_path: Path) -> AsyncIterator[World]:
-    for folder in (tmp_path, *tmp_path.parents[:3]):
-        folder.chmod(0o755)  # as root the database server is another user
-    async with world(tmp_path, durable=False, retry_scale=0.05, with_kill_switch=True) as running:
+    async with world(open_up(tmp_path), durable=False, retry_scale=0.05, with_kill_switch=True) as running:
         yield running
 
 

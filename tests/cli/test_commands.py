@@ -14,6 +14,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from folders import open_up
 from getpro import cli
 from getpro.kit.clock import utc_now
 from getpro.platform.postgres import Cluster
@@ -131,8 +132,7 @@ def test_psql_runs_what_comes_in_with_its_own_options(database_url: str, tmp_pat
 
 
 def test_psql_starts_the_embedded_database_migrates_it_and_stops_it(tmp_path: Path) -> None:
-    for folder in (tmp_path, *tmp_path.parents[:3]):
-        folder.chmod(0o755)  # as root the database server is another user
+    open_up(tmp_path)
     done = run("psql", "-Atc", "SELECT count(*) FROM plans", cwd=tmp_path, GETPRO_DATA_DIR=str(tmp_path))
     assert (done.returncode, done.stdout) == (0, "4\n"), done.stderr
     cluster = Cluster(tmp_path / "postgres", durable=False)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from folders import open_up
 from getpro.sandbox.shop.judge import judge
 from getpro.sandbox.shop.tour import Actor
 from getpro.sandbox.shop.world import Product, World, world
@@ -63,9 +64,7 @@ class Apart(Product):
 
 
 async def test_a_purchase_goes_through_web_and_worker_apart(tmp_path: Path) -> None:
-    for folder in (tmp_path, *tmp_path.parents[:3]):
-        folder.chmod(0o755)  # as root the database server is another user
-    async with world(tmp_path, durable=False, retry_scale=0.05, make_product=Apart) as here:
+    async with world(open_up(tmp_path), durable=False, retry_scale=0.05, make_product=Apart) as here:
         await buy_by_card(here)
         product = here.product
     assert isinstance(product, Apart)

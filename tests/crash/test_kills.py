@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from forked import forked, preloaded
 
+from folders import open_up
 from getpro.kit.trouble import Trouble
 from getpro.sandbox.panel.moments import parsed
 from getpro.sandbox.shop.judge import judge
@@ -21,13 +22,6 @@ ORDERS = 200
 DAYS = 30
 
 pytestmark = [pytest.mark.timeout(900), pytest.mark.xdist_group("crash")]
-
-
-def open_up(directory: Path) -> Path:
-    """As root the database server is another user and must be able to come in."""
-    for folder in (directory, *directory.parents[:3]):
-        folder.chmod(0o755)
-    return directory
 
 
 def days_taken(here: World) -> Counter[int]:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 from forked import forked, preloaded
-from test_kills import open_up, settled_books
+from test_kills import settled_books
 
+from folders import open_up
 from getpro.sandbox.shop.tour import Actor
 from getpro.sandbox.shop.world import World, world
 from getpro.sandbox.telegram.state import Person

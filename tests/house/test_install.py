@@ -10,6 +10,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from folders import open_up
+
 ROOT = Path(__file__).parents[2]
 LOCKS = (ROOT / "requirements.lock", ROOT / "requirements-dev.lock")
 
@@ -24,11 +26,6 @@ def run(*command: str | Path, **settings: str) -> "subprocess.CompletedProcess[s
         check=False,
         env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/")} | settings,
     )
-
-
-def open_up(directory: Path) -> None:
-    for folder in (directory, *directory.parents[:3]):
-        folder.chmod(0o755)  # as root the database server is another user
 
 
 def test_the_tour_runs_from_the_runtime_lock_alone_and_its_books_agree(tmp_path: Path) -> None:

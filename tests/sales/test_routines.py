@@ -8,6 +8,7 @@ from getpro.sales import stuck
 from getpro.sales.jobs import job_kinds
 from getpro.sales.jobs import schedules as declared_schedules
 from getpro.subscriptions import store as subscriptions
+from moments import lose_jobs
 from shop import NOW, Shop, days
 
 ZONE = "Europe/Moscow"
@@ -26,11 +27,6 @@ async def a_minute_of_routines(shop: Shop) -> None:
             await kinds[name].run()
 
 
-async def lose_all_jobs(shop: Shop) -> None:
-    async with shop.db.begin("test") as session:
-        await session.execute(text("DELETE FROM procrastinate_jobs"))
-
-
 async def test_a_subscription_is_inactive_within_a_minute_of_its_end(shop: Shop) -> None:
     alice = await shop.customer("alice")
     await shop.purchase(alice)
@@ -46,7 +42,7 @@ async def test_a_subscription_is_inactive_within_a_minute_of_its_end(shop: Shop)
 async def test_a_notice_whose_job_was_lost_is_settled_all_the_same(shop: Shop) -> None:
     alice = await shop.customer("alice")
     await shop.notice(shop.pay(await shop.order(alice)))
-    await lose_all_jobs(shop)
+    await lose_jobs(shop.db)
     shop.clock.forward(seconds=31)
     await stuck.sweep(shop.deps)
     await shop.run_jobs()
@@ -57,7 +53,7 @@ async def test_an_access_whose_delivery_was_lost_is_delivered_all_the_same(shop:
     alice = await shop.customer("alice")
     await shop.notice(shop.pay(await shop.order(alice)))
     await shop.run_jobs("settle")
-    await lose_all_jobs(shop)
+    await lose_jobs(shop.db)
     shop.clock.forward(seconds=31)
     await stuck.sweep(shop.deps)
     await shop.run_jobs()
