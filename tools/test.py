@@ -1,7 +1,7 @@
 """``./2getpro test``: linters, types, import rules, tests; with pytest's arguments only pytest.
 
-Options: ``--full`` also runs what is marked full, the mutants included; ``--install-system`` installs
-missing Debian packages by apt, as CI does. With CI=true a missing tool fails and nothing is skipped.
+Options: ``--full`` kills longer and runs the mutants; ``--install-system`` installs missing Debian
+packages by apt, as CI does. With CI=true a missing tool fails and nothing is skipped.
 """
 
 import os
@@ -16,6 +16,7 @@ BIN = Path(sys.executable).parent
 IN_CI = os.environ.get("CI") == "true"
 PACKAGES = {"chromium": "chromium"}
 """Programs that tests use, and the Debian packages that bring them."""
+KILLS_IF_FULL = 100
 
 
 def main(arguments: list[str]) -> int:
@@ -46,11 +47,8 @@ def _pytest(chosen: list[str], *, is_full: bool, missing: list[str]) -> list[str
     command = [sys.executable, "-m", "pytest"]
     if chosen:
         return [*command, *chosen]
-    left_out = [] if is_full else ["full"]
     if missing:
         print(f"Не хватает: {', '.join(missing)}; проверок в браузере не будет. Установить: --install-system")
-        left_out.append("browser")
-    marks = " and ".join(f"not {mark}" for mark in left_out)
     strict = ["-p", "no_skips"] if IN_CI else []
     return [
         *command,
@@ -61,7 +59,8 @@ def _pytest(chosen: list[str], *, is_full: bool, missing: list[str]) -> list[str
         "loadgroup",
         "-q",
         "--durations=8",
-        *(["-m", marks] if marks else []),
+        *(["-m", "not browser"] if missing else []),
+        *(["--kills", str(KILLS_IF_FULL)] if is_full else []),
     ]
 
 
