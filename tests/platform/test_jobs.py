@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from getpro.platform import jobs as jobs_module
 from getpro.platform.database import Database
-from getpro.platform.jobs import MONEY, Backoff, JobKind, Jobs, RetryLater
+from getpro.platform.jobs import MONEY, NOTICES, OUTSIDE, UPKEEP, Backoff, JobKind, Jobs, RetryLater
 
 FOR_EVER = Backoff(longest_seconds=1)
 
@@ -162,3 +162,28 @@ def test_the_pause_before_the_next_try_doubles_up_to_a_limit(attempts: int, seco
     assert decision is not None
     assert decision.retry_at is not None
     assert abs((decision.retry_at - utcnow()).total_seconds() - seconds) < 2
+
+
+async def test_messages_that_hang_stop_no_routine_and_no_delivery(db: Database, jobs: Jobs) -> None:
+    done: list[str] = []
+    for_ever = asyncio.Event()
+
+    async def hang() -> None:
+        await for_ever.wait()
+
+    async def work(where: str) -> None:
+        done.append(where)
+
+    jobs.register([JobKind("hang", hang, NOTICES, FOR_EVER), JobKind("work", work, MONEY, FOR_EVER)])
+    async with db.begin("test") as session:
+        for _ in range(20):
+            await jobs.defer(session, "hang", queue=NOTICES)
+        for queue in (MONEY, OUTSIDE, UPKEEP):
+            await jobs.defer(session, "work", queue=queue, where=queue)
+
+    async def all_done() -> bool:
+        return sorted(done) == sorted([MONEY, OUTSIDE, UPKEEP])
+
+    async with working(jobs):
+        await until(all_done)
+        for_ever.set()

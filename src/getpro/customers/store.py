@@ -21,7 +21,6 @@ class Customer:
     platform: str | None
     trial_started_at: datetime | None
     dialog: str | None
-    is_reachable: bool
 
 
 class CustomerGone(LookupError):
@@ -39,9 +38,13 @@ async def customer(session: AsyncSession, user_id: int) -> Customer:
 async def lock(session: AsyncSession, user_id: int) -> None:
     """Make everything that concerns this customer's money wait until the transaction ends.
 
+    Rows that only name the customer may still be written: a delivery that writes its notice, with the
+    subscription locked, would otherwise wait for a settle that waits for the subscription.
     Raises CustomerGone.
     """
-    found = await session.scalar(select(users.c.user_id).where(users.c.user_id == user_id).with_for_update())
+    found = await session.scalar(
+        select(users.c.user_id).where(users.c.user_id == user_id).with_for_update(key_share=True)
+    )
     if found is None:
         raise CustomerGone(user_id)
 
@@ -97,5 +100,4 @@ def customer_of(row: Any) -> Customer:
         platform=row.platform,
         trial_started_at=row.trial_started_at,
         dialog=row.dialog,
-        is_reachable=row.unreachable_since is None,
     )

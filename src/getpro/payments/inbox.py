@@ -88,7 +88,7 @@ async def note_outcome(
     """Write how settling ended; without ``handled_at`` the same notice, repeated, is settled again."""
     await session.execute(
         update(provider_events)
-        .where(provider_events.c.event_id == event_id)
+        .where(provider_events.c.event_id == event_id, provider_events.c.handled_at.is_(None))
         .values(outcome=outcome, handled_at=handled_at)
     )
 
@@ -171,11 +171,10 @@ async def open_stuck(
     return opened is not None
 
 
-async def stuck(session: AsyncSession, stuck_id: int) -> Any:
-    """The row of the list, or None."""
-    return (
-        await session.execute(select(stuck_payments).where(stuck_payments.c.stuck_id == stuck_id))
-    ).first()
+async def lock_stuck(session: AsyncSession, stuck_id: int) -> Any:
+    """The row of the list, or None; whoever else decides about it waits until the transaction ends."""
+    statement = select(stuck_payments).where(stuck_payments.c.stuck_id == stuck_id).with_for_update()
+    return (await session.execute(statement)).first()
 
 
 async def resolve_stuck(

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Final
 
 from psycopg import AsyncConnection
 from sqlalchemy import MetaData
@@ -22,6 +22,19 @@ metadata = MetaData(
 )
 """All tables of all capabilities; constraints carry PostgreSQL's own default names."""
 
+SESSION_OPTIONS: Final = " ".join(
+    f"-c {name}={value}"
+    for name, value in {
+        "timezone": "UTC",
+        # A machine that vanished, with no word to anybody, gives its locks back within half a minute.
+        "idle_in_transaction_session_timeout": "30s",
+        "tcp_keepalives_idle": "10",
+        "tcp_keepalives_interval": "5",
+        "tcp_keepalives_count": "3",
+        "tcp_user_timeout": "20s",
+    }.items()
+)
+
 
 class Database:
     """Transactions over one engine; a connection is held from the first statement to the end of the block."""
@@ -33,7 +46,8 @@ class Database:
             max_overflow=0,
             pool_timeout=10,
             pool_pre_ping=False,
-            connect_args={"options": "-c timezone=UTC -c lock_timeout=10s", "connect_timeout": 10},
+            connect_args={"options": f"{SESSION_OPTIONS} -c lock_timeout=10s", "connect_timeout": 10},
+            hide_parameters=True,  # links and addresses of customers stay out of errors, and so out of logs
         )
 
     @contextlib.asynccontextmanager

@@ -19,7 +19,7 @@ from procrastinate.retry import BaseRetryStrategy
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from getpro.platform.database import driver_connection
+from getpro.platform.database import SESSION_OPTIONS, driver_connection
 
 log = structlog.get_logger(__name__)
 
@@ -27,6 +27,8 @@ MONEY: Final = "money"
 """Settling and delivering: nothing else may stand in their way."""
 NOTICES: Final = "notices"
 """Messages to customers: slowed down by Telegram's limits."""
+OUTSIDE: Final = "outside"
+"""Asking providers and the panel how things stand: may wait long for them, and holds up nothing else."""
 UPKEEP: Final = "upkeep"
 """Sweeps and routines."""
 
@@ -76,7 +78,7 @@ class Jobs:
     def __init__(self, url: str) -> None:
         self.app = procrastinate.App(
             connector=procrastinate.PsycopgConnector(
-                conninfo=url, min_size=1, max_size=6, kwargs={"options": "-c timezone=UTC"}
+                conninfo=url, min_size=1, max_size=8, kwargs={"options": SESSION_OPTIONS}
             )
         )
 
@@ -121,30 +123,34 @@ class Jobs:
             self.app.task(name=kind.name, queue=kind.queue, retry=kind.retry, pass_context=True)(_bound(kind))
 
     async def work(self, *, money: int = 24, others: int = 8) -> None:
-        """Run jobs until cancelled; ``money`` and ``others`` are the numbers that run at once.
+        """Run jobs until cancelled; ``money`` and ``others`` (of each other queue) run at once.
+
+        Each queue has its own worker: a Telegram that hangs stops no expiry, a provider no delivery.
 
         On cancellation no new job is taken and the running ones get ten seconds to end.
         """
         async with self.app.open_async(), asyncio.TaskGroup() as group:
-            group.create_task(self._worker([MONEY], money))
-            group.create_task(self._worker([NOTICES, UPKEEP], others))
+            group.create_task(self._worker(MONEY, money))
+            for queue in (NOTICES, OUTSIDE, UPKEEP):
+                group.create_task(self._worker(queue, others))
             group.create_task(self._rescue_for_ever())
 
-    async def _worker(self, queues: list[str], concurrency: int) -> None:
-        """Work on ``queues`` until cancelled, also across a restart of the database."""
+    async def _worker(self, queue: str, concurrency: int) -> None:
+        """Work on ``queue`` until cancelled, also across a restart of the database."""
         while True:
             try:
-                await self._work_once(queues, concurrency)
+                await self._work_once(queue, concurrency)
             except (exceptions.ConnectorException, psycopg.Error):
-                log.exception("jobs.worker_lost_database", queues=queues)
+                log.exception("jobs.worker_lost_database", queue=queue)
             await asyncio.sleep(1)
 
-    async def _work_once(self, queues: list[str], concurrency: int) -> None:
+    async def _work_once(self, queue: str, concurrency: int) -> None:
         await self.app.run_worker_async(
-            queues=queues,
+            queues=[queue],
             concurrency=concurrency,
-            name="+".join(queues),
-            fetch_job_polling_interval=2,
+            name=queue,
+            fetch_job_polling_interval=1,
+            listen_notify=queue in {MONEY, NOTICES},  # somebody waits for these; each holds a connection
             install_signal_handlers=False,
             delete_jobs="successful",
             shutdown_graceful_timeout=10,

@@ -10,7 +10,7 @@ from getpro.messaging import partitions
 from getpro.messaging.store import forget_old_marks
 from getpro.panel.errors import PanelError
 from getpro.payments.provider import ProviderUnavailable
-from getpro.platform.jobs import MONEY, UPKEEP, Backoff, JobKind
+from getpro.platform.jobs import MONEY, OUTSIDE, UPKEEP, Backoff, JobKind
 from getpro.platform.schedules import Schedule
 from getpro.sales import delivery, polling, reconcile, settle, stuck
 from getpro.sales.deps import Deps
@@ -18,7 +18,8 @@ from getpro.sales.errors import UnknownProvider
 from getpro.sales.names import COMPARE, DELIVER, POLL_PAYMENT, SETTLE
 from getpro.subscriptions import store as subscriptions
 
-_FOR_DAYS: Final = Backoff(longest_seconds=300)
+_FOR_DAYS: Final = Backoff(longest_seconds=60)
+"""An outside that is back is noticed within a minute."""
 _BUGS_END: Final = Backoff(longest_seconds=60, attempts=8)
 _NEXT_TIME: Final = Backoff(attempts=1)
 """A routine that fails is not repeated: its schedule comes round."""
@@ -71,7 +72,7 @@ def job_kinds(deps: Deps, *, zone: ZoneInfo) -> list[JobKind]:
         await reconcile.reconcile_panel(deps)
 
     async def compare_yesterday() -> None:
-        await reconcile.compare_day(deps, *yesterday(deps.clock(), zone))
+        await reconcile.compare_day(deps, *yesterday(deps.clock(), zone), zone=zone)
 
     async def keep_house() -> None:
         await _keep_house(deps)
@@ -79,8 +80,8 @@ def job_kinds(deps: Deps, *, zone: ZoneInfo) -> list[JobKind]:
     return [
         JobKind(SETTLE, settle_event, MONEY, _FOR_DAYS, _OUTSIDE_AWAY),
         JobKind(DELIVER, deliver, MONEY, _FOR_DAYS, _OUTSIDE_AWAY),
-        JobKind(POLL_PAYMENT, poll_payment, MONEY, _BUGS_END, _OUTSIDE_AWAY),
-        JobKind(COMPARE, compare, UPKEEP, _BUGS_END, _OUTSIDE_AWAY),
+        JobKind(POLL_PAYMENT, poll_payment, OUTSIDE, _NEXT_TIME, _OUTSIDE_AWAY),
+        JobKind(COMPARE, compare, OUTSIDE, _BUGS_END, _OUTSIDE_AWAY),
         JobKind("poll_due", poll_due, UPKEEP, _NEXT_TIME),
         JobKind("sweep", sweep, UPKEEP, _NEXT_TIME),
         JobKind("expire", expire, UPKEEP, _NEXT_TIME),

@@ -83,7 +83,7 @@ async def _settle(
 ) -> Outcome:
     payment = None if charge.order_key is None else await payments.by_order_key(session, charge.order_key)
     if payment is None:
-        return await _without_order(session, charge, event_id=event_id, now=now)
+        return await _without_order(session, deps, charge, event_id=event_id, now=now)
     await customers.lock(session, payment.user_id)
     if await payments.by_charge(session, charge.provider, charge.charge_id) is not None:
         return SEEN_BEFORE
@@ -95,16 +95,18 @@ async def _settle(
     if trouble is None:
         return await _take(session, deps, payment, charge, event_id=event_id, now=now)
     kind, details = trouble
-    return await _keep(session, charge, kind, details, event_id=event_id, payment=payment, now=now)
+    return await _keep(session, deps, charge, kind, details, event_id=event_id, payment=payment, now=now)
 
 
 async def _without_order(
-    session: AsyncSession, charge: Charge, *, event_id: int | None, now: datetime
+    session: AsyncSession, deps: Deps, charge: Charge, *, event_id: int | None, now: datetime
 ) -> Outcome:
     if charge.state is not ChargeState.PAID:
         return Outcome("no order of ours", is_final=charge.state is ChargeState.CANCELED)
     details = "Деньги пришли, но такого заказа у нас нет."
-    return await _keep(session, charge, "unknown_order", details, event_id=event_id, payment=None, now=now)
+    return await _keep(
+        session, deps, charge, "unknown_order", details, event_id=event_id, payment=None, now=now
+    )
 
 
 def _trouble(payment: Payment, charge: Charge) -> tuple[str, str] | None:
@@ -122,6 +124,7 @@ def _trouble(payment: Payment, charge: Charge) -> tuple[str, str] | None:
 
 async def _keep(
     session: AsyncSession,
+    deps: Deps,
     charge: Charge,
     kind: str,
     details: str,
@@ -142,6 +145,8 @@ async def _keep(
         event_id=event_id,
     )
     if opened:
+        if payment is not None:
+            await deps.jobs.defer(session, TURN_SCREEN, queue=NOTICES, payment_id=payment.payment_id)
         log.error("payment.stuck", kind=kind, provider=charge.provider, charge_id=charge.charge_id)
     return Outcome(f"stuck: {kind}", is_final=True)
 
@@ -174,7 +179,7 @@ async def _take(
     await grant(session, deps, payment, payment_id=recorded, cause="payment", now=now)
     if payment.asked < charge.taken:
         details = f"Ждали {payment.asked}, пришло {charge.taken}; срок выдан."
-        await _keep(session, charge, "overpaid", details, event_id=event_id, payment=payment, now=now)
+        await _keep(session, deps, charge, "overpaid", details, event_id=event_id, payment=payment, now=now)
     return SETTLED
 
 

@@ -335,7 +335,7 @@ async def _order_for(
 
 
 async def _open_row(session: AsyncSession, stuck_id: int) -> Any:
-    row = await inbox.stuck(session, stuck_id)
+    row = await inbox.lock_stuck(session, stuck_id)
     if row is None:
         raise CannotResolve(f"s{stuck_id}: такой записи нет")
     if row.resolved_at is not None:

@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import and_, insert, select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.subscriptions.models import subscription_changes, subscriptions
 from getpro.subscriptions.rules import extended_end
+
+REPAIR: Final = "repair"
+"""The cause of a version that gives the customer nothing new: it puts right what the panel has lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,36 @@ async def extend(
     return after
 
 
+async def want_again(session: AsyncSession, subscription_id: int, *, now: datetime) -> bool:
+    """Want a delivered subscription that still runs once more, its end unchanged: the panel has lost it.
+
+    False where a version waits for its delivery already: however often it is asked for, one is enough.
+    """
+    end_date = await session.scalar(
+        update(subscriptions)
+        .where(
+            subscriptions.c.subscription_id == subscription_id,
+            subscriptions.c.provisioned_version == subscriptions.c.wanted_version,
+            subscriptions.c.end_date > now,
+        )
+        .values(wanted_version=subscriptions.c.wanted_version + 1, wanted_at=now)
+        .returning(subscriptions.c.end_date)
+    )
+    if end_date is None:
+        return False
+    await session.execute(
+        insert(subscription_changes).values(
+            subscription_id=subscription_id,
+            changed_at=now,
+            cause=REPAIR,
+            days=0,
+            end_before=end_date,
+            end_after=end_date,
+        )
+    )
+    return True
+
+
 async def mark_provisioned(session: AsyncSession, subscription_id: int, *, version: int) -> bool:
     """Note that the panel has ``version``; False if more is wanted meanwhile: deliver again.
 
@@ -133,10 +166,18 @@ async def note_trouble(
 
 
 async def expire_due(session: AsyncSession, *, now: datetime) -> int:
-    """Make every subscription inactive whose end has come; return how many."""
+    """Make every subscription inactive whose end has come; return how many.
+
+    One that somebody is changing right now is left for the next time: it holds up no other.
+    """
+    due = (
+        select(subscriptions.c.subscription_id)
+        .where(subscriptions.c.is_active, subscriptions.c.end_date <= now)
+        .with_for_update(skip_locked=True)
+    )
     expired = await session.execute(
         update(subscriptions)
-        .where(and_(subscriptions.c.is_active, subscriptions.c.end_date <= now))
+        .where(subscriptions.c.subscription_id.in_(due))
         .values(is_active=False)
         .returning(subscriptions.c.subscription_id)
     )

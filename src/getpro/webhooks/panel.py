@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from getpro.panel.models import panel_accounts
-from getpro.platform.jobs import UPKEEP
+from getpro.platform.jobs import OUTSIDE
 from getpro.sales.names import COMPARE
 from getpro.webhooks.bodies import BadBody, BodyTooLong, json_object, read_body
 from getpro.webhooks.deps import Doors
@@ -52,7 +52,7 @@ async def _compare_later(doors: Doors, panel_user_id: int) -> None:
             await doors.sales.jobs.defer(
                 session,
                 COMPARE,
-                queue=UPKEEP,
+                queue=OUTSIDE,
                 lock=f"compare:{subscription_id}",
                 subscription_id=subscription_id,
             )

@@ -380,8 +380,8 @@ def upgrade() -> None:
             name=op.f("panel_accounts_subscription_id_fkey"),
         ),
         sa.PrimaryKeyConstraint("subscription_id", name=op.f("panel_accounts_pkey")),
-        sa.UniqueConstraint("panel_user_id", name=op.f("panel_accounts_panel_user_id_key")),
     )
+    op.create_index("panel_accounts_panel_user_id_idx", "panel_accounts", ["panel_user_id"], unique=False)
     op.create_table(
         "payment_moves",
         sa.Column("move_id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
@@ -468,6 +468,11 @@ def _make_queue() -> None:
     connection = op.get_bind().connection.driver_connection
     assert connection is not None
     connection.execute(SchemaManager.get_schema())
+    # Whether a lock is free is asked at each fetch, for each job that waits: its own schema has no index.
+    connection.execute(
+        "CREATE INDEX procrastinate_jobs_lock_waiting_idx ON procrastinate_jobs (lock, priority DESC, id)"
+        " WHERE status IN ('todo', 'doing')"
+    )
 
 
 def _add_plans() -> None:

@@ -27,7 +27,6 @@ SUCCESSFUL_PAYMENT: Final = "successful_payment"
 TRANSACTION: Final = "transaction"
 """A notice that we write ourselves when the list of transactions shows money we never heard of."""
 _PAGE: Final = 100
-_BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
 _END: Final = datetime.max.replace(tzinfo=UTC)
 
 
@@ -94,9 +93,17 @@ class Stars:
         )
 
     async def find(self, object_id: str) -> Charge:
-        async for charge in self.charges(_BEGINNING, _END):
-            if charge.charge_id == object_id:
-                return charge
+        """Newest first: what is asked about is seldom old, and a refund stands behind its charge."""
+        end, is_refunded = await self._offset_of(_END), False
+        while end > 0:
+            start = max(0, end - _PAGE)
+            for transaction in reversed(await self._api.star_transactions(offset=start, limit=end - start)):
+                if transaction["id"] != object_id:
+                    continue
+                if "receiver" not in transaction:
+                    return _of_transaction(transaction, is_refunded=is_refunded)
+                is_refunded = True
+            end = start
         raise NoSuchCharge(object_id)
 
     async def charges(self, since: datetime, until: datetime) -> AsyncIterator[Charge]:

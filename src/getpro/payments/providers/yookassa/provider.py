@@ -7,6 +7,8 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+import structlog
+
 from getpro.kit.money import Money
 from getpro.payments.provider import (
     Charge,
@@ -19,10 +21,13 @@ from getpro.payments.provider import (
     Order,
     Priced,
     ProviderRefused,
+    ProviderUnavailable,
     StoredNotice,
 )
 from getpro.payments.providers.yookassa.client import YooKassaClient
 from getpro.platform.settings import YooKassaSettings
+
+log = structlog.get_logger(__name__)
 
 METADATA_KEY: Final = "order_key"
 _EVENT: Final = re.compile(r"[a-z_.]{1,64}")
@@ -93,7 +98,12 @@ class YooKassa:
 
     async def charges(self, since: datetime, until: datetime) -> AsyncIterator[Charge]:
         async for raw in self._client.succeeded_payments(since, until):
-            yield _charge(raw)
+            try:
+                charge = _charge(raw)
+            except ProviderUnavailable:  # one that is odd must not hide the others
+                log.exception("payment.unreadable", provider=self.code)
+                continue
+            yield charge
 
     async def close(self) -> None:
         await self._client.close()
@@ -119,18 +129,23 @@ class YooKassa:
         return receipt
 
 
-def _charge(raw: dict[str, Any]) -> Charge:
-    captured = raw.get("captured_at")
-    return Charge(
-        provider=YooKassa.code,
-        charge_id=raw["id"],
-        state=_STATES.get(raw["status"], ChargeState.PENDING),
-        order_key=_order_key(raw.get("metadata")),
-        taken=_money(raw["amount"]),
-        refunded=_money(raw.get("refunded_amount") or {**raw["amount"], "value": "0.00"}),
-        paid_at=datetime.fromisoformat(captured) if captured else None,
-        reason=(raw.get("cancellation_details") or {}).get("reason", ""),
-    )
+def _charge(raw: Any) -> Charge:
+    """The charge in YooKassa's object; raises ProviderUnavailable for a shape or currency we cannot read."""
+    try:
+        captured = raw.get("captured_at")
+        return Charge(
+            provider=YooKassa.code,
+            charge_id=raw["id"],
+            state=_STATES.get(raw["status"], ChargeState.PENDING),
+            order_key=_order_key(raw.get("metadata")),
+            taken=_money(raw["amount"]),
+            refunded=_money(raw.get("refunded_amount") or {**raw["amount"], "value": "0.00"}),
+            paid_at=datetime.fromisoformat(captured) if captured else None,
+            reason=(raw.get("cancellation_details") or {}).get("reason", ""),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        number = raw.get("id") if isinstance(raw, dict) else None
+        raise ProviderUnavailable(f"the payment {number} cannot be read: {error!r}") from error
 
 
 def _order_key(metadata: Any) -> UUID | None:
