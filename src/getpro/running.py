@@ -11,6 +11,7 @@ import uvicorn
 from aiogram.exceptions import TelegramAPIError
 
 from getpro.bootstrap import Shop, build
+from getpro.kit.trouble import Trouble
 from getpro.platform import schedules
 from getpro.platform.settings import Settings
 from getpro.sales.jobs import schedules as sales_schedules
@@ -30,17 +31,20 @@ class _QuietServer(uvicorn.Server):
 
 
 async def run_shop(settings: Settings, *, database_url: str, web: bool, worker: bool) -> None:
-    """Serve and work until SIGTERM or SIGINT: then no new request or job is taken, the running ones end."""
+    """Serve and work until SIGTERM or SIGINT: then no new request or job is taken, the running ones end.
+
+    Raises Trouble when a part failed: a supervisor then starts the shop again.
+    """
     shop = build(settings, database_url=database_url)
     stop = _stop_on_signals()
     try:
         async with contextlib.AsyncExitStack() as running:
             if worker:
-                await running.enter_async_context(_working(shop))
+                await running.enter_async_context(_working(shop, stop))
             if web:
-                await running.enter_async_context(_serving(shop))
+                await running.enter_async_context(_serving(shop, stop))
             log.info("shop.ready", web=web, worker=worker, port=settings.listen_port if web else None)
-            await stop.wait()
+            await stop
             log.info("shop.stopping")
     finally:
         await shop.close()
@@ -48,9 +52,10 @@ async def run_shop(settings: Settings, *, database_url: str, web: bool, worker: 
 
 
 @contextlib.asynccontextmanager
-async def _working(shop: Shop) -> AsyncIterator[None]:
+async def _working(shop: Shop, stop: asyncio.Future[None]) -> AsyncIterator[None]:
     declared = sales_schedules(shop.settings.time_zone)
     async with _background(
+        stop,
         shop.jobs.work(),
         schedules.run_for_ever(shop.db, shop.jobs, shop.sales.clock, declared),
     ):
@@ -58,7 +63,7 @@ async def _working(shop: Shop) -> AsyncIterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def _serving(shop: Shop) -> AsyncIterator[None]:
+async def _serving(shop: Shop, stop: asyncio.Future[None]) -> AsyncIterator[None]:
     settings = shop.settings
     server = _QuietServer(
         uvicorn.Config(
@@ -73,15 +78,16 @@ async def _serving(shop: Shop) -> AsyncIterator[None]:
             timeout_graceful_shutdown=10,
         )
     )
-    async with _background(shop.message_log.run(), _tell_telegram(shop)):
+    async with _background(stop, shop.message_log.run(), _tell_telegram(shop)):
         serving = asyncio.create_task(server.serve())
+        serving.add_done_callback(lambda ended: _stop_if_failed(ended, stop))
         try:
             while not server.started and not serving.done():  # noqa: ASYNC110 -- uvicorn offers no event
                 await asyncio.sleep(0.02)
             yield
         finally:
             server.should_exit = True
-            await serving
+            await asyncio.wait([serving])
 
 
 async def _tell_telegram(shop: Shop) -> None:
@@ -108,11 +114,13 @@ async def _tell_telegram(shop: Shop) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _background(*coroutines: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+async def _background(
+    stop: asyncio.Future[None], *coroutines: Coroutine[Any, Any, None]
+) -> AsyncIterator[None]:
     """Run coroutines beside the block, cancel them after it; one that fails ends the process."""
     tasks = [asyncio.create_task(coroutine) for coroutine in coroutines]
     for task in tasks:
-        task.add_done_callback(_complain)
+        task.add_done_callback(lambda ended: _stop_if_failed(ended, stop))
     try:
         yield
     finally:
@@ -121,14 +129,29 @@ async def _background(*coroutines: Coroutine[Any, Any, None]) -> AsyncIterator[N
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def _complain(task: asyncio.Task[None]) -> None:
-    if not task.cancelled() and (error := task.exception()) is not None:
-        log.error("shop.part_failed", exc_info=error)
-        signal.raise_signal(signal.SIGTERM)
+def _stop_if_failed(task: asyncio.Task[None], stop: asyncio.Future[None]) -> None:
+    if task.cancelled() or (error := task.exception()) is None:
+        return
+    log.error("shop.part_failed", exc_info=error)
+    if not stop.done():
+        stop.set_exception(
+            Trouble(
+                "Магазин остановился: одна из его частей отказала.",
+                f"{type(error).__name__}, подробности в журнале: событие shop.part_failed.",
+                "Запустите магазин снова; если повторится, устраните причину из журнала.",
+            )
+        )
 
 
-def _stop_on_signals() -> asyncio.Event:
-    stop = asyncio.Event()
+def _stop_on_signals() -> asyncio.Future[None]:
+    """Done at the first signal; a part that fails first makes it fail."""
+    loop = asyncio.get_running_loop()
+    stop: asyncio.Future[None] = loop.create_future()
+
+    def end() -> None:
+        if not stop.done():
+            stop.set_result(None)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, end)
     return stop

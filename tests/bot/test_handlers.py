@@ -1,13 +1,22 @@
 """The bot as customers meet it: a real database, recorded phones, and the screens that they see."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, MutableMapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from aiogram.exceptions import TelegramBadRequest, TelegramForbiddenError, TelegramRetryAfter
+from aiogram.exceptions import (
+    ClientDecodeError,
+    TelegramBadRequest,
+    TelegramForbiddenError,
+    TelegramNetworkError,
+    TelegramRetryAfter,
+    TelegramServerError,
+)
 from aiogram.methods import EditMessageText
+from procrastinate.jobs import Job
 from sqlalchemy import event, text, update
 from sqlalchemy.exc import OperationalError
 
@@ -20,13 +29,14 @@ from getpro.bot.message_log import MessageLog
 from getpro.catalog.models import plans
 from getpro.customers import store as customers
 from getpro.customers.store import Customer
+from getpro.kit.clock import utc_now
 from getpro.kit.money import Money
 from getpro.messaging.models import notices
 from getpro.payments.models import payments
 from getpro.payments.provider import ChargeState, Order, Priced
 from getpro.platform.jobs import RetryLater
-from getpro.sales import polling
-from shop import Shop, days
+from getpro.sales import polling, stuck
+from shop import CAST, Shop, days, rub
 
 METHOD = EditMessageText(text="")
 THE_MONTH = "до 31 марта, 15:00 (МСК)"
@@ -348,6 +358,42 @@ async def test_check_says_that_nothing_came_and_then_that_it_came(shop: Shop, al
     assert "Открываем доступ" in alice.sees
 
 
+async def test_money_that_a_person_must_look_at_is_called_received_and_not_asked_for_again(
+    chats: Chats, shop: Shop, two_ways: StarsProvider
+) -> None:
+    alice = chats.person("alice")
+    await alice.says("/plans")
+    await alice.presses_data("buy:1:yookassa")
+    number = (await orders(shop, alice))[0].payment_id
+    shop.pay(await shop.payment(number), taken=rub("100.00"))
+    await alice.presses("Проверить оплату")
+    assert alice.toast is None
+    assert alice.sees.startswith("Платёж проверяем вручную\n")
+    assert "Деньги не потеряны" in alice.sees
+    assert alice.buttons == [["Поддержка"], ["‹ В меню"]]
+    for data in ("buy:1:yookassa", f"order:another:{number}", f"order:cancel:{number}"):
+        await alice.presses("‹ В меню")
+        await alice.presses_data(data)
+        assert alice.sees.startswith("Платёж проверяем вручную\n"), data
+    assert len(await orders(shop, alice)) == 1
+
+
+async def test_the_screen_turns_when_money_is_kept_and_again_when_it_is_credited(
+    shop: Shop, alice: Person
+) -> None:
+    await alice.says("/plans")
+    await alice.presses("1 месяц")
+    payment = await shop.payment((await orders(shop, alice))[0].payment_id)
+    await shop.notice(shop.pay(payment, payer_id=CAST["bob"]))
+    await shop.run_jobs()
+    await jobs.turn_screen(alice.bot.context, payment.payment_id)
+    assert alice.sees.startswith("Платёж проверяем вручную\n")
+    assert alice.buttons == [["Поддержка"], ["‹ В меню"]]
+    await stuck.credit(shop.deps, "s1", by="operator", reason="a friend paid")
+    await jobs.turn_screen(alice.bot.context, payment.payment_id)
+    assert "Оплата получена: 199" in alice.sees
+
+
 async def test_cancel_cancels_and_a_late_press_finds_the_payment(shop: Shop, alice: Person) -> None:
     await alice.says("/plans")
     await alice.presses("1 месяц")
@@ -601,6 +647,11 @@ async def test_telegrams_last_question_is_refused_with_the_reason(
     assert "Цена изменилась" in await refusal(alice, key, 119)
     assert "не найден" in await refusal(alice, "00000000-0000-0000-0000-000000000000", 120)
     assert "не найден" in await refusal(alice, "something else", 120)
+    async with shop.db.begin("test") as session:
+        await session.execute(update(plans).values(stars=150))
+    assert "Цена изменилась" in await refusal(alice, key, 120)
+    await stop_selling(shop, 1)
+    assert "больше не продаётся" in await refusal(alice, key, 120)
     await alice.presses("Отменить")
     assert "уже оплачен или отменён" in await refusal(alice, key, 120)
 
@@ -714,12 +765,12 @@ async def test_a_repeated_update_has_one_effect(shop: Shop, alice: Person) -> No
 async def test_a_blocked_bot_is_remembered_and_coming_back_forgets_it(shop: Shop, alice: Person) -> None:
     await alice.says("/start")
     await alice.membership("kicked")
-    assert not (await customer(shop, alice)).is_reachable
+    assert await column(shop, "unreachable_since", alice) is not None
     await alice.membership("member")
-    assert (await customer(shop, alice)).is_reachable
+    assert await column(shop, "unreachable_since", alice) is None
     await alice.membership("kicked")
     await alice.says("/start")
-    assert (await customer(shop, alice)).is_reachable
+    assert await column(shop, "unreachable_since", alice) is None
 
 
 async def test_a_group_sees_nothing_of_a_customer_and_changes_nothing(shop: Shop, alice: Person) -> None:
@@ -731,7 +782,7 @@ async def test_a_group_sees_nothing_of_a_customer_and_changes_nothing(shop: Shop
     await alice.update(callback_query=alice.press("go:sub", message))
     await alice.membership("kicked", chat=group)
     assert len(alice.phones.calls) == calls
-    assert (await customer(shop, alice)).is_reachable
+    assert await column(shop, "unreachable_since", alice) is None
 
 
 async def test_a_flood_is_slowed_down_and_not_banned(alice: Person) -> None:
@@ -784,6 +835,18 @@ async def test_an_update_of_no_use_is_passed_over(alice: Person) -> None:
         assert await alice.bot.handle({"update_id": number, **content}) is None
 
 
+async def test_an_update_that_cannot_be_read_is_logged_without_what_the_customer_wrote(
+    alice: Person, logged: list[MutableMapping[str, Any]]
+) -> None:
+    message = {"message_id": 1, "date": "my password is 123", "from": alice.about(), "chat": alice.chat()}
+    assert await alice.bot.handle({"update_id": 5, "message": message}) is None
+    (line,) = logged
+    assert (line["event"], line["update_id"]) == ("bot.update_unreadable", 5)
+    assert {where.split(".")[:2] == ["message", "date"] for where, _ in line["errors"]} == {True}
+    assert "exc_info" not in line
+    assert "password" not in str(line)
+
+
 async def test_what_a_bot_or_nobody_says_is_passed_over(alice: Person) -> None:
     message = {"message_id": 1, "date": 1772366400, "chat": alice.chat(), "text": "/start"}
     assert await alice.update(message=message) is None
@@ -810,7 +873,66 @@ async def test_a_screen_that_cannot_be_edited_is_sent_anew(alice: Person) -> Non
     assert len(alice.screens) == 2
 
 
+async def test_a_screen_that_was_lost_is_sent_anew_once_and_turns_where_it_is_now(
+    shop: Shop, alice: Person
+) -> None:
+    await alice.says("/plans")
+    await alice.presses("1 месяц")
+    number = (await orders(shop, alice))[0].payment_id
+    alice.phones.refusals = [("editMessageText", bad_request("message to edit not found"))]
+    await jobs.turn_screen(alice.bot.context, number)
+    assert len(alice.screens) == 2
+    await shop.notice(shop.pay(await shop.payment(number)))
+    await shop.run_jobs()
+    await jobs.turn_screen(alice.bot.context, number)
+    assert len(alice.screens) == 2
+    assert "Доступ открыт" in alice.sees
+
+
 # Notices
+
+
+@pytest.mark.parametrize(
+    ("kind", "least"), [("send_notice", days(7)), ("turn_screen", timedelta(minutes=45))]
+)
+def test_news_about_money_outlives_an_outage_of_telegram(alice: Person, kind: str, least: timedelta) -> None:
+    (found,) = (one for one in jobs.job_kinds(alice.bot) if one.name == kind)
+    waited = timedelta()
+    for attempts in range(2000):
+        job = Job(id=1, queue="", lock=None, queueing_lock=None, task_name=kind, attempts=attempts)
+        again = found.retry.get_retry_decision(exception=Exception(), job=job)
+        if again is None or again.retry_at is None:
+            break
+        waited += again.retry_at - utc_now()
+    assert waited > least
+
+
+@pytest.mark.parametrize(
+    "away",
+    [
+        TelegramNetworkError(METHOD, "ConnectionRefusedError"),
+        TelegramServerError(METHOD, "Bad Gateway"),
+        ClientDecodeError("Failed to decode object", ValueError(), "<h1>502 Bad Gateway</h1>"),
+    ],
+)
+async def test_telegram_being_away_is_no_bug_and_the_notice_waits(
+    shop: Shop, alice: Person, logged: list[MutableMapping[str, Any]], away: Exception
+) -> None:
+    await alice.says("/start")
+    await shop.purchase(alice.user_id)
+    async with shop.db.begin("test") as session:
+        await session.execute(text("DELETE FROM procrastinate_jobs WHERE task_name <> 'send_notice'"))
+    alice.phones.refusals = [("sendMessage", away)]
+    shop.jobs.register(jobs.job_kinds(alice.bot))
+    worker = asyncio.create_task(shop.jobs.work())
+    while len(alice.screens) < 2:
+        await asyncio.sleep(0.05)
+    worker.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await worker
+    assert "Доступ открыт" in alice.sees
+    assert "jobs.tried_again_later" in [line["event"] for line in logged]
+    assert "jobs.failed" not in [line["event"] for line in logged]
 
 
 async def test_a_notice_waits_when_telegram_says_so(shop: Shop, alice: Person) -> None:
@@ -832,7 +954,7 @@ async def test_whoever_cannot_be_reached_is_remembered_and_delivered(shop: Shop,
     blocked = TelegramForbiddenError(METHOD, "Forbidden: bot was blocked by the user")
     alice.phones.refusals = [("sendMessage", blocked)]
     await jobs.send_notice(alice.bot.context, 1)
-    assert not (await customer(shop, alice)).is_reachable
+    assert await column(shop, "unreachable_since", alice) is not None
     assert shop.panel.expiry_of(alice.user_id) == shop.clock() + days(30)
     async with shop.db.begin("test") as session:
         assert await session.scalar(notices.select().with_only_columns(notices.c.dropped_at)) is not None

@@ -103,7 +103,7 @@ REASONS = (
     "refused: 400 invalid_request",
     "the provider did not answer",
 )
-CUSTOMER = Customer(101, "ru", "<b>\u202eAlice" + "😀" * 200, None, "ios", None, None, is_reachable=True)
+CUSTOMER = Customer(101, "ru", "<b>\u202eAlice" + "😀" * 200, None, "ios", None, None)
 USAGE = {
     "userTraffic": {"usedTrafficBytes": 13_314_398_618},
     "trafficLimitBytes": 100 * 1024**3,
@@ -121,8 +121,15 @@ def menu_of(t: Texts, found: Subscription | None, trial_days: int = 0, **more: A
     return menu.menu(t, home, **{"shop": "Тест <&>", "terms_url": "https://shop.example/terms"} | more)
 
 
-def order(t: Texts, payment: Payment, found: Subscription | None = None, *, others: bool = True) -> Screen:
-    return buying.order(t, payment, found, has_other_ways=others)
+def order(
+    t: Texts,
+    payment: Payment,
+    found: Subscription | None = None,
+    *,
+    others: bool = True,
+    is_kept: bool = False,
+) -> Screen:
+    return buying.order(t, payment, found, is_kept=is_kept, has_other_ways=others)
 
 
 def notice_of(t: Texts, kind: str, arguments: dict[str, str], *, has_connected: bool = False) -> Screen:
@@ -164,6 +171,8 @@ SCREENS: dict[str, Make] = {
     "order: waiting": lambda t: order(t, WAITING),
     "order: waiting, one way": lambda t: order(t, WAITING, others=False),
     "order: no page yet": lambda t: order(t, replace(WAITING, pay_url=None)),
+    "order: kept": lambda t: order(t, WAITING, is_kept=True),
+    "order: kept, canceled": lambda t: order(t, canceled("not paid in time"), is_kept=True),
     "order: paid": lambda t: order(t, SUCCEEDED),
     **{
         f"order: paid, {name}": lambda t, s=found: order(t, SUCCEEDED, s)  # type: ignore[misc]
@@ -324,6 +333,8 @@ def test_the_menu_says_how_it_stands(name: str, said: list[str]) -> None:
         ("order: waiting", [["Оплатить 499 ₽"], ["Проверить оплату"], ["Другой способ", "Отменить"]]),
         ("order: waiting, one way", [["Оплатить 499 ₽"], ["Проверить оплату"], ["Отменить"]]),
         ("order: no page yet", [["Другой способ", "Отменить"]]),
+        ("order: kept", [["Поддержка"]]),
+        ("order: kept, canceled", [["Поддержка"]]),
         ("order: paid, paid", [["Подключить"]]),
         ("order: paid, opening", [["Моя подписка"]]),
         ("order: paid, ended", [["Моя подписка"]]),
@@ -407,6 +418,10 @@ def test_an_order_without_money_says_why_and_whether_the_money_is_safe(reason: s
         (
             "order: no page yet",
             "Оплата: 3 месяца\nК оплате: 499 ₽\n\nПлатёжная система пока не отвечает. Деньги не списаны. Мы",
+        ),
+        (
+            "order: kept",
+            "Платёж проверяем вручную\nПлатёж по этому заказу пришёл, но не такой, как мы ждали:",
         ),
         ("order: paid", "Оплата получена: 499 ₽\nОткрываем доступ. Напишем, когда он заработает."),
         ("order: paid, opening", "Оплата получена: 499 ₽\nОткрываем доступ."),

@@ -137,13 +137,61 @@ def test_psql_starts_the_embedded_database_migrates_it_and_stops_it(tmp_path: Pa
     assert (done.returncode, done.stdout) == (0, "4\n"), done.stderr
     cluster = Cluster(tmp_path / "postgres", durable=False)
     assert cluster.server_pid() is None
-    cluster.start()
-    try:
+    with Cluster.running(tmp_path / "postgres", durable=False):
         again = run("psql", "-Atc", "SHOW TimeZone", cwd=tmp_path, GETPRO_DATA_DIR=str(tmp_path))
         assert (again.returncode, again.stdout) == (0, "Europe/Moscow\n"), again.stderr
         assert cluster.server_pid() is not None
-    finally:
-        cluster.stop()
+
+
+async def test_the_embedded_database_runs_until_the_last_psql_is_left(tmp_path: Path) -> None:
+    home = str(open_up(tmp_path))
+
+    async def open_psql() -> asyncio.subprocess.Process:
+        psql = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "getpro", "psql", "-At"),
+            cwd=tmp_path,
+            env=environment(GETPRO_DATA_DIR=home),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        assert await ask(psql) == b"1\n"
+        return psql
+
+    async def ask(psql: asyncio.subprocess.Process) -> bytes:
+        assert psql.stdin is not None
+        assert psql.stdout is not None
+        psql.stdin.write(b"SELECT 1;\n")
+        async with asyncio.timeout(30):
+            return await psql.stdout.readline()
+
+    first = await open_psql()
+    second = await open_psql()
+    await first.communicate(b"\\q\n")
+    assert await ask(second) == b"1\n"
+    second.kill()
+    await second.communicate(b"")
+    assert Cluster(tmp_path / "postgres").server_pid() is not None
+    third = await open_psql()
+    await third.communicate(b"\\q\n")
+    assert Cluster(tmp_path / "postgres").server_pid() is None
+
+
+def test_psql_opens_a_database_elsewhere_as_it_is(server: str, tmp_path: Path) -> None:
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+        connection.execute("CREATE DATABASE empty_one")
+    tables = ("psql", "-Atc", "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
+    done = run(*tables, cwd=tmp_path, DATABASE_URL=f"{server}/empty_one")
+    assert (done.returncode, done.stdout) == (0, "0\n"), done.stderr
+
+
+def test_a_shop_whose_part_dies_ends_as_failed(database_url: str, tmp_path: Path) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("INSERT INTO schedules VALUES ('odd', 'no rule at all', 'UTC', now())")
+    settings = {"TELEGRAM_BOT_TOKEN": TOKEN, "PANEL_URL": "http://127.0.0.1:9", "PANEL_TOKEN": "t"}
+    done = run("worker", cwd=tmp_path, DATABASE_URL=database_url, **settings)
+    assert done.returncode == 2
+    assert "shop.part_failed" in done.stdout
+    assert done.stderr.startswith("Ошибка: Магазин остановился: одна из его частей отказала.\n")
 
 
 def test_an_old_database_elsewhere_is_not_touched_unasked(server: str, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 """Every routine that runs by itself has something to run, and ends well on a shop with some history."""
 
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -51,3 +51,16 @@ async def remaining(shop: Shop, *, after: Callable[[], Awaitable[None]]) -> list
     async with shop.db.begin("test") as session:
         rows = await session.execute(text("SELECT queue_name FROM procrastinate_jobs ORDER BY id"))
         return list(rows.scalars())
+
+
+@pytest.mark.parametrize(
+    ("now", "days", "first", "after"),
+    [
+        ("2026-05-10T01:20Z", 1, "2026-05-08T21:00Z", "2026-05-09T21:00Z"),
+        ("2026-05-09T21:30Z", 1, "2026-05-08T21:00Z", "2026-05-09T21:00Z"),
+        ("2026-05-10T01:20Z", 3, "2026-05-06T21:00Z", "2026-05-07T21:00Z"),
+    ],
+)
+def test_a_day_is_the_operators(now: str, days: int, first: str, after: str) -> None:
+    found = jobs.day_before(datetime.fromisoformat(now), ZoneInfo(ZONE), days=days)
+    assert found == (datetime.fromisoformat(first), datetime.fromisoformat(after))

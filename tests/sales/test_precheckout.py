@@ -1,5 +1,8 @@
 import pytest
+from sqlalchemy import update
 
+from fakes import FakeProvider
+from getpro.catalog.models import plans
 from getpro.payments.store import Payment
 from getpro.sales import checkout, precheckout
 from getpro.sales.precheckout import Refusal
@@ -45,6 +48,25 @@ async def test_an_order_that_was_paid_is_not_paid_again(shop: Shop, alice: int, 
 
 async def test_an_old_price_is_not_taken(shop: Shop, alice: int, order: Payment) -> None:
     assert await asked(shop, order, alice, amount=19800) is Refusal.OLD_PRICE
+
+
+async def test_the_price_of_yesterdays_invoice_is_not_taken(shop: Shop, alice: int, order: Payment) -> None:
+    async with shop.db.begin("test") as session:
+        await session.execute(update(plans).where(plans.c.plan_id == order.plan_id).values(price=399))
+    assert await asked(shop, order, alice) is Refusal.OLD_PRICE
+
+
+async def test_a_plan_that_is_no_longer_sold_is_not_paid(shop: Shop, alice: int, order: Payment) -> None:
+    async with shop.db.begin("test") as session:
+        await session.execute(update(plans).where(plans.c.plan_id == order.plan_id).values(is_active=False))
+    assert await asked(shop, order, alice) is Refusal.PLAN_GONE
+
+
+async def test_a_way_to_pay_that_is_switched_off_takes_nothing(
+    shop: Shop, alice: int, order: Payment
+) -> None:
+    shop.provider = FakeProvider("newpay")
+    assert await asked(shop, order, alice) is Refusal.UNKNOWN
 
 
 @pytest.mark.parametrize("payload", ["", "none", "7d0f2f3e-0c6b-4f5e-9c1b-1d2a3b4c5d6e"])

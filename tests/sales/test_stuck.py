@@ -104,11 +104,13 @@ async def test_money_in_a_foreign_currency_is_credited_at_the_price_of_a_plan_th
 
 async def test_money_given_back_outside_leaves_the_list_and_gives_nothing(shop: Shop) -> None:
     alice = await shop.customer("alice")
-    await shop.notice(shop.pay(await shop.order(alice), taken=rub("100.00")))
+    payment = await shop.order(alice)
+    await shop.notice(shop.pay(payment, taken=rub("100.00")))
     await shop.run_jobs()
     reference = await the_one(shop, "underpaid")
     await stuck.mark_refunded(shop.deps, reference, **WHO)
     assert await listed(shop) == []
+    assert (await shop.payment(payment.payment_id)).status == "canceled"
     assert shop.panel.expiry_of(alice) is None
     assert [deed[1] for deed in await deeds(shop)] == ["payments.refunded"]
 

@@ -47,8 +47,11 @@ class ShopBot:
         try:
             parsed = Update.model_validate(update, context={"bot": self._bot})
             self._log.note(parsed, now=self.context.now)
-        except ValidationError:
-            log.exception("bot.update_unreadable", update_id=update.get("update_id"))
+        except ValidationError as error:
+            # Neither its text nor a traceback: they quote what the customer wrote.
+            found = error.errors(include_input=False, include_url=False, include_context=False)
+            errors = [(".".join(map(str, one["loc"])), one["type"]) for one in found]
+            log.error("bot.update_unreadable", update_id=update.get("update_id"), errors=errors)
             return None
         except UpdateTypeLookupError:
             log.info("bot.update_of_no_use", update_id=update.get("update_id"))

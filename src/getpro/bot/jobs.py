@@ -1,7 +1,16 @@
 """Background entry points of the bot: notices, and screens that turn by themselves."""
 
+from typing import Final
+
 import structlog
-from aiogram.exceptions import TelegramBadRequest, TelegramForbiddenError, TelegramRetryAfter
+from aiogram.exceptions import (
+    ClientDecodeError,
+    TelegramBadRequest,
+    TelegramForbiddenError,
+    TelegramNetworkError,
+    TelegramRetryAfter,
+    TelegramServerError,
+)
 
 from getpro.bot.app import ShopBot
 from getpro.bot.context import Context
@@ -19,6 +28,12 @@ from getpro.subscriptions import store as subscriptions
 
 log = structlog.get_logger(__name__)
 
+_FOR_DAYS: Final = Backoff(longest_seconds=600)
+_FOR_AN_HOUR: Final = Backoff(longest_seconds=300, attempts=20)
+"""Whoever still waits later has a button that shows the present state."""
+_TELEGRAM_AWAY: Final = (TelegramNetworkError, TelegramServerError, ClientDecodeError)
+"""The last one is what a gateway's own page of an error reads as."""
+
 
 def job_kinds(bot: ShopBot) -> list[JobKind]:
     context = bot.context
@@ -30,8 +45,8 @@ def job_kinds(bot: ShopBot) -> list[JobKind]:
         await turn_screen(context, payment_id)
 
     return [
-        JobKind(SEND_NOTICE, send, NOTICES, Backoff(longest_seconds=600, attempts=30)),
-        JobKind(TURN_SCREEN, turn, NOTICES, Backoff(longest_seconds=60, attempts=6)),
+        JobKind(SEND_NOTICE, send, NOTICES, _FOR_DAYS, _TELEGRAM_AWAY),
+        JobKind(TURN_SCREEN, turn, NOTICES, _FOR_AN_HOUR, _TELEGRAM_AWAY),
     ]
 
 
@@ -68,14 +83,19 @@ async def turn_screen(context: Context, payment_id: int) -> None:
             return
         customer = await customers.customer(session, payment.user_id)
         subscription = await subscriptions.of_customer(session, payment.user_id)
+        is_kept = await reads.is_money_kept(session, payment)
     t = context.texts(customer)
-    screen = order(t, payment, subscription, has_other_ways=context.has_other_ways)
+    screen = order(t, payment, subscription, is_kept=is_kept, has_other_ways=context.has_other_ways)
     try:
-        await edit(context.bot, payment.user_id, payment.screen_message_id, screen)
+        shown_on = await edit(context.bot, payment.user_id, payment.screen_message_id, screen)
     except TelegramRetryAfter as error:
         raise RetryLater(error.retry_after, "Telegram asks to wait") from error
     except (TelegramForbiddenError, TelegramBadRequest) as error:
         log.info("bot.screen_not_turned", payment_id=payment_id, error=error.message)
+        return
+    if shown_on != payment.screen_message_id:
+        async with context.sales.db.begin("screen: moved") as session:
+            await payments.set_screen(session, payment_id, shown_on)
 
 
 async def _give_up(

@@ -36,8 +36,11 @@ async def _turn(query: CallbackQuery, screen: Screen) -> None:
         await query.bot.send_message(query.from_user.id, screen.text, reply_markup=screen.keyboard())
 
 
-async def edit(bot: Bot | None, chat_id: int, message_id: int, screen: Screen) -> None:
-    """Edit a message of ours; the same content once more is success, a lost message is sent anew."""
+async def edit(bot: Bot | None, chat_id: int, message_id: int, screen: Screen) -> int:
+    """Edit a message of ours; the same content once more is success, a lost message is sent anew.
+
+    Return the message that shows the screen now.
+    """
     assert bot is not None
     try:
         await bot.edit_message_text(
@@ -45,10 +48,12 @@ async def edit(bot: Bot | None, chat_id: int, message_id: int, screen: Screen) -
         )
     except TelegramBadRequest as error:
         if "message is not modified" in error.message:
-            return
+            return message_id
         if not _is_lost(error):
             raise
-        await bot.send_message(chat_id, screen.text, reply_markup=screen.keyboard())
+        sent = await bot.send_message(chat_id, screen.text, reply_markup=screen.keyboard())
+        return sent.message_id
+    return message_id
 
 
 def say(message: Message, screen: Screen) -> SendMessage:

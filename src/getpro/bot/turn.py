@@ -16,29 +16,22 @@ _LONGEST_NAME = 128
 
 # The mark, the customer and what changed of them, in one round trip. A later deep link is kept only
 # where none was: the first one is who brought the customer. Whoever does something else than answer
-# has left the question behind. ON CONFLICT locks the customer's row also where nothing changes: two
-# presses of one customer wait for each other, so that the second sees what the first has written.
+# has left the question behind. The row is written at each press, also where nothing changes: a statement
+# reads as of its beginning, and only a write waits for the customer's other press, a newcomer's first one
+# too, and returns the row as that press has left it. No row comes back exactly where the mark was there.
 _BEGIN = text("""
 WITH mark AS (
   INSERT INTO telegram_updates (update_id, seen_at) VALUES (:update_id, :now)
   ON CONFLICT DO NOTHING RETURNING update_id
-), known AS (
-  INSERT INTO users (user_id, username, first_name, registration_date, language, start_parameter)
-  SELECT :user_id, :username, :first_name, :now, :language, :start_parameter FROM mark
-  ON CONFLICT (user_id) DO UPDATE SET
-    username = excluded.username, first_name = excluded.first_name,
-    start_parameter = coalesce(users.start_parameter, excluded.start_parameter),
-    dialog = CASE WHEN :is_answer THEN users.dialog END,
-    unreachable_since = NULL, unreachable_reason = NULL
-  WHERE (users.username, users.first_name) IS DISTINCT FROM (excluded.username, excluded.first_name)
-     OR users.unreachable_since IS NOT NULL
-     OR (users.dialog IS NOT NULL AND NOT :is_answer)
-     OR (users.start_parameter IS NULL AND excluded.start_parameter IS NOT NULL)
-  RETURNING *
 )
-SELECT * FROM known
-UNION ALL
-SELECT users.* FROM users, mark WHERE user_id = :user_id AND NOT EXISTS (SELECT 1 FROM known)
+INSERT INTO users (user_id, username, first_name, registration_date, language, start_parameter)
+SELECT :user_id, :username, :first_name, :now, :language, :start_parameter FROM mark
+ON CONFLICT (user_id) DO UPDATE SET
+  username = excluded.username, first_name = excluded.first_name,
+  start_parameter = coalesce(users.start_parameter, excluded.start_parameter),
+  dialog = CASE WHEN :is_answer THEN users.dialog END,
+  unreachable_since = NULL, unreachable_reason = NULL
+RETURNING *
 """)
 
 

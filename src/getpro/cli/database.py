@@ -18,11 +18,12 @@ def setting(name: str) -> str | None:
 
 
 @contextlib.contextmanager
-def database(*, migrate: bool) -> Iterator[str]:
+def database(*, migrate: bool, any_version: bool = False) -> Iterator[str]:
     """The address of the database while the block runs.
 
-    The embedded one is started if none runs, migrated, and stopped after. One elsewhere is migrated
-    only when asked; otherwise Trouble is raised when its version is not ours.
+    The embedded one is started if none runs, migrated, and stopped after if nobody else uses it. One
+    elsewhere is migrated only when asked; otherwise Trouble is raised when its version is not ours,
+    unless the caller takes ``any_version``.
     """
     url = setting("DATABASE_URL")
     if url is None:
@@ -33,7 +34,7 @@ def database(*, migrate: bool) -> Iterator[str]:
         return
     if migrate:
         migrations.upgrade(url)
-    elif not migrations.is_current(url):
+    elif not (any_version or migrations.is_current(url)):
         raise Trouble(
             "База данных не той версии, что программа.",
             "Миграции ещё не выполнены.",

@@ -30,6 +30,7 @@ _KINDS = {
     "unknown_order": "неизвестный заказ",
     "refunded_before_settled": "возвращено до зачёта",
     "wrong_payer": "оплатил другой",
+    "expired_undelivered": "срок вышел, доступ не выдан",
     "sum_differs": "суммы не сошлись",
     "not_delivered_away": "панель недоступна",
     "not_delivered_refused": "панель отказала",

@@ -22,7 +22,7 @@ def psql(ctx: typer.Context) -> None:
 
     Пример: echo "SELECT count(*) FROM users" | 2getpro psql -At
     """
-    with database(migrate=True) as url:
+    with database(migrate=False, any_version=True) as url:
         raise typer.Exit(run_psql(url, ctx.args))
 
 

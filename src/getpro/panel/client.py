@@ -90,7 +90,8 @@ class PanelClient:
 
     async def devices(self, panel_user_id: int) -> int:
         """How many devices the user has connected."""
-        return int((await self._ask("list_devices", "GET", f"/api/hwid/devices/{panel_user_id}"))["total"])
+        listed = await self._ask("list_devices", "GET", f"/api/hwid/devices/{panel_user_id}")
+        return int(_part(listed, "total"))
 
     async def users(self) -> AsyncIterator[PanelUser]:
         """Every user of the panel, page by page."""
@@ -98,15 +99,15 @@ class PanelClient:
         while True:
             params = {"size": str(_PAGE)} | ({"cursor": cursor} if cursor else {})
             page = await self._ask("list_users", "GET", "/api/users/stream", params=params)
-            for raw in page["users"]:
+            for raw in _part(page, "users"):
                 yield _user(raw)
-            if not page["hasMore"]:
+            if not _part(page, "hasMore"):
                 return
-            cursor = str(page["nextCursor"])
+            cursor = str(_part(page, "nextCursor"))
 
     async def version(self) -> str:
         """The panel's version, e.g. ``3.3.2``."""
-        return str((await self._ask("version", "GET", "/api/system/metadata"))["version"])
+        return str(_part(await self._ask("version", "GET", "/api/system/metadata"), "version"))
 
     def owns(self, user: PanelUser, wanted: WantedAccess) -> bool:
         return user.telegram_id == wanted.user_id and user.description == self._mark(wanted)
@@ -135,7 +136,8 @@ class PanelClient:
         """The uuids of the configured squads; names are looked up once, and again after a refusal."""
         if self._squad_uuids is None:
             listed = await self._ask("list_squads", "GET", "/api/internal-squads")
-            known = {squad["name"]: squad["uuid"] for squad in listed["internalSquads"]}
+            squads = _part(listed, "internalSquads")
+            known = {_part(squad, "name"): _part(squad, "uuid") for squad in squads}
             missing = [name for name in self._squads if name not in known and name not in known.values()]
             if missing:
                 raise PanelRefused(f"the panel has no internal squad {', '.join(missing)}")
@@ -187,6 +189,13 @@ def _error_of(answer: Answer) -> PanelUnavailable | PanelRefused | PanelGone:
     ):
         return PanelUnavailable(text)
     return PanelRefused(text)
+
+
+def _part(answer: Any, name: str) -> Any:
+    """What an answer of 3.x holds under ``name``; raises PanelRefused where it does not."""
+    if not isinstance(answer, dict) or name not in answer:
+        raise PanelRefused(f"the panel's answer is not one of 3.x: it has no {name}")
+    return answer[name]
 
 
 def _user(raw: Any) -> PanelUser:

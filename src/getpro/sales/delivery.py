@@ -8,17 +8,20 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from getpro.kit.money import Money
 from getpro.messaging.store import add_notice
 from getpro.panel import accounts
 from getpro.panel.errors import PanelError, PanelUnavailable
 from getpro.panel.service import WantedAccess, put
+from getpro.payments import inbox
 from getpro.payments.models import payments
+from getpro.payments.provider import Charge, ChargeState
 from getpro.platform.jobs import MONEY, NOTICES
 from getpro.sales.deps import Deps
 from getpro.sales.names import DELIVER, TURN_SCREEN
 from getpro.subscriptions import store as subscriptions
 from getpro.subscriptions.models import subscription_changes
-from getpro.subscriptions.store import Subscription
+from getpro.subscriptions.store import REPAIR, Subscription
 
 log = structlog.get_logger(__name__)
 
@@ -90,8 +93,13 @@ async def _last_cause(session: AsyncSession, subscription_id: int) -> _Cause:
 
 
 async def _tell_open(session: AsyncSession, deps: Deps, wanted: Subscription, *, now: datetime) -> None:
-    """Tell the customer once per version that access is open, and turn the waiting screen."""
+    """Tell the customer once per version that access is open, and turn the waiting screen.
+
+    A repair is our own matter: nothing was bought.
+    """
     last = await _last_cause(session, wanted.subscription_id)
+    if last.cause == REPAIR:
+        return
     is_news = await add_notice(
         session,
         deps.jobs,
@@ -126,6 +134,8 @@ async def _note_trouble(deps: Deps, wanted: Subscription, error: PanelError) -> 
             text=str(error),
         )
         last = await _last_cause(session, wanted.subscription_id)
+        if last.cause == REPAIR:
+            return
         await add_notice(
             session,
             deps.jobs,
@@ -139,10 +149,58 @@ async def _note_trouble(deps: Deps, wanted: Subscription, error: PanelError) -> 
 
 
 async def _give_up_expired(deps: Deps, wanted: Subscription) -> None:
-    """The end has passed: the panel refuses past dates, and there is nothing left to open."""
+    """The end has passed: the panel refuses past dates, and there is nothing left to open.
+
+    What was paid for and never reached the panel goes onto the operator's list.
+    """
+    if wanted.is_delivered:
+        return
     log.error("subscription.expired_undelivered", subscription_id=wanted.subscription_id)
     async with deps.db.begin("deliver: expired") as session:
-        await subscriptions.mark_provisioned(session, wanted.subscription_id, version=wanted.wanted_version)
+        version = wanted.wanted_version
+        if await subscriptions.mark_provisioned(session, wanted.subscription_id, version=version):
+            await _list_undelivered(session, wanted, now=deps.clock())
+
+
+async def _list_undelivered(session: AsyncSession, wanted: Subscription, *, now: datetime) -> None:
+    """Open an entry for each payment behind the versions that the panel never had: one change made each."""
+    changes = await session.execute(
+        select(
+            payments.c.payment_id,
+            payments.c.order_key,
+            payments.c.provider,
+            payments.c.charge_id,
+            payments.c.paid_amount,
+            payments.c.paid_currency,
+            payments.c.paid_at,
+        )
+        .select_from(subscription_changes)
+        .outerjoin(payments, payments.c.payment_id == subscription_changes.c.payment_id)
+        .where(subscription_changes.c.subscription_id == wanted.subscription_id)
+        .order_by(subscription_changes.c.change_id.desc())
+        .limit(wanted.wanted_version - wanted.provisioned_version)
+    )
+    for row in changes.all():
+        if row.payment_id is None:  # a trial or a repair
+            continue
+        taken = Money.parse(str(row.paid_amount), row.paid_currency)
+        await inbox.open_stuck(
+            session,
+            kind="expired_undelivered",
+            charge=Charge(
+                provider=row.provider,
+                charge_id=row.charge_id,
+                state=ChargeState.PAID,
+                order_key=row.order_key,
+                taken=taken,
+                refunded=Money(0, taken.currency),
+                paid_at=row.paid_at,
+            ),
+            details=f"Срок вышел {wanted.end_date:%d.%m.%Y}, а панель доступа так и не приняла.",
+            now=now,
+            user_id=wanted.user_id,
+            payment_id=row.payment_id,
+        )
 
 
 def _paid(last: _Cause) -> dict[str, str]:

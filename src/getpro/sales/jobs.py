@@ -21,8 +21,10 @@ from getpro.subscriptions import store as subscriptions
 _FOR_DAYS: Final = Backoff(longest_seconds=60)
 """An outside that is back is noticed within a minute."""
 _BUGS_END: Final = Backoff(longest_seconds=60, attempts=8)
+_FOR_HOURS: Final = Backoff(longest_seconds=1800, attempts=24)
 _NEXT_TIME: Final = Backoff(attempts=1)
 """A routine that fails is not repeated: its schedule comes round."""
+_DAYS_COMPARED: Final = 3
 _OUTSIDE_AWAY: Final = (ProviderUnavailable, PanelError, UnknownProvider)
 _FAILED_ROUTINES_KEPT: Final = timedelta(days=7)
 
@@ -72,7 +74,7 @@ def job_kinds(deps: Deps, *, zone: ZoneInfo) -> list[JobKind]:
         await reconcile.reconcile_panel(deps)
 
     async def compare_yesterday() -> None:
-        await reconcile.compare_day(deps, *yesterday(deps.clock(), zone), zone=zone)
+        await _compare_days(deps, zone)
 
     async def keep_house() -> None:
         await _keep_house(deps)
@@ -87,16 +89,23 @@ def job_kinds(deps: Deps, *, zone: ZoneInfo) -> list[JobKind]:
         JobKind("expire", expire, UPKEEP, _NEXT_TIME),
         JobKind("find_lost_charges", find_lost_charges, UPKEEP, _NEXT_TIME, _OUTSIDE_AWAY),
         JobKind("reconcile_panel", reconcile_panel, UPKEEP, _NEXT_TIME, _OUTSIDE_AWAY),
-        JobKind("compare_yesterday", compare_yesterday, UPKEEP, _BUGS_END, _OUTSIDE_AWAY),
+        JobKind("compare_yesterday", compare_yesterday, UPKEEP, _FOR_HOURS, _OUTSIDE_AWAY),
         JobKind("keep_house", keep_house, UPKEEP, _BUGS_END),
     ]
 
 
-def yesterday(now: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:
-    """The day before today in ``zone``, from midnight to midnight; 23 or 25 hours at a change of time."""
-    today = datetime.combine(now.astimezone(zone).date(), time(), tzinfo=zone)
-    before = datetime.combine(today.date() - timedelta(days=1), time(), tzinfo=zone)
-    return before.astimezone(now.tzinfo), today.astimezone(now.tzinfo)
+def day_before(now: datetime, zone: ZoneInfo, *, days: int) -> tuple[datetime, datetime]:
+    """The day so many before today in ``zone``, midnight to midnight; 23 or 25 hours at a change of time."""
+    day = now.astimezone(zone).date() - timedelta(days=days)
+    first = datetime.combine(day, time(), tzinfo=zone)
+    after = datetime.combine(day + timedelta(days=1), time(), tzinfo=zone)
+    return first.astimezone(now.tzinfo), after.astimezone(now.tzinfo)
+
+
+async def _compare_days(deps: Deps, zone: ZoneInfo) -> None:
+    """Yesterday, and the days before it that could not be compared because somebody was away, or we were."""
+    for days_ago in range(_DAYS_COMPARED, 0, -1):
+        await reconcile.compare_day(deps, *day_before(deps.clock(), zone, days=days_ago), zone=zone)
 
 
 async def _keep_house(deps: Deps) -> None:

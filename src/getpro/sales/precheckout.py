@@ -4,8 +4,8 @@ from enum import StrEnum
 from uuid import UUID
 
 from getpro.kit.money import Money
-from getpro.payments import store as payments
 from getpro.payments.states import PaymentStatus
+from getpro.sales import reads
 from getpro.sales.deps import Deps
 
 
@@ -14,7 +14,9 @@ class Refusal(StrEnum):
     NOT_YOURS = "not_yours"
     """A forwarded invoice: whoever pays it would buy for somebody else."""
     NOT_PENDING = "not_pending"
+    PLAN_GONE = "plan_gone"
     OLD_PRICE = "old_price"
+    """An invoice lives longer than a price: whoever pays it today pays today's."""
 
 
 async def approve(deps: Deps, *, payload: str, payer_id: int, amount: int, currency: str) -> Refusal | None:
@@ -24,13 +26,15 @@ async def approve(deps: Deps, *, payload: str, payer_id: int, amount: int, curre
     except ValueError:
         return Refusal.UNKNOWN
     async with deps.db.begin("pre-checkout") as session:
-        payment = await payments.by_order_key(session, order_key)
-    if payment is None:
+        payment, prices = await reads.order_and_prices(session, order_key)
+    provider = deps.providers.by_code.get(payment.provider) if payment is not None else None
+    if payment is None or provider is None:
         return Refusal.UNKNOWN
     if payment.user_id != payer_id:
         return Refusal.NOT_YOURS
     if payment.status is not PaymentStatus.PENDING:
         return Refusal.NOT_PENDING
-    if payment.asked != Money(amount, currency):
-        return Refusal.OLD_PRICE
-    return None
+    if prices is None:
+        return Refusal.PLAN_GONE
+    is_price_of_now = payment.asked == Money(amount, currency) == provider.price(prices)
+    return None if is_price_of_now else Refusal.OLD_PRICE

@@ -2,14 +2,17 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from getpro.catalog.models import plans
 from getpro.customers.store import Customer
+from getpro.kit.money import Money
 from getpro.panel.models import panel_accounts
 from getpro.panel.service import PanelAccount
-from getpro.payments.models import payments
+from getpro.payments.models import payments, stuck_payments
 from getpro.payments.states import PaymentStatus
 from getpro.payments.store import Payment, payment_of
 from getpro.subscriptions.models import subscriptions
@@ -22,6 +25,14 @@ class Home:
 
     subscription: Subscription | None
     trial_days: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What a plan costs: in roubles and in Stars."""
+
+    price: Money
+    stars: Money
 
 
 async def home(session: AsyncSession, customer: Customer, *, trial_days: int) -> Home:
@@ -74,6 +85,32 @@ async def order_on_screen(
         )
     ).first()
     return None if row is None else payment_of(row)
+
+
+async def is_money_kept(session: AsyncSession, payment: Payment) -> bool:
+    """Whether money has come for an unpaid order that a person must look at before anything is given."""
+    if payment.status is PaymentStatus.SUCCEEDED:
+        return False
+    kept = select(stuck_payments.c.stuck_id).where(
+        stuck_payments.c.payment_id == payment.payment_id, stuck_payments.c.resolved_at.is_(None)
+    )
+    return await session.scalar(kept.limit(1)) is not None
+
+
+async def order_and_prices(session: AsyncSession, order_key: UUID) -> tuple[Payment | None, Prices | None]:
+    """The order, and what its plan costs now: None if it is no longer sold."""
+    row = (
+        await session.execute(
+            select(payments, plans.c.price, plans.c.stars)
+            .outerjoin(plans, (plans.c.plan_id == payments.c.plan_id) & plans.c.is_active)
+            .where(payments.c.order_key == order_key)
+        )
+    ).first()
+    if row is None:
+        return None, None
+    if row.price is None:
+        return payment_of(row), None
+    return payment_of(row), Prices(Money.parse(str(row.price), "RUB"), Money(row.stars, "XTR"))
 
 
 async def is_last_on_screen(session: AsyncSession, payment: Payment) -> bool:

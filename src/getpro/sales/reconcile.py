@@ -5,14 +5,16 @@ deletes and never shortens by itself: whatever is longer on the panel was given 
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, tzinfo
 from enum import StrEnum
 
 import structlog
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.kit.money import Money
+from getpro.panel import accounts
 from getpro.panel.models import panel_accounts
 from getpro.panel.service import PanelUser
 from getpro.payments import inbox
@@ -80,6 +82,14 @@ def difference(user: PanelUser | None, end_date: datetime) -> Difference | None:
     return None
 
 
+def _recognized(user: PanelUser | None, panel_user_id: int, username: str, user_id: int) -> PanelUser | None:
+    """The user, if it is the one that we made: on a panel set up anew, our number is somebody else's."""
+    if user is None:
+        return None
+    seen = (user.account.panel_user_id, user.account.username, user.telegram_id)
+    return user if seen == (panel_user_id, username, user_id) else None
+
+
 async def compare_panel(deps: Deps) -> Comparison:
     """Compare every delivered, running subscription with the panel; a flow, it changes nothing.
 
@@ -90,6 +100,7 @@ async def compare_panel(deps: Deps) -> Comparison:
         rows = await session.execute(
             select(
                 subscriptions_table.c.subscription_id,
+                subscriptions_table.c.user_id,
                 subscriptions_table.c.end_date,
                 panel_accounts.c.panel_user_id,
                 panel_accounts.c.username,
@@ -101,10 +112,11 @@ async def compare_panel(deps: Deps) -> Comparison:
             )
         )
         ours = rows.all()
-        known = set(await session.scalars(select(panel_accounts.c.panel_user_id)))
+        made = await session.execute(select(panel_accounts.c.panel_user_id, panel_accounts.c.username))
+        known = {(row.panel_user_id, row.username) for row in made}
     findings = []
     for row in ours:
-        user = found.get(row.panel_user_id)
+        user = _recognized(found.get(row.panel_user_id), row.panel_user_id, row.username, row.user_id)
         differs = difference(user, row.end_date)
         if differs is not None:
             expiry = user.expire_at if user else None
@@ -112,17 +124,23 @@ async def compare_panel(deps: Deps) -> Comparison:
     findings += [
         Finding(Difference.ORPHAN, None, user.account.username, None, user.expire_at)
         for user in found.values()
-        if user.account.panel_user_id not in known and deps.panel.is_ours(user)
+        if (user.account.panel_user_id, user.account.username) not in known and deps.panel.is_ours(user)
     ]
     return Comparison(compared=len(ours), findings=findings)
 
 
 async def apply(deps: Deps, comparison: Comparison) -> int:
     """Have what is safe delivered again; return how many."""
-    async with deps.db.begin("reconcile: apply") as session:
-        for subscription_id in comparison.to_apply:
-            await defer_delivery(session, deps, subscription_id)
-    return len(comparison.to_apply)
+    return sum([await _repair(deps, subscription_id) for subscription_id in comparison.to_apply])
+
+
+async def _repair(deps: Deps, subscription_id: int) -> bool:
+    """Want it once more and have that delivered; False if a delivery is due already."""
+    async with deps.db.begin("reconcile: repair") as session:
+        if not await subscriptions.want_again(session, subscription_id, now=deps.clock()):
+            return False
+        await defer_delivery(session, deps, subscription_id)
+        return True
 
 
 async def reconcile_panel(deps: Deps) -> None:
@@ -142,14 +160,13 @@ async def compare_one(deps: Deps, subscription_id: int) -> None:
     """Look at one user because the panel hinted at a change; deliver again where that is safe."""
     async with deps.db.begin("compare: read") as session:
         wanted = await subscriptions.by_id(session, subscription_id)
-        username = await session.scalar(
-            select(panel_accounts.c.username).where(panel_accounts.c.subscription_id == subscription_id)
-        )
-    if wanted is None or username is None or not wanted.is_delivered or wanted.end_date <= deps.clock():
+        known = await accounts.of_subscription(session, subscription_id)
+    if wanted is None or known is None or not wanted.is_delivered or wanted.end_date <= deps.clock():
         return
-    if difference(await deps.panel.by_username(username), wanted.end_date) in SAFE:
-        async with deps.db.begin("compare: apply") as session:
-            await defer_delivery(session, deps, subscription_id)
+    found = await deps.panel.by_username(known.username)
+    user = _recognized(found, known.panel_user_id, known.username, wanted.user_id)
+    if difference(user, wanted.end_date) in SAFE:
+        await _repair(deps, subscription_id)
 
 
 async def find_lost_charges(deps: Deps) -> None:
@@ -160,17 +177,26 @@ async def find_lost_charges(deps: Deps) -> None:
             await _settle_unseen(deps, provider, now - RECENT, now - _SETTLING)
         except ProviderUnavailable as error:
             log.warning("reconcile.provider_away", provider=provider.code, error=str(error))
+        except Exception:
+            log.exception("reconcile.provider_failed", provider=provider.code)
 
 
 async def _settle_unseen(deps: Deps, provider: Provider, since: datetime, until: datetime) -> None:
     async for charge in provider.charges(since, until):
         if charge.state is not ChargeState.PAID:
             continue
-        async with deps.db.begin("reconcile: seen") as session:
-            seen = await _is_known(session, charge)
-        if not seen:
-            log.error("payment.notice_lost", provider=provider.code, charge_id=charge.charge_id)
-            await settle_charge(deps, charge)
+        try:
+            await _settle_if_unseen(deps, charge)
+        except Exception:  # one odd charge must not hide the others
+            log.exception("reconcile.charge_failed", provider=provider.code, charge_id=charge.charge_id)
+
+
+async def _settle_if_unseen(deps: Deps, charge: Charge) -> None:
+    async with deps.db.begin("reconcile: seen") as session:
+        seen = await _is_known(session, charge)
+    if not seen:
+        log.error("payment.notice_lost", provider=charge.provider, charge_id=charge.charge_id)
+        await settle_charge(deps, charge)
 
 
 async def _is_known(session: AsyncSession, charge: Charge) -> bool:
@@ -185,34 +211,54 @@ async def _is_known(session: AsyncSession, charge: Charge) -> bool:
     return False
 
 
-async def compare_day(deps: Deps, since: datetime, until: datetime) -> dict[str, tuple[Money, Money]]:
+async def compare_day(
+    deps: Deps, since: datetime, until: datetime, *, zone: tzinfo = UTC
+) -> dict[str, tuple[Money, Money]]:
     """Compare what providers say they took with what we recorded; every kopek of difference is stuck money.
 
-    Return both sums by ``provider/currency``, theirs first. Raises ProviderUnavailable.
+    Return both sums by ``provider/currency``, theirs first; ``zone`` is the one in which the day has its
+    name. A provider that fails keeps no other from being compared. Raises what the first one failed with,
+    ProviderUnavailable for one that is away.
     """
     sums: dict[str, tuple[Money, Money]] = {}
+    day = since.astimezone(zone).date()
+    failed: list[Exception] = []
     for provider in deps.providers.active:
-        await _settle_unseen(deps, provider, since, until)
-        theirs: dict[str, Money] = {}
-        async for charge in provider.charges(since, until):
-            if charge.state is ChargeState.PAID:
-                zero = Money(0, charge.taken.currency)
-                theirs[zero.currency] = theirs.get(zero.currency, zero) + charge.taken
-        async with deps.db.begin("reconcile: sums") as session:
-            ours = await _recorded(session, provider.code, since, until)
-            for currency in theirs.keys() | ours.keys():
-                zero = Money(0, currency)
-                pair = theirs.get(currency, zero), ours.get(currency, zero)
-                sums[f"{provider.code}/{currency}"] = pair
-                if pair[0] != pair[1]:
-                    await _open_difference(session, provider.code, since, *pair, now=deps.clock())
+        try:
+            sums |= await _compare_provider(deps, provider, since, until, day=day)
+        except Exception as error:
+            log.exception("reconcile.provider_failed", provider=provider.code)
+            failed.append(error)
+    if failed:
+        raise failed[0]
+    return sums
+
+
+async def _compare_provider(
+    deps: Deps, provider: Provider, since: datetime, until: datetime, *, day: date
+) -> dict[str, tuple[Money, Money]]:
+    await _settle_unseen(deps, provider, since, until)
+    theirs: dict[str, Money] = {}
+    async for charge in provider.charges(since, until):
+        if charge.state is ChargeState.PAID:
+            zero = Money(0, charge.taken.currency)
+            theirs[zero.currency] = theirs.get(zero.currency, zero) + charge.taken
+    sums: dict[str, tuple[Money, Money]] = {}
+    async with deps.db.begin("reconcile: sums") as session:
+        ours = await _recorded(session, provider.code, since, until)
+        for currency in theirs.keys() | ours.keys():
+            zero = Money(0, currency)
+            pair = theirs.get(currency, zero), ours.get(currency, zero)
+            sums[f"{provider.code}/{currency}"] = pair
+            if pair[0] != pair[1]:
+                await _open_difference(session, provider.code, day, *pair, now=deps.clock())
     return sums
 
 
 async def _recorded(
     session: AsyncSession, provider: str, since: datetime, until: datetime
 ) -> dict[str, Money]:
-    """What we recorded as taken, delivered or stuck, by currency."""
+    """What we recorded as taken, delivered or stuck, by currency; each charge once, whatever became of it."""
     paid = await session.execute(
         select(payments.c.paid_currency, func.sum(payments.c.paid_amount))
         .where(
@@ -224,16 +270,24 @@ async def _recorded(
         .group_by(payments.c.paid_currency)
     )
     sums = {currency: Money.parse(str(amount), currency) for currency, amount in paid.all()}
-    held = await session.execute(
-        select(stuck_payments.c.currency, func.sum(stuck_payments.c.amount))
+    recorded = exists().where(
+        payments.c.provider == stuck_payments.c.provider, payments.c.charge_id == stuck_payments.c.charge_id
+    )
+    entries = (
+        select(stuck_payments.c.currency, stuck_payments.c.amount)
+        .ext(distinct_on(stuck_payments.c.charge_id))
         .where(
             stuck_payments.c.provider == provider,
-            stuck_payments.c.kind.not_in(("overpaid", "sum_differs")),
-            stuck_payments.c.resolution.is_distinct_from("credited"),
+            stuck_payments.c.kind != "sum_differs",
             stuck_payments.c.taken_at >= since,
             stuck_payments.c.taken_at < until,
+            ~recorded,
         )
-        .group_by(stuck_payments.c.currency)
+        .order_by(stuck_payments.c.charge_id, stuck_payments.c.stuck_id.desc())
+        .subquery()
+    )
+    held = await session.execute(
+        select(entries.c.currency, func.sum(entries.c.amount)).group_by(entries.c.currency)
     )
     for currency, amount in held.all():
         sums[currency] = sums.get(currency, Money(0, currency)) + Money.parse(str(amount), currency)
@@ -241,7 +295,7 @@ async def _recorded(
 
 
 async def _open_difference(
-    session: AsyncSession, provider: str, day: datetime, theirs: Money, ours: Money, *, now: datetime
+    session: AsyncSession, provider: str, day: date, theirs: Money, ours: Money, *, now: datetime
 ) -> None:
     opened = await inbox.open_stuck(
         session,

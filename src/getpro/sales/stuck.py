@@ -14,13 +14,14 @@ from getpro.payments import inbox
 from getpro.payments import store as payments
 from getpro.payments.models import provider_events, stuck_payments
 from getpro.payments.provider import Charge, ChargeState, NoSuchCharge
+from getpro.payments.rules import GIVEN_BACK
 from getpro.payments.store import NewOrder, Payment
 from getpro.platform import audit
-from getpro.platform.jobs import MONEY
+from getpro.platform.jobs import MONEY, NOTICES
 from getpro.sales.delivery import defer_delivery
 from getpro.sales.deps import Deps
 from getpro.sales.errors import CannotResolve, UnknownEvent
-from getpro.sales.names import SETTLE
+from getpro.sales.names import SETTLE, TURN_SCREEN
 from getpro.sales.settle import SEEN_BEFORE, SETTLED, Outcome, grant, settle_charge, settle_event
 from getpro.subscriptions.models import subscriptions
 from getpro.subscriptions.store import by_id
@@ -158,7 +159,7 @@ async def retry(deps: Deps, reference: str, *, by: str, reason: str) -> str:
 async def _settle_again(deps: Deps, stuck_id: int) -> Outcome:
     async with deps.db.begin("stuck: read") as session:
         row = await _open_row(session, stuck_id)
-    if row.kind in {"overpaid", "sum_differs"}:
+    if row.kind in {"overpaid", "sum_differs", "expired_undelivered"}:
         raise CannotResolve(f"s{stuck_id}: повтор ничего не изменит, верните разницу и отметьте возврат")
     try:
         charge = await deps.provider(row.provider).find(row.charge_id)
@@ -250,10 +251,12 @@ async def mark_refunded(deps: Deps, reference: str, *, by: str, reason: str) -> 
     if kind != "s":
         raise CannotResolve("вернуть можно только деньги (s…)")
     async with deps.db.begin("stuck: refunded") as session:
-        await _open_row(session, number)
-        await inbox.resolve_stuck(
-            session, number, resolution="refunded", by=by, reason=reason, now=deps.clock()
-        )
+        now = deps.clock()
+        row = await _open_row(session, number)
+        await inbox.resolve_stuck(session, number, resolution="refunded", by=by, reason=reason, now=now)
+        order = None if row.payment_id is None else await payments.by_id(session, row.payment_id)
+        if order is not None and await payments.cancel(session, order, reason=GIVEN_BACK, now=now):
+            await deps.jobs.defer(session, TURN_SCREEN, queue=NOTICES, payment_id=order.payment_id)
         await _note(session, deps, "refunded", reference, by=by, reason=reason, outcome="refunded")
 
 

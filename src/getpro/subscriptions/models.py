@@ -47,7 +47,7 @@ subscription_changes = Table(
     Column("change_id", BigInteger, Identity(), primary_key=True),
     Column("subscription_id", BigInteger, ForeignKey("subscriptions.subscription_id"), nullable=False),
     Column("changed_at", DateTime(timezone=True), nullable=False),
-    Column("cause", Text, nullable=False, comment="trial, payment, credit"),
+    Column("cause", Text, nullable=False, comment="trial, payment, credit, repair"),
     Column("payment_id", BigInteger, ForeignKey("payments.payment_id")),
     Column("days", Integer, nullable=False),
     Column("end_before", DateTime(timezone=True)),

@@ -7,10 +7,12 @@ from typing import Any
 
 import structlog
 from pydantic import SecretStr
+from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from getpro.platform.settings import Network
 from getpro.sales.deps import Deps
+from getpro.webhooks.addresses import of_request
 
 log = structlog.get_logger(__name__)
 
@@ -28,8 +30,9 @@ class Doors:
     refused: Counter[str] = field(default_factory=Counter)
     """Refused notices by door and reason, e.g. ``yookassa: address``."""
 
-    def refuse(self, door: str, reason: str, status: int) -> Response:
-        """Count and log a refusal, and say so: nothing was changed."""
+    def refuse(self, request: Request, door: str, reason: str, status: int) -> Response:
+        """Count and log a refusal with where it came from, and say so: nothing was changed."""
         self.refused[f"{door}: {reason}"] += 1
-        log.warning("webhook.refused", door=door, reason=reason)
+        address = of_request(request, self.trusted_proxies)
+        log.warning("webhook.refused", door=door, reason=reason, address=str(address))
         return PlainTextResponse(f"refused: {reason}", status_code=status)

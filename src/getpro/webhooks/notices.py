@@ -55,9 +55,9 @@ async def provider_notice(request: Request) -> Response:
         )
         notice = provider.read(knock)
     except BodyTooLong:
-        return doors.refuse(code, "size", 413)
+        return doors.refuse(request, code, "size", 413)
     except NoticeRefused as error:
-        return doors.refuse(code, error.reason, error.status)
+        return doors.refuse(request, code, error.reason, error.status)
     async with doors.sales.db.begin("notice") as session:
         await accept(session, doors.sales, provider=code, notice=notice, knock=knock)
     return PlainTextResponse("ok")

@@ -26,15 +26,15 @@ async def panel_event(request: Request) -> Response:
     try:
         body = await read_body(request)
     except BodyTooLong:
-        return doors.refuse("panel", "size", 413)
+        return doors.refuse(request, "panel", "size", 413)
     key = doors.panel_secret.get_secret_value().encode()
     expected = hmac.new(key, body, hashlib.sha256).hexdigest()
     if not hmac.compare_digest(request.headers.get(SIGNATURE_HEADER, "").encode(), expected.encode()):
-        return doors.refuse("panel", "signature", 401)
+        return doors.refuse(request, "panel", "signature", 401)
     try:
         event = json_object(body)
     except BadBody:
-        return doors.refuse("panel", "form", 400)
+        return doors.refuse(request, "panel", "form", 400)
     data = event.get("data")
     panel_user_id = data.get("id") if isinstance(data, dict) else None
     if event.get("event") in _HINTS and isinstance(panel_user_id, int):

@@ -31,17 +31,17 @@ async def telegram_update(request: Request) -> Response:
     doors: Doors = request.app.state.doors
     given = request.headers.get(SECRET_HEADER, "")
     if not hmac.compare_digest(given.encode(), doors.telegram_secret.get_secret_value().encode()):
-        return doors.refuse("telegram", "secret", 401)
+        return doors.refuse(request, "telegram", "secret", 401)
     try:
         body = await read_body(request)
         update = json_object(body)
     except BodyTooLong:
-        return doors.refuse("telegram", "size", 413)
+        return doors.refuse(request, "telegram", "size", 413)
     except BadBody:
-        return doors.refuse("telegram", "form", 400)
+        return doors.refuse(request, "telegram", "form", 400)
     update_id = update.get("update_id")
     if not isinstance(update_id, int):
-        return doors.refuse("telegram", "form", 400)
+        return doors.refuse(request, "telegram", "form", 400)
     return await _take(doors, update, update_id, body)
 
 

@@ -98,9 +98,13 @@ async def _buy(
         return nothing(query)
     if waiting is None:
         found = await checkout.ask_provider(context.sales, found)
-    elif waiting.pay_url is None and context.now - waiting.created_at < _ASKING_TAKES:
+        return await show(query, _waiting_screen(found, turn, context))
+    if waiting.pay_url is None and context.now - waiting.created_at < _ASKING_TAKES:
         return nothing(query)
-    return await show(query, _waiting_screen(found, turn, context))
+    async with turn.begin("order") as session:
+        is_kept = await reads.is_money_kept(session, waiting)
+        screen = await _order_screen(session, waiting, turn, context, is_kept=is_kept)
+    return await show(query, screen)
 
 
 @router.callback_query(AboutOrder.filter(F.do == "check"))
@@ -113,10 +117,11 @@ async def check(
     if payment is None:
         return nothing(query)
     fresh = await polling.check_now(context.sales, payment.payment_id) or payment
-    toast = t("waiting-not-yet") if fresh.status is PaymentStatus.PENDING else None
     async with turn.begin("order") as session:
-        screen = await _order_screen(session, fresh, turn, context)
-    return await show(query, screen, toast)
+        is_kept = await reads.is_money_kept(session, fresh)
+        screen = await _order_screen(session, fresh, turn, context, is_kept=is_kept)
+    is_waiting = fresh.status is PaymentStatus.PENDING and not is_kept
+    return await show(query, screen, t("waiting-not-yet") if is_waiting else None)
 
 
 @router.callback_query(AboutOrder.filter(F.do == "cancel"))
@@ -130,7 +135,8 @@ async def cancel(
         user_id = turn.customer.user_id
         await checkout.give_up(session, context.sales, user_id=user_id, payment_id=payment.payment_id)
         payment = await payments.by_id(session, payment.payment_id) or payment
-        screen = await _order_screen(session, payment, turn, context)
+        is_kept = await reads.is_money_kept(session, payment)
+        screen = await _order_screen(session, payment, turn, context, is_kept=is_kept)
     return await show(query, screen, _paid_meanwhile(payment, turn, context))
 
 
@@ -143,8 +149,9 @@ async def another_way(
         payment = await _own(session, turn, callback_data)
         if payment is None:
             return nothing(query)
-        if payment.status is PaymentStatus.SUCCEEDED:
-            screen = await _order_screen(session, payment, turn, context)
+        is_kept = await reads.is_money_kept(session, payment)
+        if is_kept or payment.status is PaymentStatus.SUCCEEDED:
+            screen = await _order_screen(session, payment, turn, context, is_kept=is_kept)
         else:
             screen = await _ways(session, payment.plan_id, turn, context)
     return await show(query, screen, _paid_meanwhile(payment, turn, context))
@@ -255,13 +262,15 @@ async def _own(session: AsyncSession, turn: Turn, about: AboutOrder) -> Payment 
 
 def _waiting_screen(payment: Payment, turn: Turn, context: Context) -> Screen:
     t = context.texts(turn.customer)
-    return screens.order(t, payment, None, has_other_ways=context.has_other_ways)
+    return screens.order(t, payment, None, is_kept=False, has_other_ways=context.has_other_ways)
 
 
-async def _order_screen(session: AsyncSession, payment: Payment, turn: Turn, context: Context) -> Screen:
+async def _order_screen(
+    session: AsyncSession, payment: Payment, turn: Turn, context: Context, *, is_kept: bool
+) -> Screen:
     found = await subscriptions.of_customer(session, payment.user_id)
     t = context.texts(turn.customer)
-    return screens.order(t, payment, found, has_other_ways=context.has_other_ways)
+    return screens.order(t, payment, found, is_kept=is_kept, has_other_ways=context.has_other_ways)
 
 
 def _paid_meanwhile(payment: Payment, turn: Turn, context: Context) -> str | None:

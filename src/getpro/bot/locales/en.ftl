@@ -97,6 +97,10 @@ waiting-not-yet = The money has not arrived yet. If you have paid, please wait: 
 ## How a payment ended
 paid-title = <b>Payment received: { $price }</b>
 paid-open = Access is open { $until }
+kept-title = <b>We are checking the payment by hand</b>
+kept-what = A payment for this order has come, but not as we expected it: another amount, currency or payer, or some of it has been refunded already.
+kept-safe = The money is not lost: the payment is recorded with this order. There is no need to pay again.
+kept-next = We will sort it out and open access or give back what has not been refunded yet. Support answers your questions.
 money-not-taken = No money was taken.
 money-may-come = If the money arrives after all, your subscription is extended by itself.
 declined-title = <b>The payment did not go through</b>
@@ -109,6 +113,7 @@ declined-why-away = The bank does not answer at the moment.
 declined-why-expired = The time to pay is over.
 declined-why-other = The bank or the payment system declined it.
 canceled-title = <b>Order canceled</b>
+money-given-back = The money has been sent back. When it arrives depends on the bank or on Telegram.
 refused-title = <b>The payment could not be created</b>
 refused-next = Please try a little later or write to support.
 
@@ -182,6 +187,7 @@ language-changed = Now in English.
 precheckout-unknown = This order was not found. Start again: /start
 precheckout-not_yours = This invoice is somebody else’s. Open your own: /start
 precheckout-not_pending = This order is paid or canceled already. Start again: /start
+precheckout-plan_gone = This plan is no longer sold. Choose another: /start
 precheckout-old_price = The price has changed. Start again: /start
 
 ## Trouble and small things

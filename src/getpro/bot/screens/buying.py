@@ -9,6 +9,7 @@ from getpro.bot.texts import NO_BREAK, Texts
 from getpro.catalog.store import Plan
 from getpro.kit.money import Money
 from getpro.payments.provider import Provider
+from getpro.payments.rules import GIVEN_BACK
 from getpro.payments.states import PaymentStatus
 from getpro.payments.store import Payment
 from getpro.subscriptions.store import Subscription
@@ -63,10 +64,17 @@ def ask_email(t: Texts, *, is_wrong: bool = False) -> Screen:
     return Screen(lines(t("email-title"), "", question), ((Button(t("button-back"), Go(to="plans")),),))
 
 
-def order(t: Texts, payment: Payment, subscription: Subscription | None, *, has_other_ways: bool) -> Screen:
-    """An order as it stands now, whichever way it went: the waiting screen turns into its result."""
+def order(
+    t: Texts, payment: Payment, subscription: Subscription | None, *, is_kept: bool, has_other_ways: bool
+) -> Screen:
+    """An order as it stands now, whichever way it went: the waiting screen turns into its result.
+
+    ``is_kept``: money has come for it that a person must look at.
+    """
     if payment.status is PaymentStatus.SUCCEEDED:
         return _paid(t, payment, subscription)
+    if is_kept:
+        return _kept(t)
     another = Button(t("button-another-way"), AboutOrder(do="another", payment_id=payment.payment_id))
     others = (another,) if has_other_ways else ()
     if payment.status is PaymentStatus.CANCELED:
@@ -104,10 +112,19 @@ def _paid(t: Texts, payment: Payment, subscription: Subscription | None) -> Scre
     return Screen(text, ((first,), (Button(t("button-menu"), Go(to="menu")),)))
 
 
+def _kept(t: Texts) -> Screen:
+    """True of every reason to keep money: the customer is told of no more than was found out."""
+    text = lines(t("kept-title"), t("kept-what"), t("kept-safe"), t("kept-next"))
+    support = Button(t("button-support"), Go(to="support"))
+    return Screen(text, ((support,), (Button(t("button-menu"), Go(to="menu")),)))
+
+
 def _canceled(t: Texts, payment: Payment, others: tuple[Button, ...]) -> Screen:
     reason = payment.cancel_reason or ""
     rows: list[tuple[Button, ...]] = [others] if others else []
-    if reason == _BY_CUSTOMER:
+    if reason == GIVEN_BACK:
+        text = lines(t("canceled-title"), t("money-given-back"))
+    elif reason == _BY_CUSTOMER:
         text = lines(t("canceled-title"), t("money-may-come"))
         rows = [(Button(t("button-plans"), Go(to="plans")),)]
     elif reason.startswith("refused") or reason == "the provider did not answer":

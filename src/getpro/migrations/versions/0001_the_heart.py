@@ -440,7 +440,7 @@ def upgrade() -> None:
         sa.Column("change_id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
         sa.Column("subscription_id", sa.BigInteger(), nullable=False),
         sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("cause", sa.Text(), nullable=False, comment="trial, payment, credit"),
+        sa.Column("cause", sa.Text(), nullable=False, comment="trial, payment, credit, repair"),
         sa.Column("payment_id", sa.BigInteger(), nullable=True),
         sa.Column("days", sa.Integer(), nullable=False),
         sa.Column("end_before", sa.DateTime(timezone=True), nullable=True),

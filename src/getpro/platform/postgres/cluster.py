@@ -11,7 +11,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 from urllib.parse import quote
 
 from getpro.kit.trouble import Trouble
@@ -54,42 +54,65 @@ class Cluster:
         self._wanted_port = port
         self._server: subprocess.Popen[bytes] | None = None
         """The server, where it is a child of ours; it lives on when we end."""
+        self._use: IO[str] | None = None
+        """Holds a shared lock while we use the server."""
 
     @classmethod
     @contextlib.contextmanager
     def running(
         cls, directory: Path, *, time_zone: str = "Europe/Moscow", durable: bool = True
     ) -> Iterator[str]:
-        """The address of the server while the block runs; one that ran before goes on running after."""
+        """The address of the server while the block runs; whoever leaves last stops the server."""
         cluster = cls(directory, time_zone=time_zone, durable=durable)
-        started = cluster.start()
+        cluster.start()
         try:
             yield cluster.url()
         finally:
-            if started:
-                cluster.stop()
+            cluster.leave()
 
     @property
     def data(self) -> Path:
         return self.directory / "data"
 
-    def start(self) -> bool:
-        """Make the cluster if it is missing and start its server; False if one was running already."""
-        self._prepare()
-        with _locked(self.directory / "start.lock"):
-            if self._answers():
-                return False
-            if not (self.data / "PG_VERSION").exists():
-                self._init()
-            self._forget_dead_server()
-            self._launch()
-            self._make_database()
-        return True
+    def start(self) -> None:
+        """Make the cluster if it is missing, start its server if none runs, use it until :meth:`leave`."""
+        try:
+            self._prepare()
+            with _locked(self._start_lock):
+                if not self._answers():
+                    if not (self.data / "PG_VERSION").exists():
+                        self._init()
+                    self._forget_dead_server()
+                    self._launch()
+                    self._make_database()
+                if self._use is None:
+                    self._use = self._users.open("a")
+                    fcntl.flock(self._use, fcntl.LOCK_SH)
+        except OSError as error:
+            raise Trouble(
+                "Встроенная база не открылась.",
+                f"{error.filename or self.directory}: {error.strerror}.",
+                "Запустите от того пользователя, что и магазин, или укажите другую папку в GETPRO_DATA_DIR.",
+            ) from error
+
+    def leave(self) -> None:
+        """Use the server no more; whoever leaves last stops it, whoever started it."""
+        self._end_use()
+        if self.server_pid() is None:
+            return
+        with _locked(self._start_lock), self._users.open("a") as users:
+            try:  # on the file of now: the folder may have been thrown away and made again since the start
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return
+            self.stop()
 
     def stop(self) -> None:
-        """Stop the server in an orderly way; nothing to stop is fine."""
+        """Stop the server in an orderly way, whoever uses it; nothing to stop is fine."""
+        self._end_use()
         pid = self.server_pid()
         if pid is None:
+            self._reap()  # somebody else may have stopped it
             return
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGINT)
@@ -113,6 +136,20 @@ class Cluster:
             while self.server_pid() is not None:
                 time.sleep(0.01)
             self._reap()
+
+    @property
+    def _start_lock(self) -> Path:
+        return self.directory / "start.lock"
+
+    @property
+    def _users(self) -> Path:
+        """Everybody who uses the server holds a shared lock on it; the lock goes with its process."""
+        return self.directory / "users.lock"
+
+    def _end_use(self) -> None:
+        if self._use is not None:
+            self._use.close()
+            self._use = None
 
     def _reap(self) -> None:
         if self._server is not None:
@@ -328,7 +365,7 @@ def _reachable(directory: Path, account: Account) -> bool:
 
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """One start at a time; the lock goes with the process that holds it."""
+    """One start or stop at a time; the lock goes with the process that holds it."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -143,7 +143,7 @@ async def world(
     product_url = f"http://{LOOPBACK}:{product_port}"
     on_progress("PostgreSQL")
     cluster = Cluster(directory / "postgres", time_zone=time_zone, durable=durable)
-    started = await asyncio.to_thread(cluster.start)
+    await asyncio.to_thread(cluster.start)
     try:
         await asyncio.to_thread(migrations.upgrade, cluster.url())
         on_progress("Telegram, ЮKassa, панель")
@@ -182,8 +182,7 @@ async def world(
             running.push_async_callback(product.stop)
             yield World(cluster, telegram, yookassa, panel, product, urls)
     finally:
-        if started:
-            await asyncio.to_thread(cluster.stop)
+        await asyncio.to_thread(cluster.leave)
 
 
 def _write_settings(
