@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Coroutine, Iterator
-from typing import Any
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from typing import Any, Final
 
 import structlog
 import uvicorn
@@ -22,6 +23,9 @@ log = structlog.get_logger(__name__)
 ALLOWED_UPDATES = ["message", "callback_query", "pre_checkout_query", "my_chat_member"]
 
 
+_DATABASE_LOOKED_AT_SECONDS: Final = 3
+
+
 class _QuietServer(uvicorn.Server):
     """Uvicorn that leaves signals to us: web and worker stop together and in order."""
 
@@ -30,15 +34,25 @@ class _QuietServer(uvicorn.Server):
         yield
 
 
-async def run_shop(settings: Settings, *, database_url: str, web: bool, worker: bool) -> None:
+async def run_shop(
+    settings: Settings,
+    *,
+    database_url: str,
+    web: bool,
+    worker: bool,
+    keep_database: Callable[[], None] | None = None,
+) -> None:
     """Serve and work until SIGTERM or SIGINT: then no new request or job is taken, the running ones end.
 
-    Raises Trouble when a part failed: a supervisor then starts the shop again.
+    ``keep_database`` is called every few seconds, in a thread. Raises Trouble when a part failed: a
+    supervisor then starts the shop again.
     """
     shop = build(settings, database_url=database_url)
     stop = _stop_on_signals()
     try:
         async with contextlib.AsyncExitStack() as running:
+            if keep_database is not None:
+                await running.enter_async_context(_background(stop, _keep(keep_database)))
             if worker:
                 await running.enter_async_context(_working(shop, stop))
             if web:
@@ -49,6 +63,12 @@ async def run_shop(settings: Settings, *, database_url: str, web: bool, worker: 
     finally:
         await shop.close()
     log.info("shop.stopped")
+
+
+async def _keep(revive: Callable[[], None]) -> None:
+    while True:
+        await asyncio.sleep(_DATABASE_LOOKED_AT_SECONDS)
+        await asyncio.to_thread(revive)
 
 
 @contextlib.asynccontextmanager
@@ -65,6 +85,7 @@ async def _working(shop: Shop, stop: asyncio.Future[None]) -> AsyncIterator[None
 @contextlib.asynccontextmanager
 async def _serving(shop: Shop, stop: asyncio.Future[None]) -> AsyncIterator[None]:
     settings = shop.settings
+    listening = _listen(settings.listen_host, settings.listen_port)
     server = _QuietServer(
         uvicorn.Config(
             make_app(shop.doors),
@@ -79,7 +100,7 @@ async def _serving(shop: Shop, stop: asyncio.Future[None]) -> AsyncIterator[None
         )
     )
     async with _background(stop, shop.message_log.run(), _tell_telegram(shop)):
-        serving = asyncio.create_task(server.serve())
+        serving = asyncio.create_task(server.serve(sockets=[listening]))
         serving.add_done_callback(lambda ended: _stop_if_failed(ended, stop))
         try:
             while not server.started and not serving.done():  # noqa: ASYNC110 -- uvicorn offers no event
@@ -88,6 +109,17 @@ async def _serving(shop: Shop, stop: asyncio.Future[None]) -> AsyncIterator[None
         finally:
             server.should_exit = True
             await asyncio.wait([serving])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """The socket of the web door; raises Trouble when it cannot be had."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=2048)
+    except OSError as error:
+        raise Trouble(
+            "Адрес занят или недоступен.", f"{host}:{port}: {error.strerror}", "Укажите другой GETPRO_PORT."
+        ) from error
 
 
 async def _tell_telegram(shop: Shop) -> None:

@@ -5,6 +5,7 @@ import contextlib
 import io
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -119,7 +120,7 @@ def test_a_command_used_wrongly_is_told_so(arguments: list[str], said: str, tmp_
 def test_missing_settings_are_named_one_by_one(tmp_path: Path) -> None:
     done = run("run", cwd=tmp_path, PANEL_URL="not an address", GETPRO_TIME_ZONE="Mars/Olympus")
     assert done.returncode == 2
-    for name in ("TELEGRAM", "PANEL_URL", "PANEL_TOKEN", "GETPRO_TIME_ZONE"):
+    for name in ("TELEGRAM_BOT_TOKEN", "PANEL_URL", "PANEL_TOKEN", "GETPRO_TIME_ZONE"):
         assert name in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -246,3 +247,44 @@ async def test_an_outside_that_does_not_answer_is_one_sentence(counter: Counter)
     assert done.returncode == 2
     assert "Снаружи не ответили." in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"TELEGRAM_BOT_TOKEN": "abc"}, "TELEGRAM_BOT_TOKEN"),
+        ({"GETPRO_LOG_LEVEL": "LOUD"}, "GETPRO_LOG_LEVEL"),
+        ({"TRUSTED_PROXIES": "foo"}, "TRUSTED_PROXIES"),
+        ({"DATABASE_URL": "mysql://x"}, "DATABASE_URL"),
+        ({"DATABASE_URL": "postgresql://a:geheim@127.0.0.1:9/x"}, "База данных не отвечает."),
+    ],
+)
+def test_a_wrong_setting_is_one_sentence(
+    settings: dict[str, str], said: str, database_url: str, tmp_path: Path
+) -> None:
+    good = {
+        "DATABASE_URL": database_url,
+        "TELEGRAM_BOT_TOKEN": TOKEN,
+        "PANEL_URL": "http://127.0.0.1:9",
+        "PANEL_TOKEN": "t",
+    }
+    done = run("run", cwd=tmp_path, **(good | settings))
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "geheim" not in done.stderr
+
+
+def test_a_taken_port_is_one_sentence(database_url: str, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        done = run(
+            "web",
+            cwd=tmp_path,
+            DATABASE_URL=database_url,
+            TELEGRAM_BOT_TOKEN=TOKEN,
+            PANEL_URL="http://127.0.0.1:9",
+            PANEL_TOKEN="t",
+            GETPRO_PORT=str(taken.getsockname()[1]),
+        )
+    assert done.returncode == 2
+    assert "Укажите другой GETPRO_PORT." in done.stderr

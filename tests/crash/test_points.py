@@ -15,7 +15,10 @@ from getpro.sandbox.telegram.state import Person
 pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("points")]
 
 PROVIDERS = ("yookassa", "stars")
-WAY_OF_MONEY = ("notice", "stars notice", "settle", "deliver", "yookassa.read_payment", "panel.")
+WAY_OF_MONEY = (
+    *("notice", "stars notice", "settle", "deliver", "yookassa.read_payment"),
+    *("panel.create_user", "panel.find_user", "panel.change_user"),
+)
 """How the names of points between a notice and the delivery begin."""
 MUST_BE_THERE = {
     "notice: before commit",

@@ -8,7 +8,7 @@ from typing import Any, Final
 import structlog
 from aiogram.types import Update
 from sqlalchemy import insert
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, SQLAlchemyError
 
 from getpro.messaging.models import message_logs
 from getpro.platform.database import Database
@@ -65,10 +65,22 @@ class MessageLog:
             try:
                 async with self._db.begin("message log") as session:
                     await session.execute(insert(message_logs), batch)
-            except (SQLAlchemyError, OSError):
-                log.exception("message_log.not_written", rows=len(batch))
+            except DataError:
+                await self._write_one_by_one(batch)
+            except (SQLAlchemyError, OSError) as error:
+                log.warning("message_log.not_written", rows=len(batch), error=type(error).__name__)
                 self._waiting.extendleft(reversed(batch))
                 return
+
+    async def _write_one_by_one(self, batch: list[dict[str, Any]]) -> None:
+        """Lose only the row that no table can hold, such as one with an id of thirty digits."""
+        for row in batch:
+            try:
+                async with self._db.begin("message log") as session:
+                    await session.execute(insert(message_logs), [row])
+            except (SQLAlchemyError, OSError) as error:
+                self.dropped += 1
+                log.warning("message_log.row_dropped", error=type(error).__name__)
 
 
 def _kind(update: Update) -> tuple[str, str | None]:

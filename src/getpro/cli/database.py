@@ -2,9 +2,10 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psycopg
 from dotenv import dotenv_values
 
 from getpro import migrations
@@ -32,15 +33,46 @@ def database(*, migrate: bool, any_version: bool = False) -> Iterator[str]:
             migrations.upgrade(embedded)
             yield embedded
         return
-    if migrate:
-        migrations.upgrade(url)
-    elif not (any_version or migrations.is_current(url)):
+    _require_postgresql(url)
+    if not any_version:
+        _require_version(url, migrate=migrate)
+    yield url
+
+
+def _require_postgresql(url: str) -> None:
+    if not url.startswith(("postgresql://", "postgres://")):
+        raise Trouble(
+            "Настройки не подходят.",
+            "DATABASE_URL: это не адрес PostgreSQL.",
+            "Пример: postgresql://имя:пароль@127.0.0.1:5432/2getpro_v2",
+        )
+
+
+def _require_version(url: str, *, migrate: bool) -> None:
+    """Bring the database to our version, or refuse to work on another one; raises Trouble."""
+    try:
+        if migrate:
+            migrations.upgrade(url)
+        is_ours = migrations.is_current(url)
+    except psycopg.OperationalError as error:
+        lines = str(error).splitlines() or ["без объяснений"]
+        raise Trouble(
+            "База данных не отвечает.", lines[0], "Проверьте DATABASE_URL и что PostgreSQL запущен."
+        ) from error
+    if not is_ours:
         raise Trouble(
             "База данных не той версии, что программа.",
             "Миграции ещё не выполнены.",
             "Выполните: 2getpro migrate",
         )
-    yield url
+
+
+def keeper_of_database() -> Callable[[], None] | None:
+    """What starts the embedded server again should it die; None for a database that is not ours."""
+    if setting("DATABASE_URL") is not None:
+        return None
+    cluster = Cluster(embedded_directory(), time_zone=setting("GETPRO_TIME_ZONE") or "Europe/Moscow")
+    return cluster.revive
 
 
 def embedded_directory() -> Path:

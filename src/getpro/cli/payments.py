@@ -2,6 +2,7 @@
 
 import getpass
 import json
+import sys
 from dataclasses import asdict
 from typing import Annotated
 
@@ -23,6 +24,8 @@ Reference = Annotated[str, typer.Argument(help="Ссылка из списка: 
 Reason = Annotated[str, typer.Option("--reason", help="Почему; останется в записи")]
 By = Annotated[str, typer.Option("--by", help="Кто решает", default_factory=getpass.getuser)]
 
+_WIDE = 220
+"""For a file or a pipe: nothing is cut."""
 _KINDS = {
     "underpaid": "недоплата",
     "overpaid": "переплата",
@@ -69,7 +72,7 @@ def stuck(*, as_json: Annotated[bool, typer.Option("--json", help="Для про
     elif not items:
         typer.echo("Ничего не застряло.")
     else:
-        Console().print(_table(items))
+        Console(width=None if sys.stdout.isatty() else _WIDE).print(_table(items))
     raise typer.Exit(1 if items else 0)
 
 

@@ -41,4 +41,6 @@ def with_shop(flow: Callable[[Deps], Awaitable[Result]]) -> Result:
         except SaleError as error:
             raise Trouble(str(error), "Так решить нельзя.", "Список: 2getpro payments stuck") from error
         except (ProviderError, PanelError) as error:
-            raise Trouble("Снаружи не ответили.", str(error), "Попробуйте ещё раз позже.") from error
+            is_key = isinstance(error, PanelError) and str(error).startswith(("401", "403"))
+            remedy = "Проверьте PANEL_TOKEN и его права." if is_key else "Попробуйте ещё раз позже."
+            raise Trouble("Снаружи не ответили.", str(error), remedy) from error

@@ -136,6 +136,6 @@ async def run_for_ever(db: Database, jobs: Jobs, clock: Clock, declared: list[Sc
             is_declared = True
             if soonest is not None:
                 pause = min(max((soonest - clock()).total_seconds(), 0.05), _LONGEST_SLEEP_SECONDS)
-        except (SQLAlchemyError, OSError):
-            log.exception("schedules.failed")
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("schedules.database_away", error=str(error).partition("\n")[0])
         await asyncio.sleep(pause)

@@ -4,14 +4,15 @@
 without settings is off. The sandbox builds :class:`Settings` from its own values and reads neither.
 """
 
+import re
 import secrets
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Network = IPv4Network | IPv6Network
@@ -51,8 +52,14 @@ class Group(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def _bot_token(value: SecretStr) -> SecretStr:
+    if re.fullmatch(r"\d+:\S+", value.get_secret_value()) is None:
+        raise ValueError("must be a bot's token like 123456:ABC, from @BotFather")
+    return value
+
+
 class TelegramSettings(Group):
-    bot_token: SecretStr
+    bot_token: Annotated[SecretStr, AfterValidator(_bot_token)]
     api_url: Address = "https://api.telegram.org"
     proxy: str | None = None
     webhook_secret: SecretStr = Field(default_factory=lambda: SecretStr(secrets.token_urlsafe(32)))
@@ -108,6 +115,10 @@ class ShopSettings(Group):
     """Where a payment page leads back to: https://t.me/<the bot's name>."""
 
 
+def _required(group: type[Group]) -> list[str]:
+    return [name for name, field in group.model_fields.items() if field.is_required()]
+
+
 class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_file=".env",
@@ -123,7 +134,9 @@ class Settings(BaseSettings):
     data_dir: Path | None = Field(default=None, validation_alias="GETPRO_DATA_DIR")
     time_zone: str = Field(default="Europe/Moscow", validation_alias="GETPRO_TIME_ZONE")
     log_dir: Path | None = Field(default=None, validation_alias="GETPRO_LOG_DIR")
-    log_level: str = Field(default="INFO", validation_alias="GETPRO_LOG_LEVEL")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", validation_alias="GETPRO_LOG_LEVEL"
+    )
     listen_host: str = Field(default="127.0.0.1", validation_alias="GETPRO_HOST")
     listen_port: int = Field(default=8080, ge=0, le=65535, validation_alias="GETPRO_PORT")
     public_url: Address | None = None
@@ -150,3 +163,11 @@ class Settings(BaseSettings):
     def zone(self) -> ZoneInfo:
         """The operator's time zone: their day, and the screens' times."""
         return ZoneInfo(self.time_zone)
+
+
+GROUPS: Final = {
+    "telegram": _required(TelegramSettings),
+    "panel": _required(PanelSettings),
+    "yookassa": _required(YooKassaSettings),
+}
+"""What each group must have, for a message that names it."""

@@ -64,7 +64,7 @@ async def _money(session: AsyncSession) -> list[StuckItem]:
             reference=f"s{row.stuck_id}",
             kind=row.kind,
             since=row.opened_at,
-            details=row.details,
+            details=f"{row.details} Платёж у провайдера: {row.charge_id}",
             provider=row.provider,
             user_id=row.user_id,
             payment_id=row.payment_id,
@@ -139,7 +139,7 @@ async def retry(deps: Deps, reference: str, *, by: str, reason: str) -> str:
 
     Raises CannotResolve, UnknownProvider, ProviderUnavailable.
     """
-    kind, number = _parsed(reference)
+    kind, number = _parsed(reference, reason)
     if kind in "se":
         outcome = await (_settle_again(deps, number) if kind == "s" else _prove_again(deps, number))
         async with deps.db.begin("stuck: retried") as session:
@@ -213,7 +213,7 @@ async def credit(
 
     Raises CannotResolve, CustomerGone, PlanGone.
     """
-    kind, number = _parsed(reference)
+    kind, number = _parsed(reference, reason)
     if kind != "s":
         raise CannotResolve("засчитать можно только деньги (s…), остальное повторяют")
     now = deps.clock()
@@ -247,7 +247,7 @@ async def credit(
 
 async def mark_refunded(deps: Deps, reference: str, *, by: str, reason: str) -> None:
     """Note that a person has given the money back outside; a flow. Raises CannotResolve."""
-    kind, number = _parsed(reference)
+    kind, number = _parsed(reference, reason)
     if kind != "s":
         raise CannotResolve("вернуть можно только деньги (s…)")
     async with deps.db.begin("stuck: refunded") as session:
@@ -265,7 +265,7 @@ async def dismiss(deps: Deps, reference: str, *, by: str, reason: str) -> None:
 
     It stays unhandled: the same notice, should it come again, is settled again and shown again.
     """
-    kind, number = _parsed(reference)
+    kind, number = _parsed(reference, reason)
     if kind != "e":
         raise CannotResolve("убрать можно только неподтверждённое уведомление (e…)")
     async with deps.db.begin("stuck: dismiss") as session:
@@ -346,7 +346,9 @@ async def _open_row(session: AsyncSession, stuck_id: int) -> Any:
     return row
 
 
-def _parsed(reference: str) -> tuple[str, int]:
+def _parsed(reference: str, reason: str) -> tuple[str, int]:
+    if not reason.strip():
+        raise CannotResolve("причина пуста: она остаётся в записи")
     if reference[:1] not in set("sdej") or not reference[1:].isdigit():
         raise CannotResolve(f"{reference!r}: ссылка пишется как s12, d7, e9 или j31")
     return reference[0], int(reference[1:])

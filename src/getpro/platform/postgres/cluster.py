@@ -95,6 +95,12 @@ class Cluster:
                 "Запустите от того пользователя, что и магазин, или укажите другую папку в GETPRO_DATA_DIR.",
             ) from error
 
+    def revive(self) -> None:
+        """Start the server again if it has died, for those who use it; a living one is left alone."""
+        if self.server_pid() is None:
+            self.start()
+            self._end_use()
+
     def leave(self) -> None:
         """Use the server no more; whoever leaves last stops it, whoever started it."""
         self._end_use()

@@ -9,6 +9,8 @@ import argparse
 import json
 import os
 import signal
+import threading
+import time
 from pathlib import Path
 
 import uvloop
@@ -45,10 +47,18 @@ def main() -> None:
     settings = SandboxSettings(**values)
     logging.configure(level=settings.log_level)
     _listen(chosen.crash_at, chosen.trace)
+    threading.Thread(target=_end_with_the_sandbox, args=(os.getppid(),), daemon=True).start()
     assert settings.database_url is not None
     uvloop.run(
         run_shop(settings, database_url=settings.database_url.get_secret_value(), web=True, worker=True)
     )
+
+
+def _end_with_the_sandbox(parent: int) -> None:
+    """A sandbox that was killed stops nobody: its shop notices that it is an orphan and ends."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _listen(crash_at: str | None, trace: Path | None) -> None:
