@@ -160,6 +160,9 @@ class FakePanel:
         self._count("enable")
         self.users_by_id[panel_user_id] = replace(self.users_by_id[panel_user_id], status="ACTIVE")
 
+    async def wanted_squads(self) -> list[str]:
+        return []
+
     async def by_username(self, username: str) -> PanelUser | None:
         self._count("by_username")
         return next((u for u in self.users_by_id.values() if u.account.username == username), None)

@@ -13,6 +13,7 @@ from getpro.panel.client import PanelClient
 from getpro.panel.errors import PanelError, PanelGone, PanelRefused, PanelUnavailable
 from getpro.panel.service import PanelAccount, UsernameTaken, WantedAccess, put
 from getpro.platform.settings import PanelSettings, ShopSettings
+from getpro.sales.reconcile import Difference, difference
 from getpro.sandbox.faults import Faults
 from getpro.sandbox.panel import PanelSimulator
 from getpro.sandbox.panel.state import User
@@ -312,6 +313,20 @@ async def test_on_a_panel_set_up_anew_a_number_that_now_is_somebody_elses_is_lef
     again = await put(place.client, wanted(end_date=END + timedelta(days=9)), known)
     assert again.panel_user_id != known.panel_user_id
     assert place.user(stranger.account.panel_user_id).expireAt == before
+
+
+async def test_a_user_who_was_taken_out_of_the_squad_is_seen_to_lack_it(place: Place) -> None:
+    known = await put(place.client, wanted(), None)
+    squads = await place.client.wanted_squads()
+
+    async def seen() -> Difference | None:
+        return difference(await place.client.by_username(known.username), END, squads)
+
+    assert await seen() is None
+    place.user(known.panel_user_id).squads.clear()
+    assert await seen() is Difference.SQUADS
+    await put(place.client, wanted(), known)
+    assert await seen() is None
 
 
 async def test_putting_twice_changes_the_one_user(place: Place) -> None:

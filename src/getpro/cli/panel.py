@@ -18,6 +18,7 @@ _WORDS = {
     Difference.SHORTER: "срок короче: продлим",
     Difference.DISABLED: "отключён: включим",
     Difference.LONGER: "срок длиннее: решает человек",
+    Difference.SQUADS: "нет в нужном отряде: вернём",
     Difference.ORPHAN: "наш, но подписки нет: решает человек",
 }
 

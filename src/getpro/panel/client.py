@@ -129,10 +129,10 @@ class PanelClient:
             "trafficLimitBytes": self._traffic_bytes,
             "trafficLimitStrategy": "MONTH" if self._traffic_bytes else "NO_RESET",
             "hwidDeviceLimit": self._device_limit,
-            "activeInternalSquads": await self._wanted_squads(),
+            "activeInternalSquads": await self.wanted_squads(),
         }
 
-    async def _wanted_squads(self) -> list[str]:
+    async def wanted_squads(self) -> list[str]:
         """The uuids of the configured squads; names are looked up once, and again after a refusal."""
         if self._squad_uuids is None:
             listed = await self._ask("list_squads", "GET", "/api/internal-squads")
@@ -211,6 +211,7 @@ def _user(raw: Any) -> PanelUser:
             description=raw["description"],
             status=raw["status"],
             expire_at=datetime.fromisoformat(raw["expireAt"]),
+            squads=frozenset(squad["uuid"] for squad in raw["activeInternalSquads"]),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise PanelRefused(f"the panel's user is not one of 3.x: {error!r}") from error

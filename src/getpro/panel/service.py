@@ -45,6 +45,8 @@ class PanelUser:
     description: str | None
     status: str
     expire_at: datetime
+    squads: frozenset[str] = frozenset()
+    """The uuids of the internal squads: without one of ours there is no access, whatever the status."""
 
 
 class UsernameTaken(PanelRefused):
@@ -62,6 +64,9 @@ class Panel(Protocol):
 
     async def enable(self, panel_user_id: int) -> None:
         """Lift DISABLED; raises PanelGone, PanelRefused, PanelUnavailable."""
+
+    async def wanted_squads(self) -> list[str]:
+        """The uuids that every customer is put into; raises PanelRefused, PanelUnavailable."""
 
     async def by_username(self, username: str) -> PanelUser | None:
         """The user of this name; raises PanelRefused, PanelUnavailable."""

@@ -4,6 +4,7 @@ The panel reconciler plans, shows, and applies only what is safe: it opens what 
 deletes and never shortens by itself: whatever is longer on the panel was given by a person.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from enum import StrEnum
@@ -39,11 +40,12 @@ class Difference(StrEnum):
     SHORTER = "shorter"
     LONGER = "longer"
     DISABLED = "disabled"
+    SQUADS = "squads"
     ORPHAN = "orphan"
     """A user of this shop's making that no subscription names."""
 
 
-SAFE = frozenset({Difference.MISSING, Difference.SHORTER, Difference.DISABLED})
+SAFE = frozenset({Difference.MISSING, Difference.SHORTER, Difference.DISABLED, Difference.SQUADS})
 """What a delivery puts right without taking anything from anybody."""
 
 
@@ -70,8 +72,11 @@ class Comparison:
         ]
 
 
-def difference(user: PanelUser | None, end_date: datetime) -> Difference | None:
-    """How the panel's user differs from a delivered subscription that ends at ``end_date``."""
+def difference(user: PanelUser | None, end_date: datetime, squads: Collection[str]) -> Difference | None:
+    """How the panel's user differs from a delivered subscription that ends at ``end_date``.
+
+    A longer end comes before missing ``squads``: mending these would shorten it.
+    """
     if user is None:
         return Difference.MISSING
     if user.status == "DISABLED":
@@ -79,7 +84,7 @@ def difference(user: PanelUser | None, end_date: datetime) -> Difference | None:
     found = user.expire_at.replace(microsecond=0)
     if found != end_date:
         return Difference.SHORTER if found < end_date else Difference.LONGER
-    return None
+    return None if user.squads.issuperset(squads) else Difference.SQUADS
 
 
 def _recognized(user: PanelUser | None, panel_user_id: int, username: str, user_id: int) -> PanelUser | None:
@@ -95,6 +100,7 @@ async def compare_panel(deps: Deps) -> Comparison:
 
     Raises PanelUnavailable, PanelRefused.
     """
+    squads = await deps.panel.wanted_squads()
     found = {user.account.panel_user_id: user async for user in deps.panel.users()}
     async with deps.db.begin("reconcile: read") as session:
         rows = await session.execute(
@@ -117,7 +123,7 @@ async def compare_panel(deps: Deps) -> Comparison:
     findings = []
     for row in ours:
         user = _recognized(found.get(row.panel_user_id), row.panel_user_id, row.username, row.user_id)
-        differs = difference(user, row.end_date)
+        differs = difference(user, row.end_date, squads)
         if differs is not None:
             expiry = user.expire_at if user else None
             findings.append(Finding(differs, row.subscription_id, row.username, row.end_date, expiry))
@@ -165,7 +171,7 @@ async def compare_one(deps: Deps, subscription_id: int) -> None:
         return
     found = await deps.panel.by_username(known.username)
     user = _recognized(found, known.panel_user_id, known.username, wanted.user_id)
-    if difference(user, wanted.end_date) in SAFE:
+    if difference(user, wanted.end_date, await deps.panel.wanted_squads()) in SAFE:
         await _repair(deps, subscription_id)
 
 
