@@ -53,6 +53,14 @@ class Done:
     stderr: str
 
 
+def run_here(*arguments: str) -> Done:
+    """Run a command in this process: what is heavy is imported once."""
+    stdout, stderr = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
+        code = cli.run(list(arguments))
+    return Done(code, stdout.getvalue(), stderr.getvalue())
+
+
 @dataclass
 class Counter:
     """An operator at the command line of a shop whose outside is simulated; in this process, for speed."""
@@ -60,10 +68,7 @@ class Counter:
     panel: PanelSimulator
 
     async def run(self, *arguments: str) -> Done:
-        stdout, stderr = io.StringIO(), io.StringIO()
-        with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
-            code = await asyncio.to_thread(cli.run, list(arguments))
-        return Done(code, stdout.getvalue(), stderr.getvalue())
+        return await asyncio.to_thread(run_here, *arguments)
 
 
 @pytest.fixture
@@ -110,8 +115,8 @@ def test_what_needs_no_bot_loads_none(arguments: list[str], database_url: str, t
         (["sandbox", "telegram", "--port", "many"], "Команда записана неверно."),
     ],
 )
-def test_a_command_used_wrongly_is_told_so(arguments: list[str], said: str, tmp_path: Path) -> None:
-    done = run(*arguments, cwd=tmp_path)
+def test_a_command_used_wrongly_is_told_so(arguments: list[str], said: str) -> None:
+    done = run_here(*arguments)
     assert done.returncode == 64
     assert said in done.stderr
     assert "Traceback" not in done.stderr
@@ -195,17 +200,23 @@ def test_a_shop_whose_part_dies_ends_as_failed(database_url: str, tmp_path: Path
     assert done.stderr.startswith("Ошибка: Магазин остановился: одна из его частей отказала.\n")
 
 
-def test_an_old_database_elsewhere_is_not_touched_unasked(server: str, tmp_path: Path) -> None:
+def test_an_old_database_elsewhere_is_not_touched_unasked(
+    server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     url = f"{server}/old_one"
     with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
         connection.execute("CREATE DATABASE old_one")
     settings = {"TELEGRAM_BOT_TOKEN": TOKEN, "PANEL_URL": "http://127.0.0.1:9", "PANEL_TOKEN": "t"}
-    before = run("payments", "stuck", cwd=tmp_path, DATABASE_URL=url, **settings)
+    (tmp_path / ".env").write_text(
+        "\n".join(f"{k}={v}" for k, v in {**settings, "DATABASE_URL": url}.items())
+    )
+    monkeypatch.chdir(tmp_path)
+    before = run_here("payments", "stuck")
     assert before.returncode == 2
     assert "2getpro migrate" in before.stderr
     for _ in range(2):
-        assert run("migrate", cwd=tmp_path, DATABASE_URL=url).returncode == 0
-    after = run("payments", "stuck", cwd=tmp_path, DATABASE_URL=url, **settings)
+        assert run_here("migrate").returncode == 0
+    after = run_here("payments", "stuck")
     assert (after.returncode, after.stdout) == (0, "Ничего не застряло.\n")
 
 
