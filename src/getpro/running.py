@@ -24,6 +24,8 @@ ALLOWED_UPDATES = ["message", "callback_query", "pre_checkout_query", "my_chat_m
 
 
 _DATABASE_LOOKED_AT_SECONDS: Final = 3
+_CANCELED_AGAIN_SECONDS: Final = 15
+"""Longer than running jobs are given to end."""
 
 
 class _QuietServer(uvicorn.Server):
@@ -156,9 +158,10 @@ async def _background(
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        while pending := [task for task in tasks if not task.done()]:
+            for task in pending:
+                task.cancel()  # again if need be: a driver may lose one
+            await asyncio.wait(pending, timeout=_CANCELED_AGAIN_SECONDS)
 
 
 def _stop_if_failed(task: asyncio.Task[None], stop: asyncio.Future[None]) -> None:

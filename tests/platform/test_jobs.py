@@ -187,3 +187,23 @@ async def test_messages_that_hang_stop_no_routine_and_no_delivery(db: Database, 
     async with working(jobs):
         await until(all_done)
         for_ever.set()
+
+
+async def test_work_ends_also_when_a_driver_loses_the_cancellation(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """asyncio.wait_for of Python 3.11, in the connections' pool, returns instead when both come at once."""
+    register, waits = jobs.app.job_manager.register_worker, asyncio.Event()
+
+    async def register_all_the_same() -> int:
+        waits.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(0.2)
+        return await register()
+
+    monkeypatch.setattr(jobs.app.job_manager, "register_worker", register_all_the_same)
+    working = asyncio.create_task(jobs.work(money=1, others=1))
+    await waits.wait()
+    working.cancel()
+    done, _ = await asyncio.wait([working], timeout=5)
+    assert done == {working}

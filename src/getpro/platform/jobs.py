@@ -5,6 +5,7 @@ Every job may run twice, and two of them in any order.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,6 +17,7 @@ import structlog
 from procrastinate import RetryDecision, exceptions
 from procrastinate.jobs import Job
 from procrastinate.retry import BaseRetryStrategy
+from procrastinate.worker import Worker
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -127,25 +129,43 @@ class Jobs:
 
         Each queue has its own worker: a Telegram that hangs stops no expiry, a provider no delivery.
 
-        On cancellation no new job is taken and the running ones get ten seconds to end.
+        On cancellation no new job is taken and the running ones get ten seconds to end. The parts are
+        told by an event: a cancellation that meets the queue's own connections can be lost in them.
         """
-        async with self.app.open_async(), asyncio.TaskGroup() as group:
-            group.create_task(self._worker(MONEY, money))
-            for queue in (NOTICES, OUTSIDE, UPKEEP):
-                group.create_task(self._worker(queue, others))
-            group.create_task(self._rescue_for_ever())
-
-    async def _worker(self, queue: str, concurrency: int) -> None:
-        """Work on ``queue`` until cancelled, also across a restart of the database."""
-        while True:
+        stopping = asyncio.Event()
+        async with self.app.open_async():
+            parts = [
+                asyncio.create_task(self._work_on(MONEY, money, stopping)),
+                *(
+                    asyncio.create_task(self._work_on(queue, others, stopping))
+                    for queue in (NOTICES, OUTSIDE, UPKEEP)
+                ),
+                asyncio.create_task(self._rescue_until(stopping)),
+            ]
             try:
-                await self._work_once(queue, concurrency)
+                done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_EXCEPTION)
+            finally:
+                stopping.set()
+                await asyncio.wait(parts)
+            for part in done:
+                part.result()
+
+    async def _work_on(self, queue: str, concurrency: int, stopping: asyncio.Event) -> None:
+        """Work on ``queue`` until ``stopping``, also across a restart of the database."""
+        while not stopping.is_set():
+            worker = self._worker(queue, concurrency)
+            told = asyncio.create_task(_when(stopping, worker.stop))
+            try:
+                await worker.run()  # type: ignore[no-untyped-call] # they leave it bare
             except (exceptions.ConnectorException, psycopg.Error):
                 log.exception("jobs.worker_lost_database", queue=queue)
-            await asyncio.sleep(1)
+            finally:
+                told.cancel()
+            await _pause(1, stopping)
 
-    async def _work_once(self, queue: str, concurrency: int) -> None:
-        await self.app.run_worker_async(
+    def _worker(self, queue: str, concurrency: int) -> Worker:
+        return Worker(
+            self.app,
             queues=[queue],
             concurrency=concurrency,
             name=queue,
@@ -158,13 +178,13 @@ class Jobs:
             stalled_worker_timeout=STALLED_SECONDS,
         )
 
-    async def _rescue_for_ever(self) -> None:
-        while True:
+    async def _rescue_until(self, stopping: asyncio.Event) -> None:
+        while not stopping.is_set():
             try:
                 await self.rescue()
             except exceptions.ConnectorException:
                 log.exception("jobs.rescue_failed")
-            await asyncio.sleep(STALLED_SECONDS / 3)
+            await _pause(STALLED_SECONDS / 3, stopping)
 
     async def rescue(self) -> int:
         """Give the jobs of dead workers back to the queue and return how many there were.
@@ -176,6 +196,17 @@ class Jobs:
             await self.app.job_manager.retry_job(job)
             log.warning("jobs.rescued", job_id=job.id, job=job.task_name)
         return len(stalled)
+
+
+async def _when(event: asyncio.Event, then: Callable[[], None]) -> None:
+    await event.wait()
+    then()
+
+
+async def _pause(seconds: float, stopping: asyncio.Event) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await stopping.wait()
 
 
 def _bound(kind: JobKind) -> Callable[..., Awaitable[None]]:
