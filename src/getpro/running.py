@@ -11,7 +11,7 @@ import structlog
 import uvicorn
 from aiogram.exceptions import TelegramAPIError
 
-from getpro.bootstrap import Shop, build
+from getpro.bootstrap.shop import Shop, build
 from getpro.kit.trouble import Trouble
 from getpro.platform import schedules
 from getpro.platform.settings import Settings

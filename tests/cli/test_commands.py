@@ -18,7 +18,10 @@ import pytest
 from folders import open_up
 from getpro import cli
 from getpro.kit.clock import utc_now
+from getpro.kit.trouble import Trouble
 from getpro.platform.postgres import Cluster
+from getpro.platform.settings import Settings
+from getpro.running import run_shop
 from getpro.sandbox.panel import PanelSimulator
 from getpro.sandbox.serving import serving
 from getpro.sandbox.telegram import TelegramSimulator
@@ -190,14 +193,16 @@ def test_psql_opens_a_database_elsewhere_as_it_is(server: str, tmp_path: Path) -
     assert (done.returncode, done.stdout) == (0, "0\n"), done.stderr
 
 
-def test_a_shop_whose_part_dies_ends_as_failed(database_url: str, tmp_path: Path) -> None:
-    with psycopg.connect(database_url, autocommit=True) as connection:
-        connection.execute("INSERT INTO schedules VALUES ('odd', 'no rule at all', 'UTC', now())")
-    settings = {"TELEGRAM_BOT_TOKEN": TOKEN, "PANEL_URL": "http://127.0.0.1:9", "PANEL_TOKEN": "t"}
-    done = run("worker", cwd=tmp_path, DATABASE_URL=database_url, **settings)
-    assert done.returncode == 2
-    assert "shop.part_failed" in done.stdout
-    assert done.stderr.startswith("Ошибка: Магазин остановился: одна из его частей отказала.\n")
+async def test_a_shop_whose_part_dies_ends_as_failed(database_url: str) -> None:
+    def dies() -> None:
+        raise RuntimeError("no such luck")
+
+    settings = Settings.model_validate(
+        {"telegram": {"bot_token": TOKEN}, "panel": {"url": "http://127.0.0.1:9", "token": "t"}}
+    )
+    with pytest.raises(Trouble, match=r"одна из его частей отказала") as caught:
+        await run_shop(settings, database_url=database_url, web=False, worker=True, keep_database=dies)
+    assert "RuntimeError" in caught.value.why
 
 
 def test_an_old_database_elsewhere_is_not_touched_unasked(

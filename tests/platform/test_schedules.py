@@ -2,7 +2,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import select, text, update
 
 from getpro.platform import schedules
 from getpro.platform.database import Database
@@ -90,3 +90,35 @@ async def test_a_changed_rule_counts_from_now_and_an_unchanged_one_goes_on(db: D
     async with db.begin("test") as session:
         rows = (await session.execute(select(schedules.schedules))).all()
     assert {row.name: row.next_run_at for row in rows} == {"a": later, "b": NOW + timedelta(hours=1)}
+
+
+async def edit(db: Database, name: str, rule: str, zone: str = "UTC") -> None:
+    """What an operator does in psql."""
+    async with db.begin("test") as session:
+        change = update(schedules.schedules).where(schedules.schedules.c.name == name)
+        await session.execute(change.values(rule=rule, zone=zone))
+
+
+async def rules(db: Database) -> dict[str, str]:
+    async with db.begin("test") as session:
+        rows = await session.execute(select(schedules.schedules.c.name, schedules.schedules.c.rule))
+        return {row.name: row.rule for row in rows}
+
+
+async def test_a_rule_that_an_operator_set_outlives_a_restart_and_a_release(db: Database) -> None:
+    await declare(db, Schedule("sweep", "every 30s"), Schedule("poll", "every 5s"))
+    await edit(db, "sweep", "every 300s")
+    await declare(db, Schedule("sweep", "every 30s"), Schedule("poll", "every 5s"))
+    assert await rules(db) == {"sweep": "every 300s", "poll": "every 5s"}
+    await declare(db, Schedule("sweep", "every 60s"), Schedule("poll", "every 10s"))
+    assert await rules(db) == {"sweep": "every 300s", "poll": "every 10s"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "zone"), [("when I like", "UTC"), ("every day", "UTC"), ("0 9 * * *", "Europe/Mars")]
+)
+async def test_a_wrong_rule_stops_no_other_schedule(db: Database, jobs: Jobs, rule: str, zone: str) -> None:
+    await declare(db, Schedule("a", "every 30s"), Schedule("b", "every 30s"))
+    await edit(db, "a", rule, zone)
+    assert await run(db, jobs, NOW) == ["b"]
+    assert await run(db, jobs, NOW) == []

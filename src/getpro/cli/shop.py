@@ -2,21 +2,51 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from getpro.bootstrap import sales_deps
+from getpro.bootstrap.sales import close, sales_deps
 from getpro.cli.database import database
-from getpro.cli.processes import read_settings
+from getpro.cli.settings import read_settings
 from getpro.kit.trouble import Trouble
 from getpro.panel.errors import PanelError
 from getpro.payments.provider import ProviderError
 from getpro.platform.database import Database
 from getpro.platform.jobs import Jobs
-from getpro.platform.telegram import make_bot
+from getpro.platform.settings import TelegramSettings
 from getpro.sales.deps import Deps
 from getpro.sales.errors import SaleError
 
+if TYPE_CHECKING:
+    from aiogram import Bot
+
+    from getpro.payments.providers.stars.telegram import TelegramStars
+
 Result = TypeVar("Result")
+
+
+class _StarsOnDemand:
+    """Telegram's calls about Stars; the bot's library takes seconds to load, and few commands ask it."""
+
+    def __init__(self, settings: TelegramSettings) -> None:
+        self._settings = settings
+        self._bot: Bot | None = None
+
+    async def create_invoice_link(self, invoice: dict[str, Any]) -> str:
+        return await self._api().create_invoice_link(invoice)
+
+    async def star_transactions(self, *, offset: int, limit: int) -> list[dict[str, Any]]:
+        return await self._api().star_transactions(offset=offset, limit=limit)
+
+    def _api(self) -> "TelegramStars":
+        from getpro.payments.providers.stars.telegram import TelegramStars  # noqa: PLC0415
+        from getpro.platform.telegram import make_bot  # noqa: PLC0415
+
+        self._bot = self._bot or make_bot(self._settings)
+        return TelegramStars(self._bot)
+
+    async def close(self) -> None:
+        if self._bot is not None:
+            await self._bot.session.close()
 
 
 def with_shop(flow: Callable[[Deps], Awaitable[Result]]) -> Result:
@@ -24,16 +54,13 @@ def with_shop(flow: Callable[[Deps], Awaitable[Result]]) -> Result:
     settings = read_settings()
 
     async def run(url: str) -> Result:
-        db, telegram = Database(url, pool_size=2), make_bot(settings.telegram)
-        deps = sales_deps(settings, db=db, jobs=Jobs(url), telegram=telegram)
+        telegram = _StarsOnDemand(settings.telegram)
+        deps = sales_deps(settings, db=Database(url, pool_size=2), jobs=Jobs(url), telegram=telegram)
         try:
             return await flow(deps)
         finally:
-            await telegram.session.close()
-            await deps.panel.close()
-            for provider in deps.providers.active:
-                await provider.close()
-            await db.close()
+            await telegram.close()
+            await close(deps)
 
     with database(migrate=False) as url:
         try:

@@ -18,7 +18,8 @@ from procrastinate import RetryDecision, exceptions
 from procrastinate.jobs import Job
 from procrastinate.retry import BaseRetryStrategy
 from procrastinate.worker import Worker
-from sqlalchemy import text
+from sqlalchemy import BigInteger, ColumnElement, Text, cast, column, exists, table, text
+from sqlalchemy.dialects.postgresql import ENUM, JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.platform.database import SESSION_OPTIONS, driver_connection
@@ -37,6 +38,19 @@ UPKEEP: Final = "upkeep"
 HEARTBEAT_SECONDS: Final = 4
 STALLED_SECONDS: Final = 15
 """A worker silent for this long is dead: its jobs are taken from it, and the customer's lock with them."""
+
+_RESCUE: Final = """
+WITH stalled AS (
+    SELECT id, task_name FROM procrastinate_jobs
+    WHERE status = 'doing' AND (worker_id IS NULL OR worker_id = ANY (ARRAY(
+        SELECT id FROM procrastinate_workers
+        WHERE last_heartbeat < now() - make_interval(secs => %(seconds)s)
+    )))
+    FOR UPDATE SKIP LOCKED
+)
+SELECT id, task_name, procrastinate_retry_job_v2(id, now(), NULL, NULL, NULL) FROM stalled
+"""
+"""The queue's own way reads first and changes after: a job that was taken up in between would run twice."""
 
 
 class RetryLater(Exception):
@@ -72,6 +86,24 @@ class JobKind:
     retry: Backoff
     expected: tuple[type[Exception], ...] = ()
     """Trouble that trying again mends: logged in a line. Everything else is a bug, with its traceback."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailedJob:
+    """A job whose tries are used up."""
+
+    job_id: int
+    name: str
+    arguments: dict[str, Any]
+    since: datetime
+
+
+_queued = table(
+    "procrastinate_jobs",
+    column("task_name", Text),
+    column("status", ENUM(name="procrastinate_job_status", create_type=False)),
+    column("args", JSONB),
+)
 
 
 class Jobs:
@@ -191,11 +223,54 @@ class Jobs:
 
         The queue never does it by itself, and the dead job's lock would block its customer for good.
         """
-        stalled = list(await self.app.job_manager.get_stalled_jobs(seconds_since_heartbeat=STALLED_SECONDS))
+        stalled = await self.app.connector.execute_query_all_async(_RESCUE, seconds=STALLED_SECONDS)
         for job in stalled:
-            await self.app.job_manager.retry_job(job)
-            log.warning("jobs.rescued", job_id=job.id, job=job.task_name)
+            log.warning("jobs.rescued", job_id=job["id"], job=job["task_name"])
         return len(stalled)
+
+    async def failed(self, session: AsyncSession, queue: str) -> list[FailedJob]:
+        """What failed for good in ``queue`` and waits for a person."""
+        rows = await session.execute(
+            text(
+                "SELECT j.id, j.task_name, j.args, coalesce(max(e.at), now()) AS at FROM procrastinate_jobs j"
+                " LEFT JOIN procrastinate_events e ON e.job_id = j.id"
+                " WHERE j.status = 'failed' AND j.queue_name = :queue GROUP BY j.id"
+            ),
+            {"queue": queue},
+        )
+        return [FailedJob(row.id, row.task_name, row.args, row.at) for row in rows]
+
+    async def run_again(self, session: AsyncSession, job_id: int) -> bool:
+        """Queue a job that had failed for good once more; False where there is none of this number."""
+        retried = await session.scalar(
+            text(
+                "UPDATE procrastinate_jobs SET status = 'todo', scheduled_at = now(), worker_id = NULL"
+                " WHERE id = :id AND status = 'failed' RETURNING id"
+            ),
+            {"id": job_id},
+        )
+        return retried is not None
+
+    async def bring_forward(self, session: AsyncSession, lock: str) -> None:
+        """Let what waits with ``lock`` for its next try run now."""
+        await session.execute(
+            text("UPDATE procrastinate_jobs SET scheduled_at = now() WHERE lock = :lock AND status = 'todo'"),
+            {"lock": lock},
+        )
+
+    def none_for(
+        self, name: str, argument: ColumnElement[int], *, failed_counts: bool = False
+    ) -> ColumnElement[bool]:
+        """The condition, inside another statement, that no job ``name`` waits or runs for ``argument``.
+
+        The job's argument is called as the column is. ``failed_counts``: one that failed is one, too.
+        """
+        statuses = ["todo", "doing", *(["failed"] if failed_counts else [])]
+        return ~exists().where(
+            _queued.c.task_name == name,
+            _queued.c.status.in_(statuses),
+            cast(_queued.c.args[argument.key].astext, BigInteger) == argument,
+        )
 
 
 async def _when(event: asyncio.Event, then: Callable[[], None]) -> None:

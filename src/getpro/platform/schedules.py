@@ -7,11 +7,11 @@ import asyncio
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import structlog
 from croniter import croniter
-from sqlalchemy import Boolean, Column, DateTime, Table, Text, false, func, or_, select, text, update
+from sqlalchemy import Boolean, Column, DateTime, Table, Text, and_, false, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -24,6 +24,8 @@ log = structlog.get_logger(__name__)
 
 LATE_AFTER = timedelta(minutes=1)
 _LONGEST_SLEEP_SECONDS = 5.0
+_WRONG_RULE_PUT_OFF = timedelta(minutes=10)
+"""An operator's slip in one row stops no other, and is told again and again."""
 
 schedules = Table(
     "schedules",
@@ -35,6 +37,7 @@ schedules = Table(
     Column("last_run_at", DateTime(timezone=True)),
     Column("last_was_late", Boolean, nullable=False, server_default=false()),
     Column("catch_up", Text, nullable=False, server_default="latest", comment="latest or each"),
+    Column("declared", Text, nullable=False, comment="rule and zone as the program has them"),
 )
 
 
@@ -52,36 +55,40 @@ class Schedule:
 def next_run(rule: str, zone: str, *, after: datetime) -> datetime:
     """The first moment after ``after`` at which ``rule`` is due, aware, UTC.
 
-    Raises ValueError for a rule that is neither ``every <n>s`` nor a cron line.
+    Raises ValueError for a rule that is neither ``every <n>s`` nor a cron line, and for an unknown zone.
     """
+    try:
+        there = ZoneInfo(zone)
+    except ZoneInfoNotFoundError as error:
+        raise ValueError(f"no time zone {zone!r}") from error
     if rule.startswith("every "):
         return after + timedelta(seconds=int(rule.removeprefix("every ").removesuffix("s")))
-    local = croniter(rule, after.astimezone(ZoneInfo(zone))).get_next(datetime)
+    local = croniter(rule, after.astimezone(there)).get_next(datetime)
     assert isinstance(local, datetime)
     return local.astimezone(after.tzinfo)
 
 
 async def declare(session: AsyncSession, declared: list[Schedule], *, now: datetime) -> None:
-    """Make the rows of ``declared``; a changed rule is counted from now.
+    """Make the rows of ``declared``; a changed rule is counted from now, one that an operator set stays.
 
     What comes every so often is due at once; what has its hour waits for it.
     """
     for schedule in declared:
         is_often = schedule.rule.startswith("every ")
-        first = now if is_often else next_run(schedule.rule, schedule.zone, after=now)
         statement = insert(schedules).values(
             name=schedule.name,
             rule=schedule.rule,
             zone=schedule.zone,
             catch_up=schedule.catch_up,
-            next_run_at=first,
+            declared=f"{schedule.rule} {schedule.zone}",
+            next_run_at=now if is_often else next_run(schedule.rule, schedule.zone, after=now),
         )
-        new = statement.excluded
+        new, old = statement.excluded, schedules.c
         await session.execute(
             statement.on_conflict_do_update(
                 index_elements=["name"],
-                set_={"rule": new.rule, "zone": new.zone, "catch_up": new.catch_up, "next_run_at": first},
-                where=or_(schedules.c.rule != new.rule, schedules.c.zone != new.zone),
+                set_={name: new[name] for name in ("rule", "zone", "catch_up", "declared", "next_run_at")},
+                where=and_(old.declared != new.declared, old.declared == old.rule + " " + old.zone),
             )
         )
 
@@ -96,13 +103,19 @@ async def run_due(session: AsyncSession, jobs: Jobs, *, now: datetime) -> list[s
     )
     claimed = []
     for row in due.all():
+        try:
+            following = next_run(row.rule, row.zone, after=row.next_run_at if row.catch_up == "each" else now)
+        except ValueError as error:
+            log.error(
+                "schedules.wrong_rule", schedule=row.name, rule=row.rule, zone=row.zone, error=str(error)
+            )
+            await _put_off(session, row.name, until=now + _WRONG_RULE_PUT_OFF)
+            continue
         await session.execute(
             update(schedules)
             .where(schedules.c.name == row.name)
             .values(
-                next_run_at=next_run(
-                    row.rule, row.zone, after=row.next_run_at if row.catch_up == "each" else now
-                ),
+                next_run_at=following,
                 last_run_at=now,
                 last_was_late=now - row.next_run_at > LATE_AFTER,
             )
@@ -111,6 +124,10 @@ async def run_due(session: AsyncSession, jobs: Jobs, *, now: datetime) -> list[s
             await jobs.defer(session, row.name, queue=UPKEEP, lock=f"schedule:{row.name}")
             claimed.append(row.name)
     return claimed
+
+
+async def _put_off(session: AsyncSession, name: str, *, until: datetime) -> None:
+    await session.execute(update(schedules).where(schedules.c.name == name).values(next_run_at=until))
 
 
 async def _is_waiting(session: AsyncSession, name: str) -> Any:

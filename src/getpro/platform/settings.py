@@ -66,6 +66,11 @@ class TelegramSettings(Group):
     """Telegram repeats it in every update. Without one, each start makes a new one and tells Telegram:
     set it when several processes serve the webhook."""
 
+    @property
+    def bot_id(self) -> int:
+        """The bot's user id: the number before the token's colon."""
+        return int(self.bot_token.get_secret_value().partition(":")[0])
+
 
 class YooKassaSettings(Group):
     shop_id: str

@@ -128,6 +128,7 @@ def upgrade() -> None:
         sa.Column("last_run_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("last_was_late", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("catch_up", sa.Text(), server_default="latest", nullable=False, comment="latest or each"),
+        sa.Column("declared", sa.Text(), nullable=False, comment="rule and zone as the program has them"),
         sa.PrimaryKeyConstraint("name", name=op.f("schedules_pkey")),
     )
     op.create_index(op.f("schedules_next_run_at_idx"), "schedules", ["next_run_at"], unique=False)
@@ -247,7 +248,6 @@ def upgrade() -> None:
             nullable=True,
             comment="when the provider is asked next; null: never",
         ),
-        sa.Column("polls", sa.Integer(), server_default="0", nullable=False),
         sa.Column(
             "charge_id",
             sa.Text(),
@@ -268,7 +268,7 @@ def upgrade() -> None:
             nullable=True,
             comment="roubles for one unit of paid_currency",
         ),
-        sa.Column("cancel_reason", sa.Text(), nullable=True),
+        sa.Column("cancel_reason", sa.Text(), nullable=True, comment="ours, or the provider's own word"),
         sa.Column(
             "screen_message_id",
             sa.BigInteger(),
@@ -390,7 +390,7 @@ def upgrade() -> None:
         sa.Column("to_status", sa.Text(), nullable=False),
         sa.Column("moved_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("actor", sa.Text(), server_default="shop", nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False, comment="shop, customer, or an operator's name"),
         sa.ForeignKeyConstraint(
             ["payment_id"], ["payments.payment_id"], name=op.f("payment_moves_payment_id_fkey")
         ),

@@ -193,6 +193,12 @@ class Cluster:
 
     def _prepare(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
+        if self._account.is_other and self.directory.stat().st_uid not in {os.geteuid(), self._account.uid}:
+            raise Trouble(
+                "PostgreSQL не может работать в этой папке.",
+                f"{self.directory} принадлежит другому пользователю.",
+                "Запустите от него или укажите другую папку в GETPRO_DATA_DIR.",
+            )
         self._account.own(self.directory)
         if self._account.is_other and not _reachable(self.directory, self._account):
             raise Trouble(
