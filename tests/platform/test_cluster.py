@@ -1,11 +1,13 @@
 """The embedded server as those who share it see it: it lives as long as somebody uses it."""
 
+import os
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from folders import open_up
+from getpro.kit.trouble import Trouble
 from getpro.platform.postgres import Cluster
 
 
@@ -58,3 +60,13 @@ def test_a_world_made_anew_keeps_its_server_when_a_user_of_the_old_one_leaves(ho
         old.leave()
         assert answer(url) == (1,)
     old.stop()
+
+
+def test_a_folder_of_somebody_elses_is_left_to_them(home: Path) -> None:
+    if os.geteuid() != 0:
+        return  # only root could take it
+    home.mkdir()
+    os.chown(home, 12345, 12345)
+    with pytest.raises(Trouble, match="PostgreSQL не может работать в этой папке"):
+        Cluster(home, durable=False).start()
+    assert home.stat().st_uid == 12345

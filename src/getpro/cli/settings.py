@@ -1,10 +1,28 @@
 """The settings of a command, or plain words about what is wrong with them."""
 
+import itertools
+from typing import Final
+
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from getpro.kit.trouble import Trouble
 from getpro.platform.settings import GROUPS, Settings
+
+_WORDS: Final = {
+    "missing": "не задано",
+    "extra_forbidden": "такой настройки нет",
+    "value_error": "{error}",
+    "bool_parsing": "нужно true или false",
+    "int_parsing": "нужно целое число",
+    "float_parsing": "нужно число",
+    "greater_than": "нужно больше {gt}",
+    "greater_than_equal": "нужно не меньше {ge}",
+    "less_than_equal": "нужно не больше {le}",
+    "literal_error": "нужно одно из: {expected}",
+    "ip_v4_network": "нужны адреса или сети через запятую, как 10.0.0.0/8",
+    "ip_v6_network": "нужны адреса или сети через запятую, как 10.0.0.0/8",
+}
 
 
 def read_settings() -> Settings:
@@ -12,7 +30,7 @@ def read_settings() -> Settings:
     try:
         return Settings()  # type: ignore[call-arg] # read from the environment
     except ValidationError as error:
-        wrong = [line for problem in error.errors() for line in _in_words(problem)]
+        wrong = dict.fromkeys(line for problem in error.errors() for line in _in_words(problem))
         raise Trouble(
             "Настройки не подходят.", "; ".join(wrong), "Исправьте их в .env или в окружении."
         ) from None
@@ -20,14 +38,8 @@ def read_settings() -> Settings:
 
 def _in_words(problem: ErrorDetails) -> list[str]:
     """What is wrong, by the names that stand in ``.env``; a group that is missing by all it must have."""
-    names = [str(part) for part in problem["loc"]]
-    if problem["type"] != "missing":
-        depth = 2 if names[0] in GROUPS else 1
-        return [f"{_variable(names[:depth])}: {problem['msg']}"]
-    if len(names) == 1 and names[0] in GROUPS:
-        return [f"{_variable([names[0], name])}: не задано" for name in GROUPS[names[0]]]
-    return [f"{_variable(names)}: не задано"]
-
-
-def _variable(names: list[str]) -> str:
-    return "_".join(names).upper()
+    names = list(itertools.takewhile(lambda part: isinstance(part, str), problem["loc"]))
+    if problem["type"] == "missing" and len(names) == 1 and names[0] in GROUPS:
+        return [f"{names[0]}_{name}".upper() + ": не задано" for name in GROUPS[names[0]]]
+    words = _WORDS.get(problem["type"], problem["msg"]).format(**problem.get("ctx", {}))
+    return [f"{'_'.join(map(str, names)).upper()}: {words}"]

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -14,6 +14,7 @@ SEND_NOTICE = "send_notice"
 """The job that sends one notice; the bot runs it."""
 MARKS_KEPT = timedelta(days=8)
 """Telegram redelivers for a day and restarts its numbers at random after a week of silence."""
+NOTICES_KEPT = timedelta(days=90)
 
 
 async def add_notice(
@@ -67,6 +68,12 @@ async def mark_update(session: AsyncSession, update_id: int, *, now: datetime) -
         .returning(telegram_updates.c.update_id)
     )
     return marked is not None
+
+
+async def forget_old_notices(session: AsyncSession, *, now: datetime) -> None:
+    """Delete what was sent, or given up, long ago; what still waits to be sent stays."""
+    done_at = func.coalesce(notices.c.sent_at, notices.c.dropped_at)
+    await session.execute(delete(notices).where(done_at < now - NOTICES_KEPT))
 
 
 async def forget_old_marks(session: AsyncSession, *, now: datetime) -> None:

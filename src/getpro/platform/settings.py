@@ -24,12 +24,19 @@ def _split(value: Any) -> Any:
 
 def _address(value: str) -> str:
     parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ValueError("must be an address like https://shop.example")
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("нужен адрес вида https://shop.example")
     return value.rstrip("/")
 
 
+def _origin(value: str) -> str:
+    if urlsplit(value).path:
+        raise ValueError("нужен адрес без пути, вида https://shop.example")
+    return value
+
+
 Address = Annotated[str, BeforeValidator(_address)]
+Origin = Annotated[Address, AfterValidator(_origin)]
 Networks = Annotated[list[Network], NoDecode, BeforeValidator(_split)]
 Names = Annotated[list[str], NoDecode, BeforeValidator(_split)]
 
@@ -54,7 +61,7 @@ class Group(BaseModel):
 
 def _bot_token(value: SecretStr) -> SecretStr:
     if re.fullmatch(r"\d+:\S+", value.get_secret_value()) is None:
-        raise ValueError("must be a bot's token like 123456:ABC, from @BotFather")
+        raise ValueError("нужен токен бота вида 123456:ABC, его даёт @BotFather")
     return value
 
 
@@ -144,7 +151,7 @@ class Settings(BaseSettings):
     )
     listen_host: str = Field(default="127.0.0.1", validation_alias="GETPRO_HOST")
     listen_port: int = Field(default=8080, ge=0, le=65535, validation_alias="GETPRO_PORT")
-    public_url: Address | None = None
+    public_url: Origin | None = None
     """Where Telegram, providers and the panel reach this shop."""
     trusted_proxies: Networks = []
     """Whose X-Forwarded-For is believed."""
@@ -161,7 +168,7 @@ class Settings(BaseSettings):
         try:
             ZoneInfo(value)
         except (ZoneInfoNotFoundError, ValueError) as error:
-            raise ValueError(f"there is no time zone {value!r}") from error
+            raise ValueError(f"часового пояса {value!r} нет") from error
         return value
 
     @property
