@@ -10,7 +10,7 @@ from uuid import UUID
 
 from getpro.kit.money import Money
 from getpro.panel.errors import PanelGone, PanelUnavailable
-from getpro.panel.service import PanelAccount, PanelUser, UsernameTaken, WantedAccess
+from getpro.panel.service import Allowance, PanelAccount, PanelUser, UsernameTaken, WantedAccess
 from getpro.payments.provider import (
     Charge,
     ChargeState,
@@ -146,13 +146,16 @@ class FakePanel:
         self.users_by_id[number] = made
         return self._answered(made)
 
-    async def change(self, panel_user_id: int, wanted: WantedAccess) -> PanelUser:
+    async def change(
+        self, panel_user_id: int, wanted: WantedAccess, *, sparing: PanelUser | None = None
+    ) -> PanelUser:
         self._count("change")
         if (held := self.held.get(wanted.end_date)) is not None:
             await held.wait()
         if panel_user_id not in self.users_by_id:
             raise PanelGone(str(panel_user_id))
-        changed = replace(self.users_by_id[panel_user_id], expire_at=wanted.end_date)
+        end = wanted.end_date if sparing is None else max(wanted.end_date, sparing.expire_at)
+        changed = replace(self.users_by_id[panel_user_id], expire_at=end)
         self.users_by_id[panel_user_id] = changed
         return self._answered(changed)
 
@@ -160,8 +163,8 @@ class FakePanel:
         self._count("enable")
         self.users_by_id[panel_user_id] = replace(self.users_by_id[panel_user_id], status="ACTIVE")
 
-    async def wanted_squads(self) -> list[str]:
-        return []
+    async def allowance(self) -> Allowance:
+        return Allowance(frozenset(), traffic_bytes=0, device_limit=None)
 
     async def by_username(self, username: str) -> PanelUser | None:
         self._count("by_username")

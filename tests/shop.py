@@ -83,7 +83,7 @@ class Shop:
         knock = Knock(body=b"paid " + object_id.encode(), headers={}, address=None)
         async with self.db.begin("test") as session:
             notice = self.provider.read(knock)
-            await accept(session, self.deps, provider=self.provider.code, notice=notice, knock=knock)
+            await accept(session, self.deps, provider=self.provider.code, notice=notice, body=knock.body)
 
     async def purchase(self, user_id: int, plan: int = ONE_MONTH) -> Payment:
         """A whole purchase, delivered."""

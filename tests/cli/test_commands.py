@@ -19,6 +19,7 @@ from folders import open_up
 from getpro import cli
 from getpro.kit.clock import utc_now
 from getpro.kit.trouble import Trouble
+from getpro.panel.client import PanelClient
 from getpro.platform.postgres import Cluster
 from getpro.platform.settings import Settings
 from getpro.running import run_shop
@@ -60,7 +61,7 @@ def run_here(*arguments: str) -> Done:
     """Run a command in this process: what is heavy is imported once."""
     stdout, stderr = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
-        code = cli.run(list(arguments))
+        code = cli.execute(list(arguments))
     return Done(code, stdout.getvalue(), stderr.getvalue())
 
 
@@ -106,7 +107,7 @@ def test_what_needs_no_bot_loads_none(
 ) -> None:
     heavy = "{'aiogram', 'fastapi', 'sqlalchemy', 'procrastinate', 'alembic'}"
     code = (
-        "import sys; from getpro.cli import run; code = run(sys.argv[1:]); "
+        "import sys; from getpro.cli import execute; code = execute(sys.argv[1:]); "
         f"print(sorted({heavy} & set(sys.modules)), code)"
     )
     settings = {"TELEGRAM_BOT_TOKEN": TOKEN, "PANEL_URL": "http://127.0.0.1:9", "PANEL_TOKEN": "t"}
@@ -272,7 +273,9 @@ async def test_stuck_money_is_listed_and_decided_upon(counter: Counter, shop: Sh
     assert listed.returncode == 1
     (entry,) = json.loads(listed.stdout)
     assert (entry["kind"], entry["user_id"]) == ("underpaid", alice)
-    assert "недоплата" in (await counter.run("payments", "stuck")).stdout
+    shown = (await counter.run("payments", "stuck")).stdout
+    assert "недоплата" in shown
+    assert "01.03.2026 15:00 МСК" in shown
     refused = await counter.run("payments", "dismiss", entry["reference"], "--reason", "x")
     assert refused.returncode == 2
     assert "Traceback" not in refused.stderr
@@ -291,9 +294,38 @@ async def test_the_panel_is_compared_and_what_is_safe_is_applied(counter: Counte
     shown = await counter.run("panel", "reconcile")
     assert shown.returncode == 1
     assert "нет на панели: создадим" in shown.stdout
+    assert " МСК " in shown.stdout
+    told = await counter.run("panel", "reconcile", "--json")
+    assert told.returncode == 1
+    (finding,) = json.loads(told.stdout)["findings"]
+    assert (finding["difference"], finding["is_safe"], finding["found"]) == ("missing", True, None)
     applied = await counter.run("panel", "reconcile", "--apply")
     assert applied.returncode == 0, applied.stderr
     assert "Отправлено на исправление: 1" in applied.stdout
+
+
+async def test_limits_that_differ_on_the_panel_are_shown_and_only_raised(
+    counter: Counter, shop: Shop
+) -> None:
+    shop.clock.now = utc_now()
+    alice = await shop.customer("alice")
+    await shop.purchase(alice)
+    await counter.run("panel", "reconcile", "--apply")
+    settings = Settings()  # type: ignore[call-arg] # those of the counter
+    panel = PanelClient(settings.panel, settings.shop, owner="2getpro:42")
+    shop.panel = panel  # type: ignore[assignment] # the real client to the simulated panel
+    assert await shop.run_jobs() == []
+    (user,) = counter.panel.state.users.values()
+    user.trafficLimitBytes, user.hwidDeviceLimit = 5 * 1024**3, 9
+    shown = await counter.run("panel", "reconcile")
+    assert shown.returncode == 1
+    for part in ("трафика меньше: поднимем", "5 ГБ", "без лимита", "лимит устройств не наш: решает человек"):
+        assert part in shown.stdout
+    applied = await counter.run("panel", "reconcile", "--apply")
+    assert (applied.returncode, "Отправлено на исправление: 1" in applied.stdout) == (1, True)
+    assert await shop.run_jobs() == []
+    assert (user.trafficLimitBytes, user.hwidDeviceLimit) == (0, 9)
+    await panel.close()
 
 
 async def test_an_outside_that_does_not_answer_is_one_sentence(counter: Counter) -> None:

@@ -13,7 +13,7 @@ from getpro.panel.client import PanelClient
 from getpro.panel.errors import PanelError, PanelGone, PanelRefused, PanelUnavailable
 from getpro.panel.service import PanelAccount, UsernameTaken, WantedAccess, put
 from getpro.platform.settings import PanelSettings, ShopSettings
-from getpro.sales.reconcile import Difference, difference
+from getpro.sales.reconcile import Difference, differences
 from getpro.sandbox.faults import Faults
 from getpro.sandbox.panel import PanelSimulator
 from getpro.sandbox.panel.state import User
@@ -317,16 +317,46 @@ async def test_on_a_panel_set_up_anew_a_number_that_now_is_somebody_elses_is_lef
 
 async def test_a_user_who_was_taken_out_of_the_squad_is_seen_to_lack_it(place: Place) -> None:
     known = await put(place.client, wanted(), None)
-    squads = await place.client.wanted_squads()
-
-    async def seen() -> Difference | None:
-        return difference(await place.client.by_username(known.username), END, squads)
-
-    assert await seen() is None
+    assert await differing(place, known) == []
     place.user(known.panel_user_id).squads.clear()
-    assert await seen() is Difference.SQUADS
+    assert await differing(place, known) == [Difference.SQUADS]
     await put(place.client, wanted(), known)
-    assert await seen() is None
+    assert await differing(place, known) == []
+
+
+async def differing(place: Place, known: PanelAccount) -> list[Difference]:
+    """How the user differs from what we give: 100 GB and 3 devices."""
+    user = await place.client.by_username(known.username)
+    return [kind for kind, _, _ in differences(user, END, await place.client.allowance())]
+
+
+@pytest.mark.parametrize(
+    ("traffic", "devices", "found", "repaired"),
+    [
+        (50, 3, [Difference.LESS_TRAFFIC], (100, 3)),
+        (500, 3, [Difference.MORE_TRAFFIC], (500, 3)),
+        (0, 3, [Difference.MORE_TRAFFIC], (0, 3)),
+        (100, 1, [Difference.FEWER_DEVICES], (100, 3)),
+        (100, 5, [Difference.OTHER_DEVICES], (100, 5)),
+        (100, 0, [Difference.OTHER_DEVICES], (100, 0)),
+        (100, None, [Difference.OTHER_DEVICES], (100, None)),
+        (50, 5, [Difference.LESS_TRAFFIC, Difference.OTHER_DEVICES], (100, 5)),
+    ],
+)
+async def test_a_repair_raises_limits_and_lowers_none(
+    place: Place, traffic: int, devices: int | None, found: list[Difference], repaired: tuple[int, int | None]
+) -> None:
+    known = await put(place.client, wanted(), None)
+    user, extra = place.user(known.panel_user_id), str(uuid4())
+    place.panel.state.squads[extra] = "Gift"
+    user.squads = [extra]
+    user.trafficLimitBytes, user.hwidDeviceLimit = traffic * GIGABYTE, devices
+    assert await differing(place, known) == [Difference.SQUADS, *found]
+    await put(place.client, wanted(end_date=END - timedelta(days=1)), known, takes_nothing=True)
+    assert (user.trafficLimitBytes // GIGABYTE, user.hwidDeviceLimit) == repaired
+    assert (user.expireAt, set(user.squads)) == (END, set(place.panel.state.squads))
+    await put(place.client, wanted(), known)
+    assert (user.trafficLimitBytes // GIGABYTE, user.hwidDeviceLimit) == (100, 3)
 
 
 async def test_putting_twice_changes_the_one_user(place: Place) -> None:

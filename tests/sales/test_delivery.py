@@ -1,4 +1,7 @@
 import asyncio
+from dataclasses import replace
+
+from sqlalchemy import text
 
 from getpro.panel.errors import PanelRefused
 from getpro.sales import delivery, reconcile, stuck, trial
@@ -39,6 +42,24 @@ async def test_an_older_delivery_that_lands_last_does_not_win(shop: Shop) -> Non
     assert await shop.subscription_end(alice) == shop.panel.expiry_of(alice) == newer_end
 
 
+async def test_two_orders_delivered_at_once_turn_both_their_screens(shop: Shop) -> None:
+    alice = await shop.customer("alice")
+    before, first, second = [await shop.order(alice) for _ in range(3)]
+    await shop.notice(shop.pay(before))
+    await shop.run_jobs()
+    for order in (first, second):
+        await shop.notice(shop.pay(order))
+    await shop.run_jobs("settle")
+    await lose_jobs(shop.db)
+    await delivery.deliver(shop.deps, await subscription_id(shop, alice))
+    async with shop.db.begin("test") as session:
+        turned = await session.scalars(
+            text("SELECT args->'payment_id' FROM procrastinate_jobs WHERE task_name = 'turn_screen'")
+        )
+        assert sorted(turned) == [first.payment_id, second.payment_id]
+    assert await shop.told(alice) == ["access_open", "access_open"]
+
+
 async def test_a_delivery_that_runs_again_and_again_changes_nothing(shop: Shop) -> None:
     alice = await shop.customer("alice")
     await shop.purchase(alice)
@@ -70,10 +91,9 @@ async def test_a_refusal_of_the_panel_is_shown_after_five_minutes(shop: Shop) ->
     shop.panel.trouble = PanelRefused("500 A018 Failed to create user")
     await shop.notice(shop.pay(await shop.order(alice)))
     await shop.run_jobs()
-    async with shop.db.begin("test") as session:
-        assert await stuck.list_stuck(session, now=shop.clock()) == []
-        shop.clock.forward(minutes=6)
-        items = await stuck.list_stuck(session, now=shop.clock())
+    assert await stuck.list_stuck(shop.deps) == []
+    shop.clock.forward(minutes=6)
+    items = await stuck.list_stuck(shop.deps)
     assert [item.kind for item in items] == ["not_delivered_refused"]
     assert "A018" in items[0].details
 
@@ -119,6 +139,23 @@ async def test_the_reconciler_never_shortens_and_never_deletes(shop: Shop) -> No
     comparison = await reconcile.compare_panel(shop.deps)
     assert [finding.difference for finding in comparison.findings] == [Difference.LONGER]
     assert await reconcile.apply(shop.deps, comparison) == 0
+
+
+async def test_a_repair_opens_access_and_takes_nothing_that_a_person_gave(shop: Shop) -> None:
+    alice = await shop.customer("alice")
+    await shop.purchase(alice)
+    gift = NOW + days(40)
+    shop.panel.users_by_id[1] = replace(shop.panel.users_by_id[1], status="DISABLED", expire_at=gift)
+    comparison = await reconcile.compare_panel(shop.deps)
+    assert [finding.difference for finding in comparison.findings] == [
+        Difference.DISABLED,
+        Difference.LONGER,
+    ]
+    assert (await reconcile.apply(shop.deps, comparison), comparison.to_decide) == (1, 1)
+    await shop.run_jobs()
+    assert (shop.panel.users_by_id[1].status, shop.panel.users_by_id[1].expire_at) == ("ACTIVE", gift)
+    await shop.purchase(alice)
+    assert shop.panel.expiry_of(alice) == NOW + days(60)
 
 
 async def test_a_trial_is_given_once_and_leaves_no_payment(shop: Shop) -> None:

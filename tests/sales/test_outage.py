@@ -9,7 +9,7 @@ from sqlalchemy.exc import DataError
 
 from getpro.customers import store as customers
 from getpro.platform.jobs import MONEY, OUTSIDE, Backoff
-from getpro.sales import jobs, polling, stuck
+from getpro.sales import decisions, jobs, polling, stuck
 from getpro.sales.errors import CannotResolve
 from shop import Shop, rub
 
@@ -44,8 +44,7 @@ async def test_a_provider_away_for_an_hour_piles_up_no_polls_and_leaves_nothing_
     await polling.poll_due(shop.deps)
     assert await shop.run_jobs() == []
     assert [(await shop.payment(order.payment_id)).status for order in orders] == ["succeeded"] * 5
-    async with shop.db.begin("test") as session:
-        assert await stuck.list_stuck(session, now=shop.clock()) == []
+    assert await stuck.list_stuck(shop.deps) == []
 
 
 async def test_an_order_about_which_nothing_can_be_asked_is_not_asked_for(shop: Shop) -> None:
@@ -144,11 +143,10 @@ async def test_one_subscription_that_somebody_holds_keeps_no_other_alive(shop: S
 async def test_of_two_operators_who_decide_at_once_one_is_told(shop: Shop) -> None:
     await shop.notice(shop.pay(await shop.order(await shop.customer("alice")), taken=rub("100.00")))
     await shop.run_jobs()
-    async with shop.db.begin("test") as session:
-        (item,) = await stuck.list_stuck(session, now=shop.clock())
+    (item,) = await stuck.list_stuck(shop.deps)
     ends = await asyncio.gather(
-        stuck.credit(shop.deps, item.reference, by="ольга", reason="a"),
-        stuck.mark_refunded(shop.deps, item.reference, by="пётр", reason="b"),
+        decisions.credit(shop.deps, item.reference, by="ольга", reason="a"),
+        decisions.mark_refunded(shop.deps, item.reference, by="пётр", reason="b"),
         return_exceptions=True,
     )
     assert sum(isinstance(end, CannotResolve) for end in ends) == 1

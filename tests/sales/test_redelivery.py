@@ -11,7 +11,7 @@ from getpro.panel.client import PanelClient
 from getpro.panel.errors import PanelError, PanelRefused
 from getpro.panel.service import WantedAccess
 from getpro.platform.settings import PanelSettings, ShopSettings
-from getpro.sales import delivery, reconcile, stuck, trial
+from getpro.sales import decisions, delivery, reconcile, stuck, sweep, trial
 from getpro.sales.errors import CannotResolve
 from getpro.sales.stuck import StuckItem
 from getpro.sandbox.serving import serving
@@ -21,8 +21,7 @@ REFUSED = PanelRefused("500 A018 Failed to create user")
 
 
 async def listed(shop: Shop) -> list[StuckItem]:
-    async with shop.db.begin("test") as session:
-        return await stuck.list_stuck(session, now=shop.clock())
+    return await stuck.list_stuck(shop.deps)
 
 
 async def waiting_deliveries(shop: Shop) -> int:
@@ -82,7 +81,7 @@ async def test_a_redelivery_that_lost_its_job_is_made_all_the_same(shop: Shop) -
     async with shop.db.begin("test") as session:
         await session.execute(text("DELETE FROM procrastinate_jobs"))
     shop.clock.forward(seconds=31)
-    await stuck.sweep(shop.deps)
+    await sweep.sweep(shop.deps)
     assert await shop.run_jobs() == []
     assert shop.panel.expiry_of(alice) == NOW + days(30)
 
@@ -141,8 +140,8 @@ async def test_access_that_was_paid_for_and_never_given_stays_on_the_list_after_
     ]
     reference = (await listed(shop))[0].reference
     with pytest.raises(CannotResolve, match="уже"):
-        await stuck.credit(shop.deps, reference, by="ольга", reason="-")
-    await stuck.mark_refunded(shop.deps, reference, by="ольга", reason="вернули")
+        await decisions.credit(shop.deps, reference, by="ольга", reason="-")
+    await decisions.mark_refunded(shop.deps, reference, by="ольга", reason="вернули")
     await delivery.deliver(shop.deps, 1)
     assert len(await listed(shop)) == 1
 

@@ -4,7 +4,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import text
 
 from getpro.platform import schedules
-from getpro.sales import stuck
+from getpro.sales import sweep
 from getpro.sales.jobs import job_kinds
 from getpro.sales.jobs import schedules as declared_schedules
 from getpro.subscriptions import store as subscriptions
@@ -44,7 +44,7 @@ async def test_a_notice_whose_job_was_lost_is_settled_all_the_same(shop: Shop) -
     await shop.notice(shop.pay(await shop.order(alice)))
     await lose_jobs(shop.db)
     shop.clock.forward(seconds=31)
-    await stuck.sweep(shop.deps)
+    await sweep.sweep(shop.deps)
     await shop.run_jobs()
     assert shop.panel.expiry_of(alice) == shop.clock() + days(30)
 
@@ -55,6 +55,6 @@ async def test_an_access_whose_delivery_was_lost_is_delivered_all_the_same(shop:
     await shop.run_jobs("settle")
     await lose_jobs(shop.db)
     shop.clock.forward(seconds=31)
-    await stuck.sweep(shop.deps)
+    await sweep.sweep(shop.deps)
     await shop.run_jobs()
     assert shop.panel.expiry_of(alice) == await shop.subscription_end(alice) == NOW + days(30)

@@ -2,6 +2,7 @@ import asyncio
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from getpro.customers import store as customers
@@ -221,6 +222,11 @@ async def test_a_lost_create_call_is_not_repeated_after_the_provider_forgot_the_
     await shop.run_jobs()
     assert shop.provider.asked == []
     assert (await shop.payment(payment.payment_id)).status is PaymentStatus.CANCELED
+    async with shop.db.begin("test") as session:
+        turned = await session.scalars(
+            text("SELECT args->'payment_id' FROM procrastinate_jobs WHERE task_name = 'turn_screen'")
+        )
+        assert list(turned) == [payment.payment_id]
 
 
 async def test_a_provider_that_is_away_loses_no_notice(shop: Shop) -> None:

@@ -3,17 +3,19 @@
 from typing import Any, TypedDict
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from getpro.catalog.store import PlanGone
 from getpro.customers.store import CustomerGone
 from getpro.kit.money import Money
 from getpro.panel.errors import PanelUnavailable
+from getpro.payments.models import payment_moves
 from getpro.platform.audit import audit_log
-from getpro.sales import polling, stuck
+from getpro.sales import checkout, decisions, polling, stuck
 from getpro.sales.errors import CannotResolve, SaleError
 from getpro.sales.stuck import StuckItem
-from shop import ONE_MONTH, Shop, rub
+from moments import lose_jobs
+from shop import ONE_MONTH, THREE_MONTHS, Shop, days, rub
 
 
 class Who(TypedDict):
@@ -25,8 +27,7 @@ WHO: Who = {"by": "ольга", "reason": "звонил клиент"}
 
 
 async def listed(shop: Shop) -> list[StuckItem]:
-    async with shop.db.begin("test") as session:
-        return await stuck.list_stuck(session, now=shop.clock())
+    return await stuck.list_stuck(shop.deps)
 
 
 async def the_one(shop: Shop, kind: str) -> str:
@@ -47,7 +48,7 @@ async def test_an_underpaid_order_can_be_credited(shop: Shop) -> None:
     await shop.notice(shop.pay(payment, taken=rub("100.00")))
     await shop.run_jobs()
     reference = await the_one(shop, "underpaid")
-    credited = await stuck.credit(shop.deps, reference, **WHO)
+    credited = await decisions.credit(shop.deps, reference, **WHO)
     await shop.run_jobs()
     assert credited.payment_id == payment.payment_id
     assert await shop.subscription_end(alice) == shop.panel.expiry_of(alice)
@@ -62,10 +63,10 @@ async def test_money_is_credited_once(shop: Shop) -> None:
     await shop.notice(shop.pay(await shop.order(alice), taken=rub("100.00")))
     await shop.run_jobs()
     reference = await the_one(shop, "underpaid")
-    await stuck.credit(shop.deps, reference, **WHO)
+    await decisions.credit(shop.deps, reference, **WHO)
     end = await shop.subscription_end(alice)
-    for again in (stuck.credit, stuck.mark_refunded, stuck.retry):
-        with pytest.raises(CannotResolve, match="уже решено"):
+    for again in (decisions.credit, decisions.mark_refunded, decisions.retry):
+        with pytest.raises(CannotResolve, match=r"уже решено \(засчитано, ольга\)"):
             await again(shop.deps, reference, **WHO)
     assert await shop.subscription_end(alice) == end
 
@@ -77,12 +78,12 @@ async def test_money_without_an_order_is_credited_to_whom_and_for_what_the_opera
     await shop.run_jobs()
     reference = await the_one(shop, "unknown_order")
     with pytest.raises(CannotResolve, match="--user"):
-        await stuck.credit(shop.deps, reference, **WHO)
+        await decisions.credit(shop.deps, reference, **WHO)
     with pytest.raises(CustomerGone):
-        await stuck.credit(shop.deps, reference, user_id=999, plan_id=ONE_MONTH, **WHO)
+        await decisions.credit(shop.deps, reference, user_id=999, plan_id=ONE_MONTH, **WHO)
     with pytest.raises(PlanGone):
-        await stuck.credit(shop.deps, reference, user_id=bob, plan_id=999, **WHO)
-    payment = await stuck.credit(shop.deps, reference, user_id=bob, plan_id=ONE_MONTH, **WHO)
+        await decisions.credit(shop.deps, reference, user_id=bob, plan_id=999, **WHO)
+    payment = await decisions.credit(shop.deps, reference, user_id=bob, plan_id=ONE_MONTH, **WHO)
     await shop.run_jobs()
     assert (payment.charge_id, payment.amount) == ("lost", rub("199.00"))
     assert shop.panel.expiry_of(bob) is not None
@@ -97,9 +98,80 @@ async def test_money_in_a_foreign_currency_is_credited_at_the_price_of_a_plan_th
     await shop.run_jobs()
     reference = await the_one(shop, "foreign_currency")
     with pytest.raises(CannotResolve, match="--plan"):
-        await stuck.credit(shop.deps, reference, **WHO)
-    payment = await stuck.credit(shop.deps, reference, user_id=alice, plan_id=ONE_MONTH, **WHO)
+        await decisions.credit(shop.deps, reference, **WHO)
+    payment = await decisions.credit(shop.deps, reference, user_id=alice, plan_id=ONE_MONTH, **WHO)
     assert (payment.amount, payment.paid) == (rub("199.00"), Money(150, "USD"))
+
+
+async def waiting(shop: Shop, name: str) -> list[int]:
+    """The orders for which jobs of this name wait."""
+    async with shop.db.begin("test") as session:
+        rows = await session.execute(
+            text("SELECT args FROM procrastinate_jobs WHERE task_name = :name ORDER BY id"), {"name": name}
+        )
+        return [row.args["payment_id"] for row in rows]
+
+
+async def moves(shop: Shop, payment_id: int) -> list[tuple[str, str, str]]:
+    async with shop.db.begin("test") as session:
+        rows = await session.execute(
+            select(payment_moves)
+            .where(payment_moves.c.payment_id == payment_id)
+            .order_by(payment_moves.c.move_id)
+        )
+        return [(row.to_status, row.reason, row.actor) for row in rows]
+
+
+async def test_money_credited_as_another_plan_ends_the_order_it_had_come_for(shop: Shop) -> None:
+    alice = await shop.customer("alice")
+    order = await shop.order(alice, THREE_MONTHS)
+    await shop.notice(shop.pay(order, taken=rub("199.00")))
+    await shop.run_jobs()
+    reference = await the_one(shop, "underpaid")
+    await lose_jobs(shop.db)
+    credited = await decisions.credit(shop.deps, reference, user_id=alice, plan_id=ONE_MONTH, **WHO)
+    ended = await shop.payment(order.payment_id)
+    assert (ended.status, ended.cancel_reason) == ("canceled", "the money was credited to another order")
+    assert order.payment_id in await waiting(shop, "turn_screen")
+    for _ in range(5):
+        shop.clock.forward(days=1)
+        await polling.poll_due(shop.deps)
+    assert await waiting(shop, "poll_payment") == []
+    assert [row.payment_id for row in await shop.succeeded(alice)] == [credited.payment_id]
+    assert await moves(shop, credited.payment_id) == [
+        ("pending", "checkout", "ольга"),
+        ("succeeded", "paid", "ольга"),
+    ]
+    assert (await moves(shop, order.payment_id))[0] == ("pending", "checkout", "customer")
+    assert (await moves(shop, order.payment_id))[1][2] == "ольга"
+
+
+async def test_an_order_whose_money_went_elsewhere_is_delivered_if_it_is_paid_after_all(shop: Shop) -> None:
+    alice = await shop.customer("alice")
+    order = await shop.order(alice, THREE_MONTHS)
+    await shop.notice(shop.pay(order, taken=rub("199.00")))
+    await shop.run_jobs()
+    reference = await the_one(shop, "underpaid")
+    await decisions.credit(shop.deps, reference, user_id=alice, plan_id=ONE_MONTH, **WHO)
+    second = shop.provider.charge("second", order.order_key, rub("499.00"), paid_at=shop.clock())
+    shop.provider.charges_by_id["second"] = second
+    await shop.notice(shop.provider.pay("second"))
+    await shop.run_jobs()
+    assert shop.panel.expiry_of(alice) == shop.clock() + days(30 + 90)
+
+
+async def test_who_moved_an_order_is_kept(shop: Shop) -> None:
+    alice = await shop.customer("alice")
+    order = await shop.order(alice)
+    async with shop.db.begin("test") as session:
+        await checkout.give_up(session, shop.deps, user_id=alice, payment_id=order.payment_id)
+    await shop.notice(shop.pay(order))
+    await shop.run_jobs()
+    assert await moves(shop, order.payment_id) == [
+        ("pending", "checkout", "customer"),
+        ("canceled", "canceled by the customer", "customer"),
+        ("succeeded", "paid", "shop"),
+    ]
 
 
 async def test_money_given_back_outside_leaves_the_list_and_gives_nothing(shop: Shop) -> None:
@@ -108,11 +180,16 @@ async def test_money_given_back_outside_leaves_the_list_and_gives_nothing(shop: 
     await shop.notice(shop.pay(payment, taken=rub("100.00")))
     await shop.run_jobs()
     reference = await the_one(shop, "underpaid")
-    await stuck.mark_refunded(shop.deps, reference, **WHO)
+    await decisions.mark_refunded(shop.deps, reference, **WHO)
     assert await listed(shop) == []
     assert (await shop.payment(payment.payment_id)).status == "canceled"
     assert shop.panel.expiry_of(alice) is None
     assert [deed[1] for deed in await deeds(shop)] == ["payments.refunded"]
+    shop.provider.pay(f"obj-{payment.order_key}", refunded=rub("100.00"))
+    shop.clock.forward(minutes=30)
+    await polling.poll_due(shop.deps)
+    await shop.run_jobs()
+    assert await listed(shop) == []
 
 
 async def test_a_retry_asks_the_provider_anew(shop: Shop) -> None:
@@ -122,10 +199,10 @@ async def test_a_retry_asks_the_provider_anew(shop: Shop) -> None:
     await shop.notice(object_id)
     await shop.run_jobs()
     reference = await the_one(shop, "underpaid")
-    assert await stuck.retry(shop.deps, reference, **WHO) == "stuck: underpaid"
+    assert str(await decisions.retry(shop.deps, reference, **WHO)) == "stuck: underpaid"
     assert await the_one(shop, "underpaid") == reference
     shop.pay(payment, taken=rub("199.00"))
-    assert await stuck.retry(shop.deps, reference, **WHO) == "settled"
+    assert str(await decisions.retry(shop.deps, reference, **WHO)) == "settled"
     await shop.run_jobs()
     assert await listed(shop) == []
     assert shop.panel.expiry_of(alice) is not None
@@ -140,7 +217,7 @@ async def test_a_delivery_is_brought_forward(shop: Shop) -> None:
     shop.clock.forward(minutes=6)
     reference = await the_one(shop, "not_delivered_away")
     shop.panel.trouble = None
-    assert await stuck.retry(shop.deps, reference, **WHO) == stuck.BROUGHT_FORWARD
+    assert await decisions.retry(shop.deps, reference, **WHO) == decisions.BROUGHT_FORWARD
     await shop.run_jobs()
     assert await listed(shop) == []
     assert await shop.subscription_end(alice) == shop.panel.expiry_of(alice)
@@ -151,14 +228,14 @@ async def test_a_notice_that_proved_nothing_is_dismissed_until_it_comes_again(sh
     await shop.run_jobs()
     shop.clock.forward(minutes=6)
     reference = await the_one(shop, "notice_disproved")
-    await stuck.dismiss(shop.deps, reference, **WHO)
+    await decisions.dismiss(shop.deps, reference, **WHO)
     assert await listed(shop) == []
     await shop.notice("obj-forged")
     await shop.run_jobs()
     assert await the_one(shop, "notice_disproved") == reference
     shop.provider.charges_by_id["obj-forged"] = shop.provider.charge("obj-forged", None, rub("199.00"))
     shop.provider.pay("obj-forged", paid_at=shop.clock())
-    assert await stuck.retry(shop.deps, reference, **WHO) == "stuck: unknown_order"
+    assert str(await decisions.retry(shop.deps, reference, **WHO)) == "stuck: unknown_order"
     await the_one(shop, "unknown_order")
 
 
@@ -183,7 +260,7 @@ async def test_a_provider_that_was_switched_off_breaks_nothing(shop: Shop) -> No
     reference = await the_one(shop, "underpaid")
     shop.provider.code = "another"
     with pytest.raises(SaleError, match="выключен"):
-        await stuck.retry(shop.deps, reference, **WHO)
+        await decisions.retry(shop.deps, reference, **WHO)
     assert await shop.run_jobs() == []
     await polling.poll_payment(shop.deps, payment.payment_id)
     assert (await shop.payment(payment.payment_id)).status == "pending"
@@ -192,5 +269,5 @@ async def test_a_provider_that_was_switched_off_breaks_nothing(shop: Shop) -> No
 @pytest.mark.parametrize("reference", ["", "12", "x3", "s", "s0x1", "s99", "e99", "d99", "j99"])
 async def test_a_reference_that_names_nothing_is_said_so(shop: Shop, reference: str) -> None:
     with pytest.raises(CannotResolve):
-        await stuck.retry(shop.deps, reference, **WHO)
+        await decisions.retry(shop.deps, reference, **WHO)
     assert await deeds(shop) == []

@@ -14,14 +14,15 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from doors import Knocker, open_doors
-from getpro.payments.provider import Knock, NoticeRefused
+from getpro.payments.provider import Knock, NoticeRefused, ProviderUnavailable
 from getpro.payments.providers.stars.provider import Stars
 from getpro.payments.providers.yookassa.client import YooKassaClient
 from getpro.payments.providers.yookassa.provider import YooKassa
 from getpro.platform.settings import YooKassaSettings
+from getpro.sales import checkout, stuck
 from getpro.webhooks.deps import Doors
 from moments import broken_at
-from shop import Shop, days
+from shop import ONE_MONTH, Shop, days
 
 TELEGRAM = "/webhooks/telegram"
 YOOKASSA = "/webhooks/yookassa"
@@ -227,6 +228,41 @@ async def test_stars_are_stored_before_the_bot_sees_anything(door: Knocker, shop
     assert bot.fed == []
 
 
+@pytest.mark.parametrize(
+    "odd",
+    ["stx\0one", "stx\ud800one", "stx" + "".join(map(str, range(9000)))],
+    ids=["a NUL", "half a character", "no end"],
+)
+async def test_stars_with_an_odd_number_are_kept_and_settled_once(
+    door: Knocker, shop: Shop, odd: str
+) -> None:
+    alice = await shop.customer("alice")
+    async with shop.db.begin("test") as session:
+        order = await checkout.write_order(
+            session, shop.deps, user_id=alice, plan_id=ONE_MONTH, provider_code="stars"
+        )
+    for update_id in (1, 2):
+        update = stars_update(update_id, odd, str(order.order_key))
+        assert await door.post(TELEGRAM, update, X_Telegram_Bot_Api_Secret_Token=SECRET) == 200
+        assert await shop.run_jobs() == []
+    (event,) = await kept(shop)
+    assert event.object_id.startswith("stx")
+    assert json.loads(event.body)["message"]["successful_payment"]["telegram_payment_charge_id"] == odd
+    assert shop.panel.expiry_of(alice) == shop.clock() + days(30)
+
+
+async def test_stars_whose_message_cannot_be_read_are_kept_and_shown(door: Knocker, shop: Shop) -> None:
+    update = stars_update(1)
+    update["message"]["successful_payment"]["currency"] = "X\0R"
+    del update["message"]["successful_payment"]["total_amount"]
+    assert await door.post(TELEGRAM, update, X_Telegram_Bot_Api_Secret_Token=SECRET) == 200
+    (failed,) = await shop.run_jobs()
+    assert isinstance(failed, ProviderUnavailable)
+    shop.clock.forward(minutes=6)
+    (item,) = await stuck.list_stuck(shop.deps)
+    assert (item.kind, item.provider) == ("notice_unsettled", "stars")
+
+
 async def test_stars_that_cannot_be_kept_are_not_acknowledged(door: Knocker, shop: Shop) -> None:
     with broken_at("stars notice: before commit"):
         status = await door.post(TELEGRAM, stars_update(1), X_Telegram_Bot_Api_Secret_Token=SECRET)
@@ -243,7 +279,10 @@ async def test_an_update_with_a_wrong_secret_is_refused(door: Knocker, shop: Sho
     assert door.doors.refused["telegram: secret"] == 2
 
 
-@pytest.mark.parametrize("body", [b"{}", b"[]", b"{", b'{"update_id":"1"}', b"[" * 50_000])
+@pytest.mark.parametrize(
+    "body",
+    [b"{}", b"[]", b"{", b'{"update_id":"1"}', b'{"update_id":9223372036854775808}', b"[" * 50_000],
+)
 async def test_what_is_no_update_is_refused(door: Knocker, bot: Bot, body: bytes) -> None:
     assert await door.post(TELEGRAM, body, X_Telegram_Bot_Api_Secret_Token=SECRET) == 400
     assert bot.fed == []

@@ -34,10 +34,10 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
 
 def main() -> None:
     """Run the command line; an error is one sentence, one cause, one remedy, never a traceback."""
-    sys.exit(run(sys.argv[1:]))
+    sys.exit(execute(sys.argv[1:]))
 
 
-def run(arguments: list[str]) -> int:
+def execute(arguments: list[str]) -> int:
     """Run one command and return its exit code."""
     name = arguments[0] if arguments else "--help"
     if name in {"-h", "--help"}:

@@ -4,19 +4,23 @@ import getpass
 import json
 import sys
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Final
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from getpro.catalog.store import PlanGone
+from getpro.cli.settings import read_settings
 from getpro.cli.shop import with_shop
+from getpro.cli.tables import WIDE, in_words
 from getpro.customers.store import CustomerGone
 from getpro.kit.trouble import Trouble
-from getpro.sales import stuck as stuck_money
-from getpro.sales.deps import Deps
-from getpro.sales.stuck import StuckItem
+from getpro.payments.states import StuckMoney
+from getpro.sales import decisions
+from getpro.sales.settle import Ending, Outcome
+from getpro.sales.stuck import StuckItem, StuckWork, list_stuck
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Платежи: что застряло и как это решить.")
 
@@ -24,34 +28,30 @@ Reference = Annotated[str, typer.Argument(help="Ссылка из списка: 
 Reason = Annotated[str, typer.Option("--reason", help="Почему; останется в записи")]
 By = Annotated[str, typer.Option("--by", help="Кто решает", default_factory=getpass.getuser)]
 
-_WIDE = 220
-"""For a file or a pipe: nothing is cut."""
-_KINDS = {
-    "underpaid": "недоплата",
-    "overpaid": "переплата",
-    "foreign_currency": "чужая валюта",
-    "unknown_order": "неизвестный заказ",
-    "refunded_before_settled": "возвращено до зачёта",
-    "wrong_payer": "оплатил другой",
-    "expired_undelivered": "срок вышел, доступ не выдан",
-    "sum_differs": "суммы не сошлись",
-    "not_delivered_away": "панель недоступна",
-    "not_delivered_refused": "панель отказала",
-    "not_delivered_yet": "ещё не выдано",
-    "notice_disproved": "провайдер не подтвердил",
-    "notice_unsettled": "уведомление ждёт",
-    "job_failed": "ошибка в работе",
+_KINDS: Final[dict[StuckMoney | StuckWork, str]] = {
+    StuckMoney.UNDERPAID: "недоплата",
+    StuckMoney.OVERPAID: "переплата",
+    StuckMoney.FOREIGN_CURRENCY: "чужая валюта",
+    StuckMoney.UNKNOWN_ORDER: "неизвестный заказ",
+    StuckMoney.REFUNDED_BEFORE_SETTLED: "возвращено до зачёта",
+    StuckMoney.WRONG_PAYER: "оплатил другой",
+    StuckMoney.EXPIRED_UNDELIVERED: "срок вышел, доступ не выдан",
+    StuckMoney.SUM_DIFFERS: "суммы не сошлись",
+    StuckWork.NOT_DELIVERED_AWAY: "панель недоступна",
+    StuckWork.NOT_DELIVERED_REFUSED: "панель отказала",
+    StuckWork.NOT_DELIVERED_YET: "ещё не выдано",
+    StuckWork.NOTICE_DISPROVED: "провайдер не подтвердил",
+    StuckWork.NOTICE_UNSETTLED: "уведомление ждёт",
+    StuckWork.JOB_FAILED: "ошибка в работе",
 }
-
-
-_OUTCOMES = {
-    "settled": "Зачтено.",
-    "seen before": "Этот платёж уже зачтён.",
-    "premature": "Деньги ещё не пришли: провайдер ждёт оплаты.",
-    "canceled": "Платёж отменён у провайдера, денег нет.",
-    "no such charge": "Провайдер не знает такого платежа.",
-    "no order of ours": "Это не наш заказ, и денег по нему нет.",
-    "brought forward": "Будет сделано в ближайшие секунды.",
+_ENDINGS: Final = {
+    Ending.SETTLED: "Зачтено.",
+    Ending.SEEN_BEFORE: "Этот платёж уже зачтён.",
+    Ending.PREMATURE: "Деньги ещё не пришли: провайдер ждёт оплаты.",
+    Ending.CANCELED: "Платёж отменён у провайдера, денег нет.",
+    Ending.DISPROVED: "Провайдер не знает такого платежа.",
+    Ending.NO_ORDER: "Это не наш заказ, и денег по нему нет.",
+    Ending.BROUGHT_FORWARD: "Будет сделано в ближайшие секунды.",
 }
 
 
@@ -61,18 +61,13 @@ def stuck(*, as_json: Annotated[bool, typer.Option("--json", help="Для про
 
     Пример: 2getpro payments stuck --json
     """
-
-    async def read(deps: Deps) -> list[StuckItem]:
-        async with deps.db.begin("payments stuck") as session:
-            return await stuck_money.list_stuck(session, now=deps.clock())
-
-    items = with_shop(read)
+    items = with_shop(list_stuck)
     if as_json:
         typer.echo(json.dumps([_plain(item) for item in items], ensure_ascii=False, indent=2))
     elif not items:
         typer.echo("Ничего не застряло.")
     else:
-        Console(width=None if sys.stdout.isatty() else _WIDE).print(_table(items))
+        Console(width=None if sys.stdout.isatty() else WIDE).print(_table(items, read_settings().zone))
     raise typer.Exit(1 if items else 0)
 
 
@@ -82,7 +77,7 @@ def retry(reference: Reference, reason: Reason, by: By) -> None:
 
     Пример: 2getpro payments retry s12 --reason "провайдер исправил сумму"
     """
-    outcome = with_shop(lambda deps: stuck_money.retry(deps, reference, by=by, reason=reason))
+    outcome = with_shop(lambda deps: decisions.retry(deps, reference, by=by, reason=reason))
     typer.echo(_in_words(outcome))
 
 
@@ -100,7 +95,7 @@ def credit(
     """
     try:
         payment = with_shop(
-            lambda deps: stuck_money.credit(deps, reference, by=by, reason=reason, user_id=user, plan_id=plan)
+            lambda deps: decisions.credit(deps, reference, by=by, reason=reason, user_id=user, plan_id=plan)
         )
     except CustomerGone as error:
         raise Trouble("Не засчитано.", f"Клиента {error} нет.", "Проверьте --user.") from error
@@ -115,7 +110,7 @@ def refunded(reference: Reference, reason: Reason, by: By) -> None:
 
     Пример: 2getpro payments refunded s12 --reason "вернули в кабинете ЮKassa"
     """
-    with_shop(lambda deps: stuck_money.mark_refunded(deps, reference, by=by, reason=reason))
+    with_shop(lambda deps: decisions.mark_refunded(deps, reference, by=by, reason=reason))
     typer.echo("Отмечено.")
 
 
@@ -125,24 +120,21 @@ def dismiss(reference: Reference, reason: Reason, by: By) -> None:
 
     Пример: 2getpro payments dismiss e9 --reason "не наше: тест другого магазина"
     """
-    with_shop(lambda deps: stuck_money.dismiss(deps, reference, by=by, reason=reason))
+    with_shop(lambda deps: decisions.dismiss(deps, reference, by=by, reason=reason))
     typer.echo("Убрано из списка.")
 
 
-def _in_words(outcome: str) -> str:
-    if outcome.startswith("stuck: "):
-        kind = outcome.removeprefix("stuck: ")
-        return f"Без перемен: {_KINDS.get(kind, kind)}."
-    return _OUTCOMES[outcome]
+def _in_words(outcome: Outcome) -> str:
+    return _ENDINGS[outcome.ending] if outcome.kind is None else f"Без перемен: {_KINDS[outcome.kind]}."
 
 
-def _table(items: list[StuckItem]) -> Table:
+def _table(items: list[StuckItem], zone: ZoneInfo) -> Table:
     table = Table("Ссылка", "Что", "С", "Клиент", "Сумма", "Подробно", header_style="bold")
     for item in items:
         table.add_row(
             item.reference,
-            _KINDS.get(item.kind, item.kind),
-            f"{item.since.astimezone():%d.%m %H:%M}",
+            _KINDS[item.kind],
+            in_words(item.since, zone),
             str(item.user_id or ""),
             str(item.money or ""),
             item.details,

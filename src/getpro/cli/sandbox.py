@@ -91,7 +91,13 @@ def panel(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 )
 def psql(ctx: typer.Context) -> None:
-    """Открыть psql на базе песочницы: той, что работает, или той, что работала последней."""
+    """Открыть psql на базе песочницы: той, что работает, или той, что работала последней.
+
+    Все параметры достаются самой psql. Пример: 2getpro sandbox psql -c "SELECT count(*) FROM payments"
+    """
+    if ctx.args == ["--help"]:
+        typer.echo(ctx.get_help())
+        return
     home: Path = ctx.obj / "postgres"
     if not (home / "data").exists():
         raise Trouble("У песочницы ещё нет базы.", f"В {ctx.obj} она не запускалась.", "2getpro sandbox")

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from getpro.panel.errors import PanelGone, PanelRefused, PanelUnavailable
-from getpro.panel.service import PanelAccount, PanelUser, UsernameTaken, WantedAccess
+from getpro.panel.service import Allowance, PanelAccount, PanelUser, UsernameTaken, WantedAccess
 from getpro.platform.http import Answer, Service, ServiceUnavailable
 from getpro.platform.settings import PanelSettings, ShopSettings
 
@@ -61,8 +61,13 @@ class PanelClient:
         }
         return _user(await self._ask("create_user", "POST", "/api/users", body=body))
 
-    async def change(self, panel_user_id: int, wanted: WantedAccess) -> PanelUser:
-        body = {"id": panel_user_id, **await self._fields(wanted)}
+    async def change(
+        self, panel_user_id: int, wanted: WantedAccess, *, sparing: PanelUser | None = None
+    ) -> PanelUser:
+        fields = await self._fields(wanted)
+        if sparing is not None:
+            fields = _raised(fields, sparing, await self.allowance(), wanted)
+        body = {"id": panel_user_id, **fields}
         return _user(await self._ask("change_user", "PATCH", "/api/users", body=body))
 
     async def enable(self, panel_user_id: int) -> None:
@@ -129,10 +134,14 @@ class PanelClient:
             "trafficLimitBytes": self._traffic_bytes,
             "trafficLimitStrategy": "MONTH" if self._traffic_bytes else "NO_RESET",
             "hwidDeviceLimit": self._device_limit,
-            "activeInternalSquads": await self.wanted_squads(),
+            "activeInternalSquads": await self._wanted_squads(),
         }
 
-    async def wanted_squads(self) -> list[str]:
+    async def allowance(self) -> Allowance:
+        squads = frozenset(await self._wanted_squads())
+        return Allowance(squads, self._traffic_bytes, self._device_limit)
+
+    async def _wanted_squads(self) -> list[str]:
         """The uuids of the configured squads; names are looked up once, and again after a refusal."""
         if self._squad_uuids is None:
             listed = await self._ask("list_squads", "GET", "/api/internal-squads")
@@ -163,6 +172,19 @@ class PanelClient:
         if isinstance(refusal, PanelRefused):
             self._squad_uuids = None
         raise refusal
+
+
+def _raised(fields: dict[str, Any], user: PanelUser, ours: Allowance, wanted: WantedAccess) -> dict[str, Any]:
+    """``fields`` without those that would take something from ``user``: what is left out stays as it is."""
+    spared: set[str] = set()
+    if user.expire_at > wanted.end_date:
+        spared.add("expireAt")
+    if not ours.is_more_traffic_than(user):
+        spared |= {"trafficLimitBytes", "trafficLimitStrategy"}
+    if not ours.is_more_devices_than(user):
+        spared.add("hwidDeviceLimit")
+    raised = {name: value for name, value in fields.items() if name not in spared}
+    return raised | {"activeInternalSquads": sorted(user.squads | ours.squads)}
 
 
 def _response_of(answer: Answer) -> Any:
@@ -212,6 +234,8 @@ def _user(raw: Any) -> PanelUser:
             status=raw["status"],
             expire_at=datetime.fromisoformat(raw["expireAt"]),
             squads=frozenset(squad["uuid"] for squad in raw["activeInternalSquads"]),
+            traffic_bytes=raw["trafficLimitBytes"],
+            device_limit=raw["hwidDeviceLimit"],
         )
     except (KeyError, TypeError, ValueError) as error:
         raise PanelRefused(f"the panel's user is not one of 3.x: {error!r}") from error

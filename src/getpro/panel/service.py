@@ -47,6 +47,29 @@ class PanelUser:
     expire_at: datetime
     squads: frozenset[str] = frozenset()
     """The uuids of the internal squads: without one of ours there is no access, whatever the status."""
+    traffic_bytes: int = 0
+    """0 is unlimited."""
+    device_limit: int | None = None
+    """0 is no limit; None is the panel's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What every customer gets besides time."""
+
+    squads: frozenset[str]
+    traffic_bytes: int
+    """A month; 0 is unlimited."""
+    device_limit: int | None
+    """None leaves it to the panel."""
+
+    def is_more_traffic_than(self, user: PanelUser) -> bool:
+        found = user.traffic_bytes
+        return found != 0 and (self.traffic_bytes == 0 or found < self.traffic_bytes)
+
+    def is_more_devices_than(self, user: PanelUser) -> bool:
+        """Certainly more: 0 on the panel is no limit, and None is a number that we do not know."""
+        return self.device_limit is not None and 0 < (user.device_limit or 0) < self.device_limit
 
 
 class UsernameTaken(PanelRefused):
@@ -59,14 +82,19 @@ class Panel(Protocol):
     async def create(self, wanted: WantedAccess, username: str) -> PanelUser:
         """Make the user; raises UsernameTaken, PanelRefused, PanelUnavailable."""
 
-    async def change(self, panel_user_id: int, wanted: WantedAccess) -> PanelUser:
-        """Write our fields and no others; raises PanelGone, PanelRefused, PanelUnavailable."""
+    async def change(
+        self, panel_user_id: int, wanted: WantedAccess, *, sparing: PanelUser | None = None
+    ) -> PanelUser:
+        """Write our fields and no others; raises PanelGone, PanelRefused, PanelUnavailable.
+
+        ``sparing``: what that user has more than we give is left alone.
+        """
 
     async def enable(self, panel_user_id: int) -> None:
         """Lift DISABLED; raises PanelGone, PanelRefused, PanelUnavailable."""
 
-    async def wanted_squads(self) -> list[str]:
-        """The uuids that every customer is put into; raises PanelRefused, PanelUnavailable."""
+    async def allowance(self) -> Allowance:
+        """What every customer is given; raises PanelRefused, PanelUnavailable."""
 
     async def by_username(self, username: str) -> PanelUser | None:
         """The user of this name; raises PanelRefused, PanelUnavailable."""
@@ -90,12 +118,15 @@ class Panel(Protocol):
         """Whether this shop made ``user`` for this subscription."""
 
 
-async def put(panel: Panel, wanted: WantedAccess, known: PanelAccount | None) -> PanelAccount:
+async def put(
+    panel: Panel, wanted: WantedAccess, known: PanelAccount | None, *, takes_nothing: bool = False
+) -> PanelAccount:
     """Bring the panel into the wanted state and return the account; raises PanelError.
 
     A user who was deleted on the panel is made again; a foreign user with our name is left alone.
+    ``takes_nothing``: what a person has given on the panel beyond the wanted state stays.
     """
-    user = await _change(panel, wanted, known) if known is not None else None
+    user = await _change(panel, wanted, known, takes_nothing=takes_nothing) if known is not None else None
     if user is None:
         user = await _make(panel, wanted)
     if user.status == "DISABLED":
@@ -104,7 +135,9 @@ async def put(panel: Panel, wanted: WantedAccess, known: PanelAccount | None) ->
     return user.account
 
 
-async def _change(panel: Panel, wanted: WantedAccess, known: PanelAccount) -> PanelUser | None:
+async def _change(
+    panel: Panel, wanted: WantedAccess, known: PanelAccount, *, takes_nothing: bool
+) -> PanelUser | None:
     """Change the user whom we know; None when there is no such user any more.
 
     Looked at first: on a panel that was set up anew, the number we know belongs to somebody else.
@@ -118,7 +151,7 @@ async def _change(panel: Panel, wanted: WantedAccess, known: PanelAccount) -> Pa
         log.warning("panel.user_gone", panel_user_id=known.panel_user_id)
         return None
     try:
-        return await panel.change(known.panel_user_id, wanted)
+        return await panel.change(known.panel_user_id, wanted, sparing=found if takes_nothing else None)
     except PanelGone:
         return None
 

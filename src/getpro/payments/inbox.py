@@ -2,16 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
-from sqlalchemy import select, text, update
+from sqlalchemy import delete, exists, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.payments.models import provider_events, stuck_payments
 from getpro.payments.provider import Charge, Notice, StoredNotice
+from getpro.payments.states import Resolution, StuckMoney
 
+EVENTS_KEPT: Final = timedelta(days=180)
+"""Evidence for as long as a bank may ask about a payment."""
 _KEPT_HEADERS = frozenset({"content-type", "user-agent", "x-forwarded-for", "x-request-id", "signature"})
 
 
@@ -121,27 +124,10 @@ async def dismiss(session: AsyncSession, event_id: int, *, now: datetime) -> boo
     return dismissed is not None
 
 
-async def forgotten(session: AsyncSession, *, before: datetime) -> list[int]:
-    """Notices that came before ``before``, have no outcome at all and no job: nobody will settle them."""
-    rows = await session.execute(
-        select(provider_events.c.event_id).where(
-            provider_events.c.handled_at.is_(None),
-            provider_events.c.outcome.is_(None),
-            provider_events.c.last_received_at < before,
-            text(
-                "NOT EXISTS (SELECT 1 FROM procrastinate_jobs j WHERE j.task_name = 'settle'"
-                " AND j.status IN ('todo', 'doing', 'failed')"
-                " AND (j.args->>'event_id')::bigint = provider_events.event_id)"
-            ),
-        )
-    )
-    return list(rows.scalars())
-
-
 async def open_stuck(
     session: AsyncSession,
     *,
-    kind: str,
+    kind: StuckMoney,
     charge: Charge,
     details: str,
     now: datetime,
@@ -178,7 +164,7 @@ async def lock_stuck(session: AsyncSession, stuck_id: int) -> Any:
 
 
 async def resolve_stuck(
-    session: AsyncSession, stuck_id: int, *, resolution: str, by: str, reason: str, now: datetime
+    session: AsyncSession, stuck_id: int, *, resolution: Resolution, by: str, reason: str, now: datetime
 ) -> bool:
     """Take an entry off the list with who and why; False if somebody has done so before."""
     resolved = await session.scalar(
@@ -188,3 +174,18 @@ async def resolve_stuck(
         .returning(stuck_payments.c.stuck_id)
     )
     return resolved is not None
+
+
+async def forget_old(session: AsyncSession, *, now: datetime) -> None:
+    """Delete old notices whose money has found its end, or that a person took off the list.
+
+    One that is not handled stays, however old, and so does one that an entry of the list points to.
+    A copy that comes still later is settled anew: its charge is known by its own number.
+    """
+    await session.execute(
+        delete(provider_events).where(
+            provider_events.c.last_received_at < now - EVENTS_KEPT,
+            provider_events.c.handled_at.is_not(None) | provider_events.c.dismissed_at.is_not(None),
+            ~exists().where(stuck_payments.c.event_id == provider_events.c.event_id),
+        )
+    )

@@ -41,13 +41,12 @@ payments = Table(
     Column("object_id", Text, comment="the object that the create call made at the provider"),
     Column("pay_url", Text),
     Column("next_poll_at", DateTime(timezone=True), comment="when the provider is asked next; null: never"),
-    Column("polls", Integer, nullable=False, server_default="0"),
     Column("charge_id", Text, comment="the provider's object or charge that brought the money"),
     Column("paid_at", DateTime(timezone=True)),
     Column("paid_amount", Numeric(18, 6), comment="what the customer really paid"),
     Column("paid_currency", Text),
     Column("rate", Numeric(18, 6), comment="roubles for one unit of paid_currency"),
-    Column("cancel_reason", Text),
+    Column("cancel_reason", Text, comment="ours, or the provider's own word"),
     Column("screen_message_id", BigInteger, comment="the waiting screen, turned when the money comes"),
     Column("follows_payment_id", BigInteger, ForeignKey("payments.payment_id"),
            comment="this is a further charge for that order"),
@@ -71,7 +70,7 @@ payment_moves = Table(
     Column("to_status", Text, nullable=False),
     Column("moved_at", DateTime(timezone=True), nullable=False),
     Column("reason", Text, nullable=False),
-    Column("actor", Text, nullable=False, server_default="shop"),
+    Column("actor", Text, nullable=False, comment="shop, customer, or an operator's name"),
     Index("payment_moves_payment_id_idx", "payment_id"),
 )
 

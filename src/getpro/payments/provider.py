@@ -93,6 +93,8 @@ class Order:
     email: str | None
     return_url: str
     """Where the payment page leads back to."""
+    receipt_line: str | None = None
+    """What the receipt calls it, in Russian whatever the customer reads; None: as the description."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +180,3 @@ class Providers:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "by_code", {provider.code: provider for provider in self.active})
-
-    def __getitem__(self, code: str) -> Provider:
-        return self.by_code[code]

@@ -11,8 +11,6 @@ CREATE_REPEATED_FOR: Final = timedelta(hours=23)
 FIRST_POLL_AFTER: Final = timedelta(seconds=15)
 PENDING_FOR: Final = timedelta(days=3)
 """After this a pending order is canceled on our side; its money is still taken if it comes."""
-GIVEN_BACK: Final = "the money was given back"
-"""Why an order was canceled whose money an operator has returned."""
 
 
 def accounting_amount(paid: Money, *, asked: Money, price: Money) -> Money:

@@ -13,7 +13,7 @@ from getpro.kit.money import Money
 from getpro.payments.models import payment_moves, payments
 from getpro.payments.provider import Charge, Created
 from getpro.payments.rules import FIRST_POLL_AFTER, accounting_amount
-from getpro.payments.states import PaymentStatus, sources_of
+from getpro.payments.states import Actor, PaymentStatus, sources_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,9 @@ class NewOrder:
         return cls(uuid4(), user_id, provider, price, asked, duration_months, days, plan_id, request=None)
 
 
-async def add_order(session: AsyncSession, order: NewOrder, *, now: datetime) -> Payment:
+async def add_order(
+    session: AsyncSession, order: NewOrder, *, now: datetime, actor: str = Actor.CUSTOMER
+) -> Payment:
     """Write a pending payment; the provider is asked only after this has committed."""
     row = (
         await session.execute(
@@ -96,7 +98,7 @@ async def add_order(session: AsyncSession, order: NewOrder, *, now: datetime) ->
             .returning(payments)
         )
     ).one()
-    await _note_move(session, row.payment_id, None, PaymentStatus.PENDING, "checkout", now=now)
+    await _note_move(session, row.payment_id, None, PaymentStatus.PENDING, "checkout", actor, now=now)
     return payment_of(row)
 
 
@@ -123,7 +125,7 @@ async def by_charge(session: AsyncSession, provider: str, charge_id: str) -> Pay
 
 
 async def succeed(
-    session: AsyncSession, payment: Payment, charge: Charge, *, now: datetime, reason: str = "paid"
+    session: AsyncSession, payment: Payment, charge: Charge, *, now: datetime, actor: str = Actor.SHOP
 ) -> bool:
     """Move the payment to succeeded with what was paid; False if another charge had done so before."""
     moved = await session.scalar(
@@ -137,12 +139,13 @@ async def succeed(
     )
     if moved is None:
         return False
-    await _note_move(session, payment.payment_id, payment.status, PaymentStatus.SUCCEEDED, reason, now=now)
+    target = PaymentStatus.SUCCEEDED
+    await _note_move(session, payment.payment_id, payment.status, target, "paid", actor, now=now)
     return True
 
 
 async def add_further_charge(
-    session: AsyncSession, payment: Payment, charge: Charge, *, now: datetime
+    session: AsyncSession, payment: Payment, charge: Charge, *, now: datetime, actor: str = Actor.SHOP
 ) -> Payment:
     """Record a second paid charge of an order that was paid already: a purchase of its own."""
     row = (
@@ -165,11 +168,14 @@ async def add_further_charge(
             .returning(payments)
         )
     ).one()
-    await _note_move(session, row.payment_id, None, PaymentStatus.SUCCEEDED, "further charge", now=now)
+    target = PaymentStatus.SUCCEEDED
+    await _note_move(session, row.payment_id, None, target, "further charge", actor, now=now)
     return payment_of(row)
 
 
-async def cancel(session: AsyncSession, payment: Payment, *, reason: str, now: datetime) -> bool:
+async def cancel(
+    session: AsyncSession, payment: Payment, *, reason: str, now: datetime, actor: str = Actor.SHOP
+) -> bool:
     """Move a pending payment to canceled; False if it was not pending any more."""
     moved = await session.scalar(
         update(payments)
@@ -182,7 +188,8 @@ async def cancel(session: AsyncSession, payment: Payment, *, reason: str, now: d
     )
     if moved is None:
         return False
-    await _note_move(session, payment.payment_id, payment.status, PaymentStatus.CANCELED, reason, now=now)
+    target = PaymentStatus.CANCELED
+    await _note_move(session, payment.payment_id, payment.status, target, reason, actor, now=now)
     return True
 
 
@@ -208,7 +215,7 @@ async def set_next_poll(session: AsyncSession, payment_id: int, at: datetime | N
     await session.execute(
         update(payments)
         .where(payments.c.payment_id == payment_id, payments.c.status != PaymentStatus.SUCCEEDED)
-        .values(next_poll_at=at, polls=payments.c.polls + 1)
+        .values(next_poll_at=at)
     )
 
 
@@ -237,12 +244,18 @@ async def _note_move(
     source: PaymentStatus | None,
     target: PaymentStatus,
     reason: str,
+    actor: str,
     *,
     now: datetime,
 ) -> None:
     await session.execute(
         insert(payment_moves).values(
-            payment_id=payment_id, from_status=source, to_status=target, moved_at=now, reason=reason
+            payment_id=payment_id,
+            from_status=source,
+            to_status=target,
+            moved_at=now,
+            reason=reason,
+            actor=actor,
         )
     )
 

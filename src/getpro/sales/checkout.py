@@ -1,6 +1,7 @@
 """Checkout: an order is written and committed before the provider is asked."""
 
 from datetime import timedelta
+from typing import Final, NamedTuple
 from uuid import uuid4
 
 import structlog
@@ -11,7 +12,7 @@ from getpro.customers import store as customers
 from getpro.payments import store as payments
 from getpro.payments.provider import Order, ProviderRefused, ProviderUnavailable
 from getpro.payments.rules import CREATE_REPEATED_FOR
-from getpro.payments.states import PaymentStatus
+from getpro.payments.states import Actor, CancelReason, PaymentStatus
 from getpro.payments.store import NewOrder, Payment
 from getpro.platform.jobs import NOTICES
 from getpro.sales.deps import Deps
@@ -21,6 +22,19 @@ from getpro.sales.names import TURN_SCREEN
 log = structlog.get_logger(__name__)
 
 _ASKED_AGAIN_AFTER = timedelta(seconds=15)
+
+
+class _Words(NamedTuple):
+    """What the payer reads at the provider's."""
+
+    title: str
+    description: str
+
+
+_WORDS: Final = {
+    "ru": _Words("VPN, {days} дн.", "{shop}: доступ на {days} дн."),
+    "en": _Words("VPN, {days}-day access", "{shop}: {days}-day access"),
+}
 
 
 async def write_order(
@@ -36,11 +50,13 @@ async def write_order(
     customer = await customers.customer(session, user_id)
     if provider.needs_email and customer.email is None:
         raise EmailNeeded
+    words = _WORDS.get(customer.language, _WORDS["en"])
     order = Order(
         order_key=uuid4(),
         user_id=user_id,
-        title=f"VPN, {plan.days} дн.",
-        description=f"{deps.rules.shop_name}: доступ на {plan.days} дн.",
+        title=words.title.format(days=plan.days),
+        description=words.description.format(shop=deps.rules.shop_name, days=plan.days),
+        receipt_line=_WORDS["ru"].description.format(shop=deps.rules.shop_name, days=plan.days),
         asked=provider.price(plan),
         email=customer.email,
         return_url=deps.rules.return_url,
@@ -77,7 +93,8 @@ async def ask_provider(deps: Deps, payment: Payment) -> Payment:
     except ProviderRefused as error:
         log.error("checkout.refused", payment_id=payment.payment_id, error=str(error))
         async with deps.db.begin("checkout refused") as session:
-            await payments.cancel(session, payment, reason=f"refused: {error}", now=deps.clock())
+            reason = f"{CancelReason.REFUSED}: {error}"
+            await payments.cancel(session, payment, reason=reason, now=deps.clock())
             return await _again(session, payment)
     async with deps.db.begin("checkout created") as session:
         await payments.note_created(session, payment.payment_id, created)
@@ -92,8 +109,7 @@ async def repeat_lost_call(deps: Deps, payment: Payment) -> None:
         return
     if age > CREATE_REPEATED_FOR:
         async with deps.db.begin("checkout given up") as session:
-            await payments.cancel(session, payment, reason="the provider did not answer", now=now)
-            await payments.set_next_poll(session, payment.payment_id, None)
+            await end_unpaid(session, deps, payment, reason=CancelReason.UNANSWERED)
         return
     asked = await ask_provider(deps, payment)
     if asked.pay_url is not None or asked.status is not PaymentStatus.PENDING:
@@ -106,7 +122,20 @@ async def give_up(session: AsyncSession, deps: Deps, *, user_id: int, payment_id
     payment = await payments.by_id(session, payment_id)
     if payment is None or payment.user_id != user_id:
         return False
-    return await payments.cancel(session, payment, reason="canceled by the customer", now=deps.clock())
+    reason, now = CancelReason.BY_CUSTOMER, deps.clock()
+    return await payments.cancel(session, payment, reason=reason, now=now, actor=Actor.CUSTOMER)
+
+
+async def end_unpaid(
+    session: AsyncSession, deps: Deps, payment: Payment, *, reason: str, actor: str = Actor.SHOP
+) -> None:
+    """Cancel an order about which nothing is left to ask, and turn its screen; one that is paid stays so.
+
+    Money that comes for it all the same is taken as for any canceled order.
+    """
+    await payments.set_next_poll(session, payment.payment_id, None)
+    if await payments.cancel(session, payment, reason=reason, now=deps.clock(), actor=actor):
+        await deps.jobs.defer(session, TURN_SCREEN, queue=NOTICES, payment_id=payment.payment_id)
 
 
 async def _again(session: AsyncSession, payment: Payment) -> Payment:

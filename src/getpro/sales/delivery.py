@@ -1,5 +1,6 @@
 """Deliver: put the panel into the wanted state, any number of times and in any order."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,11 +17,13 @@ from getpro.panel.service import WantedAccess, put
 from getpro.payments import inbox
 from getpro.payments.models import payments
 from getpro.payments.provider import Charge, ChargeState
+from getpro.payments.states import StuckMoney
 from getpro.platform.jobs import MONEY, NOTICES
 from getpro.sales.deps import Deps
 from getpro.sales.names import DELIVER, TURN_SCREEN
 from getpro.subscriptions import store as subscriptions
 from getpro.subscriptions.models import subscription_changes
+from getpro.subscriptions.states import DeliveryTrouble
 from getpro.subscriptions.store import REPAIR, Subscription
 
 log = structlog.get_logger(__name__)
@@ -29,8 +32,18 @@ log = structlog.get_logger(__name__)
 async def defer_delivery(session: AsyncSession, deps: Deps, subscription_id: int) -> None:
     """Ask for a delivery in this transaction; deliveries of one subscription run one after another."""
     await deps.jobs.defer(
-        session, DELIVER, queue=MONEY, lock=f"deliver:{subscription_id}", subscription_id=subscription_id
+        session, DELIVER, queue=MONEY, lock=_lock(subscription_id), subscription_id=subscription_id
     )
+
+
+async def bring_delivery_forward(session: AsyncSession, deps: Deps, subscription_id: int) -> None:
+    """Deliver now: a delivery that waits for its next try holds the lock, so it is let run."""
+    await deps.jobs.bring_forward(session, _lock(subscription_id))
+    await defer_delivery(session, deps, subscription_id)
+
+
+def _lock(subscription_id: int) -> str:
+    return f"deliver:{subscription_id}"
 
 
 async def deliver(deps: Deps, subscription_id: int) -> None:
@@ -42,6 +55,7 @@ async def deliver(deps: Deps, subscription_id: int) -> None:
     async with deps.db.begin("deliver: read") as session:
         wanted = await subscriptions.by_id(session, subscription_id)
         known = await accounts.of_subscription(session, subscription_id)
+        is_repair = wanted is not None and await _is_repair(session, wanted)
     if wanted is None:
         return
     if wanted.end_date <= deps.clock():
@@ -49,7 +63,7 @@ async def deliver(deps: Deps, subscription_id: int) -> None:
         return
     access = WantedAccess(subscription_id=subscription_id, user_id=wanted.user_id, end_date=wanted.end_date)
     try:
-        account = await put(deps.panel, access, known)
+        account = await put(deps.panel, access, known, takes_nothing=is_repair)
     except PanelError as error:
         await _note_trouble(deps, wanted, error)
         raise
@@ -69,6 +83,10 @@ class _Cause:
 
     cause: str
     payment: Any
+
+
+async def _is_repair(session: AsyncSession, wanted: Subscription) -> bool:
+    return (await _last_cause(session, wanted.subscription_id)).cause == REPAIR
 
 
 async def _last_cause(session: AsyncSession, subscription_id: int) -> _Cause:
@@ -93,12 +111,12 @@ async def _last_cause(session: AsyncSession, subscription_id: int) -> _Cause:
 
 
 async def _tell_open(session: AsyncSession, deps: Deps, wanted: Subscription, *, now: datetime) -> None:
-    """Tell the customer once per version that access is open, and turn the waiting screen.
+    """Tell the customer once per version that access is open, and turn the waiting screens.
 
-    A repair is our own matter: nothing was bought.
+    A repair is our own matter: nothing was bought. Of a version that the panel had already nothing is new.
     """
     last = await _last_cause(session, wanted.subscription_id)
-    if last.cause == REPAIR:
+    if wanted.is_delivered or last.cause == REPAIR:
         return
     is_news = await add_notice(
         session,
@@ -111,14 +129,16 @@ async def _tell_open(session: AsyncSession, deps: Deps, wanted: Subscription, *,
         end_date=wanted.end_date.isoformat(),
         **_paid(last),
     )
-    if is_news and last.payment is not None:
-        order = last.payment.follows_payment_id or last.payment.payment_id
-        await deps.jobs.defer(session, TURN_SCREEN, queue=NOTICES, payment_id=order)
+    if is_news:
+        for row in await _undelivered(session, wanted):
+            order = row.follows_payment_id or row.payment_id
+            await deps.jobs.defer(session, TURN_SCREEN, queue=NOTICES, payment_id=order)
 
 
 async def _note_trouble(deps: Deps, wanted: Subscription, error: PanelError) -> None:
     """Remember why, and tell the customer once per version that the money is safe and access is coming."""
-    trouble = "away" if isinstance(error, PanelUnavailable) else "refused"
+    is_away = isinstance(error, PanelUnavailable)
+    trouble = DeliveryTrouble.AWAY if is_away else DeliveryTrouble.REFUSED
     log.warning(
         "subscription.not_delivered",
         subscription_id=wanted.subscription_id,
@@ -134,7 +154,7 @@ async def _note_trouble(deps: Deps, wanted: Subscription, error: PanelError) -> 
             text=str(error),
         )
         last = await _last_cause(session, wanted.subscription_id)
-        if last.cause == REPAIR:
+        if wanted.is_delivered or last.cause == REPAIR:
             return
         await add_notice(
             session,
@@ -162,31 +182,37 @@ async def _give_up_expired(deps: Deps, wanted: Subscription) -> None:
             await _list_undelivered(session, wanted, now=deps.clock())
 
 
-async def _list_undelivered(session: AsyncSession, wanted: Subscription, *, now: datetime) -> None:
-    """Open an entry for each payment behind the versions that the panel never had: one change made each."""
-    changes = await session.execute(
+async def _undelivered(session: AsyncSession, wanted: Subscription) -> Sequence[Any]:
+    """The payments behind the versions that the panel did not have yet: one change made each version."""
+    changes = (
+        select(subscription_changes.c.payment_id)
+        .where(subscription_changes.c.subscription_id == wanted.subscription_id)
+        .order_by(subscription_changes.c.change_id.desc())
+        .limit(wanted.wanted_version - wanted.provisioned_version)
+        .subquery()
+    )
+    rows = await session.execute(
         select(
             payments.c.payment_id,
+            payments.c.follows_payment_id,
             payments.c.order_key,
             payments.c.provider,
             payments.c.charge_id,
             payments.c.paid_amount,
             payments.c.paid_currency,
             payments.c.paid_at,
-        )
-        .select_from(subscription_changes)
-        .outerjoin(payments, payments.c.payment_id == subscription_changes.c.payment_id)
-        .where(subscription_changes.c.subscription_id == wanted.subscription_id)
-        .order_by(subscription_changes.c.change_id.desc())
-        .limit(wanted.wanted_version - wanted.provisioned_version)
+        ).join(changes, changes.c.payment_id == payments.c.payment_id)
     )
-    for row in changes.all():
-        if row.payment_id is None:  # a trial or a repair
-            continue
+    return rows.all()
+
+
+async def _list_undelivered(session: AsyncSession, wanted: Subscription, *, now: datetime) -> None:
+    """Open an entry for each payment that the panel never gave anything for."""
+    for row in await _undelivered(session, wanted):
         taken = Money.parse(str(row.paid_amount), row.paid_currency)
         await inbox.open_stuck(
             session,
-            kind="expired_undelivered",
+            kind=StuckMoney.EXPIRED_UNDELIVERED,
             charge=Charge(
                 provider=row.provider,
                 charge_id=row.charge_id,
@@ -203,10 +229,11 @@ async def _list_undelivered(session: AsyncSession, wanted: Subscription, *, now:
         )
 
 
-def _paid(last: _Cause) -> dict[str, str]:
+def _paid(last: _Cause) -> dict[str, Any]:
     if last.payment is None:
         return {}
     return {
+        "payment_id": last.payment.payment_id,
         "paid_amount": f"{last.payment.paid_amount:f}",
         "paid_currency": last.payment.paid_currency,
     }

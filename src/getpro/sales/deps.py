@@ -1,7 +1,6 @@
 """What selling needs, handed in by bootstrap (real) or by a test (with fakes of the outside)."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 
 from getpro.kit.clock import Clock
 from getpro.panel.service import Panel
@@ -18,7 +17,6 @@ class SalesRules:
     shop_name: str
     return_url: str
     trial_days: int
-    told_stuck_after: timedelta = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,14 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import text
 
 from getpro.messaging import partitions
-from getpro.messaging.store import forget_old_marks
+from getpro.messaging.store import forget_old_marks, forget_old_notices
 from getpro.panel.errors import PanelError
+from getpro.payments import inbox
 from getpro.payments.provider import ProviderUnavailable
 from getpro.platform.jobs import MONEY, OUTSIDE, UPKEEP, Backoff, JobKind
 from getpro.platform.schedules import Schedule
-from getpro.sales import delivery, polling, reconcile, settle, stuck
+from getpro.sales import delivery, polling, reconcile, settle
+from getpro.sales import sweep as sweeping
 from getpro.sales.deps import Deps
 from getpro.sales.errors import UnknownProvider
 from getpro.sales.names import COMPARE, DELIVER, POLL_PAYMENT, SETTLE
@@ -61,7 +63,7 @@ def job_kinds(deps: Deps, *, zone: ZoneInfo) -> list[JobKind]:
         await reconcile.compare_one(deps, subscription_id)
 
     async def sweep() -> None:
-        await stuck.sweep(deps)
+        await sweeping.sweep(deps)
 
     async def expire() -> None:
         async with deps.db.begin("expire") as session:
@@ -109,9 +111,14 @@ async def _compare_days(deps: Deps, zone: ZoneInfo) -> None:
 
 
 async def _keep_house(deps: Deps) -> None:
-    async with deps.db.begin("keep house") as session:
-        now = deps.clock()
-        for statement in partitions.statements(now):
+    now = deps.clock()
+    async with deps.db.begin("keep house: partitions") as session:
+        await session.execute(text("SET LOCAL lock_timeout = '5s'"))  # nobody queues behind us for longer
+        existing = await session.scalars(text(partitions.EXISTING))
+        for statement in (*partitions.statements(now), *partitions.old_ones(existing, now)):
             await session.execute(text(statement))
+    async with deps.db.begin("keep house") as session:
         await forget_old_marks(session, now=now)
+        await forget_old_notices(session, now=now)
+        await inbox.forget_old(session, now=now)
         await deps.jobs.forget_failed(session, before=now - _FAILED_ROUTINES_KEPT)

@@ -8,12 +8,12 @@ import structlog
 from getpro.payments import store as payments
 from getpro.payments.provider import ChargeState, NoSuchCharge, ProviderUnavailable
 from getpro.payments.rules import PENDING_FOR, next_poll
-from getpro.payments.states import PaymentStatus
+from getpro.payments.states import CancelReason, PaymentStatus
 from getpro.payments.store import Payment
-from getpro.platform.jobs import NOTICES, OUTSIDE
-from getpro.sales.checkout import repeat_lost_call
+from getpro.platform.jobs import OUTSIDE
+from getpro.sales.checkout import end_unpaid, repeat_lost_call
 from getpro.sales.deps import Deps
-from getpro.sales.names import POLL_PAYMENT, TURN_SCREEN
+from getpro.sales.names import POLL_PAYMENT
 from getpro.sales.settle import settle_charge
 
 log = structlog.get_logger(__name__)
@@ -45,7 +45,8 @@ async def poll_payment(deps: Deps, payment_id: int) -> None:
         return
     now = deps.clock()
     if now - payment.created_at >= PENDING_FOR:
-        await _give_up(deps, payment)
+        async with deps.db.begin("poll: give up") as session:
+            await end_unpaid(session, deps, payment, reason=CancelReason.NOT_PAID)
         return
     try:
         if await _ask(deps, payment):
@@ -92,13 +93,6 @@ async def _is_over(deps: Deps, payment: Payment, object_id: str) -> bool:
     async with deps.db.begin("poll: done") as session:
         await payments.set_next_poll(session, payment.payment_id, None)
     return True
-
-
-async def _give_up(deps: Deps, payment: Payment) -> None:
-    async with deps.db.begin("poll: give up") as session:
-        await payments.set_next_poll(session, payment.payment_id, None)
-        if await payments.cancel(session, payment, reason="not paid in time", now=deps.clock()):
-            await deps.jobs.defer(session, TURN_SCREEN, queue=NOTICES, payment_id=payment.payment_id)
 
 
 async def check_now(deps: Deps, payment_id: int) -> Payment | None:

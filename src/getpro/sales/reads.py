@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import Exists, exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.catalog.models import plans
@@ -28,6 +29,14 @@ class Home:
 
 
 @dataclass(frozen=True, slots=True)
+class Bought:
+    """A line of the history; ``is_money_kept``: money has come for it that a person is looking at."""
+
+    payment: Payment
+    is_money_kept: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Prices:
     """What a plan costs: in roubles and in Stars."""
 
@@ -41,15 +50,16 @@ async def home(session: AsyncSession, customer: Customer, *, trial_days: int) ->
     return Home(subscription, trial_days if may_try else 0)
 
 
-async def history(session: AsyncSession, user_id: int, *, most: int = 10) -> list[Payment]:
+async def history(session: AsyncSession, user_id: int, *, most: int = 10) -> list[Bought]:
     """What the customer has paid, or may still pay, newest first; what came to nothing is left out."""
+    kept = (payments.c.status != PaymentStatus.SUCCEEDED) & _open_entry(payments.c.payment_id)
     rows = await session.execute(
-        select(payments)
-        .where(payments.c.user_id == user_id, payments.c.status != PaymentStatus.CANCELED)
+        select(payments, kept.label("is_money_kept"))
+        .where(payments.c.user_id == user_id, (payments.c.status != PaymentStatus.CANCELED) | kept)
         .order_by(payments.c.created_at.desc(), payments.c.payment_id.desc())
         .limit(most)
     )
-    return [payment_of(row) for row in rows]
+    return [Bought(payment_of(row), row.is_money_kept) for row in rows]
 
 
 async def last_purchase(session: AsyncSession, user_id: int) -> Payment | None:
@@ -91,10 +101,12 @@ async def is_money_kept(session: AsyncSession, payment: Payment) -> bool:
     """Whether money has come for an unpaid order that a person must look at before anything is given."""
     if payment.status is PaymentStatus.SUCCEEDED:
         return False
-    kept = select(stuck_payments.c.stuck_id).where(
-        stuck_payments.c.payment_id == payment.payment_id, stuck_payments.c.resolved_at.is_(None)
-    )
-    return await session.scalar(kept.limit(1)) is not None
+    return bool(await session.scalar(select(_open_entry(payment.payment_id))))
+
+
+def _open_entry(payment_id: Any) -> Exists:
+    """Whether an entry of the operator's list names this payment."""
+    return exists().where(stuck_payments.c.payment_id == payment_id, stuck_payments.c.resolved_at.is_(None))
 
 
 async def order_and_prices(session: AsyncSession, order_key: UUID) -> tuple[Payment | None, Prices | None]:

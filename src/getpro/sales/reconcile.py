@@ -1,10 +1,9 @@
 """Reconciling with the outside: the panel's users with ours, the providers' charges with ours.
 
 The panel reconciler plans, shows, and applies only what is safe: it opens what was paid for. It never
-deletes and never shortens by itself: whatever is longer on the panel was given by a person.
+deletes, shortens or lowers by itself: whatever is more on the panel was given by a person.
 """
 
-from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from enum import StrEnum
@@ -17,10 +16,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from getpro.kit.money import Money
 from getpro.panel import accounts
 from getpro.panel.models import panel_accounts
-from getpro.panel.service import PanelUser
+from getpro.panel.service import Allowance, PanelUser
 from getpro.payments import inbox
 from getpro.payments.models import payments, stuck_payments
 from getpro.payments.provider import Charge, ChargeState, Provider, ProviderUnavailable
+from getpro.payments.states import PaymentStatus, StuckMoney
 from getpro.sales.delivery import defer_delivery
 from getpro.sales.deps import Deps
 from getpro.sales.settle import settle_charge
@@ -41,12 +41,30 @@ class Difference(StrEnum):
     LONGER = "longer"
     DISABLED = "disabled"
     SQUADS = "squads"
+    LESS_TRAFFIC = "less_traffic"
+    MORE_TRAFFIC = "more_traffic"
+    FEWER_DEVICES = "fewer_devices"
+    OTHER_DEVICES = "other_devices"
+    """More than we give, none at all, or the panel's own number."""
     ORPHAN = "orphan"
     """A user of this shop's making that no subscription names."""
 
 
-SAFE = frozenset({Difference.MISSING, Difference.SHORTER, Difference.DISABLED, Difference.SQUADS})
-"""What a delivery puts right without taking anything from anybody."""
+SAFE = frozenset(
+    {
+        Difference.MISSING,
+        Difference.SHORTER,
+        Difference.DISABLED,
+        Difference.SQUADS,
+        Difference.LESS_TRAFFIC,
+        Difference.FEWER_DEVICES,
+    }
+)
+"""What a repair puts right: it takes nothing from anybody, also where a person has given more otherwise."""
+
+
+Extent = datetime | int
+"""An end, bytes of traffic, or a number of devices."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +72,8 @@ class Finding:
     difference: Difference
     subscription_id: int | None
     username: str
-    wanted: datetime | None
-    found: datetime | None
+    wanted: Extent | None
+    found: Extent | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,26 +83,41 @@ class Comparison:
 
     @property
     def to_apply(self) -> list[int]:
-        return [
-            finding.subscription_id
-            for finding in self.findings
-            if finding.difference in SAFE and finding.subscription_id is not None
-        ]
+        """The subscriptions to repair, each once."""
+        safe = [finding.subscription_id for finding in self.findings if finding.difference in SAFE]
+        return list(dict.fromkeys(number for number in safe if number is not None))
+
+    @property
+    def to_decide(self) -> int:
+        """How many differences are left to a person."""
+        return sum(finding.difference not in SAFE for finding in self.findings)
 
 
-def difference(user: PanelUser | None, end_date: datetime, squads: Collection[str]) -> Difference | None:
-    """How the panel's user differs from a delivered subscription that ends at ``end_date``.
+Compared = tuple[Difference, Extent | None, Extent | None]
+"""How they differ, what is wanted, what was found."""
 
-    A longer end comes before missing ``squads``: mending these would shorten it.
-    """
+
+def differences(user: PanelUser | None, end_date: datetime, ours: Allowance) -> list[Compared]:
+    """How the panel's user differs from a delivered subscription that ends at ``end_date``."""
     if user is None:
-        return Difference.MISSING
-    if user.status == "DISABLED":
-        return Difference.DISABLED
+        return [(Difference.MISSING, end_date, None)]
     found = user.expire_at.replace(microsecond=0)
+    differing: list[Compared] = []
+    if user.status == "DISABLED":
+        differing.append((Difference.DISABLED, end_date, found))
     if found != end_date:
-        return Difference.SHORTER if found < end_date else Difference.LONGER
-    return None if user.squads.issuperset(squads) else Difference.SQUADS
+        differing.append((Difference.SHORTER if found < end_date else Difference.LONGER, end_date, found))
+    if not user.squads.issuperset(ours.squads):
+        differing.append((Difference.SQUADS, end_date, found))
+    if user.traffic_bytes != ours.traffic_bytes:
+        is_less = ours.is_more_traffic_than(user)
+        kind = Difference.LESS_TRAFFIC if is_less else Difference.MORE_TRAFFIC
+        differing.append((kind, ours.traffic_bytes, user.traffic_bytes))
+    if ours.device_limit is not None and user.device_limit != ours.device_limit:
+        is_fewer = ours.is_more_devices_than(user)
+        kind = Difference.FEWER_DEVICES if is_fewer else Difference.OTHER_DEVICES
+        differing.append((kind, ours.device_limit, user.device_limit))
+    return differing
 
 
 def _recognized(user: PanelUser | None, panel_user_id: int, username: str, user_id: int) -> PanelUser | None:
@@ -100,7 +133,7 @@ async def compare_panel(deps: Deps) -> Comparison:
 
     Raises PanelUnavailable, PanelRefused.
     """
-    squads = await deps.panel.wanted_squads()
+    allowance = await deps.panel.allowance()
     found = {user.account.panel_user_id: user async for user in deps.panel.users()}
     async with deps.db.begin("reconcile: read") as session:
         rows = await session.execute(
@@ -123,10 +156,10 @@ async def compare_panel(deps: Deps) -> Comparison:
     findings = []
     for row in ours:
         user = _recognized(found.get(row.panel_user_id), row.panel_user_id, row.username, row.user_id)
-        differs = difference(user, row.end_date, squads)
-        if differs is not None:
-            expiry = user.expire_at if user else None
-            findings.append(Finding(differs, row.subscription_id, row.username, row.end_date, expiry))
+        findings += [
+            Finding(kind, row.subscription_id, row.username, wanted, seen)
+            for kind, wanted, seen in differences(user, row.end_date, allowance)
+        ]
     findings += [
         Finding(Difference.ORPHAN, None, user.account.username, None, user.expire_at)
         for user in found.values()
@@ -171,7 +204,8 @@ async def compare_one(deps: Deps, subscription_id: int) -> None:
         return
     found = await deps.panel.by_username(known.username)
     user = _recognized(found, known.panel_user_id, known.username, wanted.user_id)
-    if difference(user, wanted.end_date, await deps.panel.wanted_squads()) in SAFE:
+    differing = differences(user, wanted.end_date, await deps.panel.allowance())
+    if any(kind in SAFE for kind, _, _ in differing):
         await _repair(deps, subscription_id)
 
 
@@ -269,7 +303,7 @@ async def _recorded(
         select(payments.c.paid_currency, func.sum(payments.c.paid_amount))
         .where(
             payments.c.provider == provider,
-            payments.c.status == "succeeded",
+            payments.c.status == PaymentStatus.SUCCEEDED,
             payments.c.paid_at >= since,
             payments.c.paid_at < until,
         )
@@ -284,7 +318,7 @@ async def _recorded(
         .ext(distinct_on(stuck_payments.c.charge_id))
         .where(
             stuck_payments.c.provider == provider,
-            stuck_payments.c.kind != "sum_differs",
+            stuck_payments.c.kind != StuckMoney.SUM_DIFFERS,
             stuck_payments.c.taken_at >= since,
             stuck_payments.c.taken_at < until,
             ~recorded,
@@ -305,7 +339,7 @@ async def _open_difference(
 ) -> None:
     opened = await inbox.open_stuck(
         session,
-        kind="sum_differs",
+        kind=StuckMoney.SUM_DIFFERS,
         charge=Charge(
             provider=provider,
             charge_id=f"{day:%Y-%m-%d}/{theirs.currency}",

@@ -5,6 +5,8 @@ Source: docs/decisions/0003-settling.md.
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
+from typing import Final
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,8 +15,10 @@ from getpro.customers import store as customers
 from getpro.payments import inbox
 from getpro.payments import store as payments
 from getpro.payments.provider import Charge, ChargeState, NoSuchCharge
+from getpro.payments.states import CancelReason, StuckMoney
 from getpro.payments.store import Payment
 from getpro.platform.jobs import NOTICES
+from getpro.sales.checkout import end_unpaid
 from getpro.sales.delivery import defer_delivery
 from getpro.sales.deps import Deps
 from getpro.sales.errors import UnknownEvent
@@ -24,20 +28,39 @@ from getpro.subscriptions import store as subscriptions
 log = structlog.get_logger(__name__)
 
 
+class Ending(StrEnum):
+    """How looking at a charge, or deciding about it, ended."""
+
+    SETTLED = "settled"
+    SEEN_BEFORE = "seen before"
+    PREMATURE = "premature"
+    CANCELED = "canceled"
+    DISPROVED = "no such charge"
+    """The provider does not know the object: the notice was forged or early; repeated, it is settled anew."""
+    NO_ORDER = "no order of ours"
+    STUCK = "stuck"
+    BROUGHT_FORWARD = "brought forward"
+    """What a worker does is done now."""
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How settling a charge ended; ``is_final`` is false where a repeated notice must be looked at again."""
+    """``is_final`` is false where a repeated notice must be looked at again."""
 
-    name: str
-    is_final: bool
+    ending: Ending
+    is_final: bool = True
+    kind: StuckMoney | None = None
+    """Of what is stuck: why."""
+
+    def __str__(self) -> str:
+        return self.ending if self.kind is None else f"{self.ending}: {self.kind}"
 
 
-PREMATURE = Outcome("premature", is_final=False)
-SETTLED = Outcome("settled", is_final=True)
-SEEN_BEFORE = Outcome("seen before", is_final=True)
-CANCELED = Outcome("canceled", is_final=True)
-DISPROVED = Outcome("no such charge", is_final=False)
-"""The provider does not know the object: the notice was forged, or early. Its repetition is settled anew."""
+PREMATURE: Final = Outcome(Ending.PREMATURE, is_final=False)
+SETTLED: Final = Outcome(Ending.SETTLED)
+SEEN_BEFORE: Final = Outcome(Ending.SEEN_BEFORE)
+CANCELED: Final = Outcome(Ending.CANCELED)
+DISPROVED: Final = Outcome(Ending.DISPROVED, is_final=False)
 
 
 async def settle_event(deps: Deps, event_id: int) -> Outcome:
@@ -55,7 +78,7 @@ async def settle_event(deps: Deps, event_id: int) -> Outcome:
         charge = await deps.provider(event.provider).prove(event.notice)
     except NoSuchCharge:
         async with deps.db.begin("settle: unknown") as session:
-            await inbox.note_outcome(session, event_id, DISPROVED.name, handled_at=None)
+            await inbox.note_outcome(session, event_id, str(DISPROVED), handled_at=None)
         log.warning("payment.notice_disproved", event_id=event_id, provider=event.provider)
         return DISPROVED
     return await settle_charge(deps, charge, event_id=event_id)
@@ -68,13 +91,13 @@ async def settle_charge(deps: Deps, charge: Charge, *, event_id: int | None = No
         outcome = await _settle(session, deps, charge, event_id=event_id, now=now)
         if event_id is not None:
             await inbox.note_outcome(
-                session, event_id, outcome.name, handled_at=now if outcome.is_final else None
+                session, event_id, str(outcome), handled_at=now if outcome.is_final else None
             )
         if outcome.is_final:
             await inbox.close(
-                session, provider=charge.provider, object_id=charge.charge_id, outcome=outcome.name, now=now
+                session, provider=charge.provider, object_id=charge.charge_id, outcome=str(outcome), now=now
             )
-    log.info("payment.looked_at", provider=charge.provider, charge_id=charge.charge_id, outcome=outcome.name)
+    log.info("payment.looked_at", provider=charge.provider, charge_id=charge.charge_id, outcome=str(outcome))
     return outcome
 
 
@@ -90,7 +113,7 @@ async def _settle(
     if charge.state is ChargeState.PENDING:
         return PREMATURE
     if charge.state is ChargeState.CANCELED:
-        return await _cancel(session, deps, payment, charge, now=now)
+        return await _cancel(session, deps, payment, charge)
     trouble = _trouble(payment, charge)
     if trouble is None:
         return await _take(session, deps, payment, charge, event_id=event_id, now=now)
@@ -102,23 +125,22 @@ async def _without_order(
     session: AsyncSession, deps: Deps, charge: Charge, *, event_id: int | None, now: datetime
 ) -> Outcome:
     if charge.state is not ChargeState.PAID:
-        return Outcome("no order of ours", is_final=charge.state is ChargeState.CANCELED)
+        return Outcome(Ending.NO_ORDER, is_final=charge.state is ChargeState.CANCELED)
     details = "Деньги пришли, но такого заказа у нас нет."
-    return await _keep(
-        session, deps, charge, "unknown_order", details, event_id=event_id, payment=None, now=now
-    )
+    kind = StuckMoney.UNKNOWN_ORDER
+    return await _keep(session, deps, charge, kind, details, event_id=event_id, payment=None, now=now)
 
 
-def _trouble(payment: Payment, charge: Charge) -> tuple[str, str] | None:
+def _trouble(payment: Payment, charge: Charge) -> tuple[StuckMoney, str] | None:
     """Why this money must be looked at by a person before anything is given for it; None if it is fine."""
     if charge.taken.currency != payment.asked.currency:
-        return "foreign_currency", f"Ждали {payment.asked}, пришло {charge.taken}."
+        return StuckMoney.FOREIGN_CURRENCY, f"Ждали {payment.asked}, пришло {charge.taken}."
     if charge.refunded.minor > 0:
-        return "refunded_before_settled", f"Из {charge.taken} уже возвращено {charge.refunded}."
+        return StuckMoney.REFUNDED_BEFORE_SETTLED, f"Из {charge.taken} уже возвращено {charge.refunded}."
     if charge.taken < payment.asked:
-        return "underpaid", f"Ждали {payment.asked}, пришло {charge.taken}."
+        return StuckMoney.UNDERPAID, f"Ждали {payment.asked}, пришло {charge.taken}."
     if charge.payer_id is not None and charge.payer_id != payment.user_id:
-        return "wrong_payer", f"Заказ клиента {payment.user_id} оплатил {charge.payer_id}."
+        return StuckMoney.WRONG_PAYER, f"Заказ клиента {payment.user_id} оплатил {charge.payer_id}."
     return None
 
 
@@ -126,7 +148,7 @@ async def _keep(
     session: AsyncSession,
     deps: Deps,
     charge: Charge,
-    kind: str,
+    kind: StuckMoney,
     details: str,
     *,
     event_id: int | None,
@@ -148,17 +170,13 @@ async def _keep(
         if payment is not None:
             await deps.jobs.defer(session, TURN_SCREEN, queue=NOTICES, payment_id=payment.payment_id)
         log.error("payment.stuck", kind=kind, provider=charge.provider, charge_id=charge.charge_id)
-    return Outcome(f"stuck: {kind}", is_final=True)
+    return Outcome(Ending.STUCK, kind=kind)
 
 
-async def _cancel(
-    session: AsyncSession, deps: Deps, payment: Payment, charge: Charge, *, now: datetime
-) -> Outcome:
+async def _cancel(session: AsyncSession, deps: Deps, payment: Payment, charge: Charge) -> Outcome:
     """A provider object ended without money; only the object that the order shows cancels the order."""
     if payment.object_id in {None, charge.charge_id}:
-        await payments.set_next_poll(session, payment.payment_id, None)
-        if await payments.cancel(session, payment, reason=charge.reason or "canceled", now=now):
-            await deps.jobs.defer(session, TURN_SCREEN, queue=NOTICES, payment_id=payment.payment_id)
+        await end_unpaid(session, deps, payment, reason=charge.reason or CancelReason.AT_PROVIDER)
     return CANCELED
 
 
@@ -179,7 +197,8 @@ async def _take(
     await grant(session, deps, payment, payment_id=recorded, cause="payment", now=now)
     if payment.asked < charge.taken:
         details = f"Ждали {payment.asked}, пришло {charge.taken}; срок выдан."
-        await _keep(session, deps, charge, "overpaid", details, event_id=event_id, payment=payment, now=now)
+        kind = StuckMoney.OVERPAID
+        await _keep(session, deps, charge, kind, details, event_id=event_id, payment=payment, now=now)
     return SETTLED
 
 

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.subscriptions.models import subscription_changes, subscriptions
 from getpro.subscriptions.rules import extended_end
+from getpro.subscriptions.states import DeliveryTrouble
 
 REPAIR: Final = "repair"
 """The cause of a version that gives the customer nothing new: it puts right what the panel has lost."""
@@ -152,9 +153,9 @@ async def mark_provisioned(session: AsyncSession, subscription_id: int, *, versi
 
 
 async def note_trouble(
-    session: AsyncSession, subscription_id: int, *, version: int, trouble: str, text: str
+    session: AsyncSession, subscription_id: int, *, version: int, trouble: DeliveryTrouble, text: str
 ) -> None:
-    """Remember why the panel does not take the wanted state: ``away`` or ``refused``."""
+    """Remember why the panel does not take the wanted state, with its own words."""
     await session.execute(
         update(subscriptions)
         .where(

@@ -1,5 +1,8 @@
 """The door for payment providers: check what is local, keep it raw, defer settling, answer."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -13,11 +16,16 @@ from getpro.webhooks.addresses import of_request
 from getpro.webhooks.bodies import BodyTooLong, read_body
 from getpro.webhooks.deps import Doors
 
-_TELEGRAM_ONLY = frozenset({"stars"})
-"""Providers whose notices are Telegram's updates: nobody may knock for them here."""
 
-
-async def accept(session: AsyncSession, deps: Deps, *, provider: str, notice: Notice, knock: Knock) -> None:
+async def accept(
+    session: AsyncSession,
+    deps: Deps,
+    *,
+    provider: str,
+    notice: Notice,
+    body: bytes,
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Keep a notice and defer settling it in the same transaction; a step.
 
     Seen is not handled: an early or forged notice must not block the true one that looks the same.
@@ -26,8 +34,8 @@ async def accept(session: AsyncSession, deps: Deps, *, provider: str, notice: No
         session,
         provider=provider,
         notice=notice,
-        body=knock.body,
-        headers=knock.headers,
+        body=body,
+        headers=headers,
         now=deps.clock(),
     )
     if not kept.is_handled:
@@ -44,8 +52,7 @@ async def provider_notice(request: Request) -> Response:
     """``POST /webhooks/{provider}``: 200 once the notice is stored, a clear refusal otherwise."""
     doors: Doors = request.app.state.doors
     code = request.path_params["provider"]
-    provider = None if code in _TELEGRAM_ONLY else doors.sales.providers.by_code.get(code)
-    if provider is None:
+    if (provider := doors.sales.providers.by_code.get(code)) is None:
         return PlainTextResponse("no such provider", status_code=404)
     try:
         knock = Knock(
@@ -59,5 +66,7 @@ async def provider_notice(request: Request) -> Response:
     except NoticeRefused as error:
         return doors.refuse(request, code, error.reason, error.status)
     async with doors.sales.db.begin("notice") as session:
-        await accept(session, doors.sales, provider=code, notice=notice, knock=knock)
+        await accept(
+            session, doors.sales, provider=code, notice=notice, body=knock.body, headers=knock.headers
+        )
     return PlainTextResponse("ok")

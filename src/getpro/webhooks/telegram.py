@@ -1,7 +1,6 @@
 """Telegram's door. An update with money in it is stored before anything else looks at it."""
 
 import hmac
-from ipaddress import ip_address
 from typing import Any
 
 import structlog
@@ -11,15 +10,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from getpro.messaging.store import mark_update
-from getpro.payments.provider import Knock, Notice
+from getpro.payments.provider import Notice
+from getpro.payments.providers.stars.provider import Stars, notice_in
 from getpro.webhooks.bodies import BadBody, BodyTooLong, json_object, read_body
 from getpro.webhooks.deps import Doors
 from getpro.webhooks.notices import accept
 
 log = structlog.get_logger(__name__)
 
+_BIGGEST = 2**63 - 1
+"""That a table's bigint can hold: what no table takes would be sent again for ever."""
 SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 -- the header's name
-_MONEY_EVENTS = ("successful_payment", "refunded_payment")
 
 
 async def telegram_update(request: Request) -> Response:
@@ -40,14 +41,14 @@ async def telegram_update(request: Request) -> Response:
     except BadBody:
         return doors.refuse(request, "telegram", "form", 400)
     update_id = update.get("update_id")
-    if not isinstance(update_id, int):
+    if not isinstance(update_id, int) or abs(update_id) > _BIGGEST:
         return doors.refuse(request, "telegram", "form", 400)
     return await _take(doors, update, update_id, body)
 
 
 async def _take(doors: Doors, update: dict[str, Any], update_id: int, body: bytes) -> Response:
     try:
-        if money := _money(update):
+        if money := notice_in(update):
             await _store_money(doors, update_id, money, body)
             return Response()
         reply = await doors.handle_update(update)
@@ -57,20 +58,7 @@ async def _take(doors: Doors, update: dict[str, Any], update_id: int, body: byte
     return Response() if reply is None else JSONResponse(reply)
 
 
-def _money(update: dict[str, Any]) -> Notice | None:
-    """The notice inside an update that brings (or takes back) Stars, else None."""
-    message = update.get("message")
-    if not isinstance(message, dict):
-        return None
-    for event in _MONEY_EVENTS:
-        paid = message.get(event)
-        if isinstance(paid, dict) and isinstance(paid.get("telegram_payment_charge_id"), str):
-            return Notice(object_id=paid["telegram_payment_charge_id"], event=event)
-    return None
-
-
 async def _store_money(doors: Doors, update_id: int, notice: Notice, body: bytes) -> None:
-    knock = Knock(body=body, headers={}, address=ip_address("127.0.0.1"))
     async with doors.sales.db.begin("stars notice") as session:
         await mark_update(session, update_id, now=doors.sales.clock())
-        await accept(session, doors.sales, provider="stars", notice=notice, knock=knock)
+        await accept(session, doors.sales, provider=Stars.code, notice=notice, body=body)

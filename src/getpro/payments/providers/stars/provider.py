@@ -4,7 +4,7 @@ Source: https://core.telegram.org/bots/payments-stars.
 """
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 from uuid import UUID
@@ -20,12 +20,14 @@ from getpro.payments.provider import (
     NoticeRefused,
     Order,
     Priced,
+    ProviderUnavailable,
     StoredNotice,
 )
 
 SUCCESSFUL_PAYMENT: Final = "successful_payment"
-TRANSACTION: Final = "transaction"
-"""A notice that we write ourselves when the list of transactions shows money we never heard of."""
+REFUNDED_PAYMENT: Final = "refunded_payment"
+_LONGEST_ID: Final = 1000
+"""More than Telegram has ever sent, and as much as an index takes."""
 _PAGE: Final = 100
 _END: Final = datetime.max.replace(tzinfo=UTC)
 
@@ -65,32 +67,17 @@ class Stars:
     async def create(self, order_key: UUID, request: dict[str, Any]) -> Created:  # noqa: ARG002 -- Telegram has no such key: a second link for the same order is harmless
         return Created(object_id=None, pay_url=await self._api.create_invoice_link(request))
 
-    def read(self, knock: Knock) -> Notice:
-        """A message of Telegram's with money in it; where it comes from was checked at Telegram's door."""
-        message = _message(knock.body)
-        try:
-            paid = message["successful_payment"]
-            return Notice(object_id=str(paid["telegram_payment_charge_id"]), event=SUCCESSFUL_PAYMENT)
-        except (KeyError, TypeError) as error:
-            raise NoticeRefused("form") from error
+    def read(self, knock: Knock) -> Notice:  # noqa: ARG002 -- nobody may knock here
+        """Refuse: its notices are Telegram's updates, which come by Telegram's door and its secret."""
+        raise NoticeRefused("door", status=404)
 
     async def prove(self, notice: StoredNotice) -> Charge:
-        if notice.event == TRANSACTION:
-            return _of_transaction(json.loads(notice.body))
-        if notice.event != SUCCESSFUL_PAYMENT:  # given back: the list of transactions says how it stands
+        if notice.event == REFUNDED_PAYMENT:  # the list of transactions says how it stands
             return await self.find(notice.object_id)
-        message = _message(notice.body)
-        paid = message["successful_payment"]
-        return Charge(
-            provider=self.code,
-            charge_id=paid["telegram_payment_charge_id"],
-            state=ChargeState.PAID,
-            order_key=_order_key(paid.get("invoice_payload")),
-            taken=Money(paid["total_amount"], paid["currency"]),
-            refunded=Money(0, paid["currency"]),
-            paid_at=datetime.fromtimestamp(message["date"], UTC),
-            payer_id=message["from"]["id"],
-        )
+        try:
+            return _of_message(json.loads(notice.body)["message"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ProviderUnavailable(f"the message about {notice.object_id} cannot be read") from error
 
     async def find(self, object_id: str) -> Charge:
         """Newest first: what is asked about is seldom old, and a refund stands behind its charge."""
@@ -98,7 +85,7 @@ class Stars:
         while end > 0:
             start = max(0, end - _PAGE)
             for transaction in reversed(await self._api.star_transactions(offset=start, limit=end - start)):
-                if transaction["id"] != object_id:
+                if _charge_id(transaction["id"]) != object_id:
                     continue
                 if "receiver" not in transaction:
                     return _of_transaction(transaction, is_refunded=is_refunded)
@@ -145,11 +132,42 @@ class Stars:
         """Nothing of its own: the bot's connection is the bot's."""
 
 
+def notice_in(update: Mapping[str, Any]) -> Notice | None:
+    """The notice inside an update of Telegram's that brings (or takes back) Stars, else None."""
+    message = update.get("message")
+    if not isinstance(message, dict):
+        return None
+    for event in (SUCCESSFUL_PAYMENT, REFUNDED_PAYMENT):
+        paid = message.get(event)
+        if isinstance(paid, dict) and isinstance(paid.get("telegram_payment_charge_id"), str):
+            return Notice(object_id=_charge_id(paid["telegram_payment_charge_id"]), event=event)
+    return None
+
+
+def _charge_id(given: str) -> str:
+    """The id as Telegram gives it; what no table can hold (a NUL, half a character) is written escaped."""
+    return given.encode("unicode_escape").decode()[:_LONGEST_ID]
+
+
+def _of_message(message: dict[str, Any]) -> Charge:
+    paid = message[SUCCESSFUL_PAYMENT]
+    return Charge(
+        provider=Stars.code,
+        charge_id=_charge_id(paid["telegram_payment_charge_id"]),
+        state=ChargeState.PAID,
+        order_key=_order_key(paid.get("invoice_payload")),
+        taken=Money(paid["total_amount"], paid["currency"]),
+        refunded=Money(0, paid["currency"]),
+        paid_at=datetime.fromtimestamp(message["date"], UTC),
+        payer_id=message["from"]["id"],
+    )
+
+
 def _of_transaction(raw: dict[str, Any], *, is_refunded: bool = False) -> Charge:
     source = raw["source"]
     return Charge(
         provider=Stars.code,
-        charge_id=raw["id"],
+        charge_id=_charge_id(raw["id"]),
         state=ChargeState.PAID,
         order_key=_order_key(source.get("invoice_payload")),
         taken=Money(raw["amount"], "XTR"),
@@ -157,16 +175,6 @@ def _of_transaction(raw: dict[str, Any], *, is_refunded: bool = False) -> Charge
         paid_at=datetime.fromtimestamp(raw["date"], UTC),
         payer_id=source["user"]["id"],
     )
-
-
-def _message(body: bytes) -> dict[str, Any]:
-    try:
-        message = json.loads(body)["message"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise NoticeRefused("form") from error
-    if not isinstance(message, dict):
-        raise NoticeRefused("form")
-    return message
 
 
 def _order_key(payload: Any) -> UUID | None:

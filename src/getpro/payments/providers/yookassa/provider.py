@@ -113,7 +113,7 @@ class YooKassa:
             "customer": {"email": self._settings.receipt_email or order.email},
             "items": [
                 {
-                    "description": order.description[:128],
+                    "description": (order.receipt_line or order.description)[:128],
                     "quantity": 1.0,
                     "amount": _amount(order.asked),
                     "vat_code": self._settings.vat_code,

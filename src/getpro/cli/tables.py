@@ -1,0 +1,17 @@
+"""What the commands' tables share: how wide they are, and times in the shop's zone with its name."""
+
+from datetime import datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+WIDE: Final = 220
+"""For a file or a pipe: nothing is cut."""
+_NAMES: Final = {"MSK": "МСК"}
+
+
+def in_words(moment: datetime, zone: ZoneInfo) -> str:
+    """``24.11.2026 03:00 МСК``; a zone without a name of its own is written as ``UTC+05``."""
+    local = moment.astimezone(zone)
+    name = local.tzname() or zone.key
+    shown = f"UTC{name}" if name[0] in "+-" else _NAMES.get(name, name)
+    return f"{local:%d.%m.%Y %H:%M} {shown}"

@@ -1,0 +1,44 @@
+"""Deferring again what has no job, though it must happen."""
+
+from datetime import timedelta
+from typing import Final
+
+from sqlalchemy import select
+
+from getpro.payments.models import provider_events
+from getpro.platform.jobs import MONEY
+from getpro.sales.delivery import defer_delivery
+from getpro.sales.deps import Deps
+from getpro.sales.names import DELIVER, SETTLE
+from getpro.subscriptions.models import subscriptions
+
+_FORGOTTEN_AFTER: Final = timedelta(seconds=30)
+
+
+async def sweep(deps: Deps) -> None:
+    """Defer a settle for notices that nobody settles, a delivery for versions that nobody delivers; a flow.
+
+    The queue only makes things fast; what must happen stands in our own tables. Run by schedule. A settle
+    that failed for good stands on the operator's list: another one would only fail beside it.
+    """
+    async with deps.db.begin("sweep") as session:
+        before = deps.clock() - _FORGOTTEN_AFTER
+        unsettled = await session.scalars(
+            select(provider_events.c.event_id).where(
+                provider_events.c.handled_at.is_(None),
+                provider_events.c.outcome.is_(None),
+                provider_events.c.last_received_at < before,
+                deps.jobs.none_for(SETTLE, provider_events.c.event_id, failed_counts=True),
+            )
+        )
+        for event_id in unsettled.all():
+            await deps.jobs.defer(session, SETTLE, queue=MONEY, event_id=event_id)
+        undelivered = await session.scalars(
+            select(subscriptions.c.subscription_id).where(
+                subscriptions.c.provisioned_version < subscriptions.c.wanted_version,
+                subscriptions.c.wanted_at < before,
+                deps.jobs.none_for(DELIVER, subscriptions.c.subscription_id),
+            )
+        )
+        for subscription_id in undelivered.all():
+            await defer_delivery(session, deps, subscription_id)
