@@ -225,6 +225,14 @@ async def test_the_embedded_database_runs_until_the_last_psql_is_left(tmp_path: 
     assert Cluster(tmp_path / "postgres").server_pid() is None
 
 
+def test_help_for_psql_starts_no_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GETPRO_DATA_DIR", str(tmp_path / "data"))
+    done = run_here("psql", "--help")
+    assert (done.returncode, "2getpro psql -At" in done.stdout) == (0, True)
+    assert not (tmp_path / "data").exists()
+
+
 def test_psql_opens_a_database_elsewhere_as_it_is(server: str, tmp_path: Path) -> None:
     with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
         connection.execute("CREATE DATABASE empty_one")

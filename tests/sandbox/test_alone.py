@@ -1,4 +1,4 @@
-"""Each simulator as a process of its own, by the command line that anybody would use."""
+"""The sandbox, and each simulator, as a process of its own, by the command line that anybody would use."""
 
 import asyncio
 import os
@@ -15,6 +15,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from folders import open_up
 from getpro.sandbox.serving import serving
 
 SOURCE = Path(__file__).parents[2] / "src"
@@ -27,9 +28,13 @@ Process = asyncio.subprocess.Process
 
 
 async def start(name: str, port: int, *more: str) -> Process:
+    return await sandbox(name, "--port", str(port), *OPTIONS[name], *more)
+
+
+async def sandbox(*arguments: str) -> Process:
     return await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "getpro", "sandbox", name, "--port", str(port), *OPTIONS[name], *more),
+        *("-m", "getpro", "sandbox", *arguments),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(SOURCE)},
@@ -159,3 +164,43 @@ async def test_what_is_no_token_or_no_version_that_is_played_is_refused_in_a_sen
         assert (code, out) == (2, "")
         assert err.startswith("Ошибка: ")
         assert "Traceback" not in err
+
+
+async def test_a_shop_killed_while_it_starts_ends_no_sandbox_and_ctrl_c_is_answered_at_once(
+    tmp_path: Path,
+) -> None:
+    process = await sandbox("--dir", str(open_up(tmp_path)), "--port", str(free_port()))
+    assert process.stdout is not None
+    assert process.stderr is not None
+    try:
+        line = (await process.stdout.readline()).decode()
+        url = line.removeprefix("Песочница работает: ").partition(" ")[0]
+        async with aiohttp.ClientSession(url) as http:
+            async with http.get("/"):
+                pass  # somebody is there, with a page that waits for news
+            waiting = asyncio.create_task(http.get("/_sandbox/people/1001/messages?version=0").__aenter__())
+            for _ in range(8):
+                async with http.post("/_sandbox/product/kill") as answer:
+                    assert answer.status == 200
+                await asyncio.sleep(0.2)
+            assert process.returncode is None
+            began = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            assert (await process.stderr.readline()).decode() == "Останавливаю…\n"
+            assert time.monotonic() - began < 0.5
+            assert await ended(process) == (0, "", "")
+            with pytest.raises(aiohttp.ClientError):
+                await waiting
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert not (tmp_path / "postgres" / "data" / "postmaster.pid").exists()
+
+
+async def test_the_help_of_psql_opens_no_database(tmp_path: Path) -> None:
+    (tmp_path / "postgres" / "data").mkdir(parents=True)
+    code, out, err = await ended(await sandbox("--dir", str(open_up(tmp_path)), "psql", "--help"))
+    assert (code, err) == (0, "")
+    assert 'sandbox psql -c "SELECT' in out
+    assert [path.name for path in (tmp_path / "postgres").iterdir()] == ["data"]

@@ -551,6 +551,20 @@ async def test_webhooks_can_be_lost_and_doubled(caller: Caller, faults: dict[str
     assert len(caller.receiver.got) == copies
 
 
+async def test_a_webhook_is_forged_on_request_and_its_answer_told(caller: Caller) -> None:
+    caller.receiver.statuses = [401]
+    forged = b'{"scope":"user","event":"user.deleted"}'
+    async with caller.session.post(f"{caller.url}/_sandbox/notices/forge", data=forged) as answer:
+        assert await answer.json() == {"status": 401}
+    [(headers, raw)] = caller.receiver.got
+    assert raw == forged
+    assert len(headers["X-Remnawave-Signature"]) == 64
+    assert headers["X-Remnawave-Signature"] != signature(SECRET, raw)
+    caller.panel.webhooks.url = "http://127.0.0.1:9/"
+    async with caller.session.post(f"{caller.url}/_sandbox/notices/forge", data=forged) as answer:
+        assert await answer.json() == {"status": None}
+
+
 async def test_the_record_of_changes_tells_each_end_before_and_after(caller: Caller) -> None:
     alice = await caller.create(telegramId=101)
     await caller.update(alice, expireAt=SOON)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -934,3 +935,31 @@ async def test_tests_play_people_by_http_alone(telegram: Telegram) -> None:
     assert [message.get("text") for message in chat["messages"]] == ["/start", "Menu"]
     assert [call["method"] for call in await telegram.listed("calls")] == ["sendMessage"]
     assert await telegram.listed("people/7/messages") == {"error": "no such person"}
+
+
+async def test_the_chat_page_offers_each_command_once_in_the_persons_language(
+    telegram: Telegram, alice: Person
+) -> None:
+    async def offered(person: Person) -> list[str]:
+        async with telegram.http.get(f"{telegram.url}/chat/{person.user_id}") as response:
+            return re.findall(r'<button data-command="[^"]+">([^<]+)</button>', await response.text())
+
+    bob = telegram.simulator.state.add_person(BOB, "Bob", language_code="en")
+    assert await offered(alice) == ["/start"]  # the bot has named none yet
+    menu = [BotCommand(command="start", description="Menu"), BotCommand(command="plans", description="Buy")]
+    await telegram.bot.set_my_commands(menu)
+    russian = [BotCommand(command="start", description="Меню")]
+    await telegram.bot.set_my_commands(russian, language_code="ru")
+    assert await offered(alice) == ["/start — Меню"]
+    assert await offered(bob) == ["/start — Menu", "/plans — Buy"]
+
+
+async def test_a_forged_update_is_sent_without_the_secret_and_its_answer_told(
+    telegram: Telegram, door: Door
+) -> None:
+    await telegram.bot.set_webhook(door.url, secret_token="secret")
+    door.answer = lambda _: web.Response(status=401)
+    assert await telegram.control("notices/forge", update_id=1) == {"status": 401}
+    assert (door.seen, door.secrets) == ([{"update_id": 1}], ["forged"])
+    await telegram.bot.set_webhook("http://127.0.0.1:9/")
+    assert await telegram.control("notices/forge", update_id=1) == {"status": None}

@@ -431,11 +431,36 @@ async def test_what_is_final_stays_as_it_is_whatever_is_pressed(shop: Shop, door
     assert door.events == [("payment.succeeded", "succeeded"), ("payment.canceled", "canceled")]
 
 
-async def test_paying_late_pays_after_the_pause(shop: Shop) -> None:
+async def test_paying_late_pays_after_the_pause_and_the_page_says_so(shop: Shop) -> None:
     number = (await shop.sdk(Payment.create, ORDER)).id
-    await shop.click(number, "pay-late?seconds=0.3")
+    page = await shop.click(number, "pay-late?seconds=0.3")
+    assert "Деньги спишутся через 1&nbsp;с" in page
+    assert "Оплатить через" not in page
     assert shop.simulator.books.payments[number]["status"] == "pending"
+    assert "_pays_at" not in (await shop.get(f"/v3/payments/{number}"))[1]
     await until(lambda: shop.simulator.books.payments[number]["status"] == "succeeded")
+    async with shop.http.get(f"{shop.url}/pay/{number}") as response:
+        assert "Оплачено" in await response.text()
+
+
+@pytest.mark.parametrize("seconds", ["nan", "inf", "-1", "3601", "soon"])
+async def test_a_pause_that_is_none_is_refused(shop: Shop, seconds: str) -> None:
+    number = (await shop.sdk(Payment.create, ORDER)).id
+    address = f"{shop.url}/_sandbox/payments/{number}/pay-late?seconds={seconds}"
+    async with shop.http.post(address) as response:
+        assert (response.status, (await response.json())["parameter"]) == (400, "seconds")
+    assert "Оплатить через 15 секунд" in await shop.click(number, f"pay-late?seconds={seconds}")
+
+
+async def test_the_page_says_who_ended_the_payment(shop: Shop) -> None:
+    number = (await shop.sdk(Payment.create, ORDER | {"capture": False})).id
+    await shop.click(number, "pay")
+    await shop.sdk(Payment.cancel, number)
+    late = (await shop.sdk(Payment.create, ORDER)).id
+    shop.simulator.books.expire(timedelta(seconds=-1))
+    for payment, said in ((number, "Магазин отменил платёж"), (late, "Время на оплату вышло")):
+        async with shop.http.get(f"{shop.url}/pay/{payment}") as response:
+            assert said in await response.text()
 
 
 async def test_what_is_not_paid_or_not_captured_in_time_is_canceled(door: Door) -> None:
@@ -502,6 +527,8 @@ async def test_a_notice_is_forged_or_repeated_on_request(shop: Shop, door: Door)
     assert await shop.control("notices/forge", **forged) == {"accepted": True}
     assert door.seen == [forged]
     await shop.click(number, "decline")
+    async with shop.http.post(f"{shop.url}/_sandbox/notices/{number}/resend?copies=51") as response:
+        assert response.status == 400
     async with shop.http.post(f"{shop.url}/_sandbox/notices/{number}/resend?copies=2") as response:
         assert response.status == 200
     await until(lambda: len(door.seen) == 4)

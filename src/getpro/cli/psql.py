@@ -20,8 +20,11 @@ app = typer.Typer(add_completion=False)
 def psql(ctx: typer.Context) -> None:
     """Открыть psql на базе магазина или выполнить то, что пришло на вход.
 
-    Пример: echo "SELECT count(*) FROM users" | 2getpro psql -At
+    Все параметры достаются самой psql. Пример: echo "SELECT count(*) FROM users" | 2getpro psql -At
     """
+    if ctx.args == ["--help"]:
+        typer.echo(ctx.get_help())
+        return
     with database(migrate=False, any_version=True) as url:
         raise typer.Exit(run_psql(url, ctx.args))
 

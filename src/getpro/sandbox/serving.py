@@ -10,7 +10,11 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from getpro.sandbox.strangers import keep_out
+
 LOOPBACK = "127.0.0.1"
+SHUTDOWN_SECONDS = 0.1
+"""Spent twice on whoever still waits for an answer, and the open chat page always does."""
 
 
 class NotLoopback(ValueError):
@@ -48,9 +52,10 @@ def require_loopback_url(url: str) -> str:
 async def serving(app: web.Application, *, host: str = LOOPBACK, port: int = 0) -> AsyncIterator[str]:
     """Serve ``app`` while the context is open and yield its base address; port 0 takes a free one.
 
-    Raises PortTaken.
+    Pages of other sites are kept out of it. Raises PortTaken.
     """
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
+    app.middlewares.insert(0, keep_out)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
     try:
         site = web.TCPSite(runner, require_loopback(host), port)

@@ -67,6 +67,7 @@ class PanelSimulator:
                 web.get("/", self._page),
                 web.get(f"{CONTROL_PREFIX}/users", self._show_users),
                 web.get(f"{CONTROL_PREFIX}/changes", self._show_changes),
+                web.post(f"{CONTROL_PREFIX}/notices/forge", self._forge),
                 *self.access.routes(),
                 *System(self.state, version).routes(),
                 *Squads(self.state).routes(),
@@ -128,6 +129,10 @@ class PanelSimulator:
 
     async def _show_changes(self, request: web.Request) -> web.Response:
         return web.json_response(self.state.changes[int(request.query.get("since", 0)) :])
+
+    async def _forge(self, request: web.Request) -> web.Response:
+        status = await self.webhooks.forge(await request.read(), self.state.clock())
+        return web.json_response({"status": status})
 
 
 async def run(port: int, token: str, version: str, webhook_url: str | None, webhook_secret: str) -> None:

@@ -58,18 +58,27 @@ class Webhooks:
             task.add_done_callback(self._sending.discard)
 
     async def _deliver(self, raw: bytes, stamp: str, delay: float) -> None:
-        assert self._session is not None
-        assert self.url is not None
         await asyncio.sleep(delay)
+        for _ in range(4):
+            status = await self._post(raw, stamp, self._secret)
+            if status is not None and status < 400:
+                return
+            await asyncio.sleep(self._pause)
+
+    async def forge(self, raw: bytes, at: datetime) -> int | None:
+        """Send ``raw``, signed with a wrong secret; the answer's status, None where there is no answer."""
+        return await self._post(raw, str(iso(at)), f"not {self._secret}")
+
+    async def _post(self, raw: bytes, stamp: str, secret: str) -> int | None:
         headers = {
             "Content-Type": "application/json",
             "User-Agent": "Remnawave",
             "X-Remnawave-Timestamp": stamp,
-            "X-Remnawave-Signature": signature(self._secret, raw),
+            "X-Remnawave-Signature": signature(secret, raw),
         }
-        for _ in range(4):
-            with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
-                async with self._session.post(self.url, data=raw, headers=headers) as response:
-                    if response.ok:
-                        return
-            await asyncio.sleep(self._pause)
+        if self._session is None or self.url is None:
+            return None
+        with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
+            async with self._session.post(self.url, data=raw, headers=headers) as response:
+                return response.status
+        return None

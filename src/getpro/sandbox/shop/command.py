@@ -30,9 +30,15 @@ async def run_in_browser(directory: Path, *, port: int | None) -> None:
     if port is not None:
         wanted["telegram"] = port
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     console = Console(stderr=True)
+
+    def end() -> None:
+        if not stop.is_set():
+            console.print("Останавливаю…")
+            stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, end)
     with console.status("Запускаю песочницу…") as status:
         running = world(
             directory,
@@ -44,10 +50,14 @@ async def run_in_browser(directory: Path, *, port: int | None) -> None:
     try:
         sys.stdout.write(f"Песочница работает: {here.urls['telegram']} (Ctrl-C остановит)\n")
         sys.stdout.flush()
-        await _keep_alive(here, stop)
+        keeping = asyncio.create_task(_keep_alive(here))
+        keeping.add_done_callback(lambda _: stop.set())  # it ends only by failing
+        await stop.wait()
+        keeping.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await keeping
     finally:
-        with console.status("Останавливаю…"):
-            await running.__aexit__(None, None, None)
+        await running.__aexit__(None, None, None)
 
 
 async def run_tour(directory: Path) -> bool:
@@ -87,10 +97,13 @@ def forget(directory: Path) -> None:
     shutil.rmtree(directory / "postgres", ignore_errors=True)
 
 
-async def _keep_alive(here: World, stop: asyncio.Event) -> None:
+async def _keep_alive(here: World) -> None:
     """Start the product again whenever it dies: that is what a supervisor does in real life."""
-    while not stop.is_set():
+    while True:
         if not here.product.is_running:
-            await here.product.start()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), 0.5)
+            try:
+                await here.product.start()
+            except Trouble:
+                if not here.product.was_killed:
+                    raise
+        await asyncio.sleep(0.5)

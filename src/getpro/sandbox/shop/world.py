@@ -78,6 +78,11 @@ class Product:
     def is_running(self) -> bool:
         return self.process is not None and self.process.returncode is None
 
+    @property
+    def was_killed(self) -> bool:
+        """Whether it died of SIGKILL, which says nothing about the product."""
+        return self.process is not None and self.process.returncode == -signal.SIGKILL
+
     async def stop(self) -> None:
         """Ask it to end in order."""
         if self.process is not None and self.is_running:

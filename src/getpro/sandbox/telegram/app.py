@@ -158,7 +158,9 @@ class TelegramSimulator:
         raise web.HTTPFound(f"/chat/{next(iter(self.state.people))}")
 
     async def _chat_page(self, request: web.Request) -> web.Response:
-        person = self._person(request)
+        person = self.state.people.get(int(request.match_info["user_id"]))
+        if person is None:  # a page of the sandbox before this one
+            raise web.HTTPFound("/")
         return render(
             "chat.html",
             person=person,
@@ -166,7 +168,7 @@ class TelegramSimulator:
             bot=self.state.bot(),
             links=self._links,
             kill_path=self._kill_path,
-            commands=self.state.commands.get("ru", []),
+            commands=self.state.commands.get(person.language_code) or self.state.commands.get("", []),
         )
 
     async def _photo(self, request: web.Request) -> web.Response:

@@ -145,14 +145,16 @@ class Delivery:
         self._poll_ended_by = by
         self._came.set()
 
-    async def forge(self, raw: bytes) -> int:
-        """Knock at the webhook as somebody who does not know its secret; return how it was answered."""
+    async def forge(self, raw: bytes) -> int | None:
+        """Knock at the webhook without knowing its secret; the answer's status, None without an answer."""
         assert self._session is not None
         if not self.url:
             raise Refusal("there is no webhook", 404)
         headers = {"Content-Type": "application/json", SECRET_HEADER: "forged"}
-        async with self._session.post(self.url, data=raw, headers=headers) as response:
-            return response.status
+        with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
+            async with self._session.post(self.url, data=raw, headers=headers) as response:
+                return response.status
+        return None
 
     def _put(self, key: int, update: dict[str, Any]) -> None:
         self._queues.setdefault(key, deque()).append(update)

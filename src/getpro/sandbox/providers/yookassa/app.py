@@ -4,6 +4,7 @@ import asyncio
 import base64
 import contextlib
 import json
+import math
 import operator
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
@@ -15,11 +16,16 @@ from getpro.sandbox.faults import CONTROL_PREFIX, FaultSwitches
 from getpro.sandbox.pages import render
 from getpro.sandbox.providers.yookassa.errors import Problem, error_body
 from getpro.sandbox.providers.yookassa.notices import Notices
-from getpro.sandbox.providers.yookassa.state import Books, shown
+from getpro.sandbox.providers.yookassa.state import Books, now, shown
 from getpro.sandbox.serving import require_loopback_url, serve_alone
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Number = TypeVar("Number", int, float)
+_REASONS = {
+    "canceled_by_merchant": "Магазин отменил платёж",
+    "expired_on_confirmation": "Время на оплату вышло",
+    "expired_on_capture": "Магазин не списал деньги вовремя",
+}
 _FILTERS = {"gte": operator.ge, "gt": operator.gt, "lte": operator.le, "lt": operator.lt}
 
 
@@ -171,7 +177,14 @@ class YooKassaSimulator:
         payment = self.books.payments.get(request.match_info["id"])
         if payment is None:
             return web.Response(status=404, text="Такого платежа нет")
-        return render("yookassa.html", payment={"confirmation": None} | payment)
+        why = payment.get("cancellation_details", {}).get("reason")
+        left = (payment["_pays_at"] - now()).total_seconds() if "_pays_at" in payment else None
+        return render(
+            "yookassa.html",
+            payment={"confirmation": None} | payment,
+            reason=_REASONS.get(why, "Платёж отклонён"),
+            seconds_left=None if left is None else max(math.ceil(left), 0),
+        )
 
     async def _act_on_page(self, request: web.Request) -> web.StreamResponse:
         with contextlib.suppress(Problem):
@@ -189,7 +202,8 @@ class YooKassaSimulator:
         elif action == "decline":
             self.books.cancel(number, party="payment_network", reason="insufficient_funds")
         elif action == "pay-late":
-            seconds = _number(request.query.get("seconds", "10"), "seconds", float)
+            seconds = _number(request.query.get("seconds", "10"), "seconds", float, most=3600)
+            self.books.pay_later(number, now() + timedelta(seconds=seconds))
             task = asyncio.create_task(self._pay_later(number, seconds))
             self._late.add(task)
             task.add_done_callback(self._late.discard)
@@ -213,7 +227,7 @@ class YooKassaSimulator:
         payment = self.books.payment(request.match_info["id"])
         if payment["status"] == "pending":
             raise Problem("There are no notices of pending payments", parameter="status")
-        copies = _number(request.query.get("copies", "1"), "copies", int)
+        copies = _number(request.query.get("copies", "1"), "copies", int, most=50)
         self.notices.send(f"payment.{payment['status']}", shown(payment), copies=copies)
         return web.json_response({"copies": copies})
 
@@ -238,18 +252,20 @@ async def _body(request: web.Request) -> dict[str, Any]:
     return body
 
 
-def _number(text: str, parameter: str, kind: type[Number]) -> Number:
+def _number(text: str, parameter: str, kind: type[Number], *, least: int = 0, most: int) -> Number:
+    """The number in ``text``; raises Problem unless it is one within the bounds."""
     try:
-        return kind(text)
+        number = kind(text)
     except ValueError:
         raise Problem("This is no number", parameter=parameter) from None
+    if not least <= number <= most:
+        raise Problem(f"The number must be from {least} to {most}", parameter=parameter)
+    return number
 
 
 def _page_of(items: list[dict[str, Any]], query: Any) -> dict[str, Any]:
     """A page of a list, newest first; the cursor is the last object of the page before."""
-    limit = _number(query.get("limit", "10"), "limit", int)
-    if not 1 <= limit <= 100:
-        raise Problem("Limit must be from 1 to 100", parameter="limit")
+    limit = _number(query.get("limit", "10"), "limit", int, least=1, most=100)
     newest_first = items[::-1]
     if "cursor" in query:
         places = [place for place, item in enumerate(newest_first) if item["id"] == query["cursor"]]

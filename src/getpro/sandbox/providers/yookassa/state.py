@@ -81,9 +81,7 @@ class Books:
 
     def pay(self, number: str) -> dict[str, Any]:
         """The customer pays; with two stages the money waits for its capture."""
-        payment = self.payment(number)
-        if payment["status"] != "pending":
-            raise Problem("The payment is not pending", parameter="status")
+        payment = self.pending(number)
         payment |= {
             "status": "waiting_for_capture",
             "paid": True,
@@ -94,6 +92,10 @@ class Books:
             return self.capture(number)
         self._on_event("payment.waiting_for_capture", payment)
         return payment
+
+    def pay_later(self, number: str, moment: datetime) -> None:
+        """Note when the customer is going to pay, for the page."""
+        self.pending(number)["_pays_at"] = moment
 
     def capture(self, number: str, amount: Any = None, receipt: Any = None) -> dict[str, Any]:
         """Take the money that waits, or a part of it: the rest goes back to the customer."""
@@ -179,6 +181,13 @@ class Books:
         if number not in self.payments:
             raise Problem("Payment doesn't exist or access denied", parameter="payment_id", status=404)
         return self.payments[number]
+
+    def pending(self, number: str) -> dict[str, Any]:
+        """A payment that the customer may still make."""
+        payment = self.payment(number)
+        if payment["status"] != "pending":
+            raise Problem("The payment is not pending", parameter="status")
+        return payment
 
     def waiting(self, number: str) -> dict[str, Any]:
         """A payment that may be captured or canceled by the shop."""
