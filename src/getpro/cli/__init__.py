@@ -5,7 +5,6 @@ module has ``app``, a Typer application: with one command it *is* that command, 
 Exit codes: 0 fine, 1 attention, 2 wrong, 64 the command was used wrongly.
 """
 
-import gc
 import importlib
 import sys
 from typing import Final
@@ -52,11 +51,7 @@ def execute(arguments: list[str]) -> int:
 
 
 def _run_command(name: str, arguments: list[str]) -> int:
-    gc.disable()  # what is imported stays: looking through it for garbage costs a fifth of the start
-    module = importlib.import_module(COMMANDS[name][0])
-    gc.freeze()
-    gc.enable()
-    command = typer.main.get_command(module.app)
+    command = typer.main.get_command(importlib.import_module(COMMANDS[name][0]).app)
     try:
         code = command.main(arguments, prog_name=f"2getpro {name}", standalone_mode=False)
     except TyperException as error:
