@@ -2,7 +2,7 @@
 
 import itertools
 from collections import defaultdict
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,12 +10,17 @@ from aiogram import Bot
 from aiogram.client.default import DefaultBotProperties
 from aiogram.client.session.base import BaseSession
 from aiogram.enums import ParseMode
-from aiogram.methods import TelegramMethod
+from aiogram.exceptions import TelegramBadRequest
+from aiogram.methods import EditMessageText, TelegramMethod
 from aiogram.types import Message
 from pydantic import SecretStr
+from sqlalchemy import text
 
+from getpro.bot import jobs
 from getpro.bot.app import ShopBot
 from getpro.bot.message_log import MessageLog
+from getpro.bot.orders import turn_message
+from getpro.payments.models import payments
 from getpro.platform.settings import PanelSettings, ShopSettings, TelegramSettings
 from getpro.sandbox.shop.product import SandboxSettings
 from getpro.sandbox.telegram.entities import length, parsed
@@ -23,6 +28,7 @@ from shop import CAST, Shop
 
 BOT_ID = 7000000001
 DATE = 1772366400
+METHOD = EditMessageText(text="")
 
 
 def plain(text: str, *, longest: int = 4096) -> str:
@@ -47,6 +53,8 @@ class Phones(BaseSession):
         self.toasts: list[str | None] = []
         self.refusals: list[tuple[str, Exception]] = []
         """A method's name and what it raises, once."""
+        self.before_edit: Callable[[], Awaitable[object]] | None = None
+        """What the next edit waits for, on its way."""
         self.numbers = itertools.count(1000)
         """Of messages and of updates."""
 
@@ -56,6 +64,9 @@ class Phones(BaseSession):
         method: TelegramMethod[Any],
         timeout: int | None = None,  # noqa: ASYNC109 -- aiogram's signature
     ) -> Any:
+        if method.__api_method__ == "editMessageText" and (before := self.before_edit) is not None:
+            self.before_edit = None
+            await before()
         result = self.take(method.__api_method__, method.model_dump(exclude_none=True, warnings=False))
         return Message.model_validate(result) if isinstance(result, dict) else result
 
@@ -76,6 +87,8 @@ class Phones(BaseSession):
 
     def _show(self, name: str, said: dict[str, Any]) -> dict[str, Any]:
         number = said["message_id"] if name == "editMessageText" else next(self.numbers)
+        if name == "editMessageText" and number not in self.shown[said["chat_id"]]:
+            raise bad_request("message to edit not found")
         markup = said.get("reply_markup") or {"inline_keyboard": []}
         content: dict[str, Any] = {"text": plain(said["text"])} if "text" in said else {}
         if "caption" in said:
@@ -227,3 +240,29 @@ class Chats:
 
     def person(self, name: str, *, language: str = "ru", first_name: str | None = None) -> Person:
         return Person(CAST[name], first_name or name.title(), language, self.bot, self.phones)
+
+
+async def orders(shop: Shop, person: Person) -> list[Any]:
+    async with shop.db.begin("test") as session:
+        rows = await session.execute(
+            payments.select().where(payments.c.user_id == person.user_id).order_by(payments.c.payment_id)
+        )
+        return list(rows)
+
+
+async def run_bot_jobs(shop: Shop, person: Person) -> None:
+    """Run the bot's own jobs once: notices, and screens that turn."""
+    async with shop.db.begin("test") as session:
+        found = await session.execute(
+            text("SELECT id, task_name, args FROM procrastinate_jobs WHERE status = 'todo' ORDER BY id")
+        )
+        waiting = list(found)
+    for row in waiting:
+        if row.task_name == "send_notice":
+            await jobs.send_notice(person.bot.context, **row.args)
+        elif row.task_name == "turn_screen":
+            await turn_message(person.bot.context, **row.args)
+
+
+def bad_request(text: str) -> TelegramBadRequest:
+    return TelegramBadRequest(METHOD, f"Bad Request: {text}")

@@ -9,23 +9,24 @@ from typing import Any
 import pytest
 from aiogram.exceptions import (
     ClientDecodeError,
-    TelegramBadRequest,
     TelegramForbiddenError,
     TelegramNetworkError,
     TelegramRetryAfter,
     TelegramServerError,
 )
-from aiogram.methods import EditMessageText
 from procrastinate.jobs import Job
+from pydantic import SecretStr
 from sqlalchemy import event, text, update
 from sqlalchemy.exc import OperationalError
 
-from bot.chat import Chats, Person
+from bot.chat import METHOD, Chats, Person, bad_request, orders, run_bot_jobs
 from fakes import FakePanel, FakeProvider
-from getpro.bot import app, jobs
+from getpro.bot import jobs
 from getpro.bot.flood import Flood
 from getpro.bot.handlers import own
 from getpro.bot.message_log import MessageLog
+from getpro.bot.orders import turn_message
+from getpro.bot.screens.menu import COMMANDS
 from getpro.catalog.models import plans
 from getpro.customers import store as customers
 from getpro.customers.store import Customer
@@ -34,11 +35,14 @@ from getpro.kit.money import Money
 from getpro.messaging.models import notices
 from getpro.payments.models import payments
 from getpro.payments.provider import ChargeState, Order, Priced
+from getpro.payments.providers.stars.provider import Stars
+from getpro.payments.providers.yookassa.client import YooKassaClient
+from getpro.payments.providers.yookassa.provider import YooKassa
 from getpro.platform.jobs import RetryLater
-from getpro.sales import polling, stuck
+from getpro.platform.settings import YooKassaSettings
+from getpro.sales import decisions, polling
 from shop import CAST, Shop, days, rub
 
-METHOD = EditMessageText(text="")
 THE_MONTH = "до 31 марта, 15:00 (МСК)"
 
 
@@ -48,6 +52,16 @@ class StarsProvider(FakeProvider):
 
     def request(self, order: Order) -> dict[str, Any]:
         return {"amount": "1.00", "payload": str(order.order_key)}
+
+
+class Invoices:
+    """Telegram's calls about Stars."""
+
+    async def create_invoice_link(self, invoice: dict[str, Any]) -> str:
+        return f"https://t.me/${invoice['payload']}"
+
+    async def star_transactions(self, *, offset: int, limit: int) -> list[dict[str, Any]]:
+        raise NotImplementedError
 
 
 @pytest.fixture
@@ -70,14 +84,6 @@ async def column(shop: Shop, name: str, person: Person) -> Any:
         return row.scalar_one()
 
 
-async def orders(shop: Shop, person: Person) -> list[Any]:
-    async with shop.db.begin("test") as session:
-        rows = await session.execute(
-            payments.select().where(payments.c.user_id == person.user_id).order_by(payments.c.payment_id)
-        )
-        return list(rows)
-
-
 async def stop_selling(shop: Shop, plan_id: int) -> None:
     async with shop.db.begin("test") as session:
         await session.execute(update(plans).where(plans.c.plan_id == plan_id).values(is_active=False))
@@ -90,20 +96,6 @@ async def subscriber(shop: Shop, person: Person) -> None:
     await person.says("/start")
 
 
-async def deliver_notices(shop: Shop, person: Person) -> None:
-    """Run the bot's own jobs once: notices, and screens that turn."""
-    async with shop.db.begin("test") as session:
-        found = await session.execute(
-            text("SELECT id, task_name, args FROM procrastinate_jobs WHERE status = 'todo' ORDER BY id")
-        )
-        waiting = list(found)
-    for row in waiting:
-        if row.task_name == "send_notice":
-            await jobs.send_notice(person.bot.context, **row.args)
-        elif row.task_name == "turn_screen":
-            await jobs.turn_screen(person.bot.context, **row.args)
-
-
 # The first minute
 
 
@@ -111,7 +103,7 @@ async def deliver_notices(shop: Shop, person: Person) -> None:
     ("language", "said", "button"),
     [
         ("ru", "Быстрый и спокойный VPN", "Купить подписку"),
-        ("en", "A fast and quiet VPN", "Buy a subscription"),
+        ("en", "A fast, hassle-free VPN", "Buy a subscription"),
     ],
 )
 async def test_a_stranger_is_met_in_telegrams_language(
@@ -153,7 +145,7 @@ def _away(*_: object) -> Any:
 async def test_a_strange_name_breaks_nothing(chats: Chats, shop: Shop, name: str) -> None:
     alice = chats.person("alice", first_name=name)
     await alice.says("/start")
-    for button in ("Поддержка", "‹ В меню", "Купить подписку", "1 месяц"):
+    for button in ("Поддержка", "‹ В меню", "Купить подписку", "1 мес."):
         await alice.presses(button)
     assert "К оплате" in alice.sees
     assert (await customer(shop, alice)).first_name == name[:128]
@@ -162,25 +154,25 @@ async def test_a_strange_name_breaks_nothing(chats: Chats, shop: Shop, name: str
 async def test_the_chosen_language_is_kept_whatever_telegrams_is(shop: Shop, alice: Person) -> None:
     await alice.says("/start")
     await alice.presses("Language: English")
-    assert "A fast and quiet VPN" in alice.sees
+    assert "A fast, hassle-free VPN" in alice.sees
     assert alice.toast == "Now in English."
     await alice.presses_data("speak:en")  # a second tap
     assert alice.toast is None
     await alice.says("/start")
-    assert "A fast and quiet VPN" in alice.sees
+    assert "A fast, hassle-free VPN" in alice.sees
     shop.provider.needs_email = True
     await alice.presses_data("buy:1:fakepay")
-    assert "Where should the receipt go?" in alice.sees
+    assert "Where should we send the receipt?" in alice.sees
     await alice.presses_data("plan:99999999999999999999")
     assert "Something went wrong" in (alice.toast or "")
-    assert "not found" in (await alice.asks_to_pay("nothing of ours", 1))["error_message"]
+    assert "could not find" in (await alice.asks_to_pay("nothing of ours", 1))["error_message"]
 
 
 async def test_the_command_for_the_language_offers_the_choice(alice: Person) -> None:
     await alice.says("/language")
     assert alice.buttons == [["Русский"], ["English"], ["‹ В меню"]]
     await alice.presses("English")
-    assert "A fast and quiet VPN" in alice.sees
+    assert "A fast, hassle-free VPN" in alice.sees
 
 
 async def test_each_command_opens_its_screen(alice: Person) -> None:
@@ -191,6 +183,7 @@ async def test_each_command_opens_its_screen(alice: Person) -> None:
         "/subscription": "Подписки пока нет.",
         "/plans": "Выберите срок",
         "/language": "Язык · Language",
+        "/help": "Бот продаёт VPN-подписку",
         "/start": "Быстрый и спокойный VPN",
         "/nonsense": "сообщения он не читает",
     }
@@ -227,7 +220,7 @@ async def test_a_trial_is_given_once_and_never_called_paid(shop: Shop, alice: Pe
     await alice.presses_data("go:trial")  # a second tap
     assert alice.toast is None
     await shop.run_jobs()
-    await deliver_notices(shop, alice)
+    await run_bot_jobs(shop, alice)
     assert "Доступ открыт\nПробный период работает до 4 марта" in alice.sees
     assert shop.panel.expiry_of(alice.user_id) == shop.clock() + days(3)
     shop.clock.forward(days=4)
@@ -253,7 +246,7 @@ async def test_a_purchase_takes_three_taps_and_its_screen_turns(
     alice = Chats(shop, alice.phones).person("alice")
     await alice.says("/start")
     await alice.presses("Купить подписку")
-    await alice.presses("1 месяц")
+    await alice.presses("1 мес.")
     assert "Как оплатить?" in alice.sees
     assert [row[0] for row in alice.buttons] == [
         "Карта или СБП · 199 ₽",
@@ -265,40 +258,38 @@ async def test_a_purchase_takes_three_taps_and_its_screen_turns(
     payment = await shop.payment((await orders(shop, alice))[0].payment_id)
     await shop.notice(shop.pay(payment))
     await shop.run_jobs()
-    await deliver_notices(shop, alice)
-    waiting, notice = alice.screens
-    assert f"Доступ открыт {THE_MONTH}" in waiting["text"]
-    assert "Доступ открыт" in notice["text"]
-    assert "Осталось подключить устройство." in notice["text"]
+    await run_bot_jobs(shop, alice)
+    assert len(alice.screens) == 1
+    assert alice.sees == f"Оплата получена: 199 ₽\nДоступ открыт {THE_MONTH}\nОсталось подключить устройство."
+    assert alice.buttons == [["Подключить"], ["‹ В меню"]]
 
 
 async def test_one_way_to_pay_is_not_asked_for(alice: Person) -> None:
     await alice.says("/plans")
-    await alice.presses("3 месяца")
+    await alice.presses("3 мес.")
     assert "К оплате: 499" in alice.sees
 
 
 async def test_the_waiting_screen_turns_only_as_far_as_access_is(shop: Shop, alice: Person) -> None:
     await alice.says("/plans")
-    await alice.presses("1 месяц")
+    await alice.presses("1 мес.")
     shop.panel.is_away = True
     await shop.notice(shop.pay(await shop.payment((await orders(shop, alice))[0].payment_id)))
     await shop.run_jobs()
-    await deliver_notices(shop, alice)
-    waiting, notice = alice.screens
-    for shown in (waiting, notice):
-        assert "Оплата получена: 199" in shown["text"]
-        assert "Делать ничего не нужно." in shown["text"]
-        assert "Доступ открыт" not in shown["text"]
+    await run_bot_jobs(shop, alice)
+    assert len(alice.screens) == 1
+    assert "Оплата получена: 199" in alice.sees
+    assert "Делать ничего не нужно." in alice.sees
+    assert "Доступ открыт" not in alice.sees
 
 
 async def test_a_second_tap_makes_no_second_order_and_says_nothing(shop: Shop, alice: Person) -> None:
     await alice.says("/plans")
     shop.provider.before_answer = asyncio.Event()
-    first = asyncio.create_task(alice.presses("1 месяц"))
+    first = asyncio.create_task(alice.presses("1 мес."))
     while not shop.provider.asked:
         await asyncio.sleep(0.01)
-    await alice.presses("1 месяц")
+    await alice.presses("1 мес.")
     assert alice.toast is None
     shop.provider.before_answer.set()
     await first
@@ -308,7 +299,7 @@ async def test_a_second_tap_makes_no_second_order_and_says_nothing(shop: Shop, a
 
 async def test_presses_at_the_same_moment_make_one_order(shop: Shop, alice: Person) -> None:
     await alice.says("/plans")
-    await asyncio.gather(*(alice.presses("1 месяц") for _ in range(4)))
+    await asyncio.gather(*(alice.presses("1 мес.") for _ in range(4)))
     assert len(await orders(shop, alice)) == 1
     assert "К оплате" in alice.sees
 
@@ -317,10 +308,10 @@ async def test_the_same_choice_on_the_same_screen_shows_the_order_that_waits(
     shop: Shop, alice: Person
 ) -> None:
     await alice.says("/plans")
-    await alice.presses("1 месяц")
+    await alice.presses("1 мес.")
     await alice.presses("‹ В меню")
     await alice.presses("Купить подписку")
-    await alice.presses("1 месяц")
+    await alice.presses("1 мес.")
     assert len(await orders(shop, alice)) == 1
     assert "К оплате" in alice.sees
     shop.clock.forward(minutes=11)
@@ -331,7 +322,7 @@ async def test_the_same_choice_on_the_same_screen_shows_the_order_that_waits(
 async def test_a_provider_that_does_not_answer_is_said_and_made_up_for(shop: Shop, alice: Person) -> None:
     shop.provider.is_away = True
     await alice.says("/plans")
-    await alice.presses("1 месяц")
+    await alice.presses("1 мес.")
     assert "Платёжная система пока не отвечает. Деньги не списаны." in alice.sees
     shop.clock.forward(seconds=21)
     await alice.presses_data("buy:1:fakepay")
@@ -340,7 +331,7 @@ async def test_a_provider_that_does_not_answer_is_said_and_made_up_for(shop: Sho
     await shop.run_jobs()
     await polling.poll_due(shop.deps)
     await shop.run_jobs()
-    await deliver_notices(shop, alice)
+    await run_bot_jobs(shop, alice)
     assert alice.buttons[0] == ["Оплатить 199 ₽"]
     assert len(alice.screens) == 1
     assert len(await orders(shop, alice)) == 1
@@ -348,7 +339,7 @@ async def test_a_provider_that_does_not_answer_is_said_and_made_up_for(shop: Sho
 
 async def test_check_says_that_nothing_came_and_then_that_it_came(shop: Shop, alice: Person) -> None:
     await alice.says("/plans")
-    await alice.presses("1 месяц")
+    await alice.presses("1 мес.")
     await alice.presses("Проверить оплату")
     assert alice.toast == "Деньги пока не пришли. Если вы уже оплатили, подождите: экран обновится сам."
     shop.pay(await shop.payment((await orders(shop, alice))[0].payment_id))
@@ -382,21 +373,21 @@ async def test_the_screen_turns_when_money_is_kept_and_again_when_it_is_credited
     shop: Shop, alice: Person
 ) -> None:
     await alice.says("/plans")
-    await alice.presses("1 месяц")
+    await alice.presses("1 мес.")
     payment = await shop.payment((await orders(shop, alice))[0].payment_id)
     await shop.notice(shop.pay(payment, payer_id=CAST["bob"]))
     await shop.run_jobs()
-    await jobs.turn_screen(alice.bot.context, payment.payment_id)
+    await turn_message(alice.bot.context, payment.payment_id)
     assert alice.sees.startswith("Платёж проверяем вручную\n")
     assert alice.buttons == [["Поддержка"], ["‹ В меню"]]
-    await stuck.credit(shop.deps, "s1", by="operator", reason="a friend paid")
-    await jobs.turn_screen(alice.bot.context, payment.payment_id)
+    await decisions.credit(shop.deps, "s1", by="operator", reason="a friend paid")
+    await turn_message(alice.bot.context, payment.payment_id)
     assert "Оплата получена: 199" in alice.sees
 
 
 async def test_cancel_cancels_and_a_late_press_finds_the_payment(shop: Shop, alice: Person) -> None:
     await alice.says("/plans")
-    await alice.presses("1 месяц")
+    await alice.presses("1 мес.")
     number = (await orders(shop, alice))[0].payment_id
     await alice.presses("Отменить")
     assert "Заказ отменён" in alice.sees
@@ -414,7 +405,7 @@ async def test_another_way_offers_the_ways_and_after_the_payment_its_result(
 ) -> None:
     alice = Chats(shop, alice.phones).person("alice")
     await alice.says("/plans")
-    await alice.presses("1 месяц")
+    await alice.presses("1 мес.")
     await alice.presses("Карта")
     number = (await orders(shop, alice))[0].payment_id
     await alice.presses("Другой способ")
@@ -431,7 +422,7 @@ async def test_another_way_offers_the_ways_and_after_the_payment_its_result(
 
 async def test_somebody_elses_order_is_ignored(chats: Chats, shop: Shop, alice: Person) -> None:
     await alice.says("/plans")
-    await alice.presses("1 месяц")
+    await alice.presses("1 мес.")
     order = (await orders(shop, alice))[0]
     bob = chats.person("bob")
     await bob.says("/start")
@@ -444,11 +435,11 @@ async def test_somebody_elses_order_is_ignored(chats: Chats, shop: Shop, alice: 
 
 async def test_a_declined_payment_can_be_tried_again(shop: Shop, alice: Person) -> None:
     await alice.says("/plans")
-    await alice.presses("1 месяц")
+    await alice.presses("1 мес.")
     payment = await shop.payment((await orders(shop, alice))[0].payment_id)
     await shop.notice(shop.pay(payment, state=ChargeState.CANCELED, reason="insufficient_funds"))
     await shop.run_jobs()
-    await deliver_notices(shop, alice)
+    await run_bot_jobs(shop, alice)
     assert "Оплата не прошла" in alice.sees
     await alice.presses("Попробовать ещё раз")
     assert "К оплате: 199" in alice.sees
@@ -459,18 +450,18 @@ async def test_an_old_order_that_runs_out_does_not_turn_the_screen_of_a_newer_on
     shop: Shop, alice: Person
 ) -> None:
     await alice.says("/plans")
-    await alice.presses("1 месяц")
+    await alice.presses("1 мес.")
     await alice.presses("‹ В меню")
     await alice.presses("Купить")
-    await alice.presses("3 месяца")
+    await alice.presses("3 мес.")
     old, new = await orders(shop, alice)
     async with shop.db.begin("test") as session:
         await session.execute(
             update(payments).where(payments.c.payment_id == old.payment_id).values(status="canceled")
         )
-    await jobs.turn_screen(alice.bot.context, old.payment_id)
+    await turn_message(alice.bot.context, old.payment_id)
     assert "К оплате: 499" in alice.sees
-    await jobs.turn_screen(alice.bot.context, new.payment_id)
+    await turn_message(alice.bot.context, new.payment_id)
     assert "К оплате: 499" in alice.sees
 
 
@@ -485,7 +476,7 @@ async def test_a_press_on_a_message_that_telegram_has_forgotten_gets_a_screen_th
     assert order.screen_message_id == alice.screens[-1]["message_id"]
     await shop.notice(shop.pay(await shop.payment(order.payment_id)))
     await shop.run_jobs()
-    await jobs.turn_screen(alice.bot.context, order.payment_id)
+    await turn_message(alice.bot.context, order.payment_id)
     assert "Доступ открыт" in alice.sees
 
 
@@ -495,8 +486,36 @@ async def test_a_plan_that_is_gone_leads_to_the_others(shop: Shop, alice: Person
     for data in ("plan:1", "buy:1:fakepay"):
         await alice.presses_data(data)
         assert "Этот тариф больше не продаётся, выберите другой." in alice.sees
-        assert alice.buttons[0] == ["3 месяца · 499 ₽"]
+        assert alice.buttons[0] == ["3 мес. · 499 ₽", "6 мес. · 899 ₽"]
         await alice.presses("‹ В меню")
+
+
+@pytest.mark.parametrize(
+    ("language", "title", "description"),
+    [("ru", "VPN, 30 дн.", "Тест: доступ на 30 дн."), ("en", "VPN, 30-day access", "Тест: 30-day access")],
+)
+async def test_the_payment_page_speaks_the_customers_language_and_the_receipt_russian(
+    chats: Chats, shop: Shop, language: str, title: str, description: str
+) -> None:
+    settings = YooKassaSettings(
+        shop_id="1",
+        secret_key=SecretStr("k"),
+        api_url="http://127.0.0.1:9",
+        receipt_email="shop@example.ru",
+        receipts=True,
+    )
+    card = YooKassa(settings, YooKassaClient(settings))
+    shop.more_providers = (card, Stars(Invoices()))
+    alice = chats.person("alice", language=language)
+    await alice.says("/plans")
+    await alice.presses_data("buy:1:yookassa")
+    await alice.says("/plans")
+    await alice.presses_data("buy:1:stars")
+    by_card, in_stars = [row.request for row in await orders(shop, alice)]
+    assert by_card["description"] == in_stars["description"] == description
+    assert by_card["receipt"]["items"][0]["description"] == "Тест: доступ на 30 дн."
+    assert (in_stars["title"], in_stars["prices"][0]["label"]) == (title, title)
+    await card.close()
 
 
 # Renewing
@@ -542,7 +561,7 @@ async def test_renewing_by_a_way_that_is_switched_off_leads_to_the_others(chats:
 async def test_payments_are_listed_without_what_came_to_nothing(shop: Shop, alice: Person) -> None:
     await subscriber(shop, alice)
     await alice.presses("Другой срок")
-    await alice.presses("3 месяца")
+    await alice.presses("3 мес.")
     await alice.presses("Отменить")
     await alice.presses("‹ В меню")
     await alice.presses("Платежи")
@@ -555,7 +574,7 @@ async def test_payments_are_listed_without_what_came_to_nothing(shop: Shop, alic
 async def test_the_email_is_asked_once_kept_and_used(shop: Shop, alice: Person) -> None:
     shop.provider.needs_email = True
     await alice.says("/plans")
-    await alice.presses("1 месяц")
+    await alice.presses("1 мес.")
     assert "Куда прислать чек?" in alice.sees
     for wrong in ("alice", "a..b@example.ru", "alice@example", "@", f"{'a' * 250}@example.ru"):
         await alice.says(wrong)
@@ -566,7 +585,7 @@ async def test_the_email_is_asked_once_kept_and_used(shop: Shop, alice: Person) 
     order = (await orders(shop, alice))[0]
     assert order.screen_message_id == alice.screens[-1]["message_id"]
     await alice.says("/plans")
-    await alice.presses("3 месяца")
+    await alice.presses("3 мес.")
     assert "К оплате: 499" in alice.sees
     assert [asked["email"] for asked in shop.provider.asked] == ["alice@example.ru"] * 2
 
@@ -577,7 +596,7 @@ async def test_whoever_leaves_the_question_is_not_taken_at_their_word_later(
 ) -> None:
     shop.provider.needs_email = True
     await alice.says("/plans")
-    await alice.presses("1 месяц")
+    await alice.presses("1 мес.")
     await (alice.says(away) if away.startswith("/") else alice.presses(away))
     await alice.says("alice@example.ru")
     assert "сообщения он не читает" in alice.sees
@@ -588,7 +607,7 @@ async def test_whoever_leaves_the_question_is_not_taken_at_their_word_later(
 async def test_an_email_for_a_plan_that_is_gone_meanwhile_is_kept(shop: Shop, alice: Person) -> None:
     shop.provider.needs_email = True
     await alice.says("/plans")
-    await alice.presses("1 месяц")
+    await alice.presses("1 мес.")
     await stop_selling(shop, 1)
     await alice.says("alice@example.ru")
     assert "Этот тариф больше не продаётся" in alice.sees
@@ -602,7 +621,7 @@ async def test_an_email_for_a_way_that_is_switched_off_meanwhile_is_kept(chats: 
     shop.provider.needs_email = True
     alice = chats.person("alice")
     await alice.says("/plans")
-    await alice.presses("1 месяц")
+    await alice.presses("1 мес.")
     shop.provider = FakeProvider("newpay")
     alice = chats.person("alice")
     await alice.says("alice@example.ru")
@@ -670,7 +689,7 @@ async def test_the_platform_is_asked_once_and_remembered(shop: Shop, alice: Pers
     await alice.presses("‹ В меню")
     await alice.presses("Подключить")
     assert "Подключение: Android" in alice.sees
-    await alice.presses("Другое устройство")
+    await alice.presses("Ещё устройство")
     await alice.presses("Телевизор")
     assert "Happ TV" in alice.sees
     await alice.presses("Не получилось?")
@@ -877,14 +896,14 @@ async def test_a_screen_that_was_lost_is_sent_anew_once_and_turns_where_it_is_no
     shop: Shop, alice: Person
 ) -> None:
     await alice.says("/plans")
-    await alice.presses("1 месяц")
+    await alice.presses("1 мес.")
     number = (await orders(shop, alice))[0].payment_id
     alice.phones.refusals = [("editMessageText", bad_request("message to edit not found"))]
-    await jobs.turn_screen(alice.bot.context, number)
+    await turn_message(alice.bot.context, number)
     assert len(alice.screens) == 2
     await shop.notice(shop.pay(await shop.payment(number)))
     await shop.run_jobs()
-    await jobs.turn_screen(alice.bot.context, number)
+    await turn_message(alice.bot.context, number)
     assert len(alice.screens) == 2
     assert "Доступ открыт" in alice.sees
 
@@ -1029,8 +1048,4 @@ async def test_the_message_log_keeps_buttons_and_commands_but_no_words(shop: Sho
 async def test_telegram_is_told_the_commands_in_each_language(alice: Person) -> None:
     await alice.bot.introduce()
     assert alice.phones.calls == ["setMyCommands", "setMyShortDescription"] * 2
-    assert len(app.COMMANDS) == 7
-
-
-def bad_request(text: str) -> TelegramBadRequest:
-    return TelegramBadRequest(METHOD, f"Bad Request: {text}")
+    assert len(COMMANDS) == 8

@@ -145,7 +145,7 @@ def test_russian_plurals(count: int, months: str, left: str, trial: str) -> None
 @pytest.mark.parametrize(
     ("count", "months", "left"),
     [
-        (1, "1 month", "the last day"),
+        (1, "1 month", "last day"),
         (2, "2 months", "2 days left"),
         (5, "5 months", "5 days left"),
         (11, "11 months", "11 days left"),

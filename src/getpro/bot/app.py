@@ -19,6 +19,7 @@ from getpro.bot.context import Context
 from getpro.bot.flood import Flood
 from getpro.bot.handlers import buying, other, own, start
 from getpro.bot.message_log import MessageLog
+from getpro.bot.screens.menu import COMMANDS
 from getpro.bot.texts import LANGUAGES
 from getpro.bot.turn import SeenBefore, Turn
 from getpro.platform.settings import Settings
@@ -26,7 +27,6 @@ from getpro.sales.deps import Deps
 
 log = structlog.get_logger(__name__)
 
-COMMANDS = ("start", "subscription", "plans", "support", "terms", "paysupport", "language")
 DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeout, OSError)
 
 

@@ -7,8 +7,9 @@ from typing import Any, Final
 
 import structlog
 from aiogram.types import Update
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 from sqlalchemy.exc import DataError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.messaging.models import message_logs
 from getpro.platform.database import Database
@@ -81,6 +82,17 @@ class MessageLog:
             except (SQLAlchemyError, OSError) as error:
                 self.dropped += 1
                 log.warning("message_log.row_dropped", error=type(error).__name__)
+
+
+async def has_written(session: AsyncSession, user_id: int, *, since: datetime) -> bool:
+    """Whether the customer has sent a command since then, so that a newer screen stands below."""
+    later = select(message_logs.c.user_id).where(
+        message_logs.c.user_id == user_id,
+        message_logs.c.timestamp > since,
+        message_logs.c.kind == "message",
+        message_logs.c.content.is_not(None),
+    )
+    return await session.scalar(later.limit(1)) is not None
 
 
 def _kind(update: Update) -> tuple[str, str | None]:

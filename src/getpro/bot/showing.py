@@ -29,31 +29,31 @@ async def show(query: CallbackQuery, screen: Screen, toast: str | None = None) -
 
 
 async def _turn(query: CallbackQuery, screen: Screen) -> None:
-    message = query.message
-    if isinstance(message, Message) and message.text is not None:
-        await edit(query.bot, message.chat.id, message.message_id, screen)
-    elif query.bot is not None:
-        await query.bot.send_message(query.from_user.id, screen.text, reply_markup=screen.keyboard())
-
-
-async def edit(bot: Bot | None, chat_id: int, message_id: int, screen: Screen) -> int:
-    """Edit a message of ours; the same content once more is success, a lost message is sent anew.
-
-    Return the message that shows the screen now.
-    """
+    message, bot = query.message, query.bot
     assert bot is not None
+    is_text = isinstance(message, Message) and message.text is not None
+    if not (message and is_text and await edit(bot, message.chat.id, message.message_id, screen)):
+        await send(bot, query.from_user.id, screen)
+
+
+async def send(bot: Bot, chat_id: int, screen: Screen) -> int:
+    """A new message; return its number."""
+    sent = await bot.send_message(chat_id, screen.text, reply_markup=screen.keyboard())
+    return sent.message_id
+
+
+async def edit(bot: Bot, chat_id: int, message_id: int, screen: Screen) -> bool:
+    """Edit a message of ours; the same content once more is success, False where the message is lost."""
     try:
         await bot.edit_message_text(
             text=screen.text, chat_id=chat_id, message_id=message_id, reply_markup=screen.keyboard()
         )
     except TelegramBadRequest as error:
-        if "message is not modified" in error.message:
-            return message_id
-        if not _is_lost(error):
+        if _is_lost(error):
+            return False
+        if "message is not modified" not in error.message:
             raise
-        sent = await bot.send_message(chat_id, screen.text, reply_markup=screen.keyboard())
-        return sent.message_id
-    return message_id
+    return True
 
 
 def say(message: Message, screen: Screen) -> SendMessage:

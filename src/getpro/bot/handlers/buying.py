@@ -12,9 +12,10 @@ from aiogram.types import CallbackQuery, Message, PreCheckoutQuery
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.bot.context import Context
+from getpro.bot.orders import screen_of
 from getpro.bot.screens import buying as screens
 from getpro.bot.screens.screen import AboutOrder, Buy, ChoosePlan, Go, Screen
-from getpro.bot.showing import message_id_of, nothing, say, show
+from getpro.bot.showing import message_id_of, nothing, say, send, show
 from getpro.bot.turn import Turn
 from getpro.catalog import store as catalog
 from getpro.catalog.store import PlanGone
@@ -25,7 +26,6 @@ from getpro.payments.states import PaymentStatus
 from getpro.payments.store import Payment
 from getpro.sales import checkout, polling, precheckout, reads
 from getpro.sales.errors import EmailNeeded, UnknownProvider
-from getpro.subscriptions import store as subscriptions
 
 router = Router(name="buying")
 
@@ -97,14 +97,10 @@ async def _buy(
         await show_new_order(query.from_user.id, found, turn, context)
         return nothing(query)
     if waiting is None:
-        found = await checkout.ask_provider(context.sales, found)
-        return await show(query, _waiting_screen(found, turn, context))
-    if waiting.pay_url is None and context.now - waiting.created_at < _ASKING_TAKES:
+        await checkout.ask_provider(context.sales, found)
+    elif waiting.pay_url is None and context.now - waiting.created_at < _ASKING_TAKES:
         return nothing(query)
-    async with turn.begin("order") as session:
-        is_kept = await reads.is_money_kept(session, waiting)
-        screen = await _order_screen(session, waiting, turn, context, is_kept=is_kept)
-    return await show(query, screen)
+    return await _show_order(query, found, turn, context)
 
 
 @router.callback_query(AboutOrder.filter(F.do == "check"))
@@ -117,11 +113,10 @@ async def check(
     if payment is None:
         return nothing(query)
     fresh = await polling.check_now(context.sales, payment.payment_id) or payment
-    async with turn.begin("order") as session:
+    async with turn.begin("found") as session:
         is_kept = await reads.is_money_kept(session, fresh)
-        screen = await _order_screen(session, fresh, turn, context, is_kept=is_kept)
     is_waiting = fresh.status is PaymentStatus.PENDING and not is_kept
-    return await show(query, screen, t("waiting-not-yet") if is_waiting else None)
+    return await _show_order(query, fresh, turn, context, t("waiting-not-yet") if is_waiting else None)
 
 
 @router.callback_query(AboutOrder.filter(F.do == "cancel"))
@@ -135,9 +130,7 @@ async def cancel(
         user_id = turn.customer.user_id
         await checkout.give_up(session, context.sales, user_id=user_id, payment_id=payment.payment_id)
         payment = await payments.by_id(session, payment.payment_id) or payment
-        is_kept = await reads.is_money_kept(session, payment)
-        screen = await _order_screen(session, payment, turn, context, is_kept=is_kept)
-    return await show(query, screen, _paid_meanwhile(payment, turn, context))
+    return await _show_order(query, payment, turn, context, _paid_meanwhile(payment, turn, context))
 
 
 @router.callback_query(AboutOrder.filter(F.do == "another"))
@@ -150,11 +143,11 @@ async def another_way(
         if payment is None:
             return nothing(query)
         is_kept = await reads.is_money_kept(session, payment)
-        if is_kept or payment.status is PaymentStatus.SUCCEEDED:
-            screen = await _order_screen(session, payment, turn, context, is_kept=is_kept)
-        else:
-            screen = await _ways(session, payment.plan_id, turn, context)
-    return await show(query, screen, _paid_meanwhile(payment, turn, context))
+        is_over = is_kept or payment.status is PaymentStatus.SUCCEEDED
+        ways = None if is_over else await _ways(session, payment.plan_id, turn, context)
+    if ways is not None:
+        return await show(query, ways)
+    return await _show_order(query, payment, turn, context, _paid_meanwhile(payment, turn, context))
 
 
 @router.pre_checkout_query()
@@ -190,10 +183,12 @@ async def take_email(session: AsyncSession, text: str, turn: Turn, context: Cont
 
 async def show_new_order(chat_id: int, payment: Payment, turn: Turn, context: Context) -> None:
     """Show an order on a message of its own, which turns when the money comes."""
-    screen = _waiting_screen(await checkout.ask_provider(context.sales, payment), turn, context)
-    sent = await context.bot.send_message(chat_id, screen.text, reply_markup=screen.keyboard())
+    payment = await checkout.ask_provider(context.sales, payment)
+    async with turn.begin("new order") as session:
+        screen = await screen_of(session, payment, turn.customer, context)
+    sent = await send(context.bot, chat_id, screen)
     async with turn.begin("screen") as session:
-        await payments.set_screen(session, payment.payment_id, sent.message_id)
+        await payments.set_screen(session, payment.payment_id, sent)
 
 
 async def _order(session: AsyncSession, wanted: Buy, turn: Turn, context: Context) -> Payment | Screen:
@@ -260,17 +255,22 @@ async def _own(session: AsyncSession, turn: Turn, about: AboutOrder) -> Payment 
     return payment if payment is not None and payment.user_id == turn.customer.user_id else None
 
 
-def _waiting_screen(payment: Payment, turn: Turn, context: Context) -> Screen:
-    t = context.texts(turn.customer)
-    return screens.order(t, payment, None, is_kept=False, has_other_ways=context.has_other_ways)
+async def _show_order(
+    query: CallbackQuery, payment: Payment, turn: Turn, context: Context, toast: str | None = None
+) -> TelegramMethod[bool]:
+    """Show the order, and once more if it has changed meanwhile: news of a payment are not painted over."""
+    screen = await _order_screen(payment, turn, context)
+    while True:
+        answer = await show(query, screen, toast)
+        shown, screen = screen, await _order_screen(payment, turn, context)
+        if screen == shown:
+            return answer
 
 
-async def _order_screen(
-    session: AsyncSession, payment: Payment, turn: Turn, context: Context, *, is_kept: bool
-) -> Screen:
-    found = await subscriptions.of_customer(session, payment.user_id)
-    t = context.texts(turn.customer)
-    return screens.order(t, payment, found, is_kept=is_kept, has_other_ways=context.has_other_ways)
+async def _order_screen(payment: Payment, turn: Turn, context: Context) -> Screen:
+    async with turn.begin("order") as session:
+        fresh = await payments.by_id(session, payment.payment_id) or payment
+        return await screen_of(session, fresh, turn.customer, context)
 
 
 def _paid_meanwhile(payment: Payment, turn: Turn, context: Context) -> str | None:

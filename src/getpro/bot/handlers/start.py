@@ -1,4 +1,4 @@
-"""The first minute, the menu, the terms, the language, the trial."""
+"""The first minute, the menu, the help, the terms, the language, the trial."""
 
 from aiogram import F, Router
 from aiogram.filters import Command, CommandObject, CommandStart
@@ -54,6 +54,13 @@ async def trial(query: CallbackQuery, turn: Turn, context: Context) -> TelegramM
             toast = None if is_second_tap else t("trial-used")
         screen = await menu_screen(session, turn, context)
     return await show(query, screen, toast)
+
+
+@router.message(Command("help"))
+async def help_command(message: Message, turn: Turn, context: Context) -> TelegramMethod[Message]:
+    async with turn.begin("help"):
+        t = context.texts(turn.customer)
+    return say(message, screens.about(t))
 
 
 @router.message(Command("terms"))

@@ -21,10 +21,10 @@ button-check = Проверить оплату
 button-again = Попробовать ещё раз
 button-another-way = Другой способ
 button-cancel = Отменить
-button-copy = Скопировать ссылку
+button-copy = Скопировать
 button-open-link = Открыть ссылку
 button-qr = QR-код
-button-another-device = Другое устройство
+button-another-device = Ещё устройство
 button-not-working = Не получилось?
 button-write-support = Написать в поддержку
 
@@ -79,7 +79,7 @@ plan-line = <b>{ $duration }</b>: { $price }
 plan-month = { $price } в месяц
 plan-saved = выгода { $percent }{"\u00A0"}%
 plan-usual = обычный выбор
-plan-button = { $duration } · { $price }
+plan-button = { $months }{"\u00A0"}мес. · { $price }
 
 ## Way to pay
 ways-title = <b>Как оплатить?</b>
@@ -101,12 +101,13 @@ waiting-not-yet = Деньги пока не пришли. Если вы уже 
 ## How a payment ended
 paid-title = <b>Оплата получена: { $price }</b>
 paid-open = Доступ открыт { $until }
+open-next = Осталось подключить устройство.
 kept-title = <b>Платёж проверяем вручную</b>
 kept-what = Платёж по этому заказу пришёл, но не такой, как мы ждали: другая сумма, валюта или плательщик, либо по нему уже был возврат.
 kept-safe = Деньги не потеряны: платёж записан за этим заказом. Платить ещё раз не нужно.
 kept-next = Мы разберёмся и откроем доступ или вернём то, что ещё не возвращено. Вопросы можно задать в поддержке.
 money-not-taken = Деньги не списаны.
-money-may-come = Если деньги всё-таки придут, подписка продлится сама.
+money-may-come = Если деньги всё-таки придут, оплаченный срок добавится сам.
 declined-title = <b>Оплата не прошла</b>
 declined-next = Попробуйте ещё раз или напишите в поддержку.
 declined-why-insufficient = Банк ответил, что на карте не хватает денег.
@@ -117,13 +118,13 @@ declined-why-away = Банк сейчас не отвечает.
 declined-why-expired = Время на оплату вышло.
 declined-why-other = Банк или платёжная система отклонили платёж.
 canceled-title = <b>Заказ отменён</b>
+money-credited-apart = Деньги, которые пришли по нему, зачтены отдельно, так решила поддержка.
 money-given-back = Деньги возвращены. Когда они придут, зависит от банка или Telegram.
 refused-title = <b>Не получилось создать платёж</b>
 refused-next = Попробуйте чуть позже или напишите в поддержку.
 
 ## Notices
 notice-open-title = <b>Доступ открыт</b>
-notice-open-next = Осталось подключить устройство.
 notice-delayed-title = { $kind ->
     [trial] <b>Пробный период почти готов</b>
    *[paid] <b>Подписка почти готова</b>
@@ -165,6 +166,7 @@ history-title = <b>Платежи</b>
 history-none = Платежей пока нет.
 history-succeeded = { $date } · { $duration } · { $price }
 history-pending = { $date } · { $duration } · { $price }, ждёт оплаты
+history-kept = { $date } · { $duration } · { $price }, деньги пришли, проверяем
 
 ## Support
 support-title = <b>Поддержка</b>
@@ -176,9 +178,15 @@ support-nobody = Продавец пока не указал, кому писа�
 paysupport-title = <b>Помощь с оплатой</b>
 paysupport-text = Деньги не теряются: если оплата прошла, доступ откроется сам. Если что-то не так, напишите нам, и мы разберёмся или вернём деньги.
 
+## Help
+help-title = <b>Помощь</b>
+help-what = Бот продаёт VPN-подписку, открывает доступ и помогает подключить устройства. Всё делается кнопками, то же умеют команды:
+help-command = /{ $command }: { $what }
+help-support = Вопрос или что-то не получилось? Нажмите «Поддержка».
+
 ## Terms
 terms-title = <b>Условия</b>
-terms-text = Подписка даёт доступ к VPN на оплаченный срок. Срок считается в днях с момента оплаты. Покупки за Telegram Stars подчиняются правилам Telegram. Вопросы и возвраты: /paysupport
+terms-text = Подписка даёт доступ к VPN на оплаченный срок. Он считается в днях с момента оплаты, при продлении прибавляется к оставшимся дням. Покупки за Telegram Stars подчиняются правилам Telegram. Вопросы и возвраты: /paysupport
 terms-link = Полный текст: <a href="{ $url }">условия</a>
 
 ## Language
@@ -207,4 +215,5 @@ command-support = Поддержка
 command-terms = Условия
 command-paysupport = Помощь с оплатой
 command-language = Язык
+command-help = Что умеет этот бот
 about = VPN-подписка за три нажатия. Оплата картой, СБП или Telegram Stars.

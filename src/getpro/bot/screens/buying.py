@@ -1,21 +1,19 @@
 """From the choice of a plan to the end of a payment."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
-from getpro.bot.screens.period import coming, runs, standing
-from getpro.bot.screens.screen import AboutOrder, Button, Buy, ChoosePlan, Go, Screen, lines
+from getpro.bot.screens.period import coming, news, runs, standing
+from getpro.bot.screens.screen import AboutOrder, Button, Buy, ChoosePlan, Go, Screen, in_pairs, lines
 from getpro.bot.texts import NO_BREAK, Texts
 from getpro.catalog.store import Plan
 from getpro.kit.money import Money
 from getpro.payments.provider import Provider
-from getpro.payments.rules import GIVEN_BACK
-from getpro.payments.states import PaymentStatus
+from getpro.payments.states import CancelReason, PaymentStatus
 from getpro.payments.store import Payment
 from getpro.subscriptions.store import Subscription
 
-_BY_CUSTOMER: Final = "canceled by the customer"
-_BY_US: Final = "not paid in time"
 _WHY: Final = {
     "insufficient_funds": "insufficient",
     "payment_method_limit_exceeded": "limit",
@@ -27,7 +25,7 @@ _WHY: Final = {
     "internal_timeout": "away",
     "expired_on_confirmation": "expired",
     "expired_on_capture": "expired",
-    _BY_US: "expired",
+    CancelReason.NOT_PAID: "expired",
 }
 """The providers' reasons that a customer can do something about; all others read the same."""
 
@@ -41,8 +39,8 @@ def plans(t: Texts, offered: Sequence[Plan], *, ways: Sequence[Provider], note: 
     text = lines(
         t("plans-title"), note or t("plans-hint"), "", *[_plan(t, plan, dearest) for plan in offered]
     )
-    rows = [(Button(_plan_button(t, plan), _after_plan(plan, ways)),) for plan in offered]
-    return Screen(text, (*rows, menu_row))
+    buttons = [Button(_plan_button(t, plan), _after_plan(plan, ways)) for plan in offered]
+    return Screen(text, (*in_pairs(buttons), menu_row))
 
 
 def ways_to_pay(t: Texts, plan: Plan, ways: Sequence[Provider], *, note: str | None = None) -> Screen:
@@ -65,14 +63,21 @@ def ask_email(t: Texts, *, is_wrong: bool = False) -> Screen:
 
 
 def order(
-    t: Texts, payment: Payment, subscription: Subscription | None, *, is_kept: bool, has_other_ways: bool
+    t: Texts,
+    payment: Payment,
+    subscription: Subscription | None,
+    *,
+    is_kept: bool,
+    has_other_ways: bool,
+    has_connected: bool,
 ) -> Screen:
     """An order as it stands now, whichever way it went: the waiting screen turns into its result.
 
-    ``is_kept``: money has come for it that a person must look at.
+    ``is_kept``: money has come for it that a person must look at. ``has_connected``: the customer has
+    chosen a device before, and needs no telling what to do next.
     """
     if payment.status is PaymentStatus.SUCCEEDED:
-        return _paid(t, payment, subscription)
+        return _paid(t, payment, subscription, has_connected=has_connected)
     if is_kept:
         return _kept(t)
     another = Button(t("button-another-way"), AboutOrder(do="another", payment_id=payment.payment_id))
@@ -99,17 +104,25 @@ def _waiting(t: Texts, payment: Payment, others: tuple[Button, ...]) -> Screen:
     return Screen(text, (*rows, (*others, cancel), (Button(t("button-menu"), Go(to="menu")),)))
 
 
-def _paid(t: Texts, payment: Payment, subscription: Subscription | None) -> Screen:
-    first, said = Button(t("button-subscription"), Go(to="sub")), t("access-opening")
+def paid_and_open(t: Texts, paid: Money, end_date: datetime, *, has_connected: bool) -> Screen:
+    """What was paid for works: on the waiting screen, or as a message of its own."""
+    text = lines(
+        t("paid-title", price=t.money(paid)),
+        t("paid-open", until=t.until(end_date)),
+        None if has_connected else t("open-next"),
+    )
+    return news(t, text, "sub" if has_connected else "connect")
+
+
+def _paid(t: Texts, payment: Payment, subscription: Subscription | None, *, has_connected: bool) -> Screen:
+    paid, said = payment.paid or payment.asked, t("access-opening")
     if subscription is not None and not runs(t, subscription):
         said = standing(t, subscription)[0]
     elif subscription is not None and subscription.is_delivered:
-        first = Button(t("button-connect"), Go(to="connect"))
-        said = t("paid-open", until=t.until(subscription.end_date))
+        return paid_and_open(t, paid, subscription.end_date, has_connected=has_connected)
     elif subscription is not None:
         said = coming(t, subscription)
-    text = lines(t("paid-title", price=t.money(payment.paid or payment.asked)), said)
-    return Screen(text, ((first,), (Button(t("button-menu"), Go(to="menu")),)))
+    return news(t, lines(t("paid-title", price=t.money(paid)), said), "sub")
 
 
 def _kept(t: Texts) -> Screen:
@@ -122,17 +135,20 @@ def _kept(t: Texts) -> Screen:
 def _canceled(t: Texts, payment: Payment, others: tuple[Button, ...]) -> Screen:
     reason = payment.cancel_reason or ""
     rows: list[tuple[Button, ...]] = [others] if others else []
-    if reason == GIVEN_BACK:
+    if reason == CancelReason.GIVEN_BACK:
         text = lines(t("canceled-title"), t("money-given-back"))
-    elif reason == _BY_CUSTOMER:
+    elif reason == CancelReason.CREDITED_APART:
+        text = lines(t("canceled-title"), t("money-credited-apart"))
+        rows = [(Button(t("button-support"), Go(to="support")),)]
+    elif reason == CancelReason.BY_CUSTOMER:
         text = lines(t("canceled-title"), t("money-may-come"))
         rows = [(Button(t("button-plans"), Go(to="plans")),)]
-    elif reason.startswith("refused") or reason == "the provider did not answer":
+    elif reason.startswith(CancelReason.REFUSED) or reason == CancelReason.UNANSWERED:
         text = lines(t("refused-title"), t("money-not-taken"), t("refused-next"))
         rows.append((Button(t("button-support"), Go(to="support")),))
     else:
         why = t(f"declined-why-{_WHY.get(reason, 'other')}")
-        money = t("money-may-come" if reason == _BY_US else "money-not-taken")
+        money = t("money-may-come" if reason == CancelReason.NOT_PAID else "money-not-taken")
         text = lines(t("declined-title"), why, money, t("declined-next"))
         again = Buy(plan_id=payment.plan_id or 0, provider=payment.provider)
         rows.insert(0, (Button(t("button-again"), again),))
@@ -152,14 +168,15 @@ def _plan(t: Texts, plan: Plan, dearest: int) -> str:
         notes.append(t("plan-month", price=t.money(Money(month, plan.price.currency))))
     if (saved := round(100 - 100 * month / dearest)) > 0:
         notes.append(t("plan-saved", percent=saved))
-    if plan.is_usual:
-        notes.append(t("plan-usual"))
     line = t("plan-line", duration=t.duration(plan.duration_months), price=t.money(plan.price))
+    if plan.is_usual:
+        line = f"{line}, {t('plan-usual')}"
     return lines(line, *([f"{NO_BREAK * 2}{', '.join(notes)}"] if notes else []))
 
 
 def _plan_button(t: Texts, plan: Plan) -> str:
-    return t("plan-button", duration=t.duration(plan.duration_months), price=t.money(plan.price))
+    """Short, for half a row: Telegram cuts off what does not fit, and that would be the price."""
+    return t("plan-button", months=plan.duration_months, price=t.money(plan.price))
 
 
 def _per_month(plan: Plan) -> int:

@@ -1,9 +1,14 @@
-"""The menu, the terms, the language."""
+"""The menu, the help, the terms, the language."""
+
+from typing import Final
 
 from getpro.bot.screens.period import more_time, runs, standing
 from getpro.bot.screens.screen import Button, Go, Screen, Speak, lines
 from getpro.bot.texts import LANGUAGES, Texts
 from getpro.sales.reads import Home
+
+COMMANDS: Final = ("start", "subscription", "plans", "support", "paysupport", "terms", "language", "help")
+"""As Telegram lists them, the most wanted first."""
 
 
 def menu(t: Texts, home: Home, *, shop: str, terms_url: str | None, note: str | None = None) -> Screen:
@@ -32,6 +37,16 @@ def menu(t: Texts, home: Home, *, shop: str, terms_url: str | None, note: str | 
         (Button(t("button-support"), Go(to="support")), Button(t("button-language"), Speak(language=other)))
     )
     return Screen(text, tuple(rows))
+
+
+def about(t: Texts) -> Screen:
+    """What the bot does, its commands, and where to ask a person."""
+    commands = [
+        t("help-command", command=name, what=t(f"command-{name}")) for name in COMMANDS if name != "help"
+    ]
+    text = lines(t("help-title"), "", t("help-what"), "", *commands, "", t("help-support"))
+    support = Button(t("button-support"), Go(to="support"))
+    return Screen(text, ((support,), (Button(t("button-menu"), Go(to="menu")),)))
 
 
 def terms(t: Texts, *, url: str | None) -> Screen:

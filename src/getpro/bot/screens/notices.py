@@ -3,7 +3,9 @@
 from datetime import datetime
 from typing import Any
 
-from getpro.bot.screens.screen import Button, Go, Screen, lines
+from getpro.bot.screens.buying import paid_and_open
+from getpro.bot.screens.period import news
+from getpro.bot.screens.screen import Screen, lines
 from getpro.bot.texts import Texts
 from getpro.kit.money import Money
 
@@ -21,32 +23,30 @@ def notice(t: Texts, kind: str, arguments: dict[str, Any], *, has_connected: boo
 
 
 def _access_open(t: Texts, arguments: dict[str, Any], *, has_connected: bool) -> Screen:
-    until = t.until(datetime.fromisoformat(arguments["end_date"]))
+    end_date = datetime.fromisoformat(arguments["end_date"])
+    if (paid := _paid(arguments)) is not None:
+        return paid_and_open(t, paid, end_date, has_connected=has_connected)
     text = lines(
-        _received(t, arguments),
         t("notice-open-title"),
-        t("period-active", kind=_kind(arguments), until=until),
-        None if has_connected else t("notice-open-next"),
+        t("period-active", kind=_kind(arguments), until=t.until(end_date)),
+        None if has_connected else t("open-next"),
     )
-    first = ("button-subscription", "sub") if has_connected else ("button-connect", "connect")
-    return _screen(t, text, *first)
+    return news(t, text, "sub" if has_connected else "connect")
 
 
 def _access_delayed(t: Texts, arguments: dict[str, Any]) -> Screen:
-    title = _received(t, arguments) or t("notice-delayed-title", kind=_kind(arguments))
-    return _screen(t, lines(title, t("access-delayed")), "button-subscription", "sub")
-
-
-def _screen(t: Texts, text: str, label: str, place: str) -> Screen:
-    return Screen(text, ((Button(t(label), Go(to=place)),), (Button(t("button-menu"), Go(to="menu")),)))
+    paid = _paid(arguments)
+    title = t("notice-delayed-title", kind=_kind(arguments))
+    if paid is not None:
+        title = t("paid-title", price=t.money(paid))
+    return news(t, lines(title, t("access-delayed")), "sub")
 
 
 def _kind(arguments: dict[str, Any]) -> str:
     return "trial" if arguments.get("cause") == "trial" else "paid"
 
 
-def _received(t: Texts, arguments: dict[str, Any]) -> str | None:
+def _paid(arguments: dict[str, Any]) -> Money | None:
     if "paid_amount" not in arguments:
         return None
-    money = Money.parse(arguments["paid_amount"], arguments["paid_currency"])
-    return t("paid-title", price=t.money(money))
+    return Money.parse(arguments["paid_amount"], arguments["paid_currency"])

@@ -6,10 +6,10 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from getpro.bot.screens.period import coming, is_trial, more_time, runs, standing
-from getpro.bot.screens.screen import Button, Go, OnPlatform, Screen, is_web_address, lines
+from getpro.bot.screens.screen import Button, Go, OnPlatform, Screen, in_pairs, is_web_address, lines
 from getpro.bot.texts import Texts
 from getpro.customers.store import Customer
-from getpro.payments.store import Payment
+from getpro.sales.reads import Bought
 from getpro.subscriptions.store import Subscription
 
 PLATFORMS: Final = ("ios", "android", "windows", "macos", "linux", "tv")
@@ -44,11 +44,8 @@ def subscription(
 
 def choose_platform(t: Texts) -> Screen:
     buttons = [Button(t(f"platform-{name}"), OnPlatform(platform=name)) for name in PLATFORMS]
-    pairs = [tuple(buttons[index : index + 2]) for index in range(0, len(buttons), 2)]
-    return Screen(
-        lines(t("connect-title"), "", t("connect-choose")),
-        (*pairs, (Button(t("button-menu"), Go(to="menu")),)),
-    )
+    menu_row = (Button(t("button-menu"), Go(to="menu")),)
+    return Screen(lines(t("connect-title"), "", t("connect-choose")), (*in_pairs(buttons), menu_row))
 
 
 def connect(t: Texts, platform: str, link: str) -> Screen:
@@ -93,7 +90,7 @@ def qr(t: Texts) -> Screen:
     return Screen(t("connect-qr"), ((Button(t("button-back"), Go(to="from_qr")),),))
 
 
-def history(t: Texts, payments: Sequence[Payment]) -> Screen:
+def history(t: Texts, payments: Sequence[Bought]) -> Screen:
     text = lines(t("history-title"), "", *([_bought(t, one) for one in payments] or [t("history-none")]))
     return Screen(text, ((Button(t("button-menu"), Go(to="menu")),),))
 
@@ -117,9 +114,10 @@ def support(
     return Screen(text, ((Button(t("button-write-support"), url=url),), menu_row))
 
 
-def _bought(t: Texts, payment: Payment) -> str:
+def _bought(t: Texts, bought: Bought) -> str:
+    payment = bought.payment
     return t(
-        f"history-{payment.status}",
+        "history-kept" if bought.is_money_kept else f"history-{payment.status}",
         date=t.date(payment.paid_at or payment.created_at),
         duration=t.duration(payment.duration_months),
         price=t.money(payment.paid or payment.asked),

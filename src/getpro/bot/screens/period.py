@@ -1,6 +1,6 @@
 """How it stands with a subscription: the lines and buttons that several screens share."""
 
-from getpro.bot.screens.screen import Button, Go
+from getpro.bot.screens.screen import Button, Go, Screen
 from getpro.bot.texts import Texts
 from getpro.subscriptions.store import Subscription
 
@@ -30,6 +30,12 @@ def coming(t: Texts, found: Subscription) -> str:
     if found.delivery_trouble is not None:
         return t("access-delayed")
     return t("access-updating" if found.provisioned_version else "access-opening")
+
+
+def news(t: Texts, text: str, place: str) -> Screen:
+    """News about access, with the one button that leads on: to ``connect`` or to ``sub``."""
+    label = t("button-connect" if place == "connect" else "button-subscription")
+    return Screen(text, ((Button(label, Go(to=place)),), (Button(t("button-menu"), Go(to="menu")),)))
 
 
 def more_time(t: Texts, found: Subscription | None) -> tuple[Button, ...]:

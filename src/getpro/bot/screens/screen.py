@@ -1,5 +1,6 @@
 """A screen: a text and rows of buttons; and what the buttons say when they are pressed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aiogram.filters.callback_data import CallbackData
@@ -70,6 +71,11 @@ class Screen:
 def lines(*parts: str | None) -> str:
     """The lines that there are, one below the other; an empty one makes room."""
     return "\n".join(part for part in parts if part is not None)
+
+
+def in_pairs(buttons: Sequence[Button]) -> list[tuple[Button, ...]]:
+    """Rows of two, an odd last one alone."""
+    return [tuple(buttons[index : index + 2]) for index in range(0, len(buttons), 2)]
 
 
 def is_web_address(url: str) -> bool:

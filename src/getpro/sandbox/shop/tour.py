@@ -38,7 +38,7 @@ async def tour(world: World, *, say: Callable[[str], None]) -> bool:
     number = actor.newest_payment()
     world.yookassa.books.pay(number)
     world.yookassa.notices.send("payment.succeeded", world.yookassa.books.payments[number], copies=4)
-    await actor.sees(anna, "Доступ открыт", times=2)
+    await actor.sees(anna, "Доступ открыт")
 
     say("Вера платит, банк отклоняет")
     await actor.start(vera)
@@ -56,7 +56,7 @@ async def tour(world: World, *, say: Callable[[str], None]) -> bool:
         raise Trouble("Борис не смог заплатить звёздами.", said, "Посмотрите журнал магазина.")
     await world.product.kill()
     await world.product.start()
-    await actor.sees(boris, "Доступ открыт", times=2)
+    await actor.sees(boris, "Доступ открыт")
     return _show(await actor.books_at_rest())
 
 
@@ -107,10 +107,9 @@ class Actor:
     def newest_payment(self) -> str:
         return list(self.world.yookassa.books.payments)[-1]
 
-    async def sees(self, person: Person, text: str, *, times: int = 1) -> None:
+    async def sees(self, person: Person, text: str) -> None:
         def is_there() -> bool:
-            own = [m for m in person.messages.values() if m["from"]["is_bot"]]
-            return sum(text in m.get("text", "") for m in own) >= times
+            return any(text in m.get("text", "") for m in person.messages.values() if m["from"]["is_bot"])
 
         await self.until(is_there, f"{person.first_name} не видит «{text}»")
 
