@@ -15,6 +15,7 @@ from getpro.bootstrap.shop import Shop, build
 from getpro.kit.trouble import Trouble
 from getpro.platform import schedules
 from getpro.platform.settings import Settings
+from getpro.platform.telegram import TELEGRAM_AWAY
 from getpro.sales.jobs import schedules as sales_schedules
 from getpro.webhooks.app import TELEGRAM_PATH, make_app
 
@@ -24,6 +25,7 @@ ALLOWED_UPDATES = ["message", "callback_query", "pre_checkout_query", "my_chat_m
 
 
 _DATABASE_LOOKED_AT_SECONDS: Final = 3
+_TELEGRAM_TOLD_AGAIN_SECONDS: Final = 10
 _CANCELED_AGAIN_SECONDS: Final = 15
 """Longer than running jobs are given to end."""
 
@@ -139,9 +141,12 @@ async def _tell_telegram(shop: Shop) -> None:
                 max_connections=100,
             )
             await shop.bot.introduce()
+        except TELEGRAM_AWAY as error:
+            log.warning("telegram.away", error=type(error).__name__)
+            await asyncio.sleep(_TELEGRAM_TOLD_AGAIN_SECONDS)
         except TelegramAPIError as error:
-            log.warning("telegram.not_told", error=str(error))
-            await asyncio.sleep(10)
+            log.error("telegram.refused", error=str(error))
+            await asyncio.sleep(_TELEGRAM_TOLD_AGAIN_SECONDS)
         else:
             log.info("telegram.webhook_set")
             return

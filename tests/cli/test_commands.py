@@ -17,17 +17,18 @@ import psycopg
 import pytest
 
 from folders import open_up
-from getpro import cli
+from gateway import sick_gateway
+from getpro import cli, running
 from getpro.kit.clock import utc_now
 from getpro.kit.trouble import Trouble
 from getpro.panel.client import PanelClient
 from getpro.platform.postgres import Cluster
 from getpro.platform.settings import Settings
-from getpro.running import run_shop
 from getpro.sandbox.panel import PanelSimulator
 from getpro.sandbox.serving import serving
 from getpro.sandbox.telegram import TelegramSimulator
 from shop import Shop, rub
+from waiting import until
 
 SOURCE = Path(__file__).parents[2] / "src"
 TOKEN = "42:TEST"
@@ -253,7 +254,9 @@ async def test_a_shop_whose_part_dies_ends_as_failed(database_url: str) -> None:
         raise RuntimeError("no such luck")
 
     with pytest.raises(Trouble, match=r"одна из его частей отказала") as caught:
-        await run_shop(shop_settings(), database_url=database_url, web=False, worker=True, keep_database=dies)
+        await running.run_shop(
+            shop_settings(), database_url=database_url, web=False, worker=True, keep_database=dies
+        )
     assert "RuntimeError" in caught.value.why
 
 
@@ -275,6 +278,40 @@ def test_an_old_database_elsewhere_is_not_touched_unasked(
         assert run_here("migrate").returncode == 0
     after = run_here("payments", "stuck")
     assert (after.returncode, after.stdout) == (0, "Ничего не застряло.\n")
+
+
+def test_a_database_of_a_newer_program_is_left_alone(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = {"TELEGRAM_BOT_TOKEN": TOKEN, "PANEL_URL": "http://p", "PANEL_TOKEN": "t"}
+    for name, value in (settings | {"DATABASE_URL": database_url}).items():
+        monkeypatch.setenv(name, value)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    for command in (["migrate"], ["payments", "stuck"]):
+        done = run_here(*command)
+        assert done.returncode == 2
+        assert "База данных новее программы.\nПричина: В ней версия 9999" in done.stderr
+
+
+async def test_a_telegram_behind_a_sick_gateway_is_told_again_and_stops_no_shop(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running, "_TELEGRAM_TOLD_AGAIN_SECONDS", 0.05)
+    async with sick_gateway() as (url, gateway):
+        settings = shop_settings(
+            GETPRO_PORT=0,
+            public_url="https://shop.example",
+            telegram={"bot_token": TOKEN, "api_url": url},
+        )
+        shop = asyncio.create_task(
+            running.run_shop(settings, database_url=database_url, web=True, worker=False)
+        )
+        await until(lambda: shop.done() or len(gateway.asked) > 2)
+        assert not shop.done()
+        shop.cancel()
+        await asyncio.gather(shop, return_exceptions=True)
 
 
 async def test_stuck_money_is_listed_and_decided_upon(counter: Counter, shop: Shop) -> None:
@@ -372,5 +409,5 @@ async def test_a_taken_port_is_one_sentence(database_url: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         settings = shop_settings(GETPRO_PORT=taken.getsockname()[1])
         with pytest.raises(Trouble, match=r"Адрес занят или недоступен\.") as caught:
-            await run_shop(settings, database_url=database_url, web=True, worker=False)
+            await running.run_shop(settings, database_url=database_url, web=True, worker=False)
     assert caught.value.remedy == "Укажите другой GETPRO_PORT."

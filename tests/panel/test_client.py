@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
+from gateway import sick_gateway
 from getpro.panel.client import PanelClient
 from getpro.panel.errors import PanelError, PanelGone, PanelRefused, PanelUnavailable
 from getpro.panel.service import PanelAccount, UsernameTaken, WantedAccess, put
@@ -406,3 +407,10 @@ async def test_access_that_was_paid_for_is_opened_even_if_it_was_disabled(place:
     place.user(known.panel_user_id).status = "DISABLED"
     await put(place.client, wanted(), known)
     assert place.user(known.panel_user_id).status == "ACTIVE"
+
+
+async def test_a_page_of_a_gateway_says_nothing_and_is_not_repeated() -> None:
+    async with sick_gateway() as (url, _), client_of(url) as client:
+        with pytest.raises(PanelUnavailable) as told:
+            await client.by_username("tg_101")
+    assert str(told.value) == "502"

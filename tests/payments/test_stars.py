@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 from pydantic import SecretStr
 
+from gateway import sick_gateway
 from getpro.kit.money import Money
 from getpro.payments.provider import (
     Charge,
@@ -123,3 +124,16 @@ async def test_a_telegram_in_trouble_leaves_open_what_happened(place: Place) -> 
         await place.stars.create(uuid4(), place.request(uuid4()))
     with pytest.raises(ProviderUnavailable):
         await place.charges()
+
+
+async def test_a_page_of_a_gateway_leaves_open_what_happened() -> None:
+    async with sick_gateway() as (url, _):
+        settings = TelegramSettings(bot_token=SecretStr(TOKEN), api_url=url)
+        bot = make_bot(settings)
+        stars = Stars(TelegramStars(bot))
+        order = Order(uuid4(), 101, "VPN", "доступ", PRICE, None, "https://t.me/shop")
+        with pytest.raises(ProviderUnavailable):
+            await stars.create(order.order_key, stars.request(order))
+        with pytest.raises(ProviderUnavailable):
+            await stars.find("stx1")
+        await bot.session.close()

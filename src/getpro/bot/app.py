@@ -12,8 +12,6 @@ from aiogram.methods import AnswerCallbackQuery, TelegramMethod
 from aiogram.types import BotCommand, Update
 from aiogram.types.update import UpdateTypeLookupError
 from pydantic import ValidationError
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from getpro.bot.context import Context
 from getpro.bot.flood import Flood
@@ -22,12 +20,11 @@ from getpro.bot.message_log import MessageLog
 from getpro.bot.screens.menu import COMMANDS
 from getpro.bot.texts import LANGUAGES
 from getpro.bot.turn import SeenBefore, Turn
+from getpro.platform.database import DATABASE_AWAY
 from getpro.platform.settings import Settings
 from getpro.sales.deps import Deps
 
 log = structlog.get_logger(__name__)
-
-DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeout, OSError)
 
 
 class ShopBot:

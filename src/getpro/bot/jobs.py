@@ -5,12 +5,9 @@ from typing import Any, Final
 
 import structlog
 from aiogram.exceptions import (
-    ClientDecodeError,
     TelegramBadRequest,
     TelegramForbiddenError,
-    TelegramNetworkError,
     TelegramRetryAfter,
-    TelegramServerError,
 )
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -25,6 +22,7 @@ from getpro.messaging import store as messaging
 from getpro.messaging.store import SEND_NOTICE
 from getpro.payments import store as payments
 from getpro.platform.jobs import NOTICES, Backoff, JobKind, RetryLater
+from getpro.platform.telegram import TELEGRAM_AWAY
 from getpro.sales.names import TURN_SCREEN
 from getpro.subscriptions import store as subscriptions
 
@@ -35,8 +33,6 @@ _FOR_AN_HOUR: Final = Backoff(longest_seconds=300, attempts=20)
 """Whoever still waits later has a button that shows the present state."""
 _LOOKED_AT_FOR: Final = timedelta(minutes=1)
 """After the payment; later the customer has put the phone away."""
-_TELEGRAM_AWAY: Final = (TelegramNetworkError, TelegramServerError, ClientDecodeError)
-"""The last one is what a gateway's own page of an error reads as."""
 
 
 def job_kinds(bot: ShopBot) -> list[JobKind]:
@@ -49,8 +45,8 @@ def job_kinds(bot: ShopBot) -> list[JobKind]:
         await turn_message(context, payment_id)
 
     return [
-        JobKind(SEND_NOTICE, send, NOTICES, _FOR_DAYS, _TELEGRAM_AWAY),
-        JobKind(TURN_SCREEN, turn, NOTICES, _FOR_AN_HOUR, _TELEGRAM_AWAY),
+        JobKind(SEND_NOTICE, send, NOTICES, _FOR_DAYS, TELEGRAM_AWAY),
+        JobKind(TURN_SCREEN, turn, NOTICES, _FOR_AN_HOUR, TELEGRAM_AWAY),
     ]
 
 

@@ -1,21 +1,16 @@
 """The database that a command works on: the configured one, or the embedded one while it runs."""
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
-from dotenv import dotenv_values
 
 from getpro import migrations
+from getpro.cli.settings import read_settings
 from getpro.kit.trouble import Trouble
 from getpro.platform.postgres import Cluster, default_directory
-
-
-def setting(name: str) -> str | None:
-    """One setting from the environment or ``.env``, for commands that must answer at once."""
-    return os.environ.get(name) or dotenv_values(".env").get(name) or None
+from getpro.platform.settings import DatabaseSettings
 
 
 @contextlib.contextmanager
@@ -26,13 +21,13 @@ def database(*, migrate: bool, any_version: bool = False) -> Iterator[str]:
     elsewhere is migrated only when asked; otherwise Trouble is raised when its version is not ours,
     unless the caller takes ``any_version``.
     """
-    url = setting("DATABASE_URL")
-    if url is None:
-        zone = setting("GETPRO_TIME_ZONE") or "Europe/Moscow"
-        with Cluster.running(embedded_directory(), time_zone=zone) as embedded:
+    settings = read_settings(DatabaseSettings)
+    if settings.database_url is None:
+        with Cluster.running(_embedded_directory(settings), time_zone=settings.time_zone) as embedded:
             migrations.upgrade(embedded)
             yield embedded
         return
+    url = settings.database_url.get_secret_value()
     _require_postgresql(url)
     if not any_version:
         _require_version(url, migrate=migrate)
@@ -69,13 +64,11 @@ def _require_version(url: str, *, migrate: bool) -> None:
 
 def keeper_of_database() -> Callable[[], None] | None:
     """What starts the embedded server again should it die; None for a database that is not ours."""
-    if setting("DATABASE_URL") is not None:
+    settings = read_settings(DatabaseSettings)
+    if settings.database_url is not None:
         return None
-    cluster = Cluster(embedded_directory(), time_zone=setting("GETPRO_TIME_ZONE") or "Europe/Moscow")
-    return cluster.revive
+    return Cluster(_embedded_directory(settings), time_zone=settings.time_zone).revive
 
 
-def embedded_directory() -> Path:
-    """Where the embedded database lives."""
-    chosen = setting("GETPRO_DATA_DIR")
-    return (Path(chosen) if chosen else default_directory()) / "postgres"
+def _embedded_directory(settings: DatabaseSettings) -> Path:
+    return (settings.data_dir or default_directory()) / "postgres"

@@ -14,6 +14,7 @@ from rich.table import Table
 from getpro.cli.settings import read_settings
 from getpro.cli.shop import with_shop
 from getpro.cli.tables import WIDE, in_words
+from getpro.platform.settings import DatabaseSettings
 from getpro.sales import reconcile as reconciling
 from getpro.sales.deps import Deps
 from getpro.sales.reconcile import SAFE, Comparison, Difference, Extent, Finding
@@ -63,7 +64,7 @@ def reconcile(
         typer.echo(f"Сверено подписок: {comparison.compared}, расхождений: {len(comparison.findings)}")
         if comparison.findings:
             Console(width=None if sys.stdout.isatty() else WIDE).print(
-                _table(comparison, read_settings().zone)
+                _table(comparison, read_settings(DatabaseSettings).zone)
             )
         if apply:
             typer.echo(f"Отправлено на исправление: {applied}")

@@ -18,6 +18,7 @@ from getpro.cli.tables import WIDE, in_words
 from getpro.customers.store import CustomerGone
 from getpro.kit.trouble import Trouble
 from getpro.payments.states import StuckMoney
+from getpro.platform.settings import DatabaseSettings
 from getpro.sales import decisions
 from getpro.sales.settle import Ending, Outcome
 from getpro.sales.stuck import StuckItem, StuckWork, list_stuck
@@ -67,7 +68,9 @@ def stuck(*, as_json: Annotated[bool, typer.Option("--json", help="Для про
     elif not items:
         typer.echo("Ничего не застряло.")
     else:
-        Console(width=None if sys.stdout.isatty() else WIDE).print(_table(items, read_settings().zone))
+        Console(width=None if sys.stdout.isatty() else WIDE).print(
+            _table(items, read_settings(DatabaseSettings).zone)
+        )
     raise typer.Exit(1 if items else 0)
 
 

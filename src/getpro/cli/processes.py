@@ -7,11 +7,12 @@ import uvloop
 from getpro.cli.database import database, keeper_of_database
 from getpro.cli.settings import read_settings
 from getpro.platform import logging
+from getpro.platform.settings import Settings
 
 
 def start(*, web: bool, worker: bool, migrate: bool) -> None:
     """Run the shop's process until it is told to stop; raises Trouble for settings that cannot be used."""
-    settings = read_settings()
+    settings = read_settings(Settings)
     name = "web" if not worker else "worker" if not web else "2getpro"
     logging.configure(level=settings.log_level, directory=settings.log_dir, name=name)
     with database(migrate=migrate) as url:

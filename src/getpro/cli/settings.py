@@ -1,13 +1,13 @@
 """The settings of a command, or plain words about what is wrong with them."""
 
 import itertools
-from typing import Final
+from typing import Final, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from getpro.kit.trouble import Trouble
-from getpro.platform.settings import GROUPS, Settings
+from getpro.platform.settings import GROUPS, DatabaseSettings
 
 _WORDS: Final = {
     "missing": "не задано",
@@ -19,16 +19,20 @@ _WORDS: Final = {
     "greater_than": "нужно больше {gt}",
     "greater_than_equal": "нужно не меньше {ge}",
     "less_than_equal": "нужно не больше {le}",
+    "too_short": "нужно хотя бы одно значение",
     "literal_error": "нужно одно из: {expected}",
     "ip_v4_network": "нужны адреса или сети через запятую, как 10.0.0.0/8",
     "ip_v6_network": "нужны адреса или сети через запятую, как 10.0.0.0/8",
 }
 
 
-def read_settings() -> Settings:
+Kind = TypeVar("Kind", bound=DatabaseSettings)
+
+
+def read_settings(kind: type[Kind]) -> Kind:
     """The settings of the environment and ``.env``; raises Trouble that names every wrong one."""
     try:
-        return Settings()  # type: ignore[call-arg] # read from the environment
+        return kind()
     except ValidationError as error:
         wrong = dict.fromkeys(line for problem in error.errors() for line in _in_words(problem))
         raise Trouble(

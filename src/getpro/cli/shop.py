@@ -12,7 +12,7 @@ from getpro.panel.errors import PanelError
 from getpro.payments.provider import ProviderError
 from getpro.platform.database import Database
 from getpro.platform.jobs import Jobs
-from getpro.platform.settings import TelegramSettings
+from getpro.platform.settings import Settings, TelegramSettings
 from getpro.sales.deps import Deps
 from getpro.sales.errors import SaleError
 
@@ -51,7 +51,7 @@ class _StarsOnDemand:
 
 def with_shop(flow: Callable[[Deps], Awaitable[Result]]) -> Result:
     """Run ``flow`` with the configured shop; expected trouble becomes Trouble."""
-    settings = read_settings()
+    settings = read_settings(Settings)
 
     async def run(url: str) -> Result:
         telegram = _StarsOnDemand(settings.telegram)

@@ -2,8 +2,11 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Final
 
 Clock = Callable[[], datetime]
+DEFAULT_ZONE: Final = "Europe/Moscow"
+"""The operator's, until they set another."""
 
 
 def utc_now() -> datetime:

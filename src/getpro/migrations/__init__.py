@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import psycopg
 
+from getpro.kit.trouble import Trouble
 from getpro.messaging import partitions
 
 if TYPE_CHECKING:
@@ -19,13 +20,22 @@ _LOCK: Final = 7_201_533
 
 
 def is_current(url: str) -> bool:
-    """Whether the database stands at :data:`HEAD`; fast, without Alembic."""
+    """Whether the database stands at :data:`HEAD`; fast, without Alembic.
+
+    Raises Trouble for one that a newer program has changed: what it means now is not known here.
+    """
     with psycopg.connect(url, autocommit=True) as connection:
         found = connection.execute("SELECT to_regclass('alembic_version')").fetchone()
         if found is None or found[0] is None:
             return False
         row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-        return row is not None and row[0] == HEAD
+    if row is not None and row[0] > HEAD:
+        raise Trouble(
+            "База данных новее программы.",
+            f"В ней версия {row[0]}, программа знает версии до {HEAD}.",
+            "Обновите программу.",
+        )
+    return row is not None and row[0] == HEAD
 
 
 def upgrade(url: str) -> None:

@@ -74,7 +74,7 @@ class PanelClient:
         try:
             await self._ask("enable_user", "POST", f"/api/users/{panel_user_id}/actions/enable")
         except PanelRefused as error:
-            if ALREADY_ENABLED not in str(error):
+            if error.code != ALREADY_ENABLED:
                 raise
 
     async def by_username(self, username: str) -> PanelUser | None:
@@ -198,19 +198,22 @@ def _response_of(answer: Answer) -> Any:
 
 
 def _error_of(answer: Answer) -> PanelUnavailable | PanelRefused | PanelGone:
-    """The decision behind an error answer. Codes repeat in the panel, so the status counts too."""
+    """The decision behind an error answer. Codes repeat in the panel, so the status counts too.
+
+    Only the panel's own message is repeated: a proxy's page could hold links.
+    """
     body = answer.body if isinstance(answer.body, dict) else {}
-    code, message = body.get("errorCode"), body.get("message") or answer.text[:200]
-    text = f"{answer.status} {code or ''} {message}"
+    code, message = str(body.get("errorCode") or ""), str(body.get("message") or "")[:200]
+    text = " ".join(part for part in (str(answer.status), code, message) if part)
     if answer.status == HTTPStatus.NOT_FOUND and code in NOT_FOUND_CODES:
-        return PanelGone(text)
+        return PanelGone(text, code=code)
     if answer.status == HTTPStatus.BAD_REQUEST and code == USERNAME_TAKEN:
-        return UsernameTaken(text)
+        return UsernameTaken(text, code=code)
     if answer.status in PASSING_STATUSES or (
         answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR and code not in REFUSED_CODES
     ):
-        return PanelUnavailable(text)
-    return PanelRefused(text)
+        return PanelUnavailable(text, code=code)
+    return PanelRefused(text, code=code)
 
 
 def _part(answer: Any, name: str) -> Any:

@@ -8,7 +8,11 @@ PanelError
 
 
 class PanelError(Exception):
-    """The panel did not do what was asked."""
+    """The panel did not do what was asked; ``code`` is its own, like ``A019``, where it gave one."""
+
+    def __init__(self, text: str, *, code: str = "") -> None:
+        super().__init__(text)
+        self.code = code
 
 
 class PanelUnavailable(PanelError):

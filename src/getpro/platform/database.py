@@ -4,9 +4,12 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
+from procrastinate.exceptions import ConnectorException
 from psycopg import AsyncConnection
 from sqlalchemy import MetaData
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from getpro.kit import crashpoints
@@ -34,6 +37,16 @@ SESSION_OPTIONS: Final = " ".join(
         "tcp_user_timeout": "20s",
     }.items()
 )
+
+
+DATABASE_AWAY: Final = (
+    OperationalError,
+    InterfaceError,
+    PoolTimeout,
+    ConnectorException,  # the queue's word, from a job that is deferred on our connection
+    OSError,
+)
+"""It cannot be asked now, and nothing has happened: whoever comes is asked to come again."""
 
 
 class Database:

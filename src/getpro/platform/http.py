@@ -71,7 +71,7 @@ class Service:
                 headers=headers,
                 allow_redirects=False,
             ) as response:
-                text = await response.text()
+                text = await response.text(errors="replace")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise ServiceUnavailable(f"{self.name} did not answer: {type(error).__name__}") from error
         crashpoints.reach(f"{self.name}.{operation}: after call")

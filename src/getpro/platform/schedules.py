@@ -13,11 +13,10 @@ import structlog
 from croniter import croniter
 from sqlalchemy import Boolean, Column, DateTime, Table, Text, and_, false, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.kit.clock import Clock
-from getpro.platform.database import Database, metadata
+from getpro.platform.database import DATABASE_AWAY, Database, metadata
 from getpro.platform.jobs import UPKEEP, Jobs
 
 log = structlog.get_logger(__name__)
@@ -153,6 +152,6 @@ async def run_for_ever(db: Database, jobs: Jobs, clock: Clock, declared: list[Sc
             is_declared = True
             if soonest is not None:
                 pause = min(max((soonest - clock()).total_seconds(), 0.05), _LONGEST_SLEEP_SECONDS)
-        except (SQLAlchemyError, OSError) as error:
+        except DATABASE_AWAY as error:
             log.warning("schedules.database_away", error=str(error).partition("\n")[0])
         await asyncio.sleep(pause)

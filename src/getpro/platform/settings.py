@@ -15,6 +15,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from getpro.kit.clock import DEFAULT_ZONE
+
 Network = IPv4Network | IPv6Network
 
 
@@ -65,11 +67,19 @@ def _bot_token(value: SecretStr) -> SecretStr:
     return value
 
 
+def _webhook_secret(value: SecretStr) -> SecretStr:
+    if re.fullmatch(r"[A-Za-z0-9_-]{1,256}", value.get_secret_value()) is None:
+        raise ValueError("нужны латинские буквы, цифры, _ и -, до 256 знаков")
+    return value
+
+
 class TelegramSettings(Group):
     bot_token: Annotated[SecretStr, AfterValidator(_bot_token)]
     api_url: Address = "https://api.telegram.org"
     proxy: str | None = None
-    webhook_secret: SecretStr = Field(default_factory=lambda: SecretStr(secrets.token_urlsafe(32)))
+    webhook_secret: Annotated[SecretStr, AfterValidator(_webhook_secret)] = Field(
+        default_factory=lambda: SecretStr(secrets.token_urlsafe(32))
+    )
     """Telegram repeats it in every update. Without one, each start makes a new one and tells Telegram:
     set it when several processes serve the webhook."""
 
@@ -85,7 +95,7 @@ class YooKassaSettings(Group):
     api_url: Address = "https://api.yookassa.ru/v3"
     proxy: str | None = None
     networks: Networks = YOOKASSA_NETWORKS
-    timeout_seconds: float = Field(default=15, gt=0)
+    timeout_seconds: float = Field(default=15, gt=0, le=15)
     receipts: bool = False
     """Send the data of a 54-FZ receipt with each payment; the customer is asked for an e-mail once."""
     receipt_email: str | None = None
@@ -107,8 +117,8 @@ class PanelSettings(Group):
     api_key: SecretStr | None = None
     """``X-Api-Key`` that a reverse proxy in front of the panel asks for."""
     webhook_secret: SecretStr | None = None
-    timeout_seconds: float = Field(default=15, gt=0)
-    squads: Names = ["Default-Squad"]
+    timeout_seconds: float = Field(default=15, gt=0, le=15)
+    squads: Names = Field(default=["Default-Squad"], min_length=1)
     """Names or uuids of the internal squads that a customer is put into."""
 
 
@@ -131,11 +141,14 @@ def _required(group: type[Group]) -> list[str]:
     return [name for name, field in group.model_fields.items() if field.is_required()]
 
 
-class Settings(BaseSettings):
+class DatabaseSettings(BaseSettings):
+    """What a command needs that asks nothing but the database."""
+
     model_config = SettingsConfigDict(
         env_file=".env",
         env_nested_delimiter="_",
         env_nested_max_split=1,
+        env_ignore_empty=True,
         extra="ignore",
         frozen=True,
         populate_by_name=True,
@@ -144,7 +157,26 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = None
     """Without it the product starts a PostgreSQL of its own in the data directory."""
     data_dir: Path | None = Field(default=None, validation_alias="GETPRO_DATA_DIR")
-    time_zone: str = Field(default="Europe/Moscow", validation_alias="GETPRO_TIME_ZONE")
+    time_zone: str = Field(default=DEFAULT_ZONE, validation_alias="GETPRO_TIME_ZONE")
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(f"часового пояса {value!r} нет") from error
+        return value
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The operator's time zone: their day, and the screens' times."""
+        return ZoneInfo(self.time_zone)
+
+
+class Settings(DatabaseSettings):
+    """Everything that the shop runs on."""
+
     log_dir: Path | None = Field(default=None, validation_alias="GETPRO_LOG_DIR")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", validation_alias="GETPRO_LOG_LEVEL"
@@ -162,24 +194,9 @@ class Settings(BaseSettings):
     panel: PanelSettings
     shop: ShopSettings = ShopSettings()
 
-    @field_validator("time_zone")
-    @classmethod
-    def _known_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError) as error:
-            raise ValueError(f"часового пояса {value!r} нет") from error
-        return value
-
-    @property
-    def zone(self) -> ZoneInfo:
-        """The operator's time zone: their day, and the screens' times."""
-        return ZoneInfo(self.time_zone)
-
 
 GROUPS: Final = {
     "telegram": _required(TelegramSettings),
     "panel": _required(PanelSettings),
-    "yookassa": _required(YooKassaSettings),
 }
 """What each group must have, for a message that names it."""

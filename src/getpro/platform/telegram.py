@@ -1,18 +1,22 @@
 """The connection to Telegram: aiogram's client at the configured address, through the configured proxy."""
 
-from typing import Any
+from typing import Any, Final
 
 from aiogram import Bot
 from aiogram.client.default import DefaultBotProperties
 from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import TelegramAPIServer
 from aiogram.enums import ParseMode
+from aiogram.exceptions import ClientDecodeError, TelegramNetworkError, TelegramServerError
 from aiogram.methods import TelegramMethod
 from aiogram.types import LinkPreviewOptions
 from aiohttp import ClientSession, TCPConnector
 
 from getpro.kit import crashpoints
 from getpro.platform.settings import TelegramSettings
+
+TELEGRAM_AWAY: Final = (TelegramNetworkError, TelegramServerError, ClientDecodeError)
+"""Nothing is known about the call. The last one is what a gateway's own page of an error reads as."""
 
 
 class TelegramSession(AiohttpSession):
@@ -38,7 +42,10 @@ class TelegramSession(AiohttpSession):
     ) -> Any:
         name = method.__api_method__
         crashpoints.reach(f"telegram.{name}: before call")
-        result = await super().make_request(bot, method, timeout=timeout)
+        try:
+            result = await super().make_request(bot, method, timeout=timeout)
+        except UnicodeDecodeError as error:  # a gateway's page, in letters of its own
+            raise TelegramNetworkError(method=method, message="the answer is no text") from error
         crashpoints.reach(f"telegram.{name}: after call")
         return result
 

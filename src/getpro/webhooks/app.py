@@ -1,15 +1,20 @@
 """The web application: doors for notices, and whether the shop lives and is ready."""
 
+import structlog
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from getpro.platform.database import DATABASE_AWAY
 from getpro.webhooks.deps import Doors
 from getpro.webhooks.notices import provider_notice
 from getpro.webhooks.panel import panel_event
 from getpro.webhooks.telegram import telegram_update
+
+log = structlog.get_logger(__name__)
 
 TELEGRAM_PATH = "/webhooks/telegram"
 
@@ -26,6 +31,9 @@ def make_app(doors: Doors) -> FastAPI:
         ]
     )
 
+    for kind in DATABASE_AWAY:
+        app.add_exception_handler(kind, _come_again)
+
     @app.get("/health/live")
     async def live() -> dict[str, str]:
         return {"status": "ok"}
@@ -35,8 +43,14 @@ def make_app(doors: Doors) -> FastAPI:
         try:
             async with doors.sales.db.begin("health") as session:
                 await session.execute(text("SELECT 1"))
-        except (SQLAlchemyError, OSError):
+        except DATABASE_AWAY:
             return JSONResponse({"status": "database away"}, status_code=503)
         return JSONResponse({"status": "ok"})
 
     return app
+
+
+async def _come_again(request: Request, error: Exception) -> Response:
+    """Whoever brings a notice keeps it and sends it again."""
+    log.warning("webhook.database_away", path=request.url.path, error=type(error).__name__)
+    return PlainTextResponse("try again", status_code=503)

@@ -1,13 +1,9 @@
 """Telegram's door. An update with money in it is stored before anything else looks at it."""
 
 import hmac
-from typing import Any
 
-import structlog
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 
 from getpro.messaging.store import mark_update
 from getpro.payments.provider import Notice
@@ -15,8 +11,6 @@ from getpro.payments.providers.stars.provider import Stars, notice_in
 from getpro.webhooks.bodies import BadBody, BodyTooLong, json_object, read_body
 from getpro.webhooks.deps import Doors
 from getpro.webhooks.notices import accept
-
-log = structlog.get_logger(__name__)
 
 _BIGGEST = 2**63 - 1
 """That a table's bigint can hold: what no table takes would be sent again for ever."""
@@ -43,18 +37,10 @@ async def telegram_update(request: Request) -> Response:
     update_id = update.get("update_id")
     if not isinstance(update_id, int) or abs(update_id) > _BIGGEST:
         return doors.refuse(request, "telegram", "form", 400)
-    return await _take(doors, update, update_id, body)
-
-
-async def _take(doors: Doors, update: dict[str, Any], update_id: int, body: bytes) -> Response:
-    try:
-        if money := notice_in(update):
-            await _store_money(doors, update_id, money, body)
-            return Response()
-        reply = await doors.handle_update(update)
-    except (SQLAlchemyError, PoolTimeout, OSError):
-        log.exception("webhook.database_away", update_id=update_id)
-        return PlainTextResponse("try again", status_code=503)
+    if money := notice_in(update):
+        await _store_money(doors, update_id, money, body)
+        return Response()
+    reply = await doors.handle_update(update)
     return Response() if reply is None else JSONResponse(reply)
 
 

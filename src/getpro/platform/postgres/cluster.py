@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Final
 from urllib.parse import quote
 
+from getpro.kit.clock import DEFAULT_ZONE
 from getpro.kit.trouble import Trouble
 from getpro.platform.postgres.account import Account, server_account
 from getpro.platform.postgres.tools import SHARED_ROOT, Tools, embedded_tools
@@ -42,7 +43,7 @@ class Cluster:
     """One data directory and the server on it, on a loopback port, behind a password in a 0600 file."""
 
     def __init__(
-        self, directory: Path, *, time_zone: str = "Europe/Moscow", durable: bool = True, port: int = 0
+        self, directory: Path, *, time_zone: str = DEFAULT_ZONE, durable: bool = True, port: int = 0
     ) -> None:
         """``durable=False`` is for tests: a power cut may cost the data. Port 0 takes a free one."""
         self.directory = directory
@@ -60,7 +61,7 @@ class Cluster:
     @classmethod
     @contextlib.contextmanager
     def running(
-        cls, directory: Path, *, time_zone: str = "Europe/Moscow", durable: bool = True
+        cls, directory: Path, *, time_zone: str = DEFAULT_ZONE, durable: bool = True
     ) -> Iterator[str]:
         """The address of the server while the block runs; whoever leaves last stops the server."""
         cluster = cls(directory, time_zone=time_zone, durable=durable)
@@ -305,7 +306,7 @@ class Cluster:
         if done.returncode != 0:
             raise Trouble(
                 f"{program} не выполнилась.",
-                (done.stderr.strip() or done.stdout.strip()).splitlines()[-1],
+                (done.stderr.strip() or done.stdout.strip() or "без объяснений").splitlines()[-1],
                 f"Папка данных: {self.directory}.",
             )
         return str(done.stdout)

@@ -16,6 +16,7 @@ import aiohttp
 from aiohttp import web
 
 from getpro import migrations
+from getpro.kit.clock import DEFAULT_ZONE
 from getpro.kit.trouble import Trouble
 from getpro.platform.postgres import Cluster
 from getpro.sandbox.faults import CONTROL_PREFIX
@@ -129,7 +130,7 @@ async def world(
     directory: Path,
     *,
     ports: dict[str, int] | None = None,
-    time_zone: str = "Europe/Moscow",
+    time_zone: str = DEFAULT_ZONE,
     retry_scale: float = 0.1,
     durable: bool = True,
     on_progress: Callable[[str], object] = lambda _: None,

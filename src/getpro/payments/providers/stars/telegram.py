@@ -3,7 +3,7 @@
 from typing import Any
 
 from aiogram import Bot
-from aiogram.exceptions import TelegramAPIError, TelegramBadRequest, TelegramForbiddenError
+from aiogram.exceptions import AiogramError, TelegramBadRequest, TelegramForbiddenError
 from aiogram.types import LabeledPrice
 
 from getpro.payments.provider import ProviderRefused, ProviderUnavailable
@@ -21,12 +21,12 @@ class TelegramStars:
             return await self._bot.create_invoice_link(**(invoice | {"prices": prices}))
         except (TelegramBadRequest, TelegramForbiddenError) as error:
             raise ProviderRefused(str(error)) from error
-        except TelegramAPIError as error:
+        except AiogramError as error:
             raise ProviderUnavailable(str(error)) from error
 
     async def star_transactions(self, *, offset: int, limit: int) -> list[dict[str, Any]]:
         try:
             page = await self._bot.get_star_transactions(offset=offset, limit=limit)
-        except TelegramAPIError as error:
+        except AiogramError as error:
             raise ProviderUnavailable(str(error)) from error
         return [transaction.model_dump(mode="json", exclude_none=True) for transaction in page.transactions]

@@ -44,7 +44,7 @@ class YooKassaClient:
         answer = await self._call("read_payment", "GET", f"/payments/{payment_id}")
         if answer.status in {HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST}:
             raise NoSuchCharge(payment_id)
-        return _object(answer)
+        return _read(answer)
 
     async def succeeded_payments(self, since: datetime, until: datetime) -> AsyncIterator[dict[str, Any]]:
         """The payments captured in the time named, newest first."""
@@ -55,7 +55,7 @@ class YooKassaClient:
             "limit": "100",
         }
         while True:
-            page = _object(await self._call("list_payments", "GET", "/payments", params=params))
+            page = _read(await self._call("list_payments", "GET", "/payments", params=params))
             for item in page["items"]:
                 yield item
             if "next_cursor" not in page:
@@ -81,6 +81,14 @@ class YooKassaClient:
             )
         except ServiceUnavailable as error:
             raise ProviderUnavailable(str(error)) from error
+
+
+def _read(answer: Answer) -> dict[str, Any]:
+    """The object in the answer to a question: being refused an answer says nothing about the payment."""
+    try:
+        return _object(answer)
+    except ProviderRefused as error:
+        raise ProviderUnavailable(str(error)) from error
 
 
 def _object(answer: Answer) -> dict[str, Any]:
