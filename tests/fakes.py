@@ -10,7 +10,7 @@ from uuid import UUID
 
 from getpro.kit.money import Money
 from getpro.panel.errors import PanelGone, PanelUnavailable
-from getpro.panel.service import Allowance, PanelAccount, PanelUser, UsernameTaken, WantedAccess
+from getpro.panel.service import Allowance, PanelAccount, PanelUser, Usage, UsernameTaken, WantedAccess
 from getpro.payments.provider import (
     Charge,
     ChargeState,
@@ -124,11 +124,7 @@ class FakePanel:
         self.loses_answers = False
         self.held: dict[datetime, asyncio.Event] = {}
         self.trouble: Exception | None = None
-        self.usage: dict[str, Any] = {
-            "userTraffic": {"usedTrafficBytes": 0},
-            "trafficLimitBytes": 0,
-            "hwidDeviceLimit": 3,
-        }
+        self.used = Usage(traffic_bytes=0, traffic_limit_bytes=0, device_limit=3)
         self.devices_connected = 0
 
     async def create(self, wanted: WantedAccess, username: str) -> PanelUser:
@@ -175,9 +171,9 @@ class FakePanel:
         for user in list(self.users_by_id.values()):
             yield user
 
-    async def by_id(self, panel_user_id: int) -> dict[str, Any] | None:
-        self._count("by_id")
-        return self.usage if panel_user_id in self.users_by_id else None
+    async def usage(self, panel_user_id: int) -> Usage | None:
+        self._count("usage")
+        return self.used if panel_user_id in self.users_by_id else None
 
     async def devices(self, panel_user_id: int) -> int:
         self._count("devices")

@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, MutableMapping
+import itertools
+from collections.abc import Callable, Iterator, MutableMapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,6 +15,7 @@ from aiogram.exceptions import (
     TelegramRetryAfter,
     TelegramServerError,
 )
+from aiohttp import web
 from procrastinate.jobs import Job
 from pydantic import SecretStr
 from sqlalchemy import event, text, update
@@ -33,14 +35,18 @@ from getpro.customers.store import Customer
 from getpro.kit.clock import utc_now
 from getpro.kit.money import Money
 from getpro.messaging.models import notices
+from getpro.panel.client import PanelClient
+from getpro.panel.service import Usage
 from getpro.payments.models import payments
 from getpro.payments.provider import ChargeState, Order, Priced
 from getpro.payments.providers.stars.provider import Stars
 from getpro.payments.providers.yookassa.client import YooKassaClient
 from getpro.payments.providers.yookassa.provider import YooKassa
 from getpro.platform.jobs import RetryLater
-from getpro.platform.settings import YooKassaSettings
+from getpro.platform.settings import PanelSettings, ShopSettings, YooKassaSettings
 from getpro.sales import decisions, polling
+from getpro.sandbox.serving import serving
+from moments import Broken, broken_at
 from shop import CAST, Shop, days, rub
 
 THE_MONTH = "до 31 марта, 15:00 (МСК)"
@@ -590,6 +596,18 @@ async def test_the_email_is_asked_once_kept_and_used(shop: Shop, alice: Person) 
     assert [asked["email"] for asked in shop.provider.asked] == ["alice@example.ru"] * 2
 
 
+async def test_a_question_of_another_version_is_not_taken_for_the_one_for_the_email(
+    shop: Shop, alice: Person
+) -> None:
+    await alice.says("/start")
+    for dialog in ("gift:1:fakepay", "email:soon:fakepay", "email"):
+        async with shop.db.begin("test") as session:
+            await customers.set_dialog(session, alice.user_id, dialog)
+        await alice.says("alice@example.ru")
+        assert "сообщения он не читает" in alice.sees
+    assert (await customer(shop, alice)).email is None
+
+
 @pytest.mark.parametrize("away", ["‹ Назад", "/start", "/plans", "/terms"])
 async def test_whoever_leaves_the_question_is_not_taken_at_their_word_later(
     shop: Shop, alice: Person, away: str
@@ -736,7 +754,7 @@ async def test_connecting_before_access_is_open_says_what_happens_next(shop: Sho
 
 async def test_my_subscription_shows_what_the_panel_knows(shop: Shop, alice: Person) -> None:
     await subscriber(shop, alice)
-    shop.panel.usage |= {"trafficLimitBytes": 10 * 1024**3, "userTraffic": {"usedTrafficBytes": 1024**3}}
+    shop.panel.used = Usage(traffic_bytes=1024**3, traffic_limit_bytes=10 * 1024**3, device_limit=3)
     shop.panel.devices_connected = 2
     await alice.presses("Моя подписка")
     assert f"Подписка работает {THE_MONTH}\nОсталось 30 дней\nТрафик: 1 ГБ" in alice.sees
@@ -749,6 +767,30 @@ async def test_a_panel_that_is_away_takes_only_its_lines_from_the_screen(shop: S
     await alice.presses("Моя подписка")
     assert "Осталось 30 дней" in alice.sees
     assert "Трафик" not in alice.sees
+
+
+@pytest.mark.parametrize("changed", ["userTraffic", "trafficLimitBytes", "hwidDeviceLimit", "total"])
+async def test_a_panel_that_has_changed_an_answer_takes_only_its_lines_from_the_screen(
+    chats: Chats, shop: Shop, changed: str
+) -> None:
+    user = {"userTraffic": {"usedTrafficBytes": 0}, "trafficLimitBytes": 0, "hwidDeviceLimit": 3}
+    answer = user | {"total": 1} | {changed: "several"}
+    panel = web.Application()
+
+    async def show(_: web.Request) -> web.Response:
+        return web.json_response({"response": answer})
+
+    panel.router.add_get("/{path:.*}", show)
+    async with serving(panel) as url:
+        settings = PanelSettings(url=url, token=SecretStr("t"))
+        client = PanelClient(settings, ShopSettings(), owner="shop")
+        shop.panel.usage, shop.panel.devices = client.usage, client.devices  # type: ignore[method-assign]
+        alice = chats.person("alice")
+        await subscriber(shop, alice)
+        await alice.presses("Моя подписка")
+        assert "Осталось 30 дней" in alice.sees
+        assert ("Трафик" in alice.sees, "Устройства" in alice.sees) == (changed == "total", False)
+        await client.close()
 
 
 async def test_a_slow_panel_is_asked_both_questions_at_once_and_not_waited_for(
@@ -771,14 +813,99 @@ async def test_a_slow_panel_is_asked_both_questions_at_once_and_not_waited_for(
 # Manners
 
 
-async def test_a_repeated_update_has_one_effect(shop: Shop, alice: Person) -> None:
+async def test_a_press_that_comes_again_shows_the_order_it_has_made_and_makes_no_other(
+    shop: Shop, alice: Person
+) -> None:
     await alice.says("/plans")
-    press = {"update_id": 77, "callback_query": alice.press("buy:1:fakepay", alice.screens[-1])}
+    press = alice.press("buy:1:fakepay", alice.screens[-1])
+    with broken_at("checkout created: before commit"), pytest.raises(Broken):
+        await alice.update_again({"update_id": 77, "callback_query": press})
+    assert "Выберите срок" in alice.sees
+    await alice.update_again({"update_id": 77, "callback_query": press})
+    assert "Оплата: 1 месяц" in alice.sees
+    assert alice.phones.calls[-1] == "answerCallbackQuery"
+    assert len(alice.screens) == len(await orders(shop, alice)) == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "title"),
+    [
+        ("go:renew", "Оплата: 1 месяц"),
+        ("order:check:2", "Оплата: 1 месяц"),
+        ("order:another:2", "Оплата: 1 месяц"),
+        ("order:cancel:2", "Заказ отменён"),
+    ],
+)
+async def test_a_press_on_an_order_that_comes_again_shows_it_and_does_nothing_more(
+    shop: Shop, alice: Person, data: str, title: str
+) -> None:
+    await subscriber(shop, alice)
+    await alice.presses("Продлить")
+    press = {"update_id": 77, "callback_query": alice.press(data, alice.screens[-1])}
     await alice.update_again(press)
-    calls = len(alice.phones.calls)
-    assert await alice.update_again(press) is None
-    assert len(alice.phones.calls) == calls
+    await alice.presses("‹ В меню" if data != "order:another:2" else "‹ Назад")
+    shop.pay(await shop.payment(2))  # a check would find it
+    await alice.update_again(press)
+    assert alice.phones.calls[-1] == "answerCallbackQuery"
+    assert alice.sees.startswith(title)
+    assert (len(alice.screens), len(await orders(shop, alice))) == (2, 2)
+
+
+async def test_a_press_on_somebody_elses_order_that_comes_again_shows_nothing_of_it(
+    chats: Chats, shop: Shop, alice: Person
+) -> None:
+    await alice.says("/plans")
+    await alice.presses("1 мес.")
+    bob = chats.person("bob")
+    await bob.says("/start")
+    press = {"update_id": 77, "callback_query": bob.press("order:check:1", bob.screens[-1])}
+    for _ in range(2):
+        await bob.update_again(press)
+        assert "Быстрый и спокойный VPN" in bob.sees
+
+
+async def test_whatever_comes_again_shows_the_present_state_and_has_no_effect(
+    shop: Shop, alice: Person
+) -> None:
+    await alice.says("/start")
+    for number, data in enumerate(("go:trial", "speak:en", "on:ios", "plan:1", "go:support"), start=80):
+        alice.bot._flood = Flood()
+        press = {"update_id": number, "callback_query": alice.press(data, alice.screens[-1])}
+        await alice.update_again(press)
+        await alice.presses_data("speak:ru")
+        await alice.update_again(press)
+        assert alice.toast == "Экран обновлён."
+        assert "Пробный период до 4 марта" in alice.sees
+    assert len(alice.screens) == 1
+    shop.provider.needs_email = True
+    await alice.presses_data("buy:1:fakepay")
+    first = {"message_id": 1, "date": 1772366400, "from": alice.about(), "chat": alice.chat()}
+    answer = {"update_id": 90, "message": first | {"text": "alice@example.ru"}}
+    with broken_at("new order: before commit"), pytest.raises(Broken):
+        await alice.update_again(answer)
+    await alice.update_again(answer)
+    assert "Пробный период до 4 марта" in alice.sees
     assert len(await orders(shop, alice)) == 1
+
+
+async def test_a_block_that_is_told_again_does_not_hide_a_customer_who_is_back(
+    shop: Shop, alice: Person
+) -> None:
+    await alice.says("/start")
+    with update_numbers(alice, 500):
+        await alice.membership("kicked")
+    await alice.says("/start")
+    with update_numbers(alice, 500):
+        await alice.membership("kicked")
+    assert await column(shop, "unreachable_since", alice) is None
+
+
+@contextlib.contextmanager
+def update_numbers(person: Person, first: int) -> Iterator[None]:
+    """Inside the block Telegram counts from ``first``."""
+    usual, person.phones.numbers = person.phones.numbers, itertools.count(first)
+    yield
+    person.phones.numbers = usual
 
 
 async def test_a_blocked_bot_is_remembered_and_coming_back_forgets_it(shop: Shop, alice: Person) -> None:
@@ -915,7 +1042,7 @@ async def test_a_screen_that_was_lost_is_sent_anew_once_and_turns_where_it_is_no
     ("kind", "least"), [("send_notice", days(7)), ("turn_screen", timedelta(minutes=45))]
 )
 def test_news_about_money_outlives_an_outage_of_telegram(alice: Person, kind: str, least: timedelta) -> None:
-    (found,) = (one for one in jobs.job_kinds(alice.bot) if one.name == kind)
+    (found,) = (one for one in jobs.job_kinds(alice.bot) if one.job.name == kind)
     waited = timedelta()
     for attempts in range(2000):
         job = Job(id=1, queue="", lock=None, queueing_lock=None, task_name=kind, attempts=attempts)

@@ -1,21 +1,28 @@
 """What a customer is told after a payment: once, by the screen they look at or else by a message."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import Awaitable, Callable, MutableMapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from aiogram.exceptions import TelegramForbiddenError
-from sqlalchemy import select
+from aiogram.exceptions import TelegramForbiddenError, TelegramServerError
+from sqlalchemy import select, text, update
 
 from bot.chat import METHOD, Chats, Person, orders, run_bot_jobs
+from getpro.bot.jobs import job_kinds
 from getpro.bot.message_log import MessageLog
 from getpro.bot.orders import turn_message
 from getpro.messaging.models import notices
+from getpro.messaging.states import NoticeKind
+from getpro.messaging.store import SEND_NOTICE, add_notice
 from getpro.payments.store import Payment
+from getpro.platform.jobs import Backoff
 from moments import Broken, broken_at
 from shop import Shop
+from waiting import until
 
 OPEN = "Доступ открыт до"
 DELAYED = "Оплата получена: 199 ₽\nСервер доступа сейчас не отвечает."
@@ -109,17 +116,38 @@ async def test_a_panel_that_is_away_is_told_on_the_screen_and_its_return_by_a_me
     assert [kind for kind, _ in await told(shop)] == ["access_delayed", "access_open"]
 
 
-async def test_whoever_has_opened_something_below_is_told_by_a_message(shop: Shop, alice: Person) -> None:
+@pytest.mark.parametrize("said", ["/support", "Оплатил!"])
+async def test_whoever_has_opened_something_below_is_told_by_a_message(
+    shop: Shop, alice: Person, said: str
+) -> None:
     shop.clock.now = datetime.now(UTC)  # there are partitions of the message log for the real months only
     alice.bot._log = MessageLog(shop.db)
     payment = await chosen(shop, alice)
     shop.clock.forward(seconds=1)
-    await alice.says("/support")
+    await alice.says(said)
     await alice.bot._log.flush()
     await paid(shop, payment)
     await run_bot_jobs(shop, alice)
-    waiting, support, news = alice.screens
-    assert [OPEN in screen["text"] for screen in (waiting, support, news)] == [True, False, True]
+    waiting, below, news = alice.screens
+    assert [OPEN in screen["text"] for screen in (waiting, below, news)] == [True, False, True]
+
+
+async def test_the_answer_for_which_the_order_was_written_is_nothing_below_it(
+    shop: Shop, alice: Person
+) -> None:
+    shop.clock.now = datetime.now(UTC)
+    alice.bot._log = MessageLog(shop.db)
+    shop.provider.needs_email = True
+    await alice.says("/plans")
+    await alice.presses("1 мес.")
+    shop.clock.forward(seconds=1)
+    await alice.says("alice@example.ru")
+    await alice.bot._log.flush()
+    await paid(shop, await shop.payment((await orders(shop, alice))[-1].payment_id))
+    before = len(alice.screens)
+    await run_bot_jobs(shop, alice)
+    assert len(alice.screens) == before
+    assert OPEN in alice.sees
 
 
 async def test_an_order_without_a_screen_is_told_by_a_message(shop: Shop, alice: Person) -> None:
@@ -173,6 +201,67 @@ async def test_news_for_whoever_has_blocked_the_bot_are_dropped(shop: Shop, alic
     assert await told(shop) == []
     async with shop.db.begin("test") as session:
         assert await session.scalar(select(notices.c.dropped_at)) is not None
+
+
+async def test_whoever_blocked_the_bot_is_not_written_to_and_finds_access_open_on_coming_back(
+    shop: Shop, alice: Person
+) -> None:
+    payment = await chosen(shop, alice)
+    await alice.membership("kicked")
+    alice.phones.calls.clear()
+    await paid(shop, payment)
+    await run_bot_jobs(shop, alice)
+    assert alice.phones.calls == []
+    assert shop.panel.expiry_of(alice.user_id) is not None
+    async with shop.db.begin("test") as session:
+        assert await session.scalar(select(notices.c.trouble)) == "blocked the bot"
+    await alice.membership("member")
+    await alice.says("/start")
+    assert "Подписка работает до 31 марта" in alice.sees
+    await paid(shop, await shop.order(alice.user_id))
+    await run_bot_jobs(shop, alice)
+    assert "Доступ открыт до 30 апреля" in alice.sees
+
+
+async def test_a_notice_of_a_version_that_is_gone_is_given_up_and_the_next_one_comes(
+    shop: Shop, alice: Person, logged: list[MutableMapping[str, Any]]
+) -> None:
+    await alice.says("/start")
+    async with shop.db.begin("test") as session:
+        kind, now = NoticeKind.ACCESS_OPEN, shop.clock()
+        await add_notice(session, shop.jobs, user_id=alice.user_id, kind=kind, key="gift:1", now=now)
+        await session.execute(update(notices).values(kind="gift_open"))
+    await shop.purchase(alice.user_id)
+    async with shop.db.begin("test") as session:
+        await session.execute(text("DELETE FROM procrastinate_jobs WHERE task_name <> 'send_notice'"))
+    (sending,) = [one for one in job_kinds(alice.bot) if one.job == SEND_NOTICE]
+    shop.jobs.register([replace(sending, retry=Backoff(longest_seconds=0))])
+    worker = asyncio.create_task(shop.jobs.work())
+    await until(lambda: len(alice.screens) > 1)
+    worker.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await worker
+    assert OPEN in alice.sees
+    async with shop.db.begin("test") as session:
+        newer = (await session.execute(select(notices).where(notices.c.kind == "gift_open"))).one()
+    assert newer.dropped_at is not None
+    assert "gift_open" in newer.trouble
+    (error,) = [line for line in logged if line["event"] == "bot.notice_given_up"]
+    assert (error["log_level"], error["notice_id"]) == ("error", newer.notice_id)
+    assert [line["event"] for line in logged].count("jobs.failed") == 7
+
+
+async def test_a_notice_outlives_any_number_of_tries_while_telegram_is_away(
+    shop: Shop, alice: Person
+) -> None:
+    await alice.says("/start")
+    await shop.purchase(alice.user_id)
+    for _ in range(10):
+        alice.phones.refusals = [("sendMessage", TelegramServerError(METHOD, "Bad Gateway"))]
+        with pytest.raises(TelegramServerError):
+            await run_bot_jobs(shop, alice)
+    await run_bot_jobs(shop, alice)
+    assert OPEN in alice.sees
 
 
 async def turned_by_a_job(alice: Person, payment: Payment) -> None:

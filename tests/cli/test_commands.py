@@ -368,12 +368,16 @@ async def test_limits_that_differ_on_the_panel_are_shown_and_only_raised(
     user.trafficLimitBytes, user.hwidDeviceLimit = 5 * 1024**3, 9
     shown = await counter.run("panel", "reconcile")
     assert shown.returncode == 1
-    for part in ("трафика меньше: поднимем", "5 ГБ", "без лимита", "лимит устройств не наш: решает человек"):
+    generous = "Лимиты выше, чем даёт магазин: 1; выровняет следующая покупка"
+    for part in ("трафика меньше: поднимем", "5 ГБ", "без лимита", generous):
         assert part in shown.stdout
     applied = await counter.run("panel", "reconcile", "--apply")
-    assert (applied.returncode, "Отправлено на исправление: 1" in applied.stdout) == (1, True)
+    assert (applied.returncode, "Отправлено на исправление: 1" in applied.stdout) == (0, True)
     assert await shop.run_jobs() == []
     assert (user.trafficLimitBytes, user.hwidDeviceLimit) == (0, 9)
+    after = await counter.run("panel", "reconcile")
+    assert (after.returncode, "расхождений: 0" in after.stdout, generous in after.stdout) == (0, True, True)
+    assert json.loads((await counter.run("panel", "reconcile", "--json")).stdout)["generous"] == 1
     await panel.close()
 
 

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 from gateway import sick_gateway
 from getpro.panel.client import PanelClient
 from getpro.panel.errors import PanelError, PanelGone, PanelRefused, PanelUnavailable
-from getpro.panel.service import PanelAccount, UsernameTaken, WantedAccess, put
+from getpro.panel.service import PanelAccount, Usage, UsernameTaken, WantedAccess, put
 from getpro.platform.settings import PanelSettings, ShopSettings
 from getpro.sales.reconcile import Difference, differences
 from getpro.sandbox.faults import Faults
@@ -129,14 +129,19 @@ async def test_enabling_twice_is_no_trouble(place: Place) -> None:
         await place.client.enable(999)
 
 
-async def test_a_user_is_found_by_name_and_by_id_or_is_none(place: Place) -> None:
+async def test_a_user_is_found_by_name_or_is_none(place: Place) -> None:
     made = await place.client.create(wanted(), "tg_101")
     assert await place.client.by_username("tg_101") == made
     assert await place.client.by_username("tg_102") is None
-    found = await place.client.by_id(made.account.panel_user_id)
-    assert found is not None
-    assert found["username"] == "tg_101"
-    assert await place.client.by_id(999) is None
+
+
+async def test_what_a_user_has_used_is_read_with_what_they_may_use(place: Place) -> None:
+    number = (await place.client.create(wanted(), "tg_101")).account.panel_user_id
+    place.panel.state.use_traffic(place.user(number), 4096)
+    assert await place.client.usage(number) == Usage(4096, 100 * GIGABYTE, 3)
+    place.user(number).hwidDeviceLimit = None
+    assert await place.client.usage(number) == Usage(4096, 100 * GIGABYTE, None)
+    assert await place.client.usage(999) is None
 
 
 async def test_the_devices_of_a_user_are_counted(place: Place) -> None:
@@ -414,3 +419,14 @@ async def test_a_page_of_a_gateway_says_nothing_and_is_not_repeated() -> None:
         with pytest.raises(PanelUnavailable) as told:
             await client.by_username("tg_101")
     assert str(told.value) == "502"
+
+
+async def test_a_repair_takes_nothing_from_a_user_of_ours_who_has_another_number(place: Place) -> None:
+    known = await put(place.client, wanted(), None)
+    user = place.user(known.panel_user_id)
+    user.expireAt, user.hwidDeviceLimit = END + timedelta(days=9), 5
+    lost = replace(known, panel_user_id=known.panel_user_id + 1000)
+    assert await put(place.client, wanted(), lost, takes_nothing=True) == known
+    assert (user.expireAt, user.hwidDeviceLimit) == (END + timedelta(days=9), 5)
+    assert await put(place.client, wanted(), lost) == known
+    assert (user.expireAt, user.hwidDeviceLimit) == (END, 3)

@@ -11,9 +11,11 @@ from sqlalchemy import text
 
 from getpro.platform import jobs as jobs_module
 from getpro.platform.database import Database
-from getpro.platform.jobs import MONEY, NOTICES, OUTSIDE, UPKEEP, Backoff, JobKind, Jobs, RetryLater
+from getpro.platform.jobs import MONEY, NOTICES, OUTSIDE, UPKEEP, Backoff, JobKind, JobName, Jobs, RetryLater
 
 FOR_EVER = Backoff(longest_seconds=1)
+WORK = JobName("work", MONEY)
+HANG = JobName("hang", NOTICES)
 
 
 @contextlib.asynccontextmanager
@@ -43,14 +45,14 @@ async def count(db: Database, status: str) -> int:
 async def test_a_job_exists_only_if_its_transaction_commits(db: Database, jobs: Jobs) -> None:
     async def fails() -> None:
         async with db.begin("test") as session:
-            await jobs.defer(session, "anything")
+            await jobs.defer(session, WORK)
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
         await fails()
     assert await count(db, "todo") == 0
     async with db.begin("test") as session:
-        await jobs.defer(session, "anything")
+        await jobs.defer(session, WORK)
     assert await count(db, "todo") == 1
 
 
@@ -62,10 +64,10 @@ async def test_a_poison_job_blocks_nobody_else(db: Database, jobs: Jobs) -> None
             raise RuntimeError("poison")
         done.append(number)
 
-    jobs.register([JobKind("work", work, MONEY, Backoff(attempts=1))])
+    jobs.register([JobKind(WORK, work, Backoff(attempts=1))])
     async with db.begin("test") as session:
         for number in range(1, 11):
-            await jobs.defer(session, "work", lock=f"customer:{number}", number=number)
+            await jobs.defer(session, WORK, lock=f"customer:{number}", number=number)
 
     async def all_others_done() -> bool:
         return sorted(done) == list(range(2, 11))
@@ -93,9 +95,9 @@ async def test_every_try_that_fails_is_in_the_log(
     async def work() -> None:
         raise trouble
 
-    jobs.register([JobKind("work", work, MONEY, FOR_EVER, (ConnectionError,))])
+    jobs.register([JobKind(WORK, work, FOR_EVER, (ConnectionError,))])
     async with db.begin("test") as session:
-        await jobs.defer(session, "work")
+        await jobs.defer(session, WORK)
     with structlog.testing.capture_logs() as lines:
 
         async def said() -> bool:
@@ -113,9 +115,9 @@ async def test_a_job_that_waits_for_its_next_try_is_tried_when_it_said(db: Datab
         if len(tries) == 1:
             raise RetryLater(1)
 
-    jobs.register([JobKind("work", work, MONEY, FOR_EVER)])
+    jobs.register([JobKind(WORK, work, FOR_EVER)])
     async with db.begin("test") as session:
-        await jobs.defer(session, "work")
+        await jobs.defer(session, WORK)
 
     async def tried_twice() -> bool:
         return len(tries) == 2
@@ -133,10 +135,10 @@ async def test_the_jobs_of_a_killed_worker_are_rescued_with_their_lock(
     async def work(who: str) -> None:
         done.append(who)
 
-    jobs.register([JobKind("work", work, MONEY, FOR_EVER)])
+    jobs.register([JobKind(WORK, work, FOR_EVER)])
     async with db.begin("test") as session:
         for who in ("first", "second"):
-            await jobs.defer(session, "work", lock="customer:1", who=who)
+            await jobs.defer(session, WORK, lock="customer:1", who=who)
         # What a worker leaves behind that was killed with the first job in its hands.
         await session.execute(
             text(
@@ -174,12 +176,12 @@ async def test_messages_that_hang_stop_no_routine_and_no_delivery(db: Database, 
     async def work(where: str) -> None:
         done.append(where)
 
-    jobs.register([JobKind("hang", hang, NOTICES, FOR_EVER), JobKind("work", work, MONEY, FOR_EVER)])
+    jobs.register([JobKind(HANG, hang, FOR_EVER), JobKind(WORK, work, FOR_EVER)])
     async with db.begin("test") as session:
         for _ in range(20):
-            await jobs.defer(session, "hang", queue=NOTICES)
+            await jobs.defer(session, HANG)
         for queue in (MONEY, OUTSIDE, UPKEEP):
-            await jobs.defer(session, "work", queue=queue, where=queue)
+            await jobs.defer(session, JobName("work", queue), where=queue)
 
     async def all_done() -> bool:
         return sorted(done) == sorted([MONEY, OUTSIDE, UPKEEP])

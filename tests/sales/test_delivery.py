@@ -1,6 +1,7 @@
 import asyncio
 from dataclasses import replace
 
+import pytest
 from sqlalchemy import text
 
 from getpro.panel.errors import PanelRefused
@@ -47,17 +48,50 @@ async def test_two_orders_delivered_at_once_turn_both_their_screens(shop: Shop) 
     before, first, second = [await shop.order(alice) for _ in range(3)]
     await shop.notice(shop.pay(before))
     await shop.run_jobs()
+    await tell(shop)
+    shop.clock.forward(seconds=1)
     for order in (first, second):
         await shop.notice(shop.pay(order))
     await shop.run_jobs("settle")
     await lose_jobs(shop.db)
     await delivery.deliver(shop.deps, await subscription_id(shop, alice))
+    assert await turned(shop) == [first.payment_id, second.payment_id]
+    assert await shop.told(alice) == ["access_open", "access_open"]
+
+
+async def tell(shop: Shop) -> None:
+    """Every notice is sent."""
     async with shop.db.begin("test") as session:
-        turned = await session.scalars(
+        await session.execute(text("UPDATE notices SET sent_at = :now"), {"now": shop.clock()})
+
+
+async def turned(shop: Shop) -> list[int]:
+    """The orders whose screens are to be turned."""
+    async with shop.db.begin("test") as session:
+        rows = await session.scalars(
             text("SELECT args->'payment_id' FROM procrastinate_jobs WHERE task_name = 'turn_screen'")
         )
-        assert sorted(turned) == [first.payment_id, second.payment_id]
-    assert await shop.told(alice) == ["access_open", "access_open"]
+        return sorted(rows)
+
+
+@pytest.mark.parametrize("is_told", [False, True])
+async def test_an_order_that_was_overtaken_before_it_was_told_of_turns_its_screen_in_the_end(
+    shop: Shop, *, is_told: bool
+) -> None:
+    alice = await shop.customer("alice")
+    first, second, third = [await shop.order(alice) for _ in range(3)]
+    for order in (first, second):
+        await shop.notice(shop.pay(order))
+        await shop.run_jobs("settle")
+    await shop.run_jobs("deliver")
+    await shop.notice(shop.pay(third))
+    await shop.run_jobs("settle")
+    if is_told:
+        shop.clock.forward(seconds=1)
+        await tell(shop)  # their screens say now that access is being updated
+    await lose_jobs(shop.db)
+    await delivery.deliver(shop.deps, await subscription_id(shop, alice))
+    assert await turned(shop) == [first.payment_id, second.payment_id, third.payment_id]
 
 
 async def test_a_delivery_that_runs_again_and_again_changes_nothing(shop: Shop) -> None:

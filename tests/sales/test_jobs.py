@@ -8,6 +8,7 @@ from sqlalchemy import text
 
 from getpro.kit.clock import utc_now
 from getpro.messaging import partitions
+from getpro.platform.jobs import JobName
 from getpro.sales import decisions, jobs, stuck
 from shop import Shop, rub
 
@@ -40,7 +41,7 @@ async def keep_house(shop: Shop) -> None:
 async def test_a_failed_routine_is_forgotten_after_a_week_and_failed_money_never(shop: Shop) -> None:
     async with shop.db.begin("test") as session:
         for queue in ("upkeep", "money"):
-            await shop.jobs.defer(session, "broken", queue=queue)
+            await shop.jobs.defer(session, JobName("broken", queue))
         await session.execute(text("UPDATE procrastinate_jobs SET status = 'failed'"))
     shop.clock.now = utc_now() + timedelta(days=6)
     assert await remaining(shop) == ["upkeep", "money"]

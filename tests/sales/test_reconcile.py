@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import text
 
-from fakes import FakeProvider
+from fakes import FakePanel, FakeProvider
 from getpro.kit.money import Money
+from getpro.panel.service import Allowance, PanelUser
 from getpro.payments.provider import Charge, ProviderUnavailable
 from getpro.payments.providers.yookassa.client import YooKassaClient
 from getpro.payments.providers.yookassa.provider import YooKassa
@@ -159,3 +160,88 @@ async def test_a_difference_is_named_by_the_operators_day(shop: Shop) -> None:
         row = (await session.execute(text("SELECT charge_id, details FROM stuck_payments"))).one()
     assert row.charge_id == "2026-05-10/RUB"
     assert row.details.startswith("За 10.05.2026 ")
+
+
+class SlowPanel(FakePanel):
+    """While its users are listed something else happens."""
+
+    async def meanwhile(self) -> None:
+        pass
+
+    async def users(self) -> AsyncIterator[PanelUser]:
+        listed = list(self.users_by_id.values())
+        await self.meanwhile()
+        for user in listed:
+            yield user
+
+
+async def test_what_is_delivered_while_the_panel_is_listed_is_no_difference(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.panel = panel = SlowPanel()
+    alice, bob, charlie = [await shop.customer(name) for name in ("alice", "bob", "charlie")]
+    await shop.purchase(alice)
+    await shop.purchase(charlie)
+    shop.panel.set_expiry(2, NOW)
+
+    async def purchases() -> None:
+        await shop.purchase(alice)  # seen with the end before
+        await shop.purchase(bob)  # not seen at all
+
+    monkeypatch.setattr(panel, "meanwhile", purchases)
+    comparison = await reconcile.compare_panel(shop.deps)
+    found = [(finding.difference, finding.username) for finding in comparison.findings]
+    assert found == [(Difference.SHORTER, f"tg_{charlie}")]
+    assert comparison.compared == 1
+
+
+async def test_a_user_who_is_being_made_is_no_orphan(shop: Shop) -> None:
+    alice = await shop.customer("alice")
+    await shop.notice(shop.pay(await shop.order(alice)))
+    shop.panel.loses_answers = True
+    await shop.run_jobs()
+    shop.panel.loses_answers = False
+    assert len(shop.panel.users_by_id) == 1
+    assert (await reconcile.compare_panel(shop.deps)).findings == []
+    await shop.run_jobs()
+    assert (await reconcile.compare_panel(shop.deps)).findings == []
+
+
+async def test_limits_above_what_the_shop_gives_are_counted_by_the_user(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("alice", "bob"):
+        await shop.purchase(await shop.customer(name))
+    shop.panel.users_by_id[1] = replace(shop.panel.users_by_id[1], device_limit=9, traffic_bytes=500)
+    shop.panel.users_by_id[2] = replace(shop.panel.users_by_id[2], device_limit=1, traffic_bytes=100)
+
+    async def lowered() -> Allowance:
+        return Allowance(frozenset(), traffic_bytes=100, device_limit=3)
+
+    monkeypatch.setattr(shop.panel, "allowance", lowered)
+    comparison = await reconcile.compare_panel(shop.deps)
+    assert (comparison.generous, comparison.to_apply, comparison.to_decide) == (1, [2], 0)
+
+
+async def test_a_charge_that_its_provider_lists_a_moment_later_belongs_to_one_day(shop: Shop) -> None:
+    midnight = NOW + timedelta(hours=12)
+    shop.clock.now = midnight - timedelta(seconds=2)
+    number = (await shop.purchase(await shop.customer("alice"))).charge_id
+    stuck_one = shop.pay(await shop.order(await shop.customer("bob")), taken=rub("100.00"))
+    await shop.notice(stuck_one)
+    await shop.run_jobs()
+    for charge_id in (number, stuck_one):
+        shop.provider.pay(str(charge_id), paid_at=midnight + timedelta(seconds=1))
+    shop.clock.forward(days=2)
+    assert await reconcile.compare_day(shop.deps, midnight - days(1), midnight) == {}
+    sums = await reconcile.compare_day(shop.deps, midnight, midnight + days(1))
+    assert sums == {"fakepay/RUB": (rub("299.00"), rub("299.00"))}
+    assert await shop.stuck() == ["underpaid"]
+
+
+async def test_money_that_its_provider_knows_nothing_of_differs(shop: Shop) -> None:
+    await shop.purchase(await shop.customer("alice"))
+    shop.provider.charges_by_id.clear()
+    sums = await reconcile.compare_day(shop.deps, *DAY)
+    assert sums == {"fakepay/RUB": (rub("0.00"), rub("199.00"))}
+    assert await shop.stuck() == ["sum_differs"]

@@ -12,6 +12,7 @@ from getpro.payments.provider import ChargeState, ProviderUnavailable
 from getpro.payments.states import PaymentStatus
 from getpro.sales import checkout, polling
 from getpro.sales.settle import grant, settle_charge
+from getpro.subscriptions.states import ChangeCause
 from moments import Broken, broken_at, until_it_waits
 from shop import NOW, THREE_MONTHS, Shop, days, rub
 
@@ -274,7 +275,8 @@ async def test_a_payment_waits_for_what_is_being_done_with_the_customers_money(s
     charge = await shop.provider.find(shop.pay(second))
     async with shop.db.begin("test") as session:
         await customers.lock(session, alice)
-        await grant(session, shop.deps, first, payment_id=first.payment_id, cause="credit", now=NOW)
+        number, cause = first.payment_id, ChangeCause.CREDIT
+        await grant(session, shop.deps, first, recorded_id=number, cause=cause, now=NOW)
         settling = asyncio.create_task(settle_charge(shop.deps, charge))
         await until_it_waits(shop.db, settling)
     await settling
@@ -288,3 +290,22 @@ async def test_an_order_that_was_paid_meanwhile_is_not_canceled(shop: Shop) -> N
     async with shop.db.begin("test") as session:
         assert not await payments.cancel(session, pending, reason="too late", now=NOW)
     assert (await shop.payment(pending.payment_id)).status is PaymentStatus.SUCCEEDED
+
+
+async def test_the_move_that_is_kept_is_the_one_that_was_made(shop: Shop) -> None:
+    pending = await shop.order(await shop.customer("alice"))
+    charge = await shop.provider.find(shop.pay(pending))
+    async with shop.db.begin("test") as session:
+        await payments.cancel(session, pending, reason="too late", now=NOW)
+        settling = asyncio.create_task(settle_charge(shop.deps, charge))
+        await until_it_waits(shop.db, settling)
+    await settling
+    async with shop.db.begin("test") as session:
+        moves = await session.execute(
+            text("SELECT from_status, to_status FROM payment_moves ORDER BY move_id")
+        )
+        assert [tuple(move) for move in moves] == [
+            (None, "pending"),
+            ("pending", "canceled"),
+            ("canceled", "succeeded"),
+        ]

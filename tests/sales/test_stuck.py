@@ -1,20 +1,25 @@
 """What waits for a person: seen on the list, and off it again by each of the ways, with who and why."""
 
 from typing import Any, TypedDict
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import select, text
 
+from fakes import FakeProvider
 from getpro.catalog.store import PlanGone
 from getpro.customers.store import CustomerGone
 from getpro.kit.money import Money
 from getpro.panel.errors import PanelUnavailable
 from getpro.payments.models import payment_moves
+from getpro.payments.provider import Charge, ChargeState, StoredNotice
+from getpro.payments.store import Payment
 from getpro.platform.audit import audit_log
-from getpro.sales import checkout, decisions, polling, stuck
+from getpro.platform.jobs import MONEY, JobName
+from getpro.sales import checkout, decisions, jobs, polling, stuck, sweep
 from getpro.sales.errors import CannotResolve, SaleError
 from getpro.sales.stuck import StuckItem
-from moments import lose_jobs
+from moments import Broken, broken_at, lose_jobs
 from shop import ONE_MONTH, THREE_MONTHS, Shop, days, rub
 
 
@@ -266,8 +271,161 @@ async def test_a_provider_that_was_switched_off_breaks_nothing(shop: Shop) -> No
     assert (await shop.payment(payment.payment_id)).status == "pending"
 
 
-@pytest.mark.parametrize("reference", ["", "12", "x3", "s", "s0x1", "s99", "e99", "d99", "j99"])
+@pytest.mark.parametrize(
+    "reference",
+    [
+        *["", "12", "x3", "s", "s0x1", "s-1", "s²", "s٣", "S1", "s1 "],
+        *["s99", "e99", "d99", "j99", "s" + "9" * 18, "e" + "9" * 18, "d" + "9" * 18, "j" + "9" * 18],
+        *["s9223372036854775808", "j" + "9" * 5000],
+    ],
+)
 async def test_a_reference_that_names_nothing_is_said_so(shop: Shop, reference: str) -> None:
     with pytest.raises(CannotResolve):
         await decisions.retry(shop.deps, reference, **WHO)
     assert await deeds(shop) == []
+
+
+async def kept(shop: Shop, name: str) -> Payment:
+    """An order too little of which was paid; the customer has seen that its money is looked at."""
+    order = await shop.order(await shop.customer(name))
+    await shop.notice(shop.pay(order, taken=rub("100.00")))
+    await shop.run_jobs()
+    await lose_jobs(shop.db)
+    return order
+
+
+async def give_up(shop: Shop, order: Payment) -> None:
+    async with shop.db.begin("test") as session:
+        await checkout.give_up(session, shop.deps, user_id=order.user_id, payment_id=order.payment_id)
+
+
+async def test_an_order_given_up_before_its_money_was_given_back_says_so_in_the_end(shop: Shop) -> None:
+    order = await kept(shop, "alice")
+    await give_up(shop, order)
+    await decisions.mark_refunded(shop.deps, await the_one(shop, "underpaid"), **WHO)
+    assert (await shop.payment(order.payment_id)).cancel_reason == "the money was given back"
+    assert await waiting(shop, "turn_screen") == [order.payment_id]
+    assert [move[1] for move in await moves(shop, order.payment_id)] == [
+        "checkout",
+        "canceled by the customer",
+    ]
+
+
+async def test_an_order_given_up_before_its_money_was_credited_apart_says_so_in_the_end(shop: Shop) -> None:
+    order = await kept(shop, "alice")
+    await give_up(shop, order)
+    reference = await the_one(shop, "underpaid")
+    apart = await decisions.credit(shop.deps, reference, user_id=order.user_id, plan_id=ONE_MONTH, **WHO)
+    assert (await shop.payment(order.payment_id)).cancel_reason == "the money was credited to another order"
+    assert await waiting(shop, "turn_screen") == [apart.payment_id, order.payment_id]
+
+
+@pytest.mark.parametrize("is_polled", [True, False])
+@pytest.mark.parametrize("has_page", [True, False])
+async def test_an_order_whose_money_a_person_looks_at_does_not_time_out(
+    shop: Shop, *, is_polled: bool, has_page: bool
+) -> None:
+    shop.provider.is_polled = is_polled
+    shop.provider.loses_answers = not has_page
+    order = await kept(shop, "alice")
+    for _ in range(5):
+        shop.clock.forward(days=1)
+        await polling.poll_due(shop.deps)
+        assert await shop.run_jobs() == []
+    assert (await shop.payment(order.payment_id)).status == "pending"
+    await decisions.mark_refunded(shop.deps, await the_one(shop, "underpaid"), **WHO)
+    ended = await shop.payment(order.payment_id)
+    assert (ended.status, ended.cancel_reason) == ("canceled", "the money was given back")
+
+
+async def test_a_retry_that_breaks_at_its_end_gives_nothing_and_may_be_made_again(shop: Shop) -> None:
+    order = await kept(shop, "alice")
+    shop.pay(order, taken=rub("199.00"))
+    reference = await the_one(shop, "underpaid")
+    with broken_at("stuck: retry: before commit"), pytest.raises(Broken):
+        await decisions.retry(shop.deps, reference, **WHO)
+    assert await shop.subscription_end(order.user_id) is None
+    assert (await the_one(shop, "underpaid"), await deeds(shop)) == (reference, [])
+    await decisions.retry(shop.deps, reference, **WHO)
+    assert await shop.subscription_end(order.user_id) == shop.clock() + days(30)
+    assert (await listed(shop), len(await deeds(shop))) == ([], 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "ended"),
+    [
+        ({}, "seen before"),
+        ({"taken": rub("100.00")}, "stuck: underpaid"),
+        ({"state": ChargeState.CANCELED}, "canceled"),
+    ],
+)
+async def test_a_retry_of_a_notice_that_has_ended_tells_how(
+    shop: Shop, changes: dict[str, Any], ended: str
+) -> None:
+    await shop.notice(shop.pay(await shop.order(await shop.customer("alice")), **changes))
+    await shop.run_jobs()
+    assert str(await decisions.retry(shop.deps, "e1", **WHO)) == ended
+    assert [deed[4] for deed in await deeds(shop)] == [ended]
+
+
+async def test_a_failed_job_is_run_again(shop: Shop) -> None:
+    async with shop.db.begin("test") as session:
+        await shop.jobs.defer(session, JobName("of_another_version", MONEY), payment_id=7)
+        await session.execute(text("UPDATE procrastinate_jobs SET status = 'failed'"))
+    reference = await the_one(shop, "job_failed")
+    assert await decisions.retry(shop.deps, reference, **WHO) == decisions.BROUGHT_FORWARD
+    assert await listed(shop) == []
+    async with shop.db.begin("test") as session:
+        assert await session.scalar(text("SELECT status FROM procrastinate_jobs")) == "todo"
+    assert [deed[2:] for deed in await deeds(shop)] == [(reference, "звонил клиент", "brought forward")]
+
+
+async def run(shop: Shop, name: str, **arguments: int) -> None:
+    """Run a job as a worker would."""
+    kinds = {kind.name: kind for kind in jobs.job_kinds(shop.deps, zone=ZoneInfo("Europe/Moscow"))}
+    await kinds[name].run(**arguments)
+
+
+class Buggy(FakeProvider):
+    async def prove(self, notice: StoredNotice) -> Charge:
+        raise KeyError("very secret")
+
+
+async def test_an_error_of_ours_in_settling_is_shown_as_ours_and_tried_for_ever(shop: Shop) -> None:
+    alice = await shop.customer("alice")
+    await shop.notice(shop.pay(await shop.order(alice)))
+    mended, shop.provider = shop.provider, Buggy()
+    with pytest.raises(KeyError):
+        await run(shop, "settle", event_id=1)
+    shop.provider = mended
+    await lose_jobs(shop.db)
+    shop.clock.forward(minutes=6)
+    (item,) = await listed(shop)
+    assert (item.kind, "settle: KeyError" in item.details, "secret" in item.details) == (
+        "job_failed",
+        True,
+        False,
+    )
+    with pytest.raises(CannotResolve):
+        await decisions.dismiss(shop.deps, item.reference, **WHO)
+    await sweep.sweep(shop.deps)
+    assert await shop.run_jobs() == []
+    assert await listed(shop) == []
+    assert shop.panel.expiry_of(alice) is not None
+
+
+async def test_an_error_of_ours_in_delivering_is_shown_as_ours_and_tried_for_ever(shop: Shop) -> None:
+    alice = await shop.customer("alice")
+    await shop.notice(shop.pay(await shop.order(alice)))
+    await shop.run_jobs("settle")
+    shop.panel.trouble = KeyError("very secret")
+    with pytest.raises(KeyError):
+        await run(shop, "deliver", subscription_id=1)
+    shop.clock.forward(minutes=6)
+    (item,) = await listed(shop)
+    assert (item.reference, item.kind) == ("d1", "job_failed")
+    assert item.details.startswith("deliver: KeyError,")
+    assert await shop.told(alice) == []
+    shop.panel.trouble = None
+    await run(shop, "deliver", subscription_id=1)
+    assert (await listed(shop), await shop.told(alice)) == ([], ["access_open"])

@@ -318,6 +318,22 @@ async def test_an_event_of_the_panel_is_a_hint_to_compare(door: Knocker, shop: S
     assert shop.panel.expiry_of(alice) == shop.clock() + days(30)
 
 
+async def test_an_event_about_a_number_that_two_have_had_is_a_hint_about_both(
+    door: Knocker, shop: Shop
+) -> None:
+    for name in ("alice", "bob"):
+        await shop.purchase(await shop.customer(name))
+    async with shop.db.begin("test") as session:
+        await session.execute(text("UPDATE panel_accounts SET panel_user_id = 1"))
+        await session.execute(text("DELETE FROM procrastinate_jobs"))
+    body, signature = signed({"event": "user.modified", "data": {"id": 1}})
+    assert await door.post(PANEL, body, X_Remnawave_Signature=signature) == 200
+    async with shop.db.begin("test") as session:
+        rows = await session.execute(text("SELECT task_name, args FROM procrastinate_jobs ORDER BY id"))
+        found = [(row.task_name, row.args["subscription_id"]) for row in rows]
+    assert sorted(found) == [("compare", 1), ("compare", 2)]
+
+
 async def test_an_unsigned_event_of_the_panel_is_refused(door: Knocker, shop: Shop) -> None:
     body, signature = signed({"event": "user.deleted", "data": {"id": 1}}, secret="q" * 64)
     assert await door.post(PANEL, body, X_Remnawave_Signature=signature) == 401

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from getpro.bot.context import Context
 from getpro.bot.flood import Flood
-from getpro.bot.handlers import buying, other, own, start
+from getpro.bot.handlers import again, buying, other, own, start
 from getpro.bot.message_log import MessageLog
 from getpro.bot.screens.menu import COMMANDS
 from getpro.bot.texts import LANGUAGES
@@ -75,9 +75,7 @@ class ShopBot:
             return AnswerCallbackQuery(callback_query_id=query.id) if query else None
         turn = Turn(self.context.sales, update.update_id, person, is_answer=_is_answer(update))
         try:
-            return await _dispatcher().feed_update(self._bot, update, context=self.context, turn=turn)
-        except SeenBefore:
-            return None
+            return await self._feed(update, turn)
         except DATABASE_AWAY:
             raise
         except TelegramRetryAfter as error:
@@ -86,6 +84,21 @@ class ShopBot:
         except Exception:
             log.exception("bot.update_failed")
             return self._sorry(update, turn, "failed")
+
+    async def _feed(self, update: Update, turn: Turn) -> Any:
+        """Let the handlers answer; once more where they find that Telegram has sent the update before.
+
+        Its answer may have been lost, with the process or with the database: whoever wrote or pressed is
+        then shown how things stand (``handlers.again``), and nobody is left before silence.
+        """
+        try:
+            return await _dispatcher().feed_update(self._bot, update, context=self.context, turn=turn)
+        except SeenBefore:
+            log.info("bot.update_again")
+        if update.message is None and update.callback_query is None:
+            return None
+        turn.is_repeated = True
+        return await _dispatcher().feed_update(self._bot, update, context=self.context, turn=turn)
 
     def _sorry(self, update: Update, turn: Turn, name: str) -> Any:
         """A short honest sentence instead of silence or a traceback."""
@@ -99,7 +112,7 @@ class ShopBot:
 def _dispatcher() -> Dispatcher:
     """The handlers in their order. Made once: what a call needs is handed to each call."""
     dispatcher = Dispatcher(disable_fsm=True)
-    dispatcher.include_routers(start.router, buying.router, own.router, other.router)
+    dispatcher.include_routers(again.router, start.router, buying.router, own.router, other.router)
     return dispatcher
 
 

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import structlog
 from aiogram.exceptions import (
+    AiogramError,
     TelegramBadRequest,
     TelegramForbiddenError,
     TelegramRetryAfter,
@@ -19,9 +20,11 @@ from getpro.bot.screens.notices import notice
 from getpro.bot.showing import send
 from getpro.customers import store as customers
 from getpro.messaging import store as messaging
+from getpro.messaging.states import NoticeKind
 from getpro.messaging.store import SEND_NOTICE
 from getpro.payments import store as payments
-from getpro.platform.jobs import NOTICES, Backoff, JobKind, RetryLater
+from getpro.platform.database import DATABASE_AWAY
+from getpro.platform.jobs import Backoff, JobKind, RetryLater
 from getpro.platform.telegram import TELEGRAM_AWAY
 from getpro.sales.names import TURN_SCREEN
 from getpro.subscriptions import store as subscriptions
@@ -31,6 +34,8 @@ log = structlog.get_logger(__name__)
 _FOR_DAYS: Final = Backoff(longest_seconds=600)
 _FOR_AN_HOUR: Final = Backoff(longest_seconds=300, attempts=20)
 """Whoever still waits later has a button that shows the present state."""
+_MOST_FAILURES: Final = 8
+"""Two minutes of tries."""
 _LOOKED_AT_FOR: Final = timedelta(minutes=1)
 """After the payment; later the customer has put the phone away."""
 
@@ -45,13 +50,33 @@ def job_kinds(bot: ShopBot) -> list[JobKind]:
         await turn_message(context, payment_id)
 
     return [
-        JobKind(SEND_NOTICE, send, NOTICES, _FOR_DAYS, TELEGRAM_AWAY),
-        JobKind(TURN_SCREEN, turn, NOTICES, _FOR_AN_HOUR, TELEGRAM_AWAY),
+        JobKind(SEND_NOTICE, send, _FOR_DAYS, TELEGRAM_AWAY),
+        JobKind(TURN_SCREEN, turn, _FOR_AN_HOUR, TELEGRAM_AWAY),
     ]
 
 
 async def send_notice(context: Context, notice_id: int) -> None:
-    """Tell one piece of news and note that it was told; a customer who cannot be reached is remembered.
+    """Tell one piece of news; one that meets a bug again and again is given up.
+
+    All the customer's later news would wait behind it for ever, for example behind one of a newer version
+    that has no words in this one. What is only away (Telegram, the database) is waited for.
+    """
+    try:
+        await _tell(context, notice_id)
+    except (RetryLater, AiogramError, *DATABASE_AWAY):
+        raise
+    except Exception as error:
+        async with context.sales.db.begin("notice: failed") as session:
+            failures = await messaging.note_failure(session, notice_id, trouble=repr(error))
+            if failures >= _MOST_FAILURES:
+                await messaging.drop(session, notice_id, trouble=repr(error), now=context.now)
+        if failures < _MOST_FAILURES:
+            raise
+        log.exception("bot.notice_given_up", notice_id=notice_id, failures=failures)
+
+
+async def _tell(context: Context, notice_id: int) -> None:
+    """Tell the news and note that they were told; a customer who cannot be reached is remembered.
 
     News of an order are told by its own screen, and by a message of their own only where nobody looks at
     that. Killed before it is noted, they are told once more: better twice than never where it is money.
@@ -61,6 +86,9 @@ async def send_notice(context: Context, notice_id: int) -> None:
         if row is None:
             return
         customer = await customers.customer(session, row.user_id)
+        if customer.unreachable_reason is not None:
+            await messaging.drop(session, notice_id, trouble=customer.unreachable_reason, now=context.now)
+            return
         is_seen = await _is_seen_on_screen(session, context, row)
     payment_id = row.arguments.get("payment_id")
     told_by = await turn_message(context, payment_id) if payment_id is not None else None
@@ -81,13 +109,13 @@ async def send_notice(context: Context, notice_id: int) -> None:
 async def _is_seen_on_screen(session: AsyncSession, context: Context, row: Any) -> bool:
     """Whether the customer reads the news on the screen of the order: an edit makes no sound.
 
-    They do who have paid just now and opened nothing below since. A later order that is not delivered
+    They do who have paid just now and have got nothing else below since. A later order that is not delivered
     yet makes the screen speak of that one.
     """
     payment = await payments.by_id(session, row.arguments.get("payment_id", 0))
     if payment is None or payment.paid_at is None or context.now - payment.paid_at > _LOOKED_AT_FOR:
         return False
-    if row.kind == "access_open":
+    if row.kind == NoticeKind.ACCESS_OPEN:
         subscription = await subscriptions.of_customer(session, row.user_id)
         if subscription is None or not subscription.is_delivered:
             return False

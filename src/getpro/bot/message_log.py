@@ -60,18 +60,28 @@ class MessageLog:
             await self.flush()
 
     async def flush(self) -> None:
-        """Write everything that waits; rows come back into the queue when the database is away."""
+        """Write everything that waits; rows come back into the queue when the database is away.
+
+        They do, too, when the writing is cancelled: some may then be written twice, but none is lost.
+        """
         while self._waiting:
             batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
             try:
-                async with self._db.begin("message log") as session:
-                    await session.execute(insert(message_logs), batch)
-            except DataError:
-                await self._write_one_by_one(batch)
+                await self._write(batch)
             except (SQLAlchemyError, OSError) as error:
                 log.warning("message_log.not_written", rows=len(batch), error=type(error).__name__)
                 self._waiting.extendleft(reversed(batch))
                 return
+            except asyncio.CancelledError:
+                self._waiting.extendleft(reversed(batch))
+                raise
+
+    async def _write(self, batch: list[dict[str, Any]]) -> None:
+        try:
+            async with self._db.begin("message log") as session:
+                await session.execute(insert(message_logs), batch)
+        except DataError:
+            await self._write_one_by_one(batch)
 
     async def _write_one_by_one(self, batch: list[dict[str, Any]]) -> None:
         """Lose only the row that no table can hold, such as one with an id of thirty digits."""
@@ -85,12 +95,11 @@ class MessageLog:
 
 
 async def has_written(session: AsyncSession, user_id: int, *, since: datetime) -> bool:
-    """Whether the customer has sent a command since then, so that a newer screen stands below."""
+    """Whether the customer has sent a message since then: each is answered, by a screen that stands below."""
     later = select(message_logs.c.user_id).where(
         message_logs.c.user_id == user_id,
         message_logs.c.timestamp > since,
         message_logs.c.kind == "message",
-        message_logs.c.content.is_not(None),
     )
     return await session.scalar(later.limit(1)) is not None
 

@@ -1,6 +1,7 @@
 """The message that shows an order: read, shown, and read again, so that the newest state is what stays."""
 
-from typing import NamedTuple
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple, TypeVar
 
 import structlog
 from aiogram.exceptions import TelegramBadRequest, TelegramForbiddenError, TelegramRetryAfter
@@ -20,6 +21,9 @@ from getpro.sales import reads
 from getpro.subscriptions import store as subscriptions
 
 log = structlog.get_logger(__name__)
+
+Found = TypeVar("Found")
+Shown = TypeVar("Shown")
 
 
 class _Wanted(NamedTuple):
@@ -42,23 +46,36 @@ async def screen_of(session: AsyncSession, payment: Payment, customer: Customer,
     )
 
 
+async def show_newest(
+    read: Callable[[], Awaitable[Found]], show: Callable[[Found], Awaitable[Shown]]
+) -> Shown:
+    """Show what is read, and read again, until nothing has changed; return what the last showing did.
+
+    Of two that turn one message at once, the one that read first may be the last to arrive: so each looks
+    once more, and news of a payment are not painted over.
+    """
+    found = await read()
+    while True:
+        shown = await show(found)
+        last, found = found, await read()
+        if found == last:
+            return shown
+
+
 async def turn_message(context: Context, payment_id: int) -> int | None:
     """Show the present state of an order on the message that showed it first, and return that message.
 
-    None where there is no such message (any more). Of two that turn one message at once, the one that read
-    first may be the last to arrive: so each reads again what it has shown, until nothing has changed.
+    None where there is no such message (any more), and where the customer is not written to.
     Raises RetryLater.
     """
-    wanted = await _wanted(context, payment_id)
-    while wanted is not None:
-        shown_on = await _show(context, wanted)
-        if shown_on is None:
-            return None
-        shown = wanted._replace(message_id=shown_on)
-        wanted = await _wanted(context, payment_id)
-        if wanted is not None and wanted[:2] == shown[:2]:
-            return shown_on
-    return None
+
+    async def read() -> _Wanted | None:
+        return await _wanted(context, payment_id)
+
+    async def show(wanted: _Wanted | None) -> int | None:
+        return None if wanted is None else await _show(context, wanted)
+
+    return await show_newest(read, show)
 
 
 async def _wanted(context: Context, payment_id: int) -> _Wanted | None:
@@ -69,6 +86,8 @@ async def _wanted(context: Context, payment_id: int) -> _Wanted | None:
         if not await reads.is_last_on_screen(session, payment):
             return None
         customer = await customers.customer(session, payment.user_id)
+        if customer.unreachable_reason is not None:
+            return None
         screen = await screen_of(session, payment, customer, context)
     return _Wanted(payment.screen_message_id, screen, payment)
 

@@ -66,6 +66,8 @@ def reconcile(
             Console(width=None if sys.stdout.isatty() else WIDE).print(
                 _table(comparison, read_settings(DatabaseSettings).zone)
             )
+        if comparison.generous:
+            typer.echo(f"Лимиты выше, чем даёт магазин: {comparison.generous}; выровняет следующая покупка")
         if apply:
             typer.echo(f"Отправлено на исправление: {applied}")
     raise typer.Exit(1 if (comparison.to_decide if apply else comparison.findings) else 0)
@@ -97,7 +99,8 @@ def _plain(comparison: Comparison, applied: int) -> dict[str, object]:
         | {name: _written(getattr(finding, name)) for name in ("wanted", "found")}
         for finding in comparison.findings
     ]
-    return {"compared": comparison.compared, "applied": applied, "findings": findings}
+    counted = {"compared": comparison.compared, "generous": comparison.generous, "applied": applied}
+    return counted | {"findings": findings}
 
 
 def _written(value: Extent | None) -> str | int | None:

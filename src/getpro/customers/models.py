@@ -12,7 +12,7 @@ users = Table(
     Column("first_name", Text, nullable=False, server_default=""),
     Column("registration_date", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("language", Text, comment="ru or en; chosen, or taken from Telegram at the first start"),
-    Column("start_parameter", Text, comment="the deep link of the very first start"),
+    Column("start_parameter", Text, comment="the deep link of the first start that had one"),
     Column("email", Text, comment="for the receipt (54-FZ)"),
     Column("platform", Text, comment="the device chosen on the connect screen"),
     Column("trial_started_at", DateTime(timezone=True)),

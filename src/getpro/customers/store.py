@@ -21,6 +21,8 @@ class Customer:
     platform: str | None
     trial_started_at: datetime | None
     dialog: str | None
+    unreachable_reason: str | None
+    """Why messages do not arrive; None where they do."""
 
 
 class CustomerGone(LookupError):
@@ -100,4 +102,5 @@ def customer_of(row: Any) -> Customer:
         platform=row.platform,
         trial_started_at=row.trial_started_at,
         dialog=row.dialog,
+        unreachable_reason=row.unreachable_reason,
     )

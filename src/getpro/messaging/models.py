@@ -1,6 +1,6 @@
 """Tables of messages: notices to customers, marks of seen updates, and the message log."""
 
-from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Identity, Index, Table, Text, text
+from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Identity, Index, Integer, Table, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from getpro.platform.database import metadata
@@ -17,7 +17,8 @@ notices = Table(
     Column("sent_at", DateTime(timezone=True)),
     Column("message_id", BigInteger),
     Column("dropped_at", DateTime(timezone=True), comment="will never be sent"),
-    Column("trouble", Text, comment="why it was dropped, or what happened at the last try"),
+    Column("failures", Integer, nullable=False, server_default="0", comment="tries that met a bug of ours"),
+    Column("trouble", Text, comment="why it was dropped, or what the last failure was"),
     Index(
         "notices_waiting_idx", "created_at", postgresql_where=text("sent_at IS NULL AND dropped_at IS NULL")
     ),
@@ -36,7 +37,7 @@ message_logs = Table(
     metadata,
     Column("user_id", BigInteger, nullable=False),
     Column("timestamp", DateTime(timezone=True), nullable=False),
-    Column("kind", Text, nullable=False, comment="message, button, payment"),
+    Column("kind", Text, nullable=False, comment="message, button, or Telegram's name for the update"),
     Column("content", Text, comment="the command or the button; never a text that a customer wrote"),
     Column("update_id", BigInteger),
     Index("message_logs_timestamp_idx", "timestamp"),

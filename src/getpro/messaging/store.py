@@ -8,9 +8,10 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.messaging.models import notices, telegram_updates
-from getpro.platform.jobs import NOTICES, Jobs
+from getpro.messaging.states import NoticeKind
+from getpro.platform.jobs import NOTICES, JobName, Jobs
 
-SEND_NOTICE = "send_notice"
+SEND_NOTICE = JobName("send_notice", NOTICES)
 """The job that sends one notice; the bot runs it."""
 MARKS_KEPT = timedelta(days=8)
 """Telegram redelivers for a day and restarts its numbers at random after a week of silence."""
@@ -18,7 +19,14 @@ NOTICES_KEPT = timedelta(days=90)
 
 
 async def add_notice(
-    session: AsyncSession, jobs: Jobs, *, user_id: int, kind: str, key: str, now: datetime, **arguments: Any
+    session: AsyncSession,
+    jobs: Jobs,
+    *,
+    user_id: int,
+    kind: NoticeKind,
+    key: str,
+    now: datetime,
+    **arguments: Any,
 ) -> bool:
     """Write a notice once per ``key`` and defer its sending; False if it had been written before."""
     notice_id = await session.scalar(
@@ -29,7 +37,7 @@ async def add_notice(
     )
     if notice_id is None:
         return False
-    await jobs.defer(session, SEND_NOTICE, queue=NOTICES, lock=f"notice:{user_id}", notice_id=notice_id)
+    await jobs.defer(session, SEND_NOTICE, lock=f"notice:{user_id}", notice_id=notice_id)
     return True
 
 
@@ -57,6 +65,17 @@ async def drop(session: AsyncSession, notice_id: int, *, trouble: str, now: date
     await session.execute(
         update(notices).where(notices.c.notice_id == notice_id).values(dropped_at=now, trouble=trouble)
     )
+
+
+async def note_failure(session: AsyncSession, notice_id: int, *, trouble: str) -> int:
+    """Remember that a try to send the notice met a bug; return how many have."""
+    failures = await session.scalar(
+        update(notices)
+        .where(notices.c.notice_id == notice_id)
+        .values(failures=notices.c.failures + 1, trouble=trouble)
+        .returning(notices.c.failures)
+    )
+    return failures or 0
 
 
 async def mark_update(session: AsyncSession, update_id: int, *, now: datetime) -> bool:

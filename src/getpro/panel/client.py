@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from getpro.panel.errors import PanelGone, PanelRefused, PanelUnavailable
-from getpro.panel.service import Allowance, PanelAccount, PanelUser, UsernameTaken, WantedAccess
+from getpro.panel.service import Allowance, PanelAccount, PanelUser, Usage, UsernameTaken, WantedAccess
 from getpro.platform.http import Answer, Service, ServiceUnavailable
 from getpro.platform.settings import PanelSettings, ShopSettings
 
@@ -83,20 +83,23 @@ class PanelClient:
         except PanelGone:
             return None
 
-    async def by_id(self, panel_user_id: int) -> dict[str, Any] | None:
-        """The user's whole object, for the traffic and limits of a screen; None when it is gone."""
+    async def usage(self, panel_user_id: int) -> Usage | None:
+        """What the user has used of what they may; None when they are gone."""
         try:
             found = await self._ask("read_user", "GET", f"/api/users/{panel_user_id}")
         except PanelGone:
             return None
-        if not isinstance(found, dict):
-            raise PanelRefused("the panel's user is not one of 3.x")
-        return found
+        limit = _part(found, "hwidDeviceLimit")
+        return Usage(
+            traffic_bytes=_number(_part(found, "userTraffic"), "usedTrafficBytes"),
+            traffic_limit_bytes=_number(found, "trafficLimitBytes"),
+            device_limit=None if limit is None else _number(found, "hwidDeviceLimit"),
+        )
 
     async def devices(self, panel_user_id: int) -> int:
         """How many devices the user has connected."""
         listed = await self._ask("list_devices", "GET", f"/api/hwid/devices/{panel_user_id}")
-        return int(_part(listed, "total"))
+        return _number(listed, "total")
 
     async def users(self) -> AsyncIterator[PanelUser]:
         """Every user of the panel, page by page."""
@@ -221,6 +224,14 @@ def _part(answer: Any, name: str) -> Any:
     if not isinstance(answer, dict) or name not in answer:
         raise PanelRefused(f"the panel's answer is not one of 3.x: it has no {name}")
     return answer[name]
+
+
+def _number(answer: Any, name: str) -> int:
+    """The whole number that an answer holds under ``name``; raises PanelRefused where it does not."""
+    found = _part(answer, name)
+    if not isinstance(found, int):
+        raise PanelRefused(f"the panel's answer is not one of 3.x: {name} is no whole number")
+    return found
 
 
 def _user(raw: Any) -> PanelUser:

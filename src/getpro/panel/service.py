@@ -3,11 +3,12 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Protocol
 
 import structlog
 
 from getpro.panel.errors import PanelGone, PanelRefused
+from getpro.panel.states import UserStatus
 
 log = structlog.get_logger(__name__)
 
@@ -50,6 +51,17 @@ class PanelUser:
     traffic_bytes: int = 0
     """0 is unlimited."""
     device_limit: int | None = None
+    """0 is no limit; None is the panel's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What a user has used of what they may, for a screen."""
+
+    traffic_bytes: int
+    traffic_limit_bytes: int
+    """0 is unlimited."""
+    device_limit: int | None
     """0 is no limit; None is the panel's own."""
 
 
@@ -105,8 +117,8 @@ class Panel(Protocol):
     def is_ours(self, user: PanelUser) -> bool:
         """Whether this shop made ``user``, for whichever subscription."""
 
-    async def by_id(self, panel_user_id: int) -> dict[str, Any] | None:
-        """The user's whole object for a screen, None when gone; raises PanelRefused, PanelUnavailable."""
+    async def usage(self, panel_user_id: int) -> Usage | None:
+        """What the user has used, None when gone; raises PanelRefused, PanelUnavailable."""
 
     async def devices(self, panel_user_id: int) -> int:
         """How many devices are connected; raises PanelGone, PanelRefused, PanelUnavailable."""
@@ -128,8 +140,8 @@ async def put(
     """
     user = await _change(panel, wanted, known, takes_nothing=takes_nothing) if known is not None else None
     if user is None:
-        user = await _make(panel, wanted)
-    if user.status == "DISABLED":
+        user = await _make(panel, wanted, takes_nothing=takes_nothing)
+    if user.status == UserStatus.DISABLED:
         # Whoever has paid gets access: an operator who wants it closed blocks the customer in the shop.
         await panel.enable(user.account.panel_user_id)
     return user.account
@@ -156,13 +168,15 @@ async def _change(
         return None
 
 
-async def _make(panel: Panel, wanted: WantedAccess) -> PanelUser:
+async def _make(panel: Panel, wanted: WantedAccess, *, takes_nothing: bool) -> PanelUser:
+    """Make the user; one of ours that exists already, under whatever number, is changed instead."""
     for username in wanted.usernames:
         try:
             return await panel.create(wanted, username)
         except UsernameTaken:
             existing = await panel.by_username(username)
         if existing is not None and panel.owns(existing, wanted):
-            return await panel.change(existing.account.panel_user_id, wanted)
+            sparing = existing if takes_nothing else None
+            return await panel.change(existing.account.panel_user_id, wanted, sparing=sparing)
         log.warning("panel.foreign_user", username=username)
     raise PanelRefused(f"the names {', '.join(wanted.usernames)} belong to users that we did not make")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import delete, exists, select, update
+from sqlalchemy import ColumnElement, delete, exists, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,6 +15,8 @@ from getpro.payments.states import Resolution, StuckMoney
 
 EVENTS_KEPT: Final = timedelta(days=180)
 """Evidence for as long as a bank may ask about a payment."""
+OUR_ERROR: Final = "our own error: "
+"""How the outcome of a notice begins at which our own code failed; the error's name follows."""
 _KEPT_HEADERS = frozenset({"content-type", "user-agent", "x-forwarded-for", "x-request-id", "signature"})
 
 
@@ -32,6 +34,8 @@ class Event:
     provider: str
     notice: StoredNotice
     is_handled: bool
+    outcome: str | None
+    """How settling ended last."""
 
 
 async def remember(
@@ -81,6 +85,7 @@ async def event(session: AsyncSession, event_id: int) -> Event | None:
             provider=row.provider,
             notice=StoredNotice(row.object_id, row.event, row.body, row.received_at),
             is_handled=row.handled_at is not None,
+            outcome=row.outcome,
         )
     )
 
@@ -94,6 +99,17 @@ async def note_outcome(
         .where(provider_events.c.event_id == event_id, provider_events.c.handled_at.is_(None))
         .values(outcome=outcome, handled_at=handled_at)
     )
+
+
+async def note_error(session: AsyncSession, event_id: int, name: str) -> None:
+    """Write that settling met an error of ours; nothing is known of the money, and it is tried again."""
+    await note_outcome(session, event_id, OUR_ERROR + name, handled_at=None)
+
+
+def is_unknown() -> ColumnElement[bool]:
+    """The condition that nobody has found out yet what is behind a notice."""
+    outcome = provider_events.c.outcome
+    return provider_events.c.handled_at.is_(None) & (outcome.is_(None) | outcome.startswith(OUR_ERROR))
 
 
 async def close(session: AsyncSession, *, provider: str, object_id: str, outcome: str, now: datetime) -> None:
@@ -116,7 +132,7 @@ async def dismiss(session: AsyncSession, event_id: int, *, now: datetime) -> boo
         .where(
             provider_events.c.event_id == event_id,
             provider_events.c.handled_at.is_(None),
-            provider_events.c.outcome.is_not(None),
+            ~is_unknown(),
         )
         .values(dismissed_at=now)
         .returning(provider_events.c.event_id)

@@ -41,6 +41,13 @@ class Payment:
     request: dict[str, Any] | None
     screen_message_id: int | None
     cancel_reason: str | None
+    follows_payment_id: int | None = None
+    """The order for which this is a further charge."""
+
+    @property
+    def order_id(self) -> int:
+        """The order that the customer has on a screen."""
+        return self.follows_payment_id or self.payment_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +110,7 @@ async def add_order(
 
 
 async def note_created(session: AsyncSession, payment_id: int, created: Created) -> None:
-    """Keep what the provider answered; an answer that is repeated changes nothing."""
+    """Keep what the provider answered last: a call that is repeated may bring another page to pay on."""
     await session.execute(
         update(payments)
         .where(payments.c.payment_id == payment_id)
@@ -128,20 +135,10 @@ async def succeed(
     session: AsyncSession, payment: Payment, charge: Charge, *, now: datetime, actor: str = Actor.SHOP
 ) -> bool:
     """Move the payment to succeeded with what was paid; False if another charge had done so before."""
-    moved = await session.scalar(
-        update(payments)
-        .where(
-            payments.c.payment_id == payment.payment_id,
-            payments.c.status.in_(sources_of(PaymentStatus.SUCCEEDED)),
-        )
-        .values(status=PaymentStatus.SUCCEEDED, next_poll_at=None, **_paid(payment, charge, now=now))
-        .returning(payments.c.payment_id)
+    values = {"next_poll_at": None} | _paid(payment, charge, now=now)
+    return await _move(
+        session, payment.payment_id, PaymentStatus.SUCCEEDED, values, reason="paid", actor=actor, now=now
     )
-    if moved is None:
-        return False
-    target = PaymentStatus.SUCCEEDED
-    await _note_move(session, payment.payment_id, payment.status, target, "paid", actor, now=now)
-    return True
 
 
 async def add_further_charge(
@@ -177,20 +174,19 @@ async def cancel(
     session: AsyncSession, payment: Payment, *, reason: str, now: datetime, actor: str = Actor.SHOP
 ) -> bool:
     """Move a pending payment to canceled; False if it was not pending any more."""
-    moved = await session.scalar(
-        update(payments)
-        .where(
-            payments.c.payment_id == payment.payment_id,
-            payments.c.status.in_(sources_of(PaymentStatus.CANCELED)),
-        )
-        .values(status=PaymentStatus.CANCELED, cancel_reason=reason)
-        .returning(payments.c.payment_id)
+    values = {"cancel_reason": reason}
+    return await _move(
+        session, payment.payment_id, PaymentStatus.CANCELED, values, reason=reason, actor=actor, now=now
     )
-    if moved is None:
-        return False
-    target = PaymentStatus.CANCELED
-    await _note_move(session, payment.payment_id, payment.status, target, reason, actor, now=now)
-    return True
+
+
+async def explain_cancel(session: AsyncSession, payment_id: int, *, reason: str) -> None:
+    """Say of a canceled payment what has become of it since; how it was canceled stays among its moves."""
+    await session.execute(
+        update(payments)
+        .where(payments.c.payment_id == payment_id, payments.c.status == PaymentStatus.CANCELED)
+        .values(cancel_reason=reason)
+    )
 
 
 async def claim_due_polls(session: AsyncSession, *, now: datetime, until: datetime, most: int) -> list[int]:
@@ -236,6 +232,41 @@ def _paid(payment: Payment, charge: Charge, *, now: datetime) -> dict[str, Any]:
         "paid_currency": charge.taken.currency,
         "rate": round(Decimal(amount.value) / charge.taken.value, 6),
     }
+
+
+async def _move(
+    session: AsyncSession,
+    payment_id: int,
+    target: PaymentStatus,
+    values: dict[str, Any],
+    *,
+    reason: str,
+    actor: str,
+    now: datetime,
+) -> bool:
+    """Claim the move to ``target`` and keep it; False from a status that does not allow it.
+
+    The status before is the one under the row's lock: what the caller has read may be old.
+    """
+    before = (
+        select(payments.c.payment_id, payments.c.status)
+        .where(payments.c.payment_id == payment_id)
+        .with_for_update()
+        .cte("before")
+    )
+    source = await session.scalar(
+        update(payments)
+        .where(
+            payments.c.payment_id == before.c.payment_id,
+            before.c.status.in_(sources_of(target)),
+        )
+        .values(status=target, **values)
+        .returning(before.c.status)
+    )
+    if source is None:
+        return False
+    await _note_move(session, payment_id, PaymentStatus(source), target, reason, actor, now=now)
+    return True
 
 
 async def _note_move(
@@ -287,4 +318,5 @@ def payment_of(row: Any) -> Payment:
         request=row.request,
         screen_message_id=row.screen_message_id,
         cancel_reason=row.cancel_reason,
+        follows_payment_id=row.follows_payment_id,
     )

@@ -76,16 +76,27 @@ class Backoff(BaseRetryStrategy):
         return RetryDecision(retry_in={"seconds": min(2 ** min(job.attempts, 20), self.longest_seconds)})
 
 
-@dataclass(frozen=True)
-class JobKind:
-    """What a name means to the workers: where it queues, how it is tried again, what it runs."""
+@dataclass(frozen=True, slots=True)
+class JobName:
+    """All that whoever defers a job needs to know of it: what it is called and where it queues."""
 
     name: str
-    run: Callable[..., Awaitable[None]]
     queue: str
+
+
+@dataclass(frozen=True)
+class JobKind:
+    """What a name means to the workers: what it runs, and how that is tried again."""
+
+    job: JobName
+    run: Callable[..., Awaitable[None]]
     retry: Backoff
     expected: tuple[type[Exception], ...] = ()
     """Trouble that trying again mends: logged in a line. Everything else is a bug, with its traceback."""
+
+    @property
+    def name(self) -> str:
+        return self.job.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,23 +130,22 @@ class Jobs:
     async def defer(
         self,
         session: AsyncSession,
-        name: str,
+        job: JobName,
         *,
-        queue: str = MONEY,
         lock: str | None = None,
         at: datetime | None = None,
         **arguments: int | str,
     ) -> None:
-        """Write the job ``name`` in the session's transaction: it exists if and only if that commits.
+        """Write the job in the session's transaction: it exists if and only if that commits.
 
         Jobs that share a ``lock`` run one at a time and in order, also behind one that waits for its
         next try: never give two kinds of work the same lock. ``at`` is the earliest moment to run.
         """
         task = self.app.configure_task(
-            name,
+            job.name,
             allow_unknown=True,
             connection=await driver_connection(session),
-            queue=queue,
+            queue=job.queue,
             lock=lock,
             schedule_at=at,
         )
@@ -154,7 +164,9 @@ class Jobs:
     def register(self, kinds: list[JobKind]) -> None:
         """Make known what the jobs of these names run; the context carries the job's id into the log."""
         for kind in kinds:
-            self.app.task(name=kind.name, queue=kind.queue, retry=kind.retry, pass_context=True)(_bound(kind))
+            self.app.task(name=kind.name, queue=kind.job.queue, retry=kind.retry, pass_context=True)(
+                _bound(kind)
+            )
 
     async def work(self, *, money: int = 24, others: int = 8) -> None:
         """Run jobs until cancelled; ``money`` and ``others`` (of each other queue) run at once.
@@ -259,15 +271,15 @@ class Jobs:
         )
 
     def none_for(
-        self, name: str, argument: ColumnElement[int], *, failed_counts: bool = False
+        self, job: JobName, argument: ColumnElement[int], *, failed_counts: bool = False
     ) -> ColumnElement[bool]:
-        """The condition, inside another statement, that no job ``name`` waits or runs for ``argument``.
+        """The condition, inside another statement, that no such job waits or runs for ``argument``.
 
         The job's argument is called as the column is. ``failed_counts``: one that failed is one, too.
         """
         statuses = ["todo", "doing", *(["failed"] if failed_counts else [])]
         return ~exists().where(
-            _queued.c.task_name == name,
+            _queued.c.task_name == job.name,
             _queued.c.status.in_(statuses),
             cast(_queued.c.args[argument.key].astext, BigInteger) == argument,
         )

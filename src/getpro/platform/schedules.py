@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.kit.clock import Clock
 from getpro.platform.database import DATABASE_AWAY, Database, metadata
-from getpro.platform.jobs import UPKEEP, Jobs
+from getpro.platform.jobs import UPKEEP, JobName, Jobs
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +49,11 @@ class Schedule:
     zone: str = "UTC"
     catch_up: Literal["latest", "each"] = "latest"
     """After an absence: one run for all that was missed, or one for each."""
+
+
+def routine(name: str) -> JobName:
+    """The job of the schedule that is called so."""
+    return JobName(name, UPKEEP)
 
 
 def next_run(rule: str, zone: str, *, after: datetime) -> datetime:
@@ -120,7 +125,7 @@ async def run_due(session: AsyncSession, jobs: Jobs, *, now: datetime) -> list[s
             )
         )
         if row.catch_up == "each" or not await _is_waiting(session, row.name):
-            await jobs.defer(session, row.name, queue=UPKEEP, lock=f"schedule:{row.name}")
+            await jobs.defer(session, routine(row.name), lock=f"schedule:{row.name}")
             claimed.append(row.name)
     return claimed
 

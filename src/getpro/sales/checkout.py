@@ -14,7 +14,7 @@ from getpro.payments.provider import Order, ProviderRefused, ProviderUnavailable
 from getpro.payments.rules import CREATE_REPEATED_FOR
 from getpro.payments.states import Actor, CancelReason, PaymentStatus
 from getpro.payments.store import NewOrder, Payment
-from getpro.platform.jobs import NOTICES
+from getpro.sales import reads
 from getpro.sales.deps import Deps
 from getpro.sales.errors import EmailNeeded
 from getpro.sales.names import TURN_SCREEN
@@ -109,12 +109,12 @@ async def repeat_lost_call(deps: Deps, payment: Payment) -> None:
         return
     if age > CREATE_REPEATED_FOR:
         async with deps.db.begin("checkout given up") as session:
-            await end_unpaid(session, deps, payment, reason=CancelReason.UNANSWERED)
+            await time_out(session, deps, payment, reason=CancelReason.UNANSWERED)
         return
     asked = await ask_provider(deps, payment)
     if asked.pay_url is not None or asked.status is not PaymentStatus.PENDING:
         async with deps.db.begin("checkout repeated") as session:
-            await deps.jobs.defer(session, TURN_SCREEN, queue=NOTICES, payment_id=payment.payment_id)
+            await turn_screen(session, deps, payment.payment_id)
 
 
 async def give_up(session: AsyncSession, deps: Deps, *, user_id: int, payment_id: int) -> bool:
@@ -135,7 +135,20 @@ async def end_unpaid(
     """
     await payments.set_next_poll(session, payment.payment_id, None)
     if await payments.cancel(session, payment, reason=reason, now=deps.clock(), actor=actor):
-        await deps.jobs.defer(session, TURN_SCREEN, queue=NOTICES, payment_id=payment.payment_id)
+        await turn_screen(session, deps, payment.payment_id)
+
+
+async def time_out(session: AsyncSession, deps: Deps, payment: Payment, *, reason: CancelReason) -> None:
+    """End an order that was not paid in time. Where money has come that a person looks at, they end it."""
+    if await reads.is_money_kept(session, payment):
+        await payments.set_next_poll(session, payment.payment_id, None)
+    else:
+        await end_unpaid(session, deps, payment, reason=reason)
+
+
+async def turn_screen(session: AsyncSession, deps: Deps, payment_id: int) -> None:
+    """Have the bot show the order as it then stands on the message that showed it; a step."""
+    await deps.jobs.defer(session, TURN_SCREEN, payment_id=payment_id)
 
 
 async def _again(session: AsyncSession, payment: Payment) -> Payment:

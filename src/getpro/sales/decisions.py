@@ -14,19 +14,13 @@ from getpro.payments.provider import Charge, ChargeState, NoSuchCharge
 from getpro.payments.states import CancelReason, Resolution, StuckMoney
 from getpro.payments.store import NewOrder, Payment
 from getpro.platform import audit
-from getpro.sales.checkout import end_unpaid
+from getpro.sales.checkout import turn_screen
 from getpro.sales.delivery import bring_delivery_forward
 from getpro.sales.deps import Deps
 from getpro.sales.errors import CannotResolve, UnknownEvent
-from getpro.sales.settle import (
-    SEEN_BEFORE,
-    SETTLED,
-    Ending,
-    Outcome,
-    grant,
-    settle_charge,
-    settle_event,
-)
+from getpro.sales.reference import Listed, Reference
+from getpro.sales.settle import SEEN_BEFORE, SETTLED, Ending, Outcome, grant, look_behind, settle
+from getpro.subscriptions.states import ChangeCause
 from getpro.subscriptions.store import by_id
 
 BROUGHT_FORWARD: Final = Outcome(Ending.BROUGHT_FORWARD)
@@ -42,53 +36,72 @@ async def retry(deps: Deps, reference: str, *, by: str, reason: str) -> Outcome:
 
     Raises CannotResolve, UnknownProvider, ProviderUnavailable.
     """
-    kind, number = _parsed(reference, reason)
-    if kind in "se":
-        outcome = await (_settle_again(deps, number) if kind == "s" else _prove_again(deps, number))
-        async with deps.db.begin("stuck: retried") as session:
-            now = deps.clock()
-            if kind == "s" and outcome in {SETTLED, SEEN_BEFORE}:
-                resolution = Resolution.RETRIED
-                await inbox.resolve_stuck(
-                    session, number, resolution=resolution, by=by, reason=reason, now=now
-                )
-            await _note(session, deps, "retry", reference, by=by, reason=reason, outcome=str(outcome))
-        return outcome
-    async with deps.db.begin("stuck: run again") as session:
-        await (_deliver_now if kind == "d" else _run_again)(session, deps, number)
-        outcome = BROUGHT_FORWARD
-        await _note(session, deps, "retry", reference, by=by, reason=reason, outcome=str(outcome))
-        return outcome
+    entry = _named(reference, reason)
+    found = await _look_again(deps, entry)
+    async with deps.db.begin("stuck: retry") as session:
+        match entry.kind:
+            case Listed.MONEY:
+                outcome = await _settle_again(session, deps, entry, found, by=by, reason=reason)
+            case Listed.NOTICE:
+                outcome = await settle(session, deps, found, event_id=entry.number)
+            case Listed.DELIVERY:
+                outcome = await _deliver_now(session, deps, entry)
+            case _:
+                outcome = await _run_again(session, deps, entry)
+        await _note(session, deps, "retry", entry, by=by, reason=reason, outcome=str(outcome))
+    return outcome
 
 
-async def _settle_again(deps: Deps, stuck_id: int) -> Outcome:
+async def _look_again(deps: Deps, entry: Reference) -> Charge | Outcome:
+    """What the provider says now, asked while no transaction is open."""
+    match entry.kind:
+        case Listed.MONEY:
+            return await _ask_again(deps, entry)
+        case Listed.NOTICE:
+            return await _prove_again(deps, entry)
+    return BROUGHT_FORWARD
+
+
+async def _ask_again(deps: Deps, entry: Reference) -> Charge:
     async with deps.db.begin("stuck: read") as session:
-        row = await _open_row(session, stuck_id)
+        row = await _open_row(session, entry)
     if row.kind in {StuckMoney.OVERPAID, StuckMoney.SUM_DIFFERS, StuckMoney.EXPIRED_UNDELIVERED}:
-        raise CannotResolve(f"s{stuck_id}: повтор ничего не изменит, верните разницу и отметьте возврат")
+        raise CannotResolve(f"{entry}: повтор ничего не изменит, верните разницу и отметьте возврат")
     try:
-        charge = await deps.provider(row.provider).find(row.charge_id)
+        return await deps.provider(row.provider).find(row.charge_id)
     except NoSuchCharge as error:
-        raise CannotResolve(f"s{stuck_id}: провайдер не знает этого платежа") from error
-    return await settle_charge(deps, charge)
+        raise CannotResolve(f"{entry}: провайдер не знает этого платежа") from error
 
 
-async def _prove_again(deps: Deps, event_id: int) -> Outcome:
+async def _settle_again(
+    session: AsyncSession, deps: Deps, entry: Reference, found: Charge | Outcome, *, by: str, reason: str
+) -> Outcome:
+    """Settle, and take the entry off the list if its money has found its end."""
+    row = await _open_row(session, entry)  # once more: somebody may have decided meanwhile
+    outcome = await settle(session, deps, found)
+    if outcome in {SETTLED, SEEN_BEFORE}:
+        await _resolve(session, deps, row, Resolution.RETRIED, by=by, reason=reason)
+    return outcome
+
+
+async def _prove_again(deps: Deps, entry: Reference) -> Charge | Outcome:
     try:
-        return await settle_event(deps, event_id)
+        return await look_behind(deps, entry.number)
     except UnknownEvent as error:
-        raise CannotResolve(f"e{event_id}: такого уведомления нет") from error
+        raise CannotResolve(f"{entry}: такого уведомления нет") from error
 
 
-async def _deliver_now(session: AsyncSession, deps: Deps, subscription_id: int) -> None:
-    if await by_id(session, subscription_id) is None:
-        raise CannotResolve(f"d{subscription_id}: такой подписки нет")
-    await bring_delivery_forward(session, deps, subscription_id)
+async def _deliver_now(session: AsyncSession, deps: Deps, entry: Reference) -> Outcome:
+    if await by_id(session, entry.number) is None:
+        raise CannotResolve(f"{entry}: такой подписки нет")
+    await bring_delivery_forward(session, deps, entry.number)
+    return BROUGHT_FORWARD
 
 
-async def _run_again(session: AsyncSession, deps: Deps, job_id: int) -> None:
-    if not await deps.jobs.run_again(session, job_id):
-        raise CannotResolve(f"j{job_id}: такой неудавшейся работы нет")
+async def _run_again(session: AsyncSession, deps: Deps, entry: Reference) -> Outcome:
+    if not await deps.jobs.run_again(session, entry.number):
+        raise CannotResolve(f"{entry}: такой неудавшейся работы нет")
+    return BROUGHT_FORWARD
 
 
 async def credit(
@@ -104,14 +117,14 @@ async def credit(
 
     Raises CannotResolve, CustomerGone, PlanGone.
     """
-    kind, number = _parsed(reference, reason)
-    if kind != "s":
+    entry = _named(reference, reason)
+    if entry.kind is not Listed.MONEY:
         raise CannotResolve("засчитать можно только деньги (s…), остальное повторяют")
     now = deps.clock()
     async with deps.db.begin("stuck: credit") as session:
-        row = await _open_row(session, number)
+        row = await _open_row(session, entry)
         if row.kind in {StuckMoney.OVERPAID, StuckMoney.SUM_DIFFERS}:
-            raise CannotResolve(f"{reference}: срок по этому платежу уже выдан")
+            raise CannotResolve(f"{entry}: срок по этому платежу уже выдан")
         order = await _order_for(session, row, user_id=user_id, plan_id=plan_id, by=by, now=now)
         await customers.lock(session, order.user_id)
         charge = Charge(
@@ -124,16 +137,15 @@ async def credit(
             paid_at=row.taken_at,
         )
         if await payments.by_charge(session, charge.provider, charge.charge_id) is not None:
-            raise CannotResolve(f"{reference}: этот платёж уже засчитан")
+            raise CannotResolve(f"{entry}: этот платёж уже засчитан")
         paid = order
         if not await payments.succeed(session, order, charge, now=now, actor=by):
             paid = await payments.add_further_charge(session, order, charge, now=now, actor=by)
-        await grant(session, deps, order, payment_id=paid.payment_id, cause="credit", now=now)
+        await grant(session, deps, order, recorded_id=paid.payment_id, cause=ChangeCause.CREDIT, now=now)
         if row.payment_id != order.payment_id:
             await _end_order(session, deps, row, reason=CancelReason.CREDITED_APART, by=by)
-        resolution = Resolution.CREDITED
-        await inbox.resolve_stuck(session, number, resolution=resolution, by=by, reason=reason, now=now)
-        await _note(session, deps, "credit", reference, by=by, reason=reason, outcome=f"p{paid.payment_id}")
+        await _resolve(session, deps, row, Resolution.CREDITED, by=by, reason=reason)
+        await _note(session, deps, "credit", entry, by=by, reason=reason, outcome=f"p{paid.payment_id}")
         fresh = await payments.by_id(session, paid.payment_id)
         assert fresh is not None
         return fresh
@@ -141,16 +153,14 @@ async def credit(
 
 async def mark_refunded(deps: Deps, reference: str, *, by: str, reason: str) -> None:
     """Note that a person has given the money back outside; a flow. Raises CannotResolve."""
-    kind, number = _parsed(reference, reason)
-    if kind != "s":
+    entry = _named(reference, reason)
+    if entry.kind is not Listed.MONEY:
         raise CannotResolve("вернуть можно только деньги (s…)")
     async with deps.db.begin("stuck: refunded") as session:
-        now = deps.clock()
-        row = await _open_row(session, number)
-        resolution = Resolution.REFUNDED
-        await inbox.resolve_stuck(session, number, resolution=resolution, by=by, reason=reason, now=now)
+        row = await _open_row(session, entry)
         await _end_order(session, deps, row, reason=CancelReason.GIVEN_BACK, by=by)
-        await _note(session, deps, "refunded", reference, by=by, reason=reason, outcome="refunded")
+        await _resolve(session, deps, row, Resolution.REFUNDED, by=by, reason=reason)
+        await _note(session, deps, "refunded", entry, by=by, reason=reason, outcome="refunded")
 
 
 async def dismiss(deps: Deps, reference: str, *, by: str, reason: str) -> None:
@@ -158,23 +168,23 @@ async def dismiss(deps: Deps, reference: str, *, by: str, reason: str) -> None:
 
     It stays unhandled: the same notice, should it come again, is settled again and shown again.
     """
-    kind, number = _parsed(reference, reason)
-    if kind != "e":
+    entry = _named(reference, reason)
+    if entry.kind is not Listed.NOTICE:
         raise CannotResolve("убрать можно только неподтверждённое уведомление (e…)")
     async with deps.db.begin("stuck: dismiss") as session:
-        if not await inbox.dismiss(session, number, now=deps.clock()):
-            raise CannotResolve(f"{reference}: неподтверждённого уведомления с таким номером нет")
-        await _note(session, deps, "dismiss", reference, by=by, reason=reason, outcome="dismissed")
+        if not await inbox.dismiss(session, entry.number, now=deps.clock()):
+            raise CannotResolve(f"{entry}: неподтверждённого уведомления с таким номером нет")
+        await _note(session, deps, "dismiss", entry, by=by, reason=reason, outcome="dismissed")
 
 
 async def _note(
-    session: AsyncSession, deps: Deps, deed: str, reference: str, *, by: str, reason: str, outcome: str
+    session: AsyncSession, deps: Deps, deed: str, entry: Reference, *, by: str, reason: str, outcome: str
 ) -> None:
     await audit.note(
         session,
         actor=by,
         action=f"payments.{deed}",
-        subject=reference,
+        subject=str(entry),
         reason=reason,
         outcome=outcome,
         now=deps.clock(),
@@ -182,10 +192,25 @@ async def _note(
 
 
 async def _end_order(session: AsyncSession, deps: Deps, row: Any, *, reason: CancelReason, by: str) -> None:
-    """End the unpaid order for which the money of ``row`` had come: nobody waits for it any more."""
+    """End the unpaid order for which the money of ``row`` had come: nobody waits for it any more.
+
+    One that had been canceled before says from now on where its money is.
+    """
     order = None if row.payment_id is None else await payments.by_id(session, row.payment_id)
     if order is not None:
-        await end_unpaid(session, deps, order, reason=reason, actor=by)
+        await payments.set_next_poll(session, order.payment_id, None)
+        if not await payments.cancel(session, order, reason=reason, now=deps.clock(), actor=by):
+            await payments.explain_cancel(session, order.payment_id, reason=reason)
+
+
+async def _resolve(
+    session: AsyncSession, deps: Deps, row: Any, resolution: Resolution, *, by: str, reason: str
+) -> None:
+    """Take the entry off the list; the screen of its order no longer says that the money is looked at."""
+    now = deps.clock()
+    await inbox.resolve_stuck(session, row.stuck_id, resolution=resolution, by=by, reason=reason, now=now)
+    if row.payment_id is not None:
+        await turn_screen(session, deps, row.payment_id)
 
 
 async def _order_for(
@@ -216,18 +241,16 @@ async def _order_for(
     )
 
 
-async def _open_row(session: AsyncSession, stuck_id: int) -> Any:
-    row = await inbox.lock_stuck(session, stuck_id)
+async def _open_row(session: AsyncSession, entry: Reference) -> Any:
+    row = await inbox.lock_stuck(session, entry.number)
     if row is None:
-        raise CannotResolve(f"s{stuck_id}: такой записи нет")
+        raise CannotResolve(f"{entry}: такой записи нет")
     if row.resolved_at is not None:
-        raise CannotResolve(f"s{stuck_id}: уже решено ({_RESOLVED[row.resolution]}, {row.resolved_by})")
+        raise CannotResolve(f"{entry}: уже решено ({_RESOLVED[row.resolution]}, {row.resolved_by})")
     return row
 
 
-def _parsed(reference: str, reason: str) -> tuple[str, int]:
+def _named(reference: str, reason: str) -> Reference:
     if not reason.strip():
         raise CannotResolve("причина пуста: она остаётся в записи")
-    if reference[:1] not in set("sdej") or not reference[1:].isdigit():
-        raise CannotResolve(f"{reference!r}: ссылка пишется как s12, d7, e9 или j31")
-    return reference[0], int(reference[1:])
+    return Reference.parse(reference)

@@ -1,15 +1,16 @@
 """Deliver: put the panel into the wanted state, any number of times and in any order."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import structlog
-from sqlalchemy import select
+from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.kit.money import Money
+from getpro.messaging.models import notices
+from getpro.messaging.states import NoticeKind
 from getpro.messaging.store import add_notice
 from getpro.panel import accounts
 from getpro.panel.errors import PanelError, PanelUnavailable
@@ -18,22 +19,21 @@ from getpro.payments import inbox
 from getpro.payments.models import payments
 from getpro.payments.provider import Charge, ChargeState
 from getpro.payments.states import StuckMoney
-from getpro.platform.jobs import MONEY, NOTICES
+from getpro.payments.store import Payment, payment_of
+from getpro.sales.checkout import turn_screen
 from getpro.sales.deps import Deps
-from getpro.sales.names import DELIVER, TURN_SCREEN
+from getpro.sales.names import DELIVER
 from getpro.subscriptions import store as subscriptions
 from getpro.subscriptions.models import subscription_changes
-from getpro.subscriptions.states import DeliveryTrouble
-from getpro.subscriptions.store import REPAIR, Subscription
+from getpro.subscriptions.states import ChangeCause, DeliveryTrouble
+from getpro.subscriptions.store import Subscription
 
 log = structlog.get_logger(__name__)
 
 
 async def defer_delivery(session: AsyncSession, deps: Deps, subscription_id: int) -> None:
     """Ask for a delivery in this transaction; deliveries of one subscription run one after another."""
-    await deps.jobs.defer(
-        session, DELIVER, queue=MONEY, lock=_lock(subscription_id), subscription_id=subscription_id
-    )
+    await deps.jobs.defer(session, DELIVER, lock=_lock(subscription_id), subscription_id=subscription_id)
 
 
 async def bring_delivery_forward(session: AsyncSession, deps: Deps, subscription_id: int) -> None:
@@ -81,12 +81,20 @@ async def deliver(deps: Deps, subscription_id: int) -> None:
 class _Cause:
     """Why the wanted version came to be: the last change of the subscription."""
 
-    cause: str
-    payment: Any
+    cause: ChangeCause
+    payment_id: int | None
+    paid: Money | None
+
+    def as_arguments(self) -> dict[str, Any]:
+        """For a notice: what was paid, if anything was."""
+        if self.paid is None:
+            return {"cause": self.cause}
+        paid = {"paid_amount": str(self.paid.value), "paid_currency": self.paid.currency}
+        return {"cause": self.cause, "payment_id": self.payment_id} | paid
 
 
 async def _is_repair(session: AsyncSession, wanted: Subscription) -> bool:
-    return (await _last_cause(session, wanted.subscription_id)).cause == REPAIR
+    return (await _last_cause(session, wanted.subscription_id)).cause is ChangeCause.REPAIR
 
 
 async def _last_cause(session: AsyncSession, subscription_id: int) -> _Cause:
@@ -95,9 +103,6 @@ async def _last_cause(session: AsyncSession, subscription_id: int) -> _Cause:
             select(
                 subscription_changes.c.cause,
                 payments.c.payment_id,
-                payments.c.follows_payment_id,
-                payments.c.asked_amount,
-                payments.c.asked_currency,
                 payments.c.paid_amount,
                 payments.c.paid_currency,
             )
@@ -107,7 +112,8 @@ async def _last_cause(session: AsyncSession, subscription_id: int) -> _Cause:
             .limit(1)
         )
     ).one()
-    return _Cause(row.cause, row if row.payment_id is not None else None)
+    paid = None if row.payment_id is None else Money.parse(str(row.paid_amount), row.paid_currency)
+    return _Cause(ChangeCause(row.cause), row.payment_id, paid)
 
 
 async def _tell_open(session: AsyncSession, deps: Deps, wanted: Subscription, *, now: datetime) -> None:
@@ -116,23 +122,46 @@ async def _tell_open(session: AsyncSession, deps: Deps, wanted: Subscription, *,
     A repair is our own matter: nothing was bought. Of a version that the panel had already nothing is new.
     """
     last = await _last_cause(session, wanted.subscription_id)
-    if wanted.is_delivered or last.cause == REPAIR:
+    if wanted.is_delivered or last.cause is ChangeCause.REPAIR:
         return
+    orders = [payment.order_id for payment in await _undelivered(session, wanted)]
+    overtaken = await _overtaken(session, wanted)
     is_news = await add_notice(
         session,
         deps.jobs,
         user_id=wanted.user_id,
-        kind="access_open",
+        kind=NoticeKind.ACCESS_OPEN,
         key=f"open:{wanted.subscription_id}:{wanted.wanted_version}",
         now=now,
-        cause=last.cause,
         end_date=wanted.end_date.isoformat(),
-        **_paid(last),
+        orders=orders,
+        **last.as_arguments(),
     )
     if is_news:
-        for row in await _undelivered(session, wanted):
-            order = row.follows_payment_id or row.payment_id
-            await deps.jobs.defer(session, TURN_SCREEN, queue=NOTICES, payment_id=order)
+        for order_id in dict.fromkeys(overtaken + orders):
+            await turn_screen(session, deps, order_id)
+
+
+async def _overtaken(session: AsyncSession, wanted: Subscription) -> list[int]:
+    """Orders that were delivered before, but of which the customer was told after more was wanted.
+
+    Their screens were turned while the panel had not confirmed that: they show that access is coming.
+    """
+    undelivered = (
+        _changes(wanted).with_only_columns(subscription_changes.c.changed_at).subquery("undelivered")
+    )
+    told = await session.scalars(
+        select(notices.c.arguments["orders"])
+        .where(
+            notices.c.user_id == wanted.user_id,
+            notices.c.kind == NoticeKind.ACCESS_OPEN,
+            notices.c.dropped_at.is_(None),
+            notices.c.sent_at.is_(None)
+            | (notices.c.sent_at >= select(func.min(undelivered.c.changed_at)).scalar_subquery()),
+        )
+        .order_by(notices.c.notice_id)
+    )
+    return [order_id for orders in told for order_id in orders or []]
 
 
 async def _note_trouble(deps: Deps, wanted: Subscription, error: PanelError) -> None:
@@ -154,18 +183,31 @@ async def _note_trouble(deps: Deps, wanted: Subscription, error: PanelError) -> 
             text=str(error),
         )
         last = await _last_cause(session, wanted.subscription_id)
-        if wanted.is_delivered or last.cause == REPAIR:
+        if wanted.is_delivered or last.cause is ChangeCause.REPAIR:
             return
         await add_notice(
             session,
             deps.jobs,
             user_id=wanted.user_id,
-            kind="access_delayed",
+            kind=NoticeKind.ACCESS_DELAYED,
             key=f"delayed:{wanted.subscription_id}:{wanted.wanted_version}",
             now=deps.clock(),
-            cause=last.cause,
-            **_paid(last),
+            **last.as_arguments(),
         )
+
+
+async def note_error(deps: Deps, subscription_id: int, error: Exception) -> None:
+    """Remember that a delivery met an error of ours; by its name, for its text may hold secrets. A flow."""
+    async with deps.db.begin("deliver: error") as session:
+        wanted = await subscriptions.by_id(session, subscription_id)
+        if wanted is not None and not wanted.is_delivered:
+            await subscriptions.note_trouble(
+                session,
+                subscription_id,
+                version=wanted.wanted_version,
+                trouble=DeliveryTrouble.OURS,
+                text=type(error).__name__,
+            )
 
 
 async def _give_up_expired(deps: Deps, wanted: Subscription) -> None:
@@ -182,58 +224,46 @@ async def _give_up_expired(deps: Deps, wanted: Subscription) -> None:
             await _list_undelivered(session, wanted, now=deps.clock())
 
 
-async def _undelivered(session: AsyncSession, wanted: Subscription) -> Sequence[Any]:
-    """The payments behind the versions that the panel did not have yet: one change made each version."""
-    changes = (
-        select(subscription_changes.c.payment_id)
+def _changes(wanted: Subscription) -> Select[Any]:
+    """What made the versions that the panel did not have yet: one change made each version."""
+    return (
+        select(subscription_changes)
         .where(subscription_changes.c.subscription_id == wanted.subscription_id)
         .order_by(subscription_changes.c.change_id.desc())
         .limit(wanted.wanted_version - wanted.provisioned_version)
-        .subquery()
     )
+
+
+async def _undelivered(session: AsyncSession, wanted: Subscription) -> list[Payment]:
+    """The payments behind the versions that the panel did not have yet."""
+    changes = _changes(wanted).subquery()
     rows = await session.execute(
-        select(
-            payments.c.payment_id,
-            payments.c.follows_payment_id,
-            payments.c.order_key,
-            payments.c.provider,
-            payments.c.charge_id,
-            payments.c.paid_amount,
-            payments.c.paid_currency,
-            payments.c.paid_at,
-        ).join(changes, changes.c.payment_id == payments.c.payment_id)
+        select(payments)
+        .join(changes, changes.c.payment_id == payments.c.payment_id)
+        .order_by(payments.c.payment_id)
     )
-    return rows.all()
+    return [payment_of(row) for row in rows]
 
 
 async def _list_undelivered(session: AsyncSession, wanted: Subscription, *, now: datetime) -> None:
     """Open an entry for each payment that the panel never gave anything for."""
-    for row in await _undelivered(session, wanted):
-        taken = Money.parse(str(row.paid_amount), row.paid_currency)
+    for payment in await _undelivered(session, wanted):
+        assert payment.charge_id is not None
+        assert payment.paid is not None
         await inbox.open_stuck(
             session,
             kind=StuckMoney.EXPIRED_UNDELIVERED,
             charge=Charge(
-                provider=row.provider,
-                charge_id=row.charge_id,
+                provider=payment.provider,
+                charge_id=payment.charge_id,
                 state=ChargeState.PAID,
-                order_key=row.order_key,
-                taken=taken,
-                refunded=Money(0, taken.currency),
-                paid_at=row.paid_at,
+                order_key=payment.order_key,
+                taken=payment.paid,
+                refunded=Money(0, payment.paid.currency),
+                paid_at=payment.paid_at,
             ),
             details=f"Срок вышел {wanted.end_date:%d.%m.%Y}, а панель доступа так и не приняла.",
             now=now,
             user_id=wanted.user_id,
-            payment_id=row.payment_id,
+            payment_id=payment.payment_id,
         )
-
-
-def _paid(last: _Cause) -> dict[str, Any]:
-    if last.payment is None:
-        return {}
-    return {
-        "payment_id": last.payment.payment_id,
-        "paid_amount": f"{last.payment.paid_amount:f}",
-        "paid_currency": last.payment.paid_currency,
-    }

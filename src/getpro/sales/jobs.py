@@ -11,8 +11,8 @@ from getpro.messaging.store import forget_old_marks, forget_old_notices
 from getpro.panel.errors import PanelError
 from getpro.payments import inbox
 from getpro.payments.provider import ProviderUnavailable
-from getpro.platform.jobs import MONEY, OUTSIDE, UPKEEP, Backoff, JobKind
-from getpro.platform.schedules import Schedule
+from getpro.platform.jobs import Backoff, JobKind
+from getpro.platform.schedules import Schedule, routine
 from getpro.sales import delivery, polling, reconcile, settle
 from getpro.sales import sweep as sweeping
 from getpro.sales.deps import Deps
@@ -48,10 +48,10 @@ def job_kinds(deps: Deps, *, zone: ZoneInfo) -> list[JobKind]:
     """What the names mean; each may run twice."""
 
     async def settle_event(event_id: int) -> None:
-        await settle.settle_event(deps, event_id)
+        await _settle_event(deps, event_id)
 
     async def deliver(subscription_id: int) -> None:
-        await delivery.deliver(deps, subscription_id)
+        await _deliver(deps, subscription_id)
 
     async def poll_payment(payment_id: int) -> None:
         await polling.poll_payment(deps, payment_id)
@@ -82,17 +82,17 @@ def job_kinds(deps: Deps, *, zone: ZoneInfo) -> list[JobKind]:
         await _keep_house(deps)
 
     return [
-        JobKind(SETTLE, settle_event, MONEY, _FOR_DAYS, _OUTSIDE_AWAY),
-        JobKind(DELIVER, deliver, MONEY, _FOR_DAYS, _OUTSIDE_AWAY),
-        JobKind(POLL_PAYMENT, poll_payment, OUTSIDE, _NEXT_TIME, _OUTSIDE_AWAY),
-        JobKind(COMPARE, compare, OUTSIDE, _BUGS_END, _OUTSIDE_AWAY),
-        JobKind("poll_due", poll_due, UPKEEP, _NEXT_TIME),
-        JobKind("sweep", sweep, UPKEEP, _NEXT_TIME),
-        JobKind("expire", expire, UPKEEP, _NEXT_TIME),
-        JobKind("find_lost_charges", find_lost_charges, UPKEEP, _NEXT_TIME, _OUTSIDE_AWAY),
-        JobKind("reconcile_panel", reconcile_panel, UPKEEP, _NEXT_TIME, _OUTSIDE_AWAY),
-        JobKind("compare_yesterday", compare_yesterday, UPKEEP, _FOR_HOURS, _OUTSIDE_AWAY),
-        JobKind("keep_house", keep_house, UPKEEP, _BUGS_END),
+        JobKind(SETTLE, settle_event, _FOR_DAYS, _OUTSIDE_AWAY),
+        JobKind(DELIVER, deliver, _FOR_DAYS, _OUTSIDE_AWAY),
+        JobKind(POLL_PAYMENT, poll_payment, _NEXT_TIME, _OUTSIDE_AWAY),
+        JobKind(COMPARE, compare, _BUGS_END, _OUTSIDE_AWAY),
+        JobKind(routine("poll_due"), poll_due, _NEXT_TIME),
+        JobKind(routine("sweep"), sweep, _NEXT_TIME),
+        JobKind(routine("expire"), expire, _NEXT_TIME),
+        JobKind(routine("find_lost_charges"), find_lost_charges, _NEXT_TIME, _OUTSIDE_AWAY),
+        JobKind(routine("reconcile_panel"), reconcile_panel, _NEXT_TIME, _OUTSIDE_AWAY),
+        JobKind(routine("compare_yesterday"), compare_yesterday, _FOR_HOURS, _OUTSIDE_AWAY),
+        JobKind(routine("keep_house"), keep_house, _BUGS_END),
     ]
 
 
@@ -102,6 +102,28 @@ def day_before(now: datetime, zone: ZoneInfo, *, days: int) -> tuple[datetime, d
     first = datetime.combine(day, time(), tzinfo=zone)
     after = datetime.combine(day + timedelta(days=1), time(), tzinfo=zone)
     return first.astimezone(now.tzinfo), after.astimezone(now.tzinfo)
+
+
+async def _settle_event(deps: Deps, event_id: int) -> None:
+    """Money is never given up: also an error of ours is tried again, but shown to the operator as ours."""
+    try:
+        await settle.settle_event(deps, event_id)
+    except _OUTSIDE_AWAY:
+        raise
+    except Exception as error:
+        async with deps.db.begin("settle: error") as session:
+            await inbox.note_error(session, event_id, type(error).__name__)
+        raise
+
+
+async def _deliver(deps: Deps, subscription_id: int) -> None:
+    try:
+        await delivery.deliver(deps, subscription_id)
+    except _OUTSIDE_AWAY:
+        raise
+    except Exception as error:
+        await delivery.note_error(deps, subscription_id, error)
+        raise
 
 
 async def _compare_days(deps: Deps, zone: ZoneInfo) -> None:

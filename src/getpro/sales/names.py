@@ -2,9 +2,11 @@
 
 from typing import Final
 
-SETTLE: Final = "settle"
-DELIVER: Final = "deliver"
-POLL_PAYMENT: Final = "poll_payment"
-COMPARE: Final = "compare"
-TURN_SCREEN: Final = "turn_screen"
+from getpro.platform.jobs import MONEY, NOTICES, OUTSIDE, JobName
+
+SETTLE: Final = JobName("settle", MONEY)
+DELIVER: Final = JobName("deliver", MONEY)
+POLL_PAYMENT: Final = JobName("poll_payment", OUTSIDE)
+COMPARE: Final = JobName("compare", OUTSIDE)
+TURN_SCREEN: Final = JobName("turn_screen", NOTICES)
 """Run by the bot: shows the present state of an order on its waiting screen."""

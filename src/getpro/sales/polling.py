@@ -10,8 +10,7 @@ from getpro.payments.provider import ChargeState, NoSuchCharge, ProviderUnavaila
 from getpro.payments.rules import PENDING_FOR, next_poll
 from getpro.payments.states import CancelReason, PaymentStatus
 from getpro.payments.store import Payment
-from getpro.platform.jobs import OUTSIDE
-from getpro.sales.checkout import end_unpaid, repeat_lost_call
+from getpro.sales.checkout import repeat_lost_call, time_out
 from getpro.sales.deps import Deps
 from getpro.sales.names import POLL_PAYMENT
 from getpro.sales.settle import settle_charge
@@ -29,9 +28,7 @@ async def poll_due(deps: Deps) -> None:
         now = deps.clock()
         due = await payments.claim_due_polls(session, now=now, until=now + _LEASE, most=_AT_ONCE)
         for payment_id in due:
-            await deps.jobs.defer(
-                session, POLL_PAYMENT, queue=OUTSIDE, lock=f"poll:{payment_id}", payment_id=payment_id
-            )
+            await deps.jobs.defer(session, POLL_PAYMENT, lock=f"poll:{payment_id}", payment_id=payment_id)
 
 
 async def poll_payment(deps: Deps, payment_id: int) -> None:
@@ -46,7 +43,7 @@ async def poll_payment(deps: Deps, payment_id: int) -> None:
     now = deps.clock()
     if now - payment.created_at >= PENDING_FOR:
         async with deps.db.begin("poll: give up") as session:
-            await end_unpaid(session, deps, payment, reason=CancelReason.NOT_PAID)
+            await time_out(session, deps, payment, reason=CancelReason.NOT_PAID)
         return
     try:
         if await _ask(deps, payment):

@@ -7,9 +7,10 @@ deletes, shortens or lowers by itself: whatever is more on the panel was given b
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from enum import StrEnum
+from typing import Any, NamedTuple
 
 import structlog
-from sqlalchemy import exists, func, select
+from sqlalchemy import ARRAY, ColumnElement, Text, all_, any_, exists, func, literal, select
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -17,6 +18,7 @@ from getpro.kit.money import Money
 from getpro.panel import accounts
 from getpro.panel.models import panel_accounts
 from getpro.panel.service import Allowance, PanelUser
+from getpro.panel.states import UserStatus
 from getpro.payments import inbox
 from getpro.payments.models import payments, stuck_payments
 from getpro.payments.provider import Charge, ChargeState, Provider, ProviderUnavailable
@@ -33,6 +35,8 @@ RECENT = timedelta(hours=3)
 """How far back unseen charges are looked for every few minutes."""
 _SETTLING = timedelta(minutes=2)
 """Younger charges are left to their notices."""
+_CLOCKS_DIFFER = timedelta(hours=1)
+"""How far the time in a provider's list may lie from the one that we recorded, out of its notice."""
 
 
 class Difference(StrEnum):
@@ -61,6 +65,8 @@ SAFE = frozenset(
     }
 )
 """What a repair puts right: it takes nothing from anybody, also where a person has given more otherwise."""
+GENEROUS = frozenset({Difference.MORE_TRAFFIC, Difference.OTHER_DEVICES})
+"""What is only counted: once the shop has lowered a limit it is so with everybody until they buy again."""
 
 
 Extent = datetime | int
@@ -80,6 +86,8 @@ class Finding:
 class Comparison:
     compared: int = 0
     findings: list[Finding] = field(default_factory=list)
+    generous: int = 0
+    """How many have higher limits than the shop gives."""
 
     @property
     def to_apply(self) -> list[int]:
@@ -103,7 +111,7 @@ def differences(user: PanelUser | None, end_date: datetime, ours: Allowance) -> 
         return [(Difference.MISSING, end_date, None)]
     found = user.expire_at.replace(microsecond=0)
     differing: list[Compared] = []
-    if user.status == "DISABLED":
+    if user.status == UserStatus.DISABLED:
         differing.append((Difference.DISABLED, end_date, found))
     if found != end_date:
         differing.append((Difference.SHORTER if found < end_date else Difference.LONGER, end_date, found))
@@ -131,28 +139,17 @@ def _recognized(user: PanelUser | None, panel_user_id: int, username: str, user_
 async def compare_panel(deps: Deps) -> Comparison:
     """Compare every delivered, running subscription with the panel; a flow, it changes nothing.
 
+    The panel's list takes its time: what was delivered meanwhile is left for the next comparison.
     Raises PanelUnavailable, PanelRefused.
     """
     allowance = await deps.panel.allowance()
+    async with deps.db.begin("reconcile: before") as session:
+        before = set(await _delivered(session, now=deps.clock()))
     found = {user.account.panel_user_id: user async for user in deps.panel.users()}
-    async with deps.db.begin("reconcile: read") as session:
-        rows = await session.execute(
-            select(
-                subscriptions_table.c.subscription_id,
-                subscriptions_table.c.user_id,
-                subscriptions_table.c.end_date,
-                panel_accounts.c.panel_user_id,
-                panel_accounts.c.username,
-            )
-            .join(panel_accounts, panel_accounts.c.subscription_id == subscriptions_table.c.subscription_id)
-            .where(
-                subscriptions_table.c.provisioned_version == subscriptions_table.c.wanted_version,
-                subscriptions_table.c.end_date > deps.clock(),
-            )
-        )
-        ours = rows.all()
-        made = await session.execute(select(panel_accounts.c.panel_user_id, panel_accounts.c.username))
-        known = {(row.panel_user_id, row.username) for row in made}
+    async with deps.db.begin("reconcile: after") as session:
+        ours = [row for row in await _delivered(session, now=deps.clock()) if row in before]
+        known = await _known(session)
+        awaited = await _awaited(session)
     findings = []
     for row in ours:
         user = _recognized(found.get(row.panel_user_id), row.panel_user_id, row.username, row.user_id)
@@ -160,12 +157,62 @@ async def compare_panel(deps: Deps) -> Comparison:
             Finding(kind, row.subscription_id, row.username, wanted, seen)
             for kind, wanted, seen in differences(user, row.end_date, allowance)
         ]
+    generous = {finding.subscription_id for finding in findings if finding.difference in GENEROUS}
+    findings = [finding for finding in findings if finding.difference not in GENEROUS]
     findings += [
         Finding(Difference.ORPHAN, None, user.account.username, None, user.expire_at)
         for user in found.values()
-        if (user.account.panel_user_id, user.account.username) not in known and deps.panel.is_ours(user)
+        if (user.account.panel_user_id, user.account.username) not in known
+        and user.telegram_id not in awaited
+        and deps.panel.is_ours(user)
     ]
-    return Comparison(compared=len(ours), findings=findings)
+    return Comparison(compared=len(ours), findings=findings, generous=len(generous))
+
+
+class _Delivered(NamedTuple):
+    """A running subscription whose wanted version the panel has, and the user that we made for it."""
+
+    subscription_id: int
+    user_id: int
+    end_date: datetime
+    wanted_version: int
+    panel_user_id: int
+    username: str
+
+
+async def _delivered(session: AsyncSession, *, now: datetime) -> list[_Delivered]:
+    rows = await session.execute(
+        select(
+            subscriptions_table.c.subscription_id,
+            subscriptions_table.c.user_id,
+            subscriptions_table.c.end_date,
+            subscriptions_table.c.wanted_version,
+            panel_accounts.c.panel_user_id,
+            panel_accounts.c.username,
+        )
+        .join(panel_accounts, panel_accounts.c.subscription_id == subscriptions_table.c.subscription_id)
+        .where(
+            subscriptions_table.c.provisioned_version == subscriptions_table.c.wanted_version,
+            subscriptions_table.c.end_date > now,
+        )
+    )
+    return [_Delivered(*row) for row in rows]
+
+
+async def _known(session: AsyncSession) -> set[tuple[int, str]]:
+    """The numbers and names of all users that we made."""
+    rows = await session.execute(select(panel_accounts.c.panel_user_id, panel_accounts.c.username))
+    return {(row.panel_user_id, row.username) for row in rows}
+
+
+async def _awaited(session: AsyncSession) -> set[int]:
+    """The customers whose delivery is under way: a user of theirs may be made and not yet remembered."""
+    rows = await session.scalars(
+        select(subscriptions_table.c.user_id).where(
+            subscriptions_table.c.provisioned_version < subscriptions_table.c.wanted_version
+        )
+    )
+    return set(rows)
 
 
 async def apply(deps: Deps, comparison: Comparison) -> int:
@@ -279,13 +326,19 @@ async def _compare_provider(
 ) -> dict[str, tuple[Money, Money]]:
     await _settle_unseen(deps, provider, since, until)
     theirs: dict[str, Money] = {}
-    async for charge in provider.charges(since, until):
-        if charge.state is ChargeState.PAID:
-            zero = Money(0, charge.taken.currency)
-            theirs[zero.currency] = theirs.get(zero.currency, zero) + charge.taken
+    day_ids, other_ids = [], []
+    async for charge in provider.charges(since - _CLOCKS_DIFFER, until + _CLOCKS_DIFFER):
+        if charge.state is not ChargeState.PAID:
+            continue
+        if not since <= (charge.paid_at or since) < until:
+            other_ids.append(charge.charge_id)
+            continue
+        day_ids.append(charge.charge_id)
+        zero = Money(0, charge.taken.currency)
+        theirs[zero.currency] = theirs.get(zero.currency, zero) + charge.taken
     sums: dict[str, tuple[Money, Money]] = {}
     async with deps.db.begin("reconcile: sums") as session:
-        ours = await _recorded(session, provider.code, since, until)
+        ours = await _recorded(session, provider.code, _Day(since, until, day_ids, other_ids))
         for currency in theirs.keys() | ours.keys():
             zero = Money(0, currency)
             pair = theirs.get(currency, zero), ours.get(currency, zero)
@@ -295,17 +348,29 @@ async def _compare_provider(
     return sums
 
 
-async def _recorded(
-    session: AsyncSession, provider: str, since: datetime, until: datetime
-) -> dict[str, Money]:
+class _Day(NamedTuple):
+    """A day as the provider counts it: by its list; what is in no list of its counts by our own time."""
+
+    since: datetime
+    until: datetime
+    charge_ids: list[str]
+    neighbours: list[str]
+    """Charges that its list has shortly before or after."""
+
+    def has(self, charge_id: ColumnElement[Any], at: ColumnElement[Any]) -> ColumnElement[bool]:
+        ids, neighbours = (literal(found, ARRAY(Text)) for found in (self.charge_ids, self.neighbours))
+        in_time = (at >= self.since) & (at < self.until)
+        return (charge_id == any_(ids)) | (in_time & (charge_id != all_(neighbours)))
+
+
+async def _recorded(session: AsyncSession, provider: str, day: _Day) -> dict[str, Money]:
     """What we recorded as taken, delivered or stuck, by currency; each charge once, whatever became of it."""
     paid = await session.execute(
         select(payments.c.paid_currency, func.sum(payments.c.paid_amount))
         .where(
             payments.c.provider == provider,
             payments.c.status == PaymentStatus.SUCCEEDED,
-            payments.c.paid_at >= since,
-            payments.c.paid_at < until,
+            day.has(payments.c.charge_id, payments.c.paid_at),
         )
         .group_by(payments.c.paid_currency)
     )
@@ -319,8 +384,7 @@ async def _recorded(
         .where(
             stuck_payments.c.provider == provider,
             stuck_payments.c.kind != StuckMoney.SUM_DIFFERS,
-            stuck_payments.c.taken_at >= since,
-            stuck_payments.c.taken_at < until,
+            day.has(stuck_payments.c.charge_id, stuck_payments.c.taken_at),
             ~recorded,
         )
         .order_by(stuck_payments.c.charge_id, stuck_payments.c.stuck_id.desc())

@@ -17,13 +17,12 @@ from getpro.payments import store as payments
 from getpro.payments.provider import Charge, ChargeState, NoSuchCharge
 from getpro.payments.states import CancelReason, StuckMoney
 from getpro.payments.store import Payment
-from getpro.platform.jobs import NOTICES
-from getpro.sales.checkout import end_unpaid
+from getpro.sales.checkout import end_unpaid, turn_screen
 from getpro.sales.delivery import defer_delivery
 from getpro.sales.deps import Deps
 from getpro.sales.errors import UnknownEvent
-from getpro.sales.names import TURN_SCREEN
 from getpro.subscriptions import store as subscriptions
+from getpro.subscriptions.states import ChangeCause
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +54,13 @@ class Outcome:
     def __str__(self) -> str:
         return self.ending if self.kind is None else f"{self.ending}: {self.kind}"
 
+    @classmethod
+    def of_handled(cls, written: str) -> "Outcome":
+        """How a notice ended that is handled, out of what stands with it."""
+        ending, _, kind = written.partition(": ")
+        outcome = cls(Ending(ending), kind=StuckMoney(kind) if kind else None)
+        return SEEN_BEFORE if outcome == SETTLED else outcome
+
 
 PREMATURE: Final = Outcome(Ending.PREMATURE, is_final=False)
 SETTLED: Final = Outcome(Ending.SETTLED)
@@ -68,36 +74,58 @@ async def settle_event(deps: Deps, event_id: int) -> Outcome:
 
     Raises UnknownEvent; ProviderUnavailable and UnknownProvider: the job tries again.
     """
+    found = await look_behind(deps, event_id)
+    async with deps.db.begin("settle") as session:
+        return await settle(session, deps, found, event_id=event_id)
+
+
+async def look_behind(deps: Deps, event_id: int) -> Charge | Outcome:
+    """The charge behind a stored notice, or how it ended where there is none (any more); it changes nothing.
+
+    Raises UnknownEvent, ProviderUnavailable, UnknownProvider.
+    """
     async with deps.db.begin("settle: read") as session:
         event = await inbox.event(session, event_id)
     if event is None:
         raise UnknownEvent(str(event_id))
     if event.is_handled:
-        return SEEN_BEFORE
+        return Outcome.of_handled(event.outcome or Ending.SEEN_BEFORE)
     try:
-        charge = await deps.provider(event.provider).prove(event.notice)
+        return await deps.provider(event.provider).prove(event.notice)
     except NoSuchCharge:
-        async with deps.db.begin("settle: unknown") as session:
-            await inbox.note_outcome(session, event_id, str(DISPROVED), handled_at=None)
         log.warning("payment.notice_disproved", event_id=event_id, provider=event.provider)
         return DISPROVED
-    return await settle_charge(deps, charge, event_id=event_id)
 
 
-async def settle_charge(deps: Deps, charge: Charge, *, event_id: int | None = None) -> Outcome:
-    """Act on what a provider says of one object, however we heard of it; the same charge twice is nothing."""
-    now = deps.clock()
+async def settle_charge(deps: Deps, charge: Charge) -> Outcome:
+    """Act on what a provider says of one object that we heard of without a notice; a flow."""
     async with deps.db.begin("settle") as session:
-        outcome = await _settle(session, deps, charge, event_id=event_id, now=now)
-        if event_id is not None:
-            await inbox.note_outcome(
-                session, event_id, str(outcome), handled_at=now if outcome.is_final else None
-            )
+        return await settle(session, deps, charge)
+
+
+async def settle(
+    session: AsyncSession, deps: Deps, found: Charge | Outcome, *, event_id: int | None = None
+) -> Outcome:
+    """Act on what was found out, and note it with the notice that told of it; a step.
+
+    The same charge twice is nothing, however we heard of it.
+    """
+    now = deps.clock()
+    if isinstance(found, Outcome):
+        outcome = found
+    else:
+        outcome = await _settle(session, deps, found, event_id=event_id, now=now)
+        log.info(
+            "payment.looked_at", provider=found.provider, charge_id=found.charge_id, outcome=str(outcome)
+        )
         if outcome.is_final:
             await inbox.close(
-                session, provider=charge.provider, object_id=charge.charge_id, outcome=str(outcome), now=now
+                session, provider=found.provider, object_id=found.charge_id, outcome=str(outcome), now=now
             )
-    log.info("payment.looked_at", provider=charge.provider, charge_id=charge.charge_id, outcome=str(outcome))
+    if event_id is not None:
+        await inbox.note_outcome(
+            session, event_id, str(outcome), handled_at=now if outcome.is_final else None
+        )
     return outcome
 
 
@@ -168,13 +196,13 @@ async def _keep(
     )
     if opened:
         if payment is not None:
-            await deps.jobs.defer(session, TURN_SCREEN, queue=NOTICES, payment_id=payment.payment_id)
+            await turn_screen(session, deps, payment.payment_id)
         log.error("payment.stuck", kind=kind, provider=charge.provider, charge_id=charge.charge_id)
     return Outcome(Ending.STUCK, kind=kind)
 
 
 async def _cancel(session: AsyncSession, deps: Deps, payment: Payment, charge: Charge) -> Outcome:
-    """A provider object ended without money; only the object that the order shows cancels the order."""
+    """A provider object ended without money: the order ends if it shows this object, or none as yet."""
     if payment.object_id in {None, charge.charge_id}:
         await end_unpaid(session, deps, payment, reason=charge.reason or CancelReason.AT_PROVIDER)
     return CANCELED
@@ -194,7 +222,7 @@ async def _take(
         recorded = payment.payment_id
     else:
         recorded = (await payments.add_further_charge(session, payment, charge, now=now)).payment_id
-    await grant(session, deps, payment, payment_id=recorded, cause="payment", now=now)
+    await grant(session, deps, payment, recorded_id=recorded, cause=ChangeCause.PAYMENT, now=now)
     if payment.asked < charge.taken:
         details = f"Ждали {payment.asked}, пришло {charge.taken}; срок выдан."
         kind = StuckMoney.OVERPAID
@@ -203,17 +231,20 @@ async def _take(
 
 
 async def grant(
-    session: AsyncSession, deps: Deps, payment: Payment, *, payment_id: int, cause: str, now: datetime
+    session: AsyncSession, deps: Deps, order: Payment, *, recorded_id: int, cause: ChangeCause, now: datetime
 ) -> None:
-    """Extend by what the order bought and have it delivered; the caller holds the customer's lock."""
+    """Extend by what the order bought and have it delivered; the caller holds the customer's lock.
+
+    ``recorded_id``: the payment as which the money is recorded, the order itself or a further charge.
+    """
     subscription = await subscriptions.extend(
         session,
-        payment.user_id,
-        days=payment.days,
-        provider=payment.provider,
+        order.user_id,
+        days=order.days,
+        provider=order.provider,
         cause=cause,
-        payment_id=payment_id,
+        payment_id=recorded_id,
         now=now,
     )
     await defer_delivery(session, deps, subscription.subscription_id)
-    await deps.jobs.defer(session, TURN_SCREEN, queue=NOTICES, payment_id=payment.payment_id)
+    await turn_screen(session, deps, order.payment_id)

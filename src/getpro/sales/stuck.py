@@ -9,15 +9,21 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.kit.money import Money
+from getpro.payments import inbox
 from getpro.payments.models import provider_events, stuck_payments
 from getpro.payments.states import StuckMoney
 from getpro.platform.jobs import MONEY
 from getpro.sales.deps import Deps
+from getpro.sales.names import DELIVER, SETTLE
+from getpro.sales.reference import Listed, Reference
 from getpro.subscriptions.models import subscriptions
 from getpro.subscriptions.states import DeliveryTrouble
 
 LATE: Final = timedelta(minutes=5)
 """A delivery or a notice that has waited this long is shown."""
+
+
+_IN_THE_LOG: Final = "подробности в журнале"
 
 
 class StuckWork(StrEnum):
@@ -29,18 +35,20 @@ class StuckWork(StrEnum):
     NOTICE_DISPROVED = "notice_disproved"
     NOTICE_UNSETTLED = "notice_unsettled"
     JOB_FAILED = "job_failed"
+    """Our own error: of a job that is tried again all the same, or of one that is not."""
 
 
 _NOT_DELIVERED: Final = {
     None: StuckWork.NOT_DELIVERED_YET,
     DeliveryTrouble.AWAY: StuckWork.NOT_DELIVERED_AWAY,
     DeliveryTrouble.REFUSED: StuckWork.NOT_DELIVERED_REFUSED,
+    DeliveryTrouble.OURS: StuckWork.JOB_FAILED,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class StuckItem:
-    """One line of the list. ``reference`` names it in commands: s12, d7, e9, j31."""
+    """One line of the list. ``reference`` names it in commands."""
 
     reference: str
     kind: StuckMoney | StuckWork
@@ -69,7 +77,7 @@ async def _money(session: AsyncSession) -> list[StuckItem]:
     rows = await session.execute(select(stuck_payments).where(stuck_payments.c.resolved_at.is_(None)))
     return [
         StuckItem(
-            reference=f"s{row.stuck_id}",
+            reference=str(Reference(Listed.MONEY, row.stuck_id)),
             kind=StuckMoney(row.kind),
             since=row.opened_at,
             details=f"{row.details} Платёж у провайдера: {row.charge_id}",
@@ -91,15 +99,21 @@ async def _undelivered(session: AsyncSession, *, now: datetime) -> list[StuckIte
     )
     return [
         StuckItem(
-            reference=f"d{row.subscription_id}",
+            reference=str(Reference(Listed.DELIVERY, row.subscription_id)),
             kind=_NOT_DELIVERED[row.delivery_trouble],
             since=row.wanted_at,
-            details=row.delivery_trouble_text or "Панель ещё не приняла доступ.",
+            details=_why_undelivered(row.delivery_trouble, row.delivery_trouble_text),
             provider=row.provider,
             user_id=row.user_id,
         )
         for row in rows
     ]
+
+
+def _why_undelivered(trouble: str | None, words: str | None) -> str:
+    if trouble == DeliveryTrouble.OURS:
+        return f"{DELIVER.name}: {words}, {_IN_THE_LOG}"
+    return words or "Панель ещё не приняла доступ."
 
 
 async def _unsettled(session: AsyncSession, *, now: datetime) -> list[StuckItem]:
@@ -112,23 +126,33 @@ async def _unsettled(session: AsyncSession, *, now: datetime) -> list[StuckItem]
     )
     return [
         StuckItem(
-            reference=f"e{row.event_id}",
-            kind=StuckWork.NOTICE_DISPROVED if row.outcome else StuckWork.NOTICE_UNSETTLED,
+            reference=str(Reference(Listed.NOTICE, row.event_id)),
+            kind=kind,
             since=row.received_at,
-            details=f"{row.event} {row.object_id}: {row.outcome or 'провайдер ещё не ответил'}",
+            details=f"{row.event} {row.object_id}: {why}",
             provider=row.provider,
         )
         for row in rows
+        for kind, why in [_why_unsettled(row.outcome)]
     ]
+
+
+def _why_unsettled(outcome: str | None) -> tuple[StuckWork, str]:
+    if outcome is None:
+        return StuckWork.NOTICE_UNSETTLED, "провайдер ещё не ответил"
+    if outcome.startswith(inbox.OUR_ERROR):
+        error = outcome.removeprefix(inbox.OUR_ERROR)
+        return StuckWork.JOB_FAILED, f"{SETTLE.name}: {error}, {_IN_THE_LOG}"
+    return StuckWork.NOTICE_DISPROVED, outcome
 
 
 async def _failed_jobs(session: AsyncSession, deps: Deps) -> list[StuckItem]:
     return [
         StuckItem(
-            reference=f"j{job.job_id}",
+            reference=str(Reference(Listed.JOB, job.job_id)),
             kind=StuckWork.JOB_FAILED,
             since=job.since,
-            details=f"{job.name} {job.arguments}: ошибка, подробности в журнале",
+            details=f"{job.name} {job.arguments}: {_IN_THE_LOG}",
         )
         for job in await deps.jobs.failed(session, MONEY)
     ]

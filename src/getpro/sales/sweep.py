@@ -5,8 +5,8 @@ from typing import Final
 
 from sqlalchemy import select
 
+from getpro.payments import inbox
 from getpro.payments.models import provider_events
-from getpro.platform.jobs import MONEY
 from getpro.sales.delivery import defer_delivery
 from getpro.sales.deps import Deps
 from getpro.sales.names import DELIVER, SETTLE
@@ -25,14 +25,13 @@ async def sweep(deps: Deps) -> None:
         before = deps.clock() - _FORGOTTEN_AFTER
         unsettled = await session.scalars(
             select(provider_events.c.event_id).where(
-                provider_events.c.handled_at.is_(None),
-                provider_events.c.outcome.is_(None),
+                inbox.is_unknown(),
                 provider_events.c.last_received_at < before,
                 deps.jobs.none_for(SETTLE, provider_events.c.event_id, failed_counts=True),
             )
         )
         for event_id in unsettled.all():
-            await deps.jobs.defer(session, SETTLE, queue=MONEY, event_id=event_id)
+            await deps.jobs.defer(session, SETTLE, event_id=event_id)
         undelivered = await session.scalars(
             select(subscriptions.c.subscription_id).where(
                 subscriptions.c.provisioned_version < subscriptions.c.wanted_version,

@@ -7,6 +7,7 @@ from getpro.sales.delivery import defer_delivery
 from getpro.sales.deps import Deps
 from getpro.sales.errors import TrialUsed
 from getpro.subscriptions import store as subscriptions
+from getpro.subscriptions.states import TRIAL, ChangeCause
 from getpro.subscriptions.store import Subscription
 
 
@@ -25,8 +26,8 @@ async def start_trial(session: AsyncSession, deps: Deps, *, user_id: int) -> Sub
         session,
         user_id,
         days=deps.rules.trial_days,
-        provider="trial",
-        cause="trial",
+        provider=TRIAL,
+        cause=ChangeCause.TRIAL,
         payment_id=None,
         now=now,
     )

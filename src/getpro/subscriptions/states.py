@@ -1,6 +1,21 @@
 """Words that stand in the tables of subscriptions."""
 
 from enum import StrEnum
+from typing import Final
+
+TRIAL: Final = "trial"
+"""Stands where else the code of the provider stands that took the money for the last period."""
+
+
+class ChangeCause(StrEnum):
+    """Why a new version of a subscription is wanted."""
+
+    TRIAL = "trial"
+    PAYMENT = "payment"
+    CREDIT = "credit"
+    """An operator accepted money that had been stuck."""
+    REPAIR = "repair"
+    """It gives the customer nothing new: it puts right what the panel has lost."""
 
 
 class DeliveryTrouble(StrEnum):
@@ -8,3 +23,5 @@ class DeliveryTrouble(StrEnum):
 
     AWAY = "away"
     REFUSED = "refused"
+    OURS = "ours"
+    """Our own error: nothing is known of the panel."""

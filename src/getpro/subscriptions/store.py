@@ -2,17 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.subscriptions.models import subscription_changes, subscriptions
 from getpro.subscriptions.rules import extended_end
-from getpro.subscriptions.states import DeliveryTrouble
-
-REPAIR: Final = "repair"
-"""The cause of a version that gives the customer nothing new: it puts right what the panel has lost."""
+from getpro.subscriptions.states import ChangeCause, DeliveryTrouble
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +56,7 @@ async def extend(
     *,
     days: int,
     provider: str,
-    cause: str,
+    cause: ChangeCause,
     payment_id: int | None,
     now: datetime,
 ) -> Subscription:
@@ -126,7 +123,7 @@ async def want_again(session: AsyncSession, subscription_id: int, *, now: dateti
         insert(subscription_changes).values(
             subscription_id=subscription_id,
             changed_at=now,
-            cause=REPAIR,
+            cause=ChangeCause.REPAIR,
             days=0,
             end_before=end_date,
             end_after=end_date,
@@ -155,7 +152,7 @@ async def mark_provisioned(session: AsyncSession, subscription_id: int, *, versi
 async def note_trouble(
     session: AsyncSession, subscription_id: int, *, version: int, trouble: DeliveryTrouble, text: str
 ) -> None:
-    """Remember why the panel does not take the wanted state, with its own words."""
+    """Remember why the panel does not have the wanted state, with its own words or our error's name."""
     await session.execute(
         update(subscriptions)
         .where(

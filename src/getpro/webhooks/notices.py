@@ -9,7 +9,6 @@ from starlette.responses import PlainTextResponse, Response
 
 from getpro.payments import inbox
 from getpro.payments.provider import Knock, Notice, NoticeRefused
-from getpro.platform.jobs import MONEY
 from getpro.sales.deps import Deps
 from getpro.sales.names import SETTLE
 from getpro.webhooks.addresses import of_request
@@ -42,7 +41,6 @@ async def accept(
         await deps.jobs.defer(
             session,
             SETTLE,
-            queue=MONEY,
             lock=f"settle:{provider}:{notice.object_id}",
             event_id=kept.event_id,
         )

@@ -8,7 +8,6 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from getpro.panel.models import panel_accounts
-from getpro.platform.jobs import OUTSIDE
 from getpro.sales.names import COMPARE
 from getpro.webhooks.bodies import BadBody, BodyTooLong, json_object, read_body
 from getpro.webhooks.deps import Doors
@@ -43,16 +42,14 @@ async def panel_event(request: Request) -> Response:
 
 
 async def _compare_later(doors: Doors, panel_user_id: int) -> None:
-    """Defer a comparison, not a delivery: a delivery causes an event itself, and would go on for ever."""
+    """Defer a comparison, not a delivery: a delivery causes an event itself, and would go on for ever.
+
+    After a panel was set up anew several subscriptions may have had this number: each is compared.
+    """
     async with doors.sales.db.begin("panel event") as session:
-        subscription_id = await session.scalar(
+        found = await session.scalars(
             select(panel_accounts.c.subscription_id).where(panel_accounts.c.panel_user_id == panel_user_id)
         )
-        if subscription_id is not None:
-            await doors.sales.jobs.defer(
-                session,
-                COMPARE,
-                queue=OUTSIDE,
-                lock=f"compare:{subscription_id}",
-                subscription_id=subscription_id,
-            )
+        for number in found.all():
+            lock = f"compare:{number}"
+            await doors.sales.jobs.defer(session, COMPARE, lock=lock, subscription_id=number)

@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -12,7 +13,7 @@ from aiogram.types import CallbackQuery, Message, PreCheckoutQuery
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.bot.context import Context
-from getpro.bot.orders import screen_of
+from getpro.bot.orders import screen_of, show_newest
 from getpro.bot.screens import buying as screens
 from getpro.bot.screens.screen import AboutOrder, Buy, ChoosePlan, Go, Screen
 from getpro.bot.showing import message_id_of, nothing, say, send, show
@@ -37,6 +38,39 @@ _ASKING_TAKES: Final = timedelta(seconds=20)
 """Longer than a provider is waited for."""
 _SAME_ORDER_FOR: Final = timedelta(minutes=10)
 """Payment pages live longer than this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """The order is written."""
+
+    payment: Payment
+
+
+@dataclass(frozen=True, slots=True)
+class Instead:
+    """No order could be written; the screen leads on."""
+
+    screen: Screen
+
+
+@dataclass(frozen=True, slots=True)
+class EmailFor:
+    """The dialog in which the next message is an address for the receipt, and what is bought with it."""
+
+    plan_id: int
+    provider: str
+
+    def pack(self) -> str:
+        return f"email:{self.plan_id}:{self.provider}"
+
+    @classmethod
+    def parse(cls, dialog: str | None) -> "EmailFor | None":
+        """None for any other dialog, such as one of another version."""
+        match (dialog or "").split(":"):
+            case ["email", plan_id, provider] if plan_id.isdecimal():
+                return cls(int(plan_id), provider)
+        return None
 
 
 @router.callback_query(Go.filter(F.to == "plans"))
@@ -85,22 +119,23 @@ async def _buy(
     async with turn.begin("checkout") as session:
         wanted = wanted or await _last_time(session, turn)
         if wanted is None:
-            found: Payment | Screen = await _plans(session, turn, context)
+            result: Ordered | Instead = Instead(await _plans(session, turn, context))
+        elif (waiting := await _same_order(session, wanted, message_id, turn, context)) is not None:
+            result = Ordered(waiting)
         else:
-            waiting = await _same_order(session, wanted, message_id, turn, context)
-            found = waiting or await _order(session, wanted, turn, context)
-            if isinstance(found, Payment) and message_id is not None:
-                await payments.set_screen(session, found.payment_id, message_id)
-    if isinstance(found, Screen):
-        return await show(query, found)
+            result = await _order(session, wanted, turn, context)
+        if isinstance(result, Ordered) and message_id is not None:
+            await payments.set_screen(session, result.payment.payment_id, message_id)
+    if isinstance(result, Instead):
+        return await show(query, result.screen)
     if message_id is None:
-        await show_new_order(query.from_user.id, found, turn, context)
+        await show_new_order(query.from_user.id, result.payment, turn, context)
         return nothing(query)
     if waiting is None:
-        await checkout.ask_provider(context.sales, found)
+        await checkout.ask_provider(context.sales, result.payment)
     elif waiting.pay_url is None and context.now - waiting.created_at < _ASKING_TAKES:
         return nothing(query)
-    return await _show_order(query, found, turn, context)
+    return await show_order(query, result.payment, turn, context)
 
 
 @router.callback_query(AboutOrder.filter(F.do == "check"))
@@ -109,14 +144,14 @@ async def check(
 ) -> TelegramMethod[bool]:
     async with turn.begin("check") as session:
         t = context.texts(turn.customer)
-        payment = await _own(session, turn, callback_data)
+        payment = await own_order(session, turn, callback_data)
     if payment is None:
         return nothing(query)
     fresh = await polling.check_now(context.sales, payment.payment_id) or payment
     async with turn.begin("found") as session:
         is_kept = await reads.is_money_kept(session, fresh)
     is_waiting = fresh.status is PaymentStatus.PENDING and not is_kept
-    return await _show_order(query, fresh, turn, context, t("waiting-not-yet") if is_waiting else None)
+    return await show_order(query, fresh, turn, context, t("waiting-not-yet") if is_waiting else None)
 
 
 @router.callback_query(AboutOrder.filter(F.do == "cancel"))
@@ -124,13 +159,13 @@ async def cancel(
     query: CallbackQuery, callback_data: AboutOrder, turn: Turn, context: Context
 ) -> TelegramMethod[bool]:
     async with turn.begin("cancel") as session:
-        payment = await _own(session, turn, callback_data)
+        payment = await own_order(session, turn, callback_data)
         if payment is None:
             return nothing(query)
         user_id = turn.customer.user_id
         await checkout.give_up(session, context.sales, user_id=user_id, payment_id=payment.payment_id)
         payment = await payments.by_id(session, payment.payment_id) or payment
-    return await _show_order(query, payment, turn, context, _paid_meanwhile(payment, turn, context))
+    return await show_order(query, payment, turn, context, _paid_meanwhile(payment, turn, context))
 
 
 @router.callback_query(AboutOrder.filter(F.do == "another"))
@@ -139,7 +174,7 @@ async def another_way(
 ) -> TelegramMethod[bool]:
     """Offer the ways again; the old order stays, for its money may be on its way."""
     async with turn.begin("another way") as session:
-        payment = await _own(session, turn, callback_data)
+        payment = await own_order(session, turn, callback_data)
         if payment is None:
             return nothing(query)
         is_kept = await reads.is_money_kept(session, payment)
@@ -147,7 +182,7 @@ async def another_way(
         ways = None if is_over else await _ways(session, payment.plan_id, turn, context)
     if ways is not None:
         return await show(query, ways)
-    return await _show_order(query, payment, turn, context, _paid_meanwhile(payment, turn, context))
+    return await show_order(query, payment, turn, context, _paid_meanwhile(payment, turn, context))
 
 
 @router.pre_checkout_query()
@@ -168,17 +203,15 @@ async def pre_checkout(query: PreCheckoutQuery, turn: Turn, context: Context) ->
     return query.answer(ok=False, error_message=context.texts_in(language)(f"precheckout-{refusal}"))
 
 
-async def take_email(session: AsyncSession, text: str, turn: Turn, context: Context) -> Payment | Screen:
-    """The answer to the question for an e-mail: keep it and write the order for which it was asked.
-
-    The order comes back, or what is to be seen instead.
-    """
+async def take_email(
+    session: AsyncSession, text: str, asked: EmailFor, turn: Turn, context: Context
+) -> Ordered | Instead:
+    """The answer to the question for an e-mail: keep it and write the order for which it was asked."""
     address = text.strip()
     if len(address) > _LONGEST_EMAIL or not _EMAIL.fullmatch(address):
-        return screens.ask_email(context.texts(turn.customer), is_wrong=True)
-    _, plan_id, provider = (turn.customer.dialog or "").split(":")
+        return Instead(screens.ask_email(context.texts(turn.customer), is_wrong=True))
     await customers.set_email(session, turn.customer.user_id, address)
-    return await _order(session, Buy(plan_id=int(plan_id), provider=provider), turn, context)
+    return await _order(session, Buy(plan_id=asked.plan_id, provider=asked.provider), turn, context)
 
 
 async def show_new_order(chat_id: int, payment: Payment, turn: Turn, context: Context) -> None:
@@ -191,10 +224,38 @@ async def show_new_order(chat_id: int, payment: Payment, turn: Turn, context: Co
         await payments.set_screen(session, payment.payment_id, sent)
 
 
-async def _order(session: AsyncSession, wanted: Buy, turn: Turn, context: Context) -> Payment | Screen:
-    """Write the order; where that cannot be, the screen that leads on."""
+async def order_made(
+    session: AsyncSession, wanted: Buy | None, query: CallbackQuery, turn: Turn, context: Context
+) -> Payment | None:
+    """The order that this press, come again, has made; ``wanted`` is None for what was bought last time."""
+    wanted = wanted or await _last_time(session, turn)
+    if wanted is None:
+        return None
+    return await _same_order(session, wanted, message_id_of(query), turn, context)
+
+
+async def own_order(session: AsyncSession, turn: Turn, about: AboutOrder) -> Payment | None:
+    """The order, if it is the customer's own."""
+    payment = await payments.by_id(session, about.payment_id)
+    return payment if payment is not None and payment.user_id == turn.customer.user_id else None
+
+
+async def show_order(
+    query: CallbackQuery, payment: Payment, turn: Turn, context: Context, toast: str | None = None
+) -> TelegramMethod[bool]:
+    """Show the order as it stands now."""
+
+    async def read() -> Screen:
+        async with turn.begin("order") as session:
+            fresh = await payments.by_id(session, payment.payment_id) or payment
+            return await screen_of(session, fresh, turn.customer, context)
+
+    return await show_newest(read, lambda screen: show(query, screen, toast))
+
+
+async def _order(session: AsyncSession, wanted: Buy, turn: Turn, context: Context) -> Ordered | Instead:
     try:
-        return await checkout.write_order(
+        payment = await checkout.write_order(
             session,
             context.sales,
             user_id=turn.customer.user_id,
@@ -202,13 +263,14 @@ async def _order(session: AsyncSession, wanted: Buy, turn: Turn, context: Contex
             provider_code=wanted.provider,
         )
     except EmailNeeded:
-        dialog = f"email:{wanted.plan_id}:{wanted.provider}"
-        await customers.set_dialog(session, turn.customer.user_id, dialog)
-        return screens.ask_email(context.texts(turn.customer))
+        dialog = EmailFor(wanted.plan_id, wanted.provider)
+        await customers.set_dialog(session, turn.customer.user_id, dialog.pack())
+        return Instead(screens.ask_email(context.texts(turn.customer)))
     except UnknownProvider:
-        return await _ways(session, wanted.plan_id, turn, context, note="ways-gone")
+        return Instead(await _ways(session, wanted.plan_id, turn, context, note="ways-gone"))
     except PlanGone:
-        return await _plans(session, turn, context, note="plans-gone")
+        return Instead(await _plans(session, turn, context, note="plans-gone"))
+    return Ordered(payment)
 
 
 async def _same_order(
@@ -247,30 +309,6 @@ async def _ways(
     except PlanGone:
         return await _plans(session, turn, context, note="plans-gone")
     return screens.ways_to_pay(t, plan, context.sales.providers.active, note=t(note) if note else None)
-
-
-async def _own(session: AsyncSession, turn: Turn, about: AboutOrder) -> Payment | None:
-    """The order, if it is the customer's own."""
-    payment = await payments.by_id(session, about.payment_id)
-    return payment if payment is not None and payment.user_id == turn.customer.user_id else None
-
-
-async def _show_order(
-    query: CallbackQuery, payment: Payment, turn: Turn, context: Context, toast: str | None = None
-) -> TelegramMethod[bool]:
-    """Show the order, and once more if it has changed meanwhile: news of a payment are not painted over."""
-    screen = await _order_screen(payment, turn, context)
-    while True:
-        answer = await show(query, screen, toast)
-        shown, screen = screen, await _order_screen(payment, turn, context)
-        if screen == shown:
-            return answer
-
-
-async def _order_screen(payment: Payment, turn: Turn, context: Context) -> Screen:
-    async with turn.begin("order") as session:
-        fresh = await payments.by_id(session, payment.payment_id) or payment
-        return await screen_of(session, fresh, turn.customer, context)
 
 
 def _paid_meanwhile(payment: Payment, turn: Turn, context: Context) -> str | None:

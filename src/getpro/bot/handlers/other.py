@@ -5,12 +5,10 @@ from aiogram.methods import TelegramMethod
 from aiogram.types import CallbackQuery, Message
 
 from getpro.bot.context import Context
-from getpro.bot.handlers.buying import show_new_order, take_email
+from getpro.bot.handlers.buying import EmailFor, Instead, Ordered, show_new_order, take_email
 from getpro.bot.handlers.start import menu_screen
-from getpro.bot.screens.screen import Screen
 from getpro.bot.showing import say, show
 from getpro.bot.turn import Turn
-from getpro.payments.store import Payment
 
 router = Router(name="other")
 
@@ -19,13 +17,14 @@ router = Router(name="other")
 async def text(message: Message, turn: Turn, context: Context) -> TelegramMethod[Message] | None:
     """A message answers the question that was asked last, if any; else the menu says what can be done."""
     async with turn.begin("text") as session:
-        if turn.customer.dialog is None:
-            screen: Screen | Payment = await menu_screen(session, turn, context, is_lost=True)
+        asked = EmailFor.parse(turn.customer.dialog)
+        if asked is None:
+            result: Ordered | Instead = Instead(await menu_screen(session, turn, context, is_lost=True))
         else:
-            screen = await take_email(session, message.text or "", turn, context)
-    if isinstance(screen, Screen):
-        return say(message, screen)
-    await show_new_order(message.chat.id, screen, turn, context)
+            result = await take_email(session, message.text or "", asked, turn, context)
+    if isinstance(result, Instead):
+        return say(message, result.screen)
+    await show_new_order(message.chat.id, result.payment, turn, context)
     return None
 
 

@@ -130,8 +130,8 @@ async def _subscription(turn: Turn, context: Context) -> Screen:
         return screens.subscription(t, found, None, None)
     number = account.panel_user_id
     panel = context.sales.panel
-    user, devices = await asyncio.gather(_soon(panel.by_id(number)), _soon(panel.devices(number)))
-    return screens.subscription(t, found, user, devices)
+    usage, devices = await asyncio.gather(_soon(panel.usage(number)), _soon(panel.devices(number)))
+    return screens.subscription(t, found, usage, devices)
 
 
 async def _soon(question: Awaitable[Answer]) -> Answer | None:

@@ -8,7 +8,7 @@ from getpro.bot.screens.period import coming, news, runs, standing
 from getpro.bot.screens.screen import AboutOrder, Button, Buy, ChoosePlan, Go, Screen, in_pairs, lines
 from getpro.bot.texts import NO_BREAK, Texts
 from getpro.catalog.store import Plan
-from getpro.kit.money import Money
+from getpro.kit.money import MINOR_DIGITS, Money
 from getpro.payments.provider import Provider
 from getpro.payments.states import CancelReason, PaymentStatus
 from getpro.payments.store import Payment
@@ -31,11 +31,11 @@ _WHY: Final = {
 
 
 def plans(t: Texts, offered: Sequence[Plan], *, ways: Sequence[Provider], note: str | None = None) -> Screen:
-    """Each plan with its price, the price of a month, and what is saved against the shortest."""
+    """Each plan with its price, the price of a month, and what is saved against the dearest month."""
     menu_row = (Button(t("button-menu"), Go(to="menu")),)
     if not (offered and ways):
         return Screen(lines(t("plans-title"), "", t("plans-none")), (menu_row,))
-    dearest = max(_per_month(plan) for plan in offered)
+    dearest = max(_per_month(plan).minor for plan in offered)
     text = lines(
         t("plans-title"), note or t("plans-hint"), "", *[_plan(t, plan, dearest) for plan in offered]
     )
@@ -165,8 +165,8 @@ def _after_plan(plan: Plan, ways: Sequence[Provider]) -> ChoosePlan | Buy:
 def _plan(t: Texts, plan: Plan, dearest: int) -> str:
     month, notes = _per_month(plan), []
     if plan.duration_months > 1:
-        notes.append(t("plan-month", price=t.money(Money(month, plan.price.currency))))
-    if (saved := round(100 - 100 * month / dearest)) > 0:
+        notes.append(t("plan-month", price=t.money(month)))
+    if (saved := _half_up(100 * (dearest - month.minor), dearest)) > 0:
         notes.append(t("plan-saved", percent=saved))
     line = t("plan-line", duration=t.duration(plan.duration_months), price=t.money(plan.price))
     if plan.is_usual:
@@ -179,6 +179,13 @@ def _plan_button(t: Texts, plan: Plan) -> str:
     return t("plan-button", months=plan.duration_months, price=t.money(plan.price))
 
 
-def _per_month(plan: Plan) -> int:
-    """Minor units a month, in whole major ones: an advertisement, not an amount that is paid."""
-    return round(plan.price.minor / plan.duration_months / 100) * 100
+def _per_month(plan: Plan) -> Money:
+    """The price of a month in whole major units, rounded half up: an advertisement that nobody pays."""
+    unit = 10 ** MINOR_DIGITS[plan.price.currency]
+    whole = _half_up(plan.price.minor, plan.duration_months * unit)
+    return Money(whole * unit, plan.price.currency)
+
+
+def _half_up(dividend: int, divisor: int) -> int:
+    """The quotient of two positive numbers, rounded half up."""
+    return (2 * dividend + divisor) // (2 * divisor)

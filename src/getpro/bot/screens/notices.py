@@ -8,6 +8,8 @@ from getpro.bot.screens.period import news
 from getpro.bot.screens.screen import Screen, lines
 from getpro.bot.texts import Texts
 from getpro.kit.money import Money
+from getpro.messaging.states import NoticeKind
+from getpro.subscriptions.states import ChangeCause
 
 
 def notice(t: Texts, kind: str, arguments: dict[str, Any], *, has_connected: bool) -> Screen:
@@ -15,9 +17,9 @@ def notice(t: Texts, kind: str, arguments: dict[str, Any], *, has_connected: boo
 
     ``has_connected``: the customer has chosen a device before, and needs no telling what to do next.
     """
-    if kind == "access_open":
+    if kind == NoticeKind.ACCESS_OPEN:
         return _access_open(t, arguments, has_connected=has_connected)
-    if kind == "access_delayed":
+    if kind == NoticeKind.ACCESS_DELAYED:
         return _access_delayed(t, arguments)
     raise KeyError(kind)
 
@@ -43,7 +45,7 @@ def _access_delayed(t: Texts, arguments: dict[str, Any]) -> Screen:
 
 
 def _kind(arguments: dict[str, Any]) -> str:
-    return "trial" if arguments.get("cause") == "trial" else "paid"
+    return "trial" if arguments.get("cause") == ChangeCause.TRIAL else "paid"
 
 
 def _paid(arguments: dict[str, Any]) -> Money | None:

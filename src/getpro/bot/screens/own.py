@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from html import escape
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
 from getpro.bot.screens.period import coming, is_trial, more_time, runs, standing
 from getpro.bot.screens.screen import Button, Go, OnPlatform, Screen, in_pairs, is_web_address, lines
 from getpro.bot.texts import Texts
 from getpro.customers.store import Customer
+from getpro.panel.service import Usage
 from getpro.sales.reads import Bought
 from getpro.subscriptions.store import Subscription
 
@@ -19,10 +20,8 @@ APPS: Final = dict.fromkeys(PLATFORMS, ("Happ", _HAPP)) | {"tv": ("Happ TV", _HA
 _BAR: Final = 10
 
 
-def subscription(
-    t: Texts, found: Subscription | None, user: dict[str, Any] | None, devices: int | None
-) -> Screen:
-    """State, end, traffic, devices; ``user`` is the panel's object, None where it did not answer."""
+def subscription(t: Texts, found: Subscription | None, usage: Usage | None, devices: int | None) -> Screen:
+    """State, end, traffic, devices; ``usage`` is None where the panel did not answer."""
     menu_row = (Button(t("button-menu"), Go(to="menu")),)
     if found is None:
         text = lines(t("subscription-title"), "", t("subscription-none"))
@@ -31,7 +30,7 @@ def subscription(
         t("subscription-title"),
         "",
         *standing(t, found),
-        *(_usage(t, user, devices) if user is not None else ()),
+        *(_usage(t, usage, devices) if usage is not None else ()),
         None if is_trial(found) else t("subscription-paid-by", provider=t.provider(found.provider)),
     )
     rows: list[tuple[Button, ...]] = [more_time(t, found)]
@@ -124,10 +123,9 @@ def _bought(t: Texts, bought: Bought) -> str:
     )
 
 
-def _usage(t: Texts, user: dict[str, Any], devices: int | None) -> list[str]:
+def _usage(t: Texts, usage: Usage, devices: int | None) -> list[str]:
     """The traffic with a bar, and the devices where there is something to say of them."""
-    used = int(user["userTraffic"]["usedTrafficBytes"])
-    limit = int(user["trafficLimitBytes"])
+    used, limit = usage.traffic_bytes, usage.traffic_limit_bytes
     if limit:
         filled = min(round(_BAR * used / limit), _BAR)
         said = [
@@ -136,8 +134,8 @@ def _usage(t: Texts, user: dict[str, Any], devices: int | None) -> list[str]:
         ]
     else:
         said = [t("subscription-traffic-free", used=t.size(used))]
-    if devices is not None and (allowed := user["hwidDeviceLimit"]):
-        said.append(t("subscription-devices", used=devices, limit=allowed))
+    if devices is not None and usage.device_limit:
+        said.append(t("subscription-devices", used=devices, limit=usage.device_limit))
     elif devices:
         said.append(t("subscription-devices-free", used=devices))
     return said

@@ -2,12 +2,13 @@
 
 from getpro.bot.screens.screen import Button, Go, Screen
 from getpro.bot.texts import Texts
+from getpro.subscriptions.states import TRIAL
 from getpro.subscriptions.store import Subscription
 
 
 def is_trial(found: Subscription) -> bool:
     """Whether nothing has been paid yet: such a period is never called paid."""
-    return found.provider == "trial"
+    return found.provider == TRIAL
 
 
 def runs(t: Texts, found: Subscription | None) -> bool:

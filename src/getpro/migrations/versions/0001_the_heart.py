@@ -28,7 +28,9 @@ def upgrade() -> None:
         "message_logs",
         sa.Column("user_id", sa.BigInteger(), nullable=False),
         sa.Column("timestamp", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("kind", sa.Text(), nullable=False, comment="message, button, payment"),
+        sa.Column(
+            "kind", sa.Text(), nullable=False, comment="message, button, or Telegram's name for the update"
+        ),
         sa.Column(
             "content",
             sa.Text(),
@@ -154,7 +156,10 @@ def upgrade() -> None:
             comment="ru or en; chosen, or taken from Telegram at the first start",
         ),
         sa.Column(
-            "start_parameter", sa.Text(), nullable=True, comment="the deep link of the very first start"
+            "start_parameter",
+            sa.Text(),
+            nullable=True,
+            comment="the deep link of the first start that had one",
         ),
         sa.Column("email", sa.Text(), nullable=True, comment="for the receipt (54-FZ)"),
         sa.Column("platform", sa.Text(), nullable=True, comment="the device chosen on the connect screen"),
@@ -187,10 +192,17 @@ def upgrade() -> None:
         sa.Column("message_id", sa.BigInteger(), nullable=True),
         sa.Column("dropped_at", sa.DateTime(timezone=True), nullable=True, comment="will never be sent"),
         sa.Column(
+            "failures",
+            sa.Integer(),
+            server_default="0",
+            nullable=False,
+            comment="tries that met a bug of ours",
+        ),
+        sa.Column(
             "trouble",
             sa.Text(),
             nullable=True,
-            comment="why it was dropped, or what happened at the last try",
+            comment="why it was dropped, or what the last failure was",
         ),
         sa.ForeignKeyConstraint(["user_id"], ["users.user_id"], name=op.f("notices_user_id_fkey")),
         sa.PrimaryKeyConstraint("notice_id", name=op.f("notices_pkey")),
@@ -337,9 +349,14 @@ def upgrade() -> None:
             "delivery_trouble",
             sa.Text(),
             nullable=True,
-            comment="away or refused, while the panel does not take it",
+            comment="away, refused or ours, while the panel does not have it",
         ),
-        sa.Column("delivery_trouble_text", sa.Text(), nullable=True, comment="the panel's own words"),
+        sa.Column(
+            "delivery_trouble_text",
+            sa.Text(),
+            nullable=True,
+            comment="the panel's own words, or the name of our error",
+        ),
         sa.CheckConstraint("end_date > start_date", name=op.f("subscriptions_ends_after_start_check")),
         sa.CheckConstraint(
             "provisioned_version <= wanted_version", name=op.f("subscriptions_versions_check")

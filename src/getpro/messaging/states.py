@@ -1,0 +1,10 @@
+"""Words that stand in the tables of messages."""
+
+from enum import StrEnum
+
+
+class NoticeKind(StrEnum):
+    """What a notice tells."""
+
+    ACCESS_OPEN = "access_open"
+    ACCESS_DELAYED = "access_delayed"
