@@ -12,12 +12,14 @@ import uvicorn
 from aiogram.exceptions import TelegramAPIError
 
 from getpro.bootstrap.shop import Shop, build
+from getpro.bot.mailbox import Mailbox
 from getpro.kit.trouble import Trouble
 from getpro.platform import schedules
 from getpro.platform.settings import Settings
 from getpro.platform.telegram import TELEGRAM_AWAY
 from getpro.sales.jobs import schedules as sales_schedules
 from getpro.webhooks.app import TELEGRAM_PATH, make_app
+from getpro.webhooks.polling import poll_for_ever
 
 log = structlog.get_logger(__name__)
 
@@ -60,7 +62,7 @@ async def run_shop(
             if worker:
                 await running.enter_async_context(_working(shop, stop))
             if web:
-                await running.enter_async_context(_serving(shop, stop))
+                await running.enter_async_context(_serving(shop, stop, database_url))
             log.info("shop.ready", web=web, worker=worker, port=settings.listen_port if web else None)
             await stop
             log.info("shop.stopping")
@@ -87,7 +89,7 @@ async def _working(shop: Shop, stop: asyncio.Future[None]) -> AsyncIterator[None
 
 
 @contextlib.asynccontextmanager
-async def _serving(shop: Shop, stop: asyncio.Future[None]) -> AsyncIterator[None]:
+async def _serving(shop: Shop, stop: asyncio.Future[None], database_url: str) -> AsyncIterator[None]:
     settings = shop.settings
     listening = _listen(settings.listen_host, settings.listen_port)
     server = _QuietServer(
@@ -103,7 +105,7 @@ async def _serving(shop: Shop, stop: asyncio.Future[None]) -> AsyncIterator[None
             timeout_graceful_shutdown=10,
         )
     )
-    async with _background(stop, shop.message_log.run(), _tell_telegram(shop)):
+    async with _background(stop, shop.message_log.run(), _hear_telegram(shop, database_url)):
         serving = asyncio.create_task(server.serve(sockets=[listening]))
         serving.add_done_callback(lambda ended: _stop_if_failed(ended, stop))
         try:
@@ -126,20 +128,29 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from error
 
 
-async def _tell_telegram(shop: Shop) -> None:
-    """Set the webhook and introduce the bot; Telegram that is away is asked again, the shop runs on."""
-    settings = shop.settings
-    if settings.public_url is None:
-        log.warning("telegram.no_public_url")
+async def _hear_telegram(shop: Shop, database_url: str) -> None:
+    """Have updates brought by webhook, or, without a public address, fetch them for as long as we run."""
+    if shop.settings.public_url is not None:
+        await _introduce(shop, shop.settings.public_url)
         return
+    await _introduce(shop, None)
+    mailbox = Mailbox(shop.telegram, allowed_updates=ALLOWED_UPDATES)
+    await poll_for_ever(shop.doors, mailbox, database_url=database_url)
+
+
+async def _introduce(shop: Shop, public_url: str | None) -> None:
+    """Set or remove the webhook and introduce the bot; Telegram that is away is asked again."""
     while True:
         try:
-            await shop.telegram.set_webhook(
-                settings.public_url + TELEGRAM_PATH,
-                secret_token=settings.telegram.webhook_secret.get_secret_value(),
-                allowed_updates=ALLOWED_UPDATES,
-                max_connections=100,
-            )
+            if public_url is None:
+                await shop.telegram.delete_webhook()
+            else:
+                await shop.telegram.set_webhook(
+                    public_url + TELEGRAM_PATH,
+                    secret_token=shop.settings.telegram.webhook_secret.get_secret_value(),
+                    allowed_updates=ALLOWED_UPDATES,
+                    max_connections=100,
+                )
             await shop.bot.introduce()
         except TELEGRAM_AWAY as error:
             log.warning("telegram.away", error=type(error).__name__)
@@ -148,7 +159,7 @@ async def _tell_telegram(shop: Shop) -> None:
             log.error("telegram.refused", error=str(error))
             await asyncio.sleep(_TELEGRAM_TOLD_AGAIN_SECONDS)
         else:
-            log.info("telegram.webhook_set")
+            log.info("telegram.introduced", by="polling" if public_url is None else "webhook")
             return
 
 

@@ -33,8 +33,11 @@ class Books:
         """Days that each customer has paid for, by the providers."""
         self.given: Counter[int] = Counter()
         """Days that each customer has been given, by the panel's record of changes."""
+        self.payers: dict[str, int] = {}
+        """Whose the payments and invoices are that were paid, by their last part of the page's address."""
         self._charges = 0
         self._cards: set[str] = set()
+        self._invoices: set[int] = set()
         self._changes = 0
         self._first: dict[int, datetime] = {}
 
@@ -52,7 +55,12 @@ class Books:
         for number, payment in self.here.yookassa.books.payments.items():
             if number not in self._cards and payment["status"] == "succeeded":
                 self._cards.add(number)
-                self.taken[payment["_payer"]] += DAYS
+                self.taken[self.payers[number]] += DAYS
+
+        for invoice in self.here.cryptopay.books.invoices.values():
+            if invoice["invoice_id"] not in self._invoices and invoice["status"] == "paid":
+                self._invoices.add(invoice["invoice_id"])
+                self.taken[self.payers[invoice["hash"]]] += DAYS
 
     def _read_panel(self) -> None:
         changes = self.here.panel.state.changes
@@ -64,18 +72,19 @@ class Books:
 
 
 class Customer:
-    """Buys twice, by card and by Stars, and tries again whenever the shop does not answer."""
+    """Buys twice, in two ways, and tries again whenever the shop does not answer."""
 
-    def __init__(self, here: World, person: Person) -> None:
+    def __init__(self, here: World, person: Person, books: Books) -> None:
         self.here = here
         self.person = person
+        self.books = books
         self.actor = Actor(here)
 
     async def buy(self, provider: str) -> None:
         while not await self._tried(self._order(provider), seconds=6):
             pass
-        if provider == "yookassa":
-            self._pay_card()
+        if provider != "stars":
+            self._pay_on_page(provider)
         else:
             while not (await self.here.telegram.pay(self.person, link=self.actor.pay_link(self.person)))[0]:
                 await asyncio.sleep(0.2)
@@ -96,7 +105,7 @@ class Customer:
         return True
 
     def _link(self, provider: str) -> str | None:
-        start = "https://t.me/$" if provider == "stars" else self.here.urls["yookassa"]
+        start = "https://t.me/$" if provider == "stars" else self.here.urls[provider]
         newest = list(self.person.messages.values())[-1]
         for row in newest.get("reply_markup", {}).get("inline_keyboard", []):
             for button in row:
@@ -104,12 +113,15 @@ class Customer:
                     return str(button["url"])
         return None
 
-    def _pay_card(self) -> None:
-        link = self._link("yookassa")
+    def _pay_on_page(self, provider: str) -> None:
+        link = self._link(provider)
         assert link is not None
         number = link.rpartition("/")[2]
-        self.here.yookassa.books.payments[number]["_payer"] = self.person.user_id
-        self.here.yookassa.books.pay(number)
+        self.books.payers[number] = self.person.user_id
+        if provider == "yookassa":
+            self.here.yookassa.books.pay(number)
+        else:
+            self.here.cryptopay.books.pay(number)
 
 
 async def kill_again_and_again(here: World, books: Books, kills: int, done: asyncio.Event) -> list[int]:
@@ -149,6 +161,7 @@ async def test_killed_again_and_again_while_orders_are_paid_nothing_is_lost_or_d
         here.telegram.limits.are_on = False
         here.yookassa.faults.now.notice_copies = 3
         here.yookassa.faults.now.notices_shuffled_seconds = 1.5
+        here.cryptopay.faults.now = here.yookassa.faults.now
         here.telegram.faults.now.notice_copies = 2
         orders = kills * ORDERS_A_KILL
         people = [here.telegram.state.add_person(n, f"Клиент {n}") for n in range(2000, 2000 + orders // 2)]
@@ -159,8 +172,8 @@ async def test_killed_again_and_again_while_orders_are_paid_nothing_is_lost_or_d
         async def shop_around(person: Person) -> None:
             async with at_once:
                 here.telegram.people.send(person, "/start")
-                for provider in random.sample(["yookassa", "stars"], 2):
-                    await Customer(here, person).buy(provider)
+                for provider in random.sample(["yookassa", "cryptopay", "stars"], 2):
+                    await Customer(here, person, books).buy(provider)
 
         buying = asyncio.gather(*(shop_around(person) for person in people))
         await buying

@@ -14,7 +14,7 @@ from getpro.sandbox.telegram.state import Person
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("points")]
 
-PROVIDERS = ("yookassa", "stars")
+PROVIDERS = ("yookassa", "cryptopay", "stars")
 WAY_OF_MONEY = (
     *("notice", "stars notice", "settle", "deliver", "yookassa.read_payment"),
     *("panel.create_user", "panel.find_user", "panel.change_user"),
@@ -59,6 +59,8 @@ def has_page(person: Person) -> bool:
 async def pay(here: World, person: Person, actor: Actor, provider: str) -> None:
     if provider == "yookassa":
         here.yookassa.books.pay(actor.newest_payment())
+    elif provider == "cryptopay":
+        here.cryptopay.books.pay(actor.newest_invoice())
     else:
         paid, said = await here.telegram.pay(person, link=actor.pay_link(person))
         assert paid, said

@@ -12,6 +12,7 @@ from getpro.cli.psql import run_psql
 from getpro.kit.trouble import Trouble
 from getpro.platform.postgres import Cluster
 from getpro.sandbox.panel import run as run_panel
+from getpro.sandbox.providers.cryptopay import run as run_cryptopay
 from getpro.sandbox.providers.yookassa import run as run_yookassa
 from getpro.sandbox.serving import NotLoopback, PortTaken
 from getpro.sandbox.shop import command
@@ -70,6 +71,15 @@ def yookassa(
     Пример: 2getpro sandbox yookassa --port 8083 --shop-id 1 --secret-key test_x
     """
     _on_loopback(lambda: asyncio.run(run_yookassa(port, shop_id, secret_key, webhook)))
+
+
+@app.command()
+def cryptopay(port: Port, token: Annotated[str, typer.Option("--token")], webhook: Webhook = None) -> None:
+    """Только Crypto Pay: API, страница оплаты, уведомления.
+
+    Пример: 2getpro sandbox cryptopay --port 8084 --token 1:TEST
+    """
+    _on_loopback(lambda: asyncio.run(run_cryptopay(port, token, webhook)))
 
 
 @app.command()

@@ -104,6 +104,18 @@ class YooKassaSettings(Group):
     tax_system_code: int | None = Field(default=None, ge=1, le=6)
 
 
+class CryptoPaySettings(Group):
+    token: SecretStr
+    testnet: bool = False
+    """The network without money of @CryptoTestnetBot, which has tokens of its own."""
+    api_url: Address | None = None
+    """Instead of the network's own address."""
+    proxy: str | None = None
+    timeout_seconds: float = Field(default=15, gt=0, le=15)
+    assets: Names = []
+    """The coins that are taken, like USDT,TON; none named: all that Crypto Pay knows."""
+
+
 class StarsSettings(Group):
     enabled: bool = True
 
@@ -190,6 +202,7 @@ class Settings(DatabaseSettings):
 
     telegram: TelegramSettings
     yookassa: YooKassaSettings | None = None
+    cryptopay: CryptoPaySettings | None = None
     stars: StarsSettings = StarsSettings()
     panel: PanelSettings
     shop: ShopSettings = ShopSettings()

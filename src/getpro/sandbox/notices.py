@@ -1,8 +1,13 @@
-"""How notices go wrong on their way: lost, doubled, overtaken."""
+"""Notices of the simulators: repeated until answered 200, and how they go wrong on their way."""
 
+import asyncio
+import contextlib
 import random
+from collections.abc import Callable, Sequence
 
-from getpro.sandbox.faults import Faults
+import aiohttp
+
+from getpro.sandbox.faults import Faults, FaultSwitches
 
 
 def spread(faults: Faults) -> list[float]:
@@ -10,3 +15,69 @@ def spread(faults: Faults) -> list[float]:
     if random.random() < faults.notices_lost_rate:
         return []
     return [random.uniform(0, faults.notices_shuffled_seconds) for _ in range(faults.notice_copies)]
+
+
+class Notices:
+    """Sends notices to ``url`` while open, each again after each of ``pauses`` until it is taken."""
+
+    def __init__(
+        self,
+        url: str | None,
+        *,
+        faults: FaultSwitches,
+        pauses: Sequence[float],
+        retry_scale: float,
+        headers: Callable[[bytes], dict[str, str]],
+    ) -> None:
+        """``pauses`` in seconds, shortened by ``retry_scale``; ``headers`` are made for the raw body."""
+        self.url = url
+        self.sent = 0
+        self.accepted = 0
+        self._faults = faults
+        self._pauses = [pause * retry_scale for pause in pauses]
+        self._headers = headers
+        self._session: aiohttp.ClientSession | None = None
+        self._sending: set[asyncio.Task[None]] = set()
+
+    async def open(self) -> None:
+        self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30))
+
+    async def close(self) -> None:
+        for task in list(self._sending):
+            task.cancel()
+        await asyncio.gather(*self._sending, return_exceptions=True)
+        if self._session is not None:
+            await self._session.close()
+
+    def send(self, raw: bytes, *, copies: int | None = None) -> None:
+        """Start sending; without ``copies`` the fault switches decide how many and when."""
+        if self.url is None or self._session is None:
+            return
+        for delay in spread(self._faults.now) if copies is None else [0.0] * copies:
+            task = asyncio.create_task(self._deliver(raw, delay))
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
+
+    async def _deliver(self, raw: bytes, delay: float) -> None:
+        await asyncio.sleep(delay)
+        for pause in (*self._pauses, None):
+            if await self.post(raw) or pause is None:
+                return
+            await asyncio.sleep(pause)
+
+    async def post(self, raw: bytes, *, headers: dict[str, str] | None = None) -> bool:
+        """Send once, with ``headers`` instead of the true ones; whether it was answered 200."""
+        if self.url is None or self._session is None:
+            return False
+        self.sent += 1
+        sent_with = self._headers(raw) if headers is None else headers
+        with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
+            async with self._session.post(
+                self.url,
+                data=raw,
+                headers={"Content-Type": "application/json", **sent_with},
+                allow_redirects=False,
+            ) as response:
+                self.accepted += response.status == 200
+                return response.status == 200
+        return False

@@ -1,6 +1,7 @@
 """Telegram's door. An update with money in it is stored before anything else looks at it."""
 
 import hmac
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -37,11 +38,19 @@ async def telegram_update(request: Request) -> Response:
     update_id = update.get("update_id")
     if not isinstance(update_id, int) or abs(update_id) > _BIGGEST:
         return doors.refuse(request, "telegram", "form", 400)
-    if money := notice_in(update):
-        await _store_money(doors, update_id, money, body)
-        return Response()
-    reply = await doors.handle_update(update)
+    reply = await take(doors, update, body)
     return Response() if reply is None else JSONResponse(reply)
+
+
+async def take(doors: Doors, update: dict[str, Any], body: bytes) -> dict[str, Any] | None:
+    """Store the money in an update, or have the bot handle it and return its reply.
+
+    Raises what says that the database is away; Telegram must then give the update again.
+    """
+    if money := notice_in(update):
+        await _store_money(doors, update["update_id"], money, body)
+        return None
+    return await doors.handle_update(update)
 
 
 async def _store_money(doors: Doors, update_id: int, notice: Notice, body: bytes) -> None:

@@ -29,6 +29,7 @@ button-write-support = Message support
 
 ## Ways to pay
 provider-yookassa = Card or SBP
+provider-cryptopay = Cryptocurrency
 provider-stars = Telegram Stars
 provider-other = { $code }
 

@@ -30,6 +30,7 @@ button-write-support = Написать в поддержку
 
 ## Ways to pay
 provider-yookassa = Карта или СБП
+provider-cryptopay = Криптовалюта
 provider-stars = Telegram Stars
 provider-other = { $code }
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from getpro.payments.provider import Provider, Providers
+from getpro.payments.providers.cryptopay.client import CryptoPayClient
+from getpro.payments.providers.cryptopay.provider import CryptoPay
 from getpro.payments.providers.stars.provider import Stars, StarsApi
 from getpro.payments.providers.yookassa.client import YooKassaClient
 from getpro.payments.providers.yookassa.provider import YooKassa
@@ -23,12 +25,18 @@ def _yookassa(settings: Settings, _: Outside) -> Provider | None:
     return None if group is None else YooKassa(group, YooKassaClient(group))
 
 
+def _cryptopay(settings: Settings, _: Outside) -> Provider | None:
+    group = settings.cryptopay
+    return None if group is None else CryptoPay(group, CryptoPayClient(group))
+
+
 def _stars(settings: Settings, outside: Outside) -> Provider | None:
     return Stars(outside.telegram) if settings.stars.enabled else None
 
 
 LIST: Final[tuple[Callable[[Settings, Outside], Provider | None], ...]] = (
     _yookassa,
+    _cryptopay,
     _stars,
 )
 """In the order in which customers are offered them."""

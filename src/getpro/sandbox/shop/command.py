@@ -16,7 +16,7 @@ from getpro.platform.postgres import Cluster, default_directory
 from getpro.sandbox.shop.tour import tour
 from getpro.sandbox.shop.world import World, free_port, is_free, world
 
-PORTS = {"telegram": 8700, "yookassa": 8701, "panel": 8702, "product": 8703}
+PORTS = {"telegram": 8700, "yookassa": 8701, "panel": 8702, "product": 8703, "cryptopay": 8704}
 
 
 def sandbox_directory() -> Path:

@@ -97,6 +97,11 @@ def _taken(world: World, customer_of_order: dict[str, int]) -> dict[int, list[Ch
             owner = customer_of_order[payment["metadata"]["order_key"]]
             amount = _amount(payment["amount"]["value"], payment["amount"]["currency"])
             taken.setdefault(owner, []).append(Charge("yookassa", payment["id"], amount))
+    for invoice in world.cryptopay.books.invoices.values():
+        if invoice["status"] == "paid":
+            owner = customer_of_order[invoice["payload"]]
+            amount = _amount(invoice["amount"], invoice["fiat"])
+            taken.setdefault(owner, []).append(Charge("cryptopay", str(invoice["invoice_id"]), amount))
     for charge in world.telegram.state.charges:
         stars = Charge("stars", charge.charge_id, _amount(str(charge.amount), "XTR"))
         taken.setdefault(charge.user_id, []).append(stars)

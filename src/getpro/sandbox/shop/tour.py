@@ -37,7 +37,7 @@ async def tour(world: World, *, say: Callable[[str], None]) -> bool:
     await actor.buy(anna, plan=2, provider="yookassa")
     number = actor.newest_payment()
     world.yookassa.books.pay(number)
-    world.yookassa.notices.send("payment.succeeded", world.yookassa.books.payments[number], copies=4)
+    world.yookassa.tell("payment.succeeded", world.yookassa.books.payments[number], copies=4)
     await actor.sees(anna, "Доступ открыт")
 
     say("Вера платит, банк отклоняет")
@@ -57,6 +57,12 @@ async def tour(world: World, *, say: Callable[[str], None]) -> bool:
     await world.product.kill()
     await world.product.start()
     await actor.sees(boris, "Доступ открыт")
+
+    say("Вера покупает год криптовалютой")
+    await actor.press(vera, "go:menu")
+    await actor.buy(vera, plan=4, provider="cryptopay")
+    world.cryptopay.books.pay(actor.newest_invoice(), "TON")
+    await actor.sees(vera, "Доступ открыт")
     return _show(await actor.books_at_rest())
 
 
@@ -106,6 +112,9 @@ class Actor:
 
     def newest_payment(self) -> str:
         return list(self.world.yookassa.books.payments)[-1]
+
+    def newest_invoice(self) -> str:
+        return str(list(self.world.cryptopay.books.invoices.values())[-1]["hash"])
 
     async def sees(self, person: Person, text: str) -> None:
         def is_there() -> bool:

@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp import web
@@ -21,6 +22,7 @@ from getpro.kit.trouble import Trouble
 from getpro.platform.postgres import Cluster
 from getpro.sandbox.faults import CONTROL_PREFIX
 from getpro.sandbox.panel import PanelSimulator
+from getpro.sandbox.providers.cryptopay import CryptoPaySimulator
 from getpro.sandbox.providers.yookassa import YooKassaSimulator
 from getpro.sandbox.serving import LOOPBACK, serving
 from getpro.sandbox.telegram import TelegramSimulator
@@ -28,6 +30,7 @@ from getpro.sandbox.telegram import TelegramSimulator
 BOT_TOKEN: Final = "7000000001:sandbox-token-of-nobody"  # noqa: S105 -- opens nothing but the sandbox
 SHOP_ID: Final = "100500"
 SECRET_KEY: Final = "test_sandbox"  # noqa: S105
+CRYPTOPAY_TOKEN: Final = "100500:sandbox-cryptopay"  # noqa: S105
 PANEL_TOKEN: Final = "sandbox-panel-token"  # noqa: S105
 PANEL_SECRET: Final = "s" * 64
 WEBHOOK_SECRET: Final = "sandbox-webhook-secret"  # noqa: S105
@@ -116,6 +119,7 @@ class World:
     cluster: Cluster
     telegram: TelegramSimulator
     yookassa: YooKassaSimulator
+    cryptopay: CryptoPaySimulator
     panel: PanelSimulator
     product: Product
     urls: dict[str, str] = field(default_factory=dict)
@@ -135,14 +139,15 @@ async def world(
     durable: bool = True,
     on_progress: Callable[[str], object] = lambda _: None,
     with_kill_switch: bool = False,
+    by_polling: bool = False,
     shop: dict[str, Any] | None = None,
     make_product: Callable[[Path, str, Path], "Product"] | None = None,
 ) -> AsyncIterator[World]:
     """Start PostgreSQL, the simulators and the product; stop them all at the end.
 
-    ``ports`` by name: telegram, yookassa, panel, product; a missing one is taken free. ``retry_scale``
-    shortens the pauses of everything that repeats notices. ``with_kill_switch`` lets the chat page kill
-    the product. Raises Trouble.
+    ``ports`` by name: telegram, yookassa, cryptopay, panel, product; a missing one is taken free.
+    ``retry_scale`` shortens the pauses of everything that repeats notices. ``with_kill_switch`` lets the
+    chat page kill the product; ``by_polling`` gives it no public address. Raises Trouble.
     """
     wanted = ports or {}
     product_port = wanted.get("product") or free_port()
@@ -152,7 +157,7 @@ async def world(
     await asyncio.to_thread(cluster.start)
     try:
         await asyncio.to_thread(migrations.upgrade, cluster.url())
-        on_progress("Telegram, ЮKassa, панель")
+        on_progress("Telegram, ЮKassa, Crypto Pay, панель")
         panel_port = wanted.get("panel") or free_port()
         telegram = TelegramSimulator(
             BOT_TOKEN,
@@ -162,6 +167,9 @@ async def world(
         )
         yookassa = YooKassaSimulator(
             SHOP_ID, SECRET_KEY, webhook_url=f"{product_url}/webhooks/yookassa", retry_scale=retry_scale
+        )
+        cryptopay = CryptoPaySimulator(
+            CRYPTOPAY_TOKEN, webhook_url=f"{product_url}/webhooks/cryptopay", retry_scale=retry_scale
         )
         panel = PanelSimulator(
             PANEL_TOKEN,
@@ -174,19 +182,29 @@ async def world(
             ports_of = wanted | {"panel": panel_port}
             here: list[Product] = []
             telegram.app.router.add_post(KILL_PATH, _kill_switch(here))
-            apps = {"telegram": telegram.app, "yookassa": yookassa.app, "panel": panel.app}
+            apps = {
+                "telegram": telegram.app,
+                "yookassa": yookassa.app,
+                "cryptopay": cryptopay.app,
+                "panel": panel.app,
+            }
             for name, app in apps.items():
                 urls[name] = await running.enter_async_context(serving(app, port=ports_of.get(name, 0)))
             panel.public_url = urls["panel"]
             settings_file = _write_settings(
-                directory, cluster, urls, port=product_port, time_zone=time_zone, shop=shop or {}
+                directory,
+                cluster,
+                urls,
+                public_url=None if by_polling else product_url,
+                time_zone=time_zone,
+                shop=shop or {},
             )
             product = (make_product or Product)(settings_file, product_url, directory / "product.log")
             here.append(product)
             on_progress("Магазин")
             await product.start()
             running.push_async_callback(product.stop)
-            yield World(cluster, telegram, yookassa, panel, product, urls)
+            yield World(cluster, telegram, yookassa, cryptopay, panel, product, urls)
     finally:
         await asyncio.to_thread(cluster.leave)
 
@@ -196,7 +214,7 @@ def _write_settings(
     cluster: Cluster,
     urls: dict[str, str],
     *,
-    port: int,
+    public_url: str | None,
     time_zone: str,
     shop: dict[str, Any],
 ) -> Path:
@@ -205,8 +223,8 @@ def _write_settings(
         "database_url": cluster.url(),
         "time_zone": time_zone,
         "listen_host": LOOPBACK,
-        "listen_port": port,
-        "public_url": urls["product"],
+        "listen_port": urlsplit(urls["product"]).port,
+        "public_url": public_url,
         "trusted_proxies": [f"{LOOPBACK}/32"],
         "telegram": {
             "bot_token": BOT_TOKEN,
@@ -218,6 +236,7 @@ def _write_settings(
             "secret_key": SECRET_KEY,
             "api_url": f"{urls['yookassa']}/v3",
         },
+        "cryptopay": {"token": CRYPTOPAY_TOKEN, "api_url": urls["cryptopay"]},
         "panel": {"url": urls["panel"], "token": PANEL_TOKEN, "webhook_secret": PANEL_SECRET},
         "shop": {"return_url": f"{urls['telegram']}/", "support": "@sandbox_support"} | shop,
     }

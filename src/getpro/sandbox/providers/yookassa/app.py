@@ -13,14 +13,16 @@ from typing import Any, TypeVar
 from aiohttp import web
 
 from getpro.sandbox.faults import CONTROL_PREFIX, FaultSwitches
+from getpro.sandbox.notices import Notices
 from getpro.sandbox.pages import render
 from getpro.sandbox.providers.yookassa.errors import Problem, error_body
-from getpro.sandbox.providers.yookassa.notices import Notices
 from getpro.sandbox.providers.yookassa.state import Books, now, shown
 from getpro.sandbox.serving import require_loopback_url, serve_alone
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Number = TypeVar("Number", int, float)
+PAUSES_SECONDS = (1, 5, 30, 120, 600, 3600, 6 * 3600, 14 * 3600)
+"""Between a notice and its repetitions; they end after a day."""
 _REASONS = {
     "canceled_by_merchant": "Магазин отменил платёж",
     "expired_on_confirmation": "Время на оплату вышло",
@@ -53,11 +55,15 @@ class YooKassaSimulator:
         self._late: set[asyncio.Task[None]] = set()
         self.faults = FaultSwitches(error_body)
         self.notices = Notices(
-            webhook_url, faults=self.faults, retry_scale=retry_scale, forwarded_for=forwarded_for
+            webhook_url,
+            faults=self.faults,
+            pauses=PAUSES_SECONDS,
+            retry_scale=retry_scale,
+            headers=lambda _: {"X-Forwarded-For": forwarded_for},
         )
         self.books = Books(
             shop_id,
-            on_event=lambda event, item: self.notices.send(event, shown(item)),
+            on_event=self.tell,
             page=lambda number: f"{self._base_url}/pay/{number}",
         )
         self.app = self._make_app()
@@ -101,6 +107,11 @@ class YooKassaSimulator:
         while True:
             self.books.expire(self._pending_for)
             await asyncio.sleep(1)
+
+    def tell(self, event: str, item: dict[str, Any], *, copies: int | None = None) -> None:
+        """Start sending the notice of ``event``, unsigned, with the object as it is at this moment."""
+        body = {"type": "notification", "event": event, "object": shown(item)}
+        self.notices.send(json.dumps(body).encode(), copies=copies)
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -221,6 +232,8 @@ class YooKassaSimulator:
         return web.json_response([shown(payment) for payment in self.books.payments.values()])
 
     async def _forge(self, request: web.Request) -> web.Response:
+        if self.notices.url is None:
+            raise Problem("No address for notices is set", status=404)
         return web.json_response({"accepted": await self.notices.post(await request.read())})
 
     async def _resend(self, request: web.Request) -> web.Response:
@@ -228,7 +241,7 @@ class YooKassaSimulator:
         if payment["status"] == "pending":
             raise Problem("There are no notices of pending payments", parameter="status")
         copies = _number(request.query.get("copies", "1"), "copies", int, most=50)
-        self.notices.send(f"payment.{payment['status']}", shown(payment), copies=copies)
+        self.tell(f"payment.{payment['status']}", payment, copies=copies)
         return web.json_response({"copies": copies})
 
 

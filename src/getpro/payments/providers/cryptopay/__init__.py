@@ -1,0 +1,1 @@
+"""Crypto Pay: cryptocurrency in Telegram, priced in roubles."""

@@ -1,0 +1,101 @@
+"""Telegram's door for a shop without a public address: updates are fetched instead of brought.
+
+The guarantee is the same. Telegram keeps an update until a later one is asked for, and that happens only
+when this one has been handled, or, if there is money in it, stored.
+"""
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator
+from typing import Any, Final, Protocol
+
+import psycopg
+import structlog
+from psycopg import AsyncConnection
+
+from getpro.platform.database import DATABASE_AWAY, SESSION_OPTIONS
+from getpro.webhooks.deps import Doors
+from getpro.webhooks.telegram import take
+
+log = structlog.get_logger(__name__)
+
+_LOCK: Final = 7_201_534
+"""Advisory lock: of several processes one polls. Telegram serves one and refuses the others."""
+_AGAIN_SECONDS: Final = 1
+_LOCK_TRIED_AGAIN_SECONDS: Final = 5
+
+
+class Mailbox(Protocol):
+    """Telegram's side: what waits for the bot, and how it is answered."""
+
+    async def fetch(self, offset: int) -> list[dict[str, Any]]:
+        """The updates from ``offset`` on, which confirms those before; waits a while for the first."""
+
+    async def answer(self, reply: dict[str, Any]) -> None:
+        """Make the call that a webhook would have got as its answer."""
+
+
+async def poll_for_ever(doors: Doors, mailbox: Mailbox, *, database_url: str) -> None:
+    """Fetch and handle updates until cancelled; a lost database is waited for."""
+    while True:
+        try:
+            async with _alone(database_url) as lock:
+                await _poll(doors, mailbox, lock)
+        except (*DATABASE_AWAY, psycopg.Error) as error:
+            log.warning("polling.database_away", error=type(error).__name__)
+        await asyncio.sleep(_AGAIN_SECONDS)
+
+
+async def _poll(doors: Doors, mailbox: Mailbox, lock: AsyncConnection[Any]) -> None:
+    offset = 0
+    while True:
+        updates = await mailbox.fetch(offset)
+        await lock.execute("SELECT 1")  # the lock went with its connection: somebody else may poll by now
+        ends = await asyncio.gather(
+            *(_in_turn(doors, mailbox, one) for one in _by_sender(updates)), return_exceptions=True
+        )
+        for end in ends:
+            if isinstance(end, BaseException):
+                raise end
+        offset = max((update["update_id"] + 1 for update in updates), default=offset)
+
+
+async def _in_turn(doors: Doors, mailbox: Mailbox, updates: list[dict[str, Any]]) -> None:
+    """One person's updates, one after another; raises what says that the database is away.
+
+    One that fails otherwise is done with and blocks nobody: money in it is found in the list of charges.
+    """
+    for update in updates:
+        try:
+            reply = await take(doors, update, json.dumps(update).encode())
+            if reply is not None:
+                await mailbox.answer(reply)
+        except DATABASE_AWAY:
+            raise
+        except Exception:
+            log.exception("polling.update_failed", update_id=update["update_id"])
+
+
+def _by_sender(updates: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """The updates apart by who sent them, in their order: nobody waits for somebody else's."""
+    apart: dict[Any, list[dict[str, Any]]] = {}
+    for update in updates:
+        events = (event for name, event in update.items() if name != "update_id" and isinstance(event, dict))
+        sender = next(((event.get("from") or {}).get("id") for event in events), None)
+        apart.setdefault(sender, []).append(update)
+    return list(apart.values())
+
+
+@contextlib.asynccontextmanager
+async def _alone(database_url: str) -> AsyncIterator[AsyncConnection[Any]]:
+    """Wait until nobody else polls; the lock is held by the connection that is given."""
+    connection = await AsyncConnection.connect(database_url, autocommit=True, options=SESSION_OPTIONS)
+    async with connection:
+        while True:
+            found = await (await connection.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])).fetchone()
+            if found is not None and found[0]:
+                break
+            log.info("polling.somebody_else_polls")
+            await asyncio.sleep(_LOCK_TRIED_AGAIN_SECONDS)
+        yield connection
