@@ -1,4 +1,7 @@
-"""An update that came again: its effect is there already, so it is answered by the present state alone."""
+"""An update that came again: its effect is there already, and maybe its answer too, so none is painted over.
+
+A press on an order shows the order as it is; any other press is only put to rest, and can be repeated.
+"""
 
 from aiogram import F, Router
 from aiogram.filters import MagicData
@@ -9,7 +12,7 @@ from getpro.bot.context import Context
 from getpro.bot.handlers.buying import order_made, own_order, show_order
 from getpro.bot.handlers.start import menu_screen
 from getpro.bot.screens.screen import AboutOrder, Buy, Go
-from getpro.bot.showing import say, show
+from getpro.bot.showing import say
 from getpro.bot.turn import Turn
 from getpro.payments.store import Payment
 
@@ -46,17 +49,12 @@ async def bought(
 
 
 @router.callback_query()
-async def press(query: CallbackQuery, turn: Turn, context: Context) -> TelegramMethod[bool]:
-    return await _present(query, None, turn, context)
+async def press(query: CallbackQuery) -> TelegramMethod[bool]:
+    return query.answer()
 
 
 async def _present(
     query: CallbackQuery, payment: Payment | None, turn: Turn, context: Context
 ) -> TelegramMethod[bool]:
-    """The order that was pressed for, else the menu."""
-    if payment is not None:
-        return await show_order(query, payment, turn, context)
-    async with turn.begin("menu") as session:
-        screen = await menu_screen(session, turn, context)
-        t = context.texts(turn.customer)
-    return await show(query, screen, t("screen-old"))
+    """The order that was pressed for, if there is one."""
+    return query.answer() if payment is None else await show_order(query, payment, turn, context)
