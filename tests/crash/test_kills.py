@@ -78,6 +78,7 @@ class Customer:
         self.here = here
         self.person = person
         self.books = books
+        self.earlier: set[int] = set()
         self.actor = Actor(here)
 
     async def buy(self, provider: str) -> None:
@@ -90,6 +91,7 @@ class Customer:
                 await asyncio.sleep(0.2)
 
     async def _order(self, provider: str) -> None:
+        self.earlier = set(self.person.messages)
         self.here.telegram.people.send(self.person, "/plans")
         before = len(self.person.messages)
         await self.actor.until(lambda: len(self.person.messages) > before, "no plans")
@@ -106,11 +108,13 @@ class Customer:
 
     def _link(self, provider: str) -> str | None:
         start = "https://t.me/$" if provider == "stars" else self.here.urls[provider]
-        newest = list(self.person.messages.values())[-1]
-        for row in newest.get("reply_markup", {}).get("inline_keyboard", []):
-            for button in row:
-                if str(button.get("url", "")).startswith(start):
-                    return str(button["url"])
+        for number, message in self.person.messages.items():
+            if number in self.earlier:
+                continue
+            for row in message.get("reply_markup", {}).get("inline_keyboard", []):
+                for button in row:
+                    if str(button.get("url", "")).startswith(start):
+                        return str(button["url"])
         return None
 
     def _pay_on_page(self, provider: str) -> None:
