@@ -48,13 +48,14 @@ def judge(world: World) -> list[Verdict]:
     """One verdict for each person of the simulated Telegram, from the three books as they are now.
 
     Days paid come from the price: what a plan of that price brings, and the trial's for who had one.
+    May run in a thread: the simulators go on writing, so each book is copied before it is read.
     """
     with psycopg.connect(world.database_url, options="-c timezone=UTC") as connection:
         books = _Books(connection)
     taken = _taken(world, books.customer_of_order)
     return [
         _verdict(world, books, person.user_id, person.first_name, taken.get(person.user_id, []))
-        for person in world.telegram.state.people.values()
+        for person in list(world.telegram.state.people.values())
     ]
 
 
@@ -92,17 +93,17 @@ class _Books:
 def _taken(world: World, customer_of_order: dict[str, int]) -> dict[int, list[Charge]]:
     """What was taken from each customer, by the providers' own books."""
     taken: dict[int, list[Charge]] = {}
-    for payment in world.yookassa.books.payments.values():
+    for payment in list(world.yookassa.books.payments.values()):
         if payment["status"] == "succeeded":
             owner = customer_of_order[payment["metadata"]["order_key"]]
             amount = _amount(payment["amount"]["value"], payment["amount"]["currency"])
             taken.setdefault(owner, []).append(Charge("yookassa", payment["id"], amount))
-    for invoice in world.cryptopay.books.invoices.values():
+    for invoice in list(world.cryptopay.books.invoices.values()):
         if invoice["status"] == "paid":
             owner = customer_of_order[invoice["payload"]]
             amount = _amount(invoice["amount"], invoice["fiat"])
             taken.setdefault(owner, []).append(Charge("cryptopay", str(invoice["invoice_id"]), amount))
-    for charge in world.telegram.state.charges:
+    for charge in list(world.telegram.state.charges):
         stars = Charge("stars", charge.charge_id, _amount(str(charge.amount), "XTR"))
         taken.setdefault(charge.user_id, []).append(stars)
     return taken
@@ -118,7 +119,9 @@ def _verdict(world: World, books: _Books, user_id: int, name: str, taken: list[C
 
 
 def _panel_end(world: World, user_id: int) -> datetime | None:
-    found: list[User] = [user for user in world.panel.state.users.values() if user.telegramId == user_id]
+    found: list[User] = [
+        user for user in list(world.panel.state.users.values()) if user.telegramId == user_id
+    ]
     if len(found) > 1:
         raise AssertionError(f"{user_id} has {len(found)} users on the panel")
     return found[0].expireAt.astimezone(UTC).replace(microsecond=0) if found else None
