@@ -26,16 +26,21 @@ class Notices:
         *,
         faults: FaultSwitches,
         pauses: Sequence[float],
-        retry_scale: float,
+        retry_scale: float = 1,
         headers: Callable[[bytes], dict[str, str]],
+        is_taken: Callable[[int], bool] = lambda status: status == 200,
     ) -> None:
-        """``pauses`` in seconds, shortened by ``retry_scale``; ``headers`` are made for the raw body."""
+        """``pauses`` in seconds, shortened by ``retry_scale``; ``headers`` are made for the raw body.
+
+        ``is_taken`` says with which answers the service is content.
+        """
         self.url = url
         self.sent = 0
         self.accepted = 0
         self._faults = faults
         self._pauses = [pause * retry_scale for pause in pauses]
         self._headers = headers
+        self._is_taken = is_taken
         self._session: aiohttp.ClientSession | None = None
         self._sending: set[asyncio.Task[None]] = set()
 
@@ -61,14 +66,15 @@ class Notices:
     async def _deliver(self, raw: bytes, delay: float) -> None:
         await asyncio.sleep(delay)
         for pause in (*self._pauses, None):
-            if await self.post(raw) or pause is None:
+            status = await self.post(raw)
+            if (status is not None and self._is_taken(status)) or pause is None:
                 return
             await asyncio.sleep(pause)
 
-    async def post(self, raw: bytes, *, headers: dict[str, str] | None = None) -> bool:
-        """Send once, with ``headers`` instead of the true ones; whether it was answered 200."""
+    async def post(self, raw: bytes, *, headers: dict[str, str] | None = None) -> int | None:
+        """Send once, with ``headers`` instead of the true ones; the answer's status, None without one."""
         if self.url is None or self._session is None:
-            return False
+            return None
         self.sent += 1
         sent_with = self._headers(raw) if headers is None else headers
         with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
@@ -78,6 +84,6 @@ class Notices:
                 headers={"Content-Type": "application/json", **sent_with},
                 allow_redirects=False,
             ) as response:
-                self.accepted += response.status == 200
-                return response.status == 200
-        return False
+                self.accepted += self._is_taken(response.status)
+                return response.status
+        return None

@@ -8,17 +8,18 @@ from typing import Any
 from aiohttp import web
 
 from getpro.sandbox.faults import CONTROL_PREFIX, FaultSwitches, drop_connection
+from getpro.sandbox.notices import Notices
 from getpro.sandbox.pages import render
 from getpro.sandbox.panel.access import Access
 from getpro.sandbox.panel.devices import Devices
 from getpro.sandbox.panel.errors import Invalid, PanelProblem, plain
-from getpro.sandbox.panel.moments import Clock, now
+from getpro.sandbox.panel.moments import Clock, iso, now
 from getpro.sandbox.panel.squads import Squads
 from getpro.sandbox.panel.state import State
 from getpro.sandbox.panel.subscription import Subscriptions
 from getpro.sandbox.panel.system import System
 from getpro.sandbox.panel.users import Users
-from getpro.sandbox.panel.webhooks import Webhooks
+from getpro.sandbox.panel.webhooks import REFUSED_FROM, TRIES, event_body, event_headers
 from getpro.sandbox.serving import require_loopback_url, serve_alone
 
 VERSION = "3.3.2"
@@ -46,12 +47,17 @@ class PanelSimulator:
             require_loopback_url(webhook_url)
         self.public_url = public_url
         self.faults = FaultSwitches(lambda status: {"message": "Simulated trouble", "statusCode": status})
-        self.webhooks = Webhooks(
-            webhook_url, webhook_secret, faults=self.faults, pause_seconds=webhook_pause_seconds
+        self._webhook_secret = webhook_secret
+        self.webhooks = Notices(
+            webhook_url,
+            faults=self.faults,
+            pauses=[webhook_pause_seconds] * (TRIES - 1),
+            headers=lambda raw: event_headers(webhook_secret, raw),
+            is_taken=lambda status: status < REFUSED_FROM,
         )
         self.state = State(
             clock=clock,
-            send=lambda event, data: self.webhooks.send(event, data, clock()),
+            send=lambda event, data: self.webhooks.send(event_body(event, data, clock())),
             sub_domain=lambda: f"{self.public_url}/api/sub",
         )
         self.access = Access(token, clock)
@@ -131,8 +137,10 @@ class PanelSimulator:
         return web.json_response(self.state.changes[int(request.query.get("since", 0)) :])
 
     async def _forge(self, request: web.Request) -> web.Response:
-        status = await self.webhooks.forge(await request.read(), self.state.clock())
-        return web.json_response({"status": status})
+        """Send a body signed with a wrong secret, as a stranger would."""
+        raw = await request.read()
+        forged = event_headers(f"not {self._webhook_secret}", raw, iso(self.state.clock()))
+        return web.json_response({"status": await self.webhooks.post(raw, headers=forged)})
 
 
 async def run(port: int, token: str, version: str, webhook_url: str | None, webhook_secret: str) -> None:

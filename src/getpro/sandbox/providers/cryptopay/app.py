@@ -172,7 +172,9 @@ class CryptoPaySimulator:
 
     async def _forge(self, request: web.Request) -> web.Response:
         """Send a body without a true signature, as a stranger would."""
-        return web.json_response({"accepted": await self.notices.post(await request.read(), headers={})})
+        return web.json_response(
+            {"accepted": await self.notices.post(await request.read(), headers={}) == 200}
+        )
 
 
 async def run(port: int, token: str, webhook_url: str | None) -> None:

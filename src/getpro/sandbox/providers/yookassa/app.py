@@ -234,7 +234,7 @@ class YooKassaSimulator:
     async def _forge(self, request: web.Request) -> web.Response:
         if self.notices.url is None:
             raise Problem("No address for notices is set", status=404)
-        return web.json_response({"accepted": await self.notices.post(await request.read())})
+        return web.json_response({"accepted": await self.notices.post(await request.read()) == 200})
 
     async def _resend(self, request: web.Request) -> web.Response:
         payment = self.books.payment(request.match_info["id"])
