@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 from playwright.async_api import Page, async_playwright, expect
 
+from getpro.sandbox.providers.cryptopay import CryptoPaySimulator
 from getpro.sandbox.providers.yookassa import YooKassaSimulator
 from getpro.sandbox.serving import serving
 from getpro.sandbox.telegram import TelegramSimulator
@@ -48,6 +49,22 @@ async def test_a_late_payment_is_counted_down_and_the_page_turns_when_it_is_paid
         yookassa.books.pay(number)
         await expect(state).to_have_text("✓ Оплачено")
         await expect(page.get_by_test_id("back")).to_have_class(re.compile("main"))
+
+
+async def test_the_coins_of_an_invoice_fit_on_a_phone_and_one_of_them_pays(page: Page) -> None:
+    crypto = CryptoPaySimulator("1:TEST")
+    async with serving(crypto.app) as url:
+        crypto._base_url = url
+        invoice = crypto.books.create_invoice({"currency_type": "fiat", "fiat": "RUB", "amount": "1590"})
+        await page.goto(invoice["bot_invoice_url"])
+        card = await page.locator(".card").bounding_box()
+        assert card is not None
+        for coin in await page.locator(".coins button").all():
+            place = await coin.bounding_box()
+            assert place is not None
+            assert place["x"] + place["width"] <= card["x"] + card["width"] - 10
+        await page.get_by_test_id("pay-BTC").click()
+        await expect(page.get_by_test_id("state")).to_have_text("✓ Оплачено: 0,00019875\xa0BTC")
 
 
 async def test_a_chat_of_a_sandbox_that_was_started_anew_becomes_the_first_one(page: Page) -> None:
