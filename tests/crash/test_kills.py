@@ -158,9 +158,27 @@ async def settled_books(here: World, *, seconds: float) -> list[str]:
 async def test_killed_again_and_again_while_orders_are_paid_nothing_is_lost_or_doubled(
     tmp_path: Path, kills: int, figure: Callable[[str], None]
 ) -> None:
+    await killed_again_and_again(tmp_path, kills, figure, by_polling=False)
+
+
+async def test_killed_without_a_public_address_nothing_is_lost_or_doubled(
+    tmp_path: Path, kills: int, figure: Callable[[str], None]
+) -> None:
+    await killed_again_and_again(tmp_path, kills // 4 or 1, figure, by_polling=True)
+
+
+async def killed_again_and_again(
+    tmp_path: Path, kills: int, figure: Callable[[str], None], *, by_polling: bool
+) -> None:
     async with (
         preloaded() as parent,
-        world(open_up(tmp_path), durable=True, retry_scale=0.05, make_product=forked(parent)) as here,
+        world(
+            open_up(tmp_path),
+            durable=True,
+            retry_scale=0.05,
+            by_polling=by_polling,
+            make_product=forked(parent),
+        ) as here,
     ):
         here.telegram.limits.are_on = False
         here.yookassa.faults.now.notice_copies = 3
@@ -187,7 +205,8 @@ async def test_killed_again_and_again_while_orders_are_paid_nothing_is_lost_or_d
         in_flight = books.in_flight()
         taken = sum(books.taken.values()) // DAYS
         hits = sum(1 for number in found if number)
-        figure(f"{kills} kills during {taken} paid orders, {hits} with an order in flight")
+        way = "polling" if by_polling else "webhook"
+        figure(f"{kills} kills during {taken} paid orders, by {way}, {hits} with an order in flight")
         figure(f"customers in flight at each kill: {found}")
         assert (troubles, in_flight) == ([], 0)
         assert here.telegram.state.unknown_parameters == []

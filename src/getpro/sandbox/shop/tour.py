@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from getpro.kit.trouble import Trouble
-from getpro.sandbox.shop.judge import Verdict, judge
+from getpro.sandbox.shop.judge import Charge, Verdict, judge
 from getpro.sandbox.shop.world import World
 from getpro.sandbox.telegram.state import Person
 
@@ -156,13 +156,18 @@ def _buttons(message: dict[str, Any]) -> list[dict[str, Any]]:
     return [button for row in message.get("reply_markup", {}).get("inline_keyboard", []) for button in row]
 
 
+def _amounts(charges: list[Charge]) -> str:
+    """In an order that both books share, so that a line stands beside its own."""
+    return "\n".join(charge.amount for charge in sorted(charges, key=str)) or "—"
+
+
 def _show(verdicts: list[Verdict]) -> bool:
     table = Table("Кто", "Заплатил", "Записано", "Дней", "Магазин до", "Панель до", "", header_style="bold")
     for verdict in verdicts:
         table.add_row(
             verdict.name,
-            "\n".join(charge.amount for charge in verdict.taken) or "—",
-            "\n".join(charge.amount for charge in verdict.recorded) or "—",
+            _amounts(verdict.taken),
+            _amounts(verdict.recorded),
             f"{verdict.days_added:g} из {verdict.days_paid}",
             f"{verdict.shop_end:%d.%m.%Y %H:%M:%S}" if verdict.shop_end else "—",
             f"{verdict.panel_end:%d.%m.%Y %H:%M:%S}" if verdict.panel_end else "—",
