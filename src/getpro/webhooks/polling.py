@@ -23,6 +23,8 @@ log = structlog.get_logger(__name__)
 _LOCK: Final = 7_201_534
 """Advisory lock: of several processes one polls. Telegram serves one and refuses the others."""
 _AGAIN_SECONDS: Final = 1
+_LOOKED_AGAIN_SECONDS: Final = 0.2
+"""For new updates, while old ones are handled: Telegram answers at once as long as one is not confirmed."""
 _LOCK_TRIED_AGAIN_SECONDS: Final = 5
 
 
@@ -48,43 +50,57 @@ async def poll_for_ever(doors: Doors, mailbox: Mailbox, *, database_url: str) ->
 
 
 async def _poll(doors: Doors, mailbox: Mailbox, lock: AsyncConnection[Any]) -> None:
-    offset = 0
-    while True:
-        updates = await mailbox.fetch(offset)
-        await lock.execute("SELECT 1")  # the lock went with its connection: somebody else may poll by now
-        ends = await asyncio.gather(
-            *(_in_turn(doors, mailbox, one) for one in _by_sender(updates)), return_exceptions=True
-        )
-        for end in ends:
-            if isinstance(end, BaseException):
-                raise end
-        offset = max((update["update_id"] + 1 for update in updates), default=offset)
+    """Handle updates beside each other, one person's in their order, and go on fetching meanwhile.
+
+    A slow one holds up nobody: Telegram waits ten seconds only for the answer to a pre-checkout. But it is
+    the oldest that is not done which is asked for, so none is confirmed before it.
+    """
+    handling: dict[int, asyncio.Task[None]] = {}
+    last_of: dict[int | None, asyncio.Task[None]] = {}
+    next_one = 0
+    try:
+        while True:
+            updates = await mailbox.fetch(min(handling, default=next_one))
+            await lock.execute("SELECT 1")  # the lock went with its connection: somebody else may poll by now
+            fresh = [update for update in updates if update["update_id"] >= next_one]
+            for update in fresh:
+                sender, number = _sender(update), update["update_id"]
+                task = asyncio.create_task(_handle(doors, mailbox, update, after=last_of.get(sender)))
+                handling[number] = last_of[sender] = task
+                next_one = number + 1
+            if handling and not fresh:
+                await asyncio.wait(handling.values(), timeout=_LOOKED_AGAIN_SECONDS)
+            for number in [number for number, task in handling.items() if task.done()]:
+                handling.pop(number).result()
+            last_of = {sender: task for sender, task in last_of.items() if not task.done()}
+    finally:
+        for task in handling.values():
+            task.cancel()
+        await asyncio.gather(*handling.values(), return_exceptions=True)
 
 
-async def _in_turn(doors: Doors, mailbox: Mailbox, updates: list[dict[str, Any]]) -> None:
-    """One person's updates, one after another; raises what says that the database is away.
+async def _handle(
+    doors: Doors, mailbox: Mailbox, update: dict[str, Any], *, after: asyncio.Task[None] | None
+) -> None:
+    """Handle one update once the sender's one before is done; raises what says that the database is away.
 
     One that fails otherwise is done with and blocks nobody: money in it is found in the list of charges.
     """
-    for update in updates:
-        try:
-            reply = await take(doors, update, json.dumps(update).encode())
-            if reply is not None:
-                await mailbox.answer(reply)
-        except DATABASE_AWAY:
-            raise
-        except Exception:
-            log.exception("polling.update_failed", update_id=update["update_id"])
+    if after is not None:
+        await after
+    try:
+        reply = await take(doors, update, json.dumps(update).encode())
+        if reply is not None:
+            await mailbox.answer(reply)
+    except DATABASE_AWAY:
+        raise
+    except Exception:
+        log.exception("polling.update_failed", update_id=update["update_id"])
 
 
-def _by_sender(updates: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:
-    """The updates apart by who sent them, in their order: nobody waits for somebody else's."""
-    apart: dict[Any, list[dict[str, Any]]] = {}
-    for update in updates:
-        events = (event for name, event in update.items() if name != "update_id" and isinstance(event, dict))
-        sender = next(((event.get("from") or {}).get("id") for event in events), None)
-        apart.setdefault(sender, []).append(update)
-    return list(apart.values())
+def _sender(update: dict[str, Any]) -> int | None:
+    events = (event for name, event in update.items() if name != "update_id" and isinstance(event, dict))
+    return next(((event.get("from") or {}).get("id") for event in events), None)
 
 
 @contextlib.asynccontextmanager
