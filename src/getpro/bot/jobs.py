@@ -31,7 +31,7 @@ from getpro.subscriptions import store as subscriptions
 
 log = structlog.get_logger(__name__)
 
-_FOR_DAYS: Final = Backoff(longest_seconds=600)
+_FOR_EVER: Final = Backoff(longest_seconds=600)
 _FOR_AN_HOUR: Final = Backoff(longest_seconds=300, attempts=20)
 """Whoever still waits later has a button that shows the present state."""
 _MOST_FAILURES: Final = 8
@@ -50,7 +50,7 @@ def job_kinds(bot: ShopBot) -> list[JobKind]:
         await turn_message(context, payment_id)
 
     return [
-        JobKind(SEND_NOTICE, send, _FOR_DAYS, TELEGRAM_AWAY),
+        JobKind(SEND_NOTICE, send, _FOR_EVER, TELEGRAM_AWAY),
         JobKind(TURN_SCREEN, turn, _FOR_AN_HOUR, TELEGRAM_AWAY),
     ]
 
@@ -67,9 +67,10 @@ async def send_notice(context: Context, notice_id: int) -> None:
         raise
     except Exception as error:
         async with context.sales.db.begin("notice: failed") as session:
-            failures = await messaging.note_failure(session, notice_id, trouble=repr(error))
+            name = type(error).__name__  # its text may hold what must not be kept
+            failures = await messaging.note_failure(session, notice_id, trouble=name)
             if failures >= _MOST_FAILURES:
-                await messaging.drop(session, notice_id, trouble=repr(error), now=context.now)
+                await messaging.drop(session, notice_id, trouble=name, now=context.now)
         if failures < _MOST_FAILURES:
             raise
         log.exception("bot.notice_given_up", notice_id=notice_id, failures=failures)

@@ -20,7 +20,7 @@ from getpro.sales.errors import UnknownProvider
 from getpro.sales.names import COMPARE, DELIVER, POLL_PAYMENT, SETTLE
 from getpro.subscriptions import store as subscriptions
 
-_FOR_DAYS: Final = Backoff(longest_seconds=60)
+_FOR_EVER: Final = Backoff(longest_seconds=60)
 """An outside that is back is noticed within a minute."""
 _BUGS_END: Final = Backoff(longest_seconds=60, attempts=8)
 _FOR_HOURS: Final = Backoff(longest_seconds=1800, attempts=24)
@@ -82,8 +82,8 @@ def job_kinds(deps: Deps, *, zone: ZoneInfo) -> list[JobKind]:
         await _keep_house(deps)
 
     return [
-        JobKind(SETTLE, settle_event, _FOR_DAYS, _OUTSIDE_AWAY),
-        JobKind(DELIVER, deliver, _FOR_DAYS, _OUTSIDE_AWAY),
+        JobKind(SETTLE, settle_event, _FOR_EVER, _OUTSIDE_AWAY),
+        JobKind(DELIVER, deliver, _FOR_EVER, _OUTSIDE_AWAY),
         JobKind(POLL_PAYMENT, poll_payment, _NEXT_TIME, _OUTSIDE_AWAY),
         JobKind(COMPARE, compare, _BUGS_END, _OUTSIDE_AWAY),
         JobKind(routine("poll_due"), poll_due, _NEXT_TIME),
