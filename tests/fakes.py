@@ -15,13 +15,16 @@ from getpro.payments.provider import (
     Charge,
     ChargeState,
     Created,
+    GivesBack,
     Knock,
     NoSuchCharge,
     Notice,
     NoticeRefused,
     Order,
     Priced,
+    ProviderRefused,
     ProviderUnavailable,
+    Refund,
     StoredNotice,
 )
 
@@ -51,6 +54,10 @@ class FakeProvider:
     is_away: bool = False
     loses_answers: bool = False
     before_answer: asyncio.Event | None = None
+    gives_back: GivesBack = GivesBack.ANY_PART
+    refund_keys: list[UUID] = field(default_factory=list)
+    refuses: str | None = None
+    is_slow: bool = False
 
     def price(self, plan: Priced) -> Money:
         return plan.price
@@ -110,6 +117,34 @@ class FakeProvider:
             if charge.paid_at is not None and since <= charge.paid_at < until:
                 yield charge
 
+    def refund_request(self, refund: Refund) -> dict[str, Any]:
+        return {"charge_id": refund.charge_id, "amount": str(refund.amount.value)}
+
+    async def refund(self, refund_key: UUID, request: dict[str, Any]) -> bool:
+        """As YooKassa: the same key gives back once."""
+        if self.is_away:
+            raise ProviderUnavailable("away")
+        if self.refuses is not None:
+            raise ProviderRefused(self.refuses)
+        if refund_key not in self.refund_keys:
+            self.give_back(request["charge_id"], Money.parse(request["amount"], "RUB"))
+            self.refund_keys.append(refund_key)
+        if self.loses_answers:
+            raise ProviderUnavailable("the answer was lost")
+        return not self.is_slow
+
+    async def refunded(self, since: datetime, until: datetime) -> AsyncIterator[str]:
+        for charge in list(self.charges_by_id.values()):
+            if charge.refunded.minor:
+                yield charge.charge_id
+
+    def give_back(self, charge_id: str, money: Money) -> None:
+        """Money goes back to the payer, whoever decided so."""
+        charge = self.charges_by_id[charge_id]
+        if charge.taken < charge.refunded + money:
+            raise ProviderRefused("more than is left")
+        self.charges_by_id[charge_id] = replace(charge, refunded=charge.refunded + money)
+
     async def close(self) -> None:
         pass
 
@@ -158,6 +193,10 @@ class FakePanel:
     async def enable(self, panel_user_id: int) -> None:
         self._count("enable")
         self.users_by_id[panel_user_id] = replace(self.users_by_id[panel_user_id], status="ACTIVE")
+
+    async def disable(self, panel_user_id: int) -> None:
+        self._count("disable")
+        self.users_by_id[panel_user_id] = replace(self.users_by_id[panel_user_id], status="DISABLED")
 
     async def allowance(self) -> Allowance:
         return Allowance(frozenset(), traffic_bytes=0, device_limit=None)

@@ -19,7 +19,7 @@ from getpro.payments.provider import Knock, Provider, Providers
 from getpro.payments.store import Payment
 from getpro.platform.database import Database
 from getpro.platform.jobs import Jobs, RetryLater
-from getpro.sales import checkout, delivery, polling, reconcile, settle
+from getpro.sales import checkout, delivery, polling, reconcile, refunds, settle
 from getpro.sales.deps import Deps, SalesRules
 from getpro.subscriptions import store as subscriptions
 from getpro.webhooks.notices import accept
@@ -103,6 +103,7 @@ class Shop:
             "settle": lambda event_id: settle.settle_event(self.deps, event_id),
             "deliver": lambda subscription_id: delivery.deliver(self.deps, subscription_id),
             "compare": lambda subscription_id: reconcile.compare_one(self.deps, subscription_id),
+            "refund": lambda refund_id: refunds.make_refund(self.deps, refund_id),
             "poll_payment": lambda payment_id: polling.poll_payment(self.deps, payment_id),
         }
         while True:

@@ -69,6 +69,9 @@ class Invoices:
     async def star_transactions(self, *, offset: int, limit: int) -> list[dict[str, Any]]:
         raise NotImplementedError
 
+    async def refund(self, *, user_id: int, charge_id: str) -> None:
+        raise NotImplementedError
+
 
 @pytest.fixture
 def two_ways(shop: Shop) -> StarsProvider:

@@ -1,6 +1,6 @@
 """Screens: pure functions of a state; every state in both languages, and what a Russian customer reads."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -127,15 +127,22 @@ def order(
     *,
     others: bool = True,
     is_kept: bool = False,
+    given_back: Money | None = None,
     has_connected: bool = False,
 ) -> Screen:
     return buying.order(
-        t, payment, found, is_kept=is_kept, has_other_ways=others, has_connected=has_connected
+        t,
+        payment,
+        found,
+        is_kept=is_kept,
+        given_back=given_back,
+        has_other_ways=others,
+        has_connected=has_connected,
     )
 
 
-def notice_of(t: Texts, kind: str, arguments: dict[str, str], *, has_connected: bool = False) -> Screen:
-    given = {"end_date": END.isoformat(), **arguments} if kind == "access_open" else arguments
+def notice_of(t: Texts, kind: str, arguments: Mapping[str, Any], *, has_connected: bool = False) -> Screen:
+    given = ({"end_date": END.isoformat()} if kind == "access_open" else {}) | dict(arguments)
     return notices.notice(t, kind, given, has_connected=has_connected)
 
 
@@ -144,6 +151,8 @@ DELAY = (
     " несколько минут. Делать ничего не нужно."
 )
 PAID_499 = {"cause": "payment", "paid_amount": "499.000000", "paid_currency": "RUB"}
+BACK_499 = {"refunded_amount": "499.000000", "refunded_currency": "RUB"}
+HALF = Money(24950, "RUB")
 Make = Callable[[Texts], Screen]
 SCREENS: dict[str, Make] = {
     "menu: trial offered": lambda t: menu_of(t, None, trial_days=3),
@@ -188,8 +197,13 @@ SCREENS: dict[str, Make] = {
         for reason in REASONS
     },
     "history": lambda t: own.history(
-        t, [Bought(one, one is KEPT) for one in (KEPT, WAITING, IN_STARS, SUCCEEDED)]
+        t, [Bought(one, one is KEPT, None) for one in (KEPT, WAITING, IN_STARS, SUCCEEDED)]
     ),
+    "history: refunded": lambda t: own.history(t, [Bought(SUCCEEDED, is_money_kept=False, given_back=HALF)]),
+    "order: refunded in part": lambda t: order(t, SUCCEEDED, PAID, given_back=HALF),
+    "order: refunded, closed": lambda t: order(t, SUCCEEDED, ENDED, given_back=SUCCEEDED.paid),
+    "notice: refunded": lambda t: notice_of(t, "refunded", BACK_499 | {"end_date": END.isoformat()}),
+    "notice: refunded, nothing left": lambda t: notice_of(t, "refunded", BACK_499 | {"end_date": None}),
     "history: empty": lambda t: own.history(t, []),
     "support": lambda t: own.support(t, CUSTOMER, PAID, contact="@helper"),
     "support: stranger": lambda t: own.support(

@@ -77,4 +77,4 @@ def test_every_status_has_its_row_and_what_is_paid_stays_so() -> None:
 
 @pytest.mark.parametrize("target", PaymentStatus)
 def test_the_sources_of_a_status_are_those_that_may_become_it(target: PaymentStatus) -> None:
-    assert sources_of(target) == [source for source in PaymentStatus if target in MOVES[source]]
+    assert sources_of(target, MOVES) == [source for source in PaymentStatus if target in MOVES[source]]

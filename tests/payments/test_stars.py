@@ -19,6 +19,7 @@ from getpro.payments.provider import (
     Order,
     ProviderRefused,
     ProviderUnavailable,
+    Refund,
     StoredNotice,
 )
 from getpro.payments.providers.stars.provider import Stars
@@ -95,6 +96,23 @@ async def test_stars_given_back_are_known_from_the_list_and_from_the_message(pla
     proved = await place.stars.prove(StoredNotice(charge_id, "refunded_payment", body, datetime.now(UTC)))
     assert (proved.charge_id, proved.refunded) == (charge_id, PRICE)
     assert [charge.refunded.minor for charge in await place.charges()] == [120, 0]
+
+
+async def test_stars_are_given_back_once_and_found_among_what_was(place: Place) -> None:
+    charge_id = await place.buy(uuid4())
+    await place.buy(uuid4())
+    refund = Refund(uuid4(), charge_id, 101, PRICE, None, "Тест")
+    for _ in range(2):
+        assert await place.stars.refund(refund.refund_key, place.stars.refund_request(refund))
+    assert [charge.refunded.minor for charge in await place.charges()] == [120, 0]
+    now = datetime.now(UTC)
+    day = timedelta(days=1)
+    assert [found async for found in place.stars.refunded(now - day, now + day)] == [charge_id]
+    assert [found async for found in place.stars.refunded(now - day, now - day)] == []
+    assert [found async for found in place.stars.refunded(now + day, now + 2 * day)] == []
+    foreign = Refund(uuid4(), "stx-of-another-bot", 101, PRICE, None, "Тест")
+    with pytest.raises(ProviderRefused, match="CHARGE_NOT_FOUND"):
+        await place.stars.refund(foreign.refund_key, place.stars.refund_request(foreign))
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 99, 100, 101, 230])

@@ -19,6 +19,7 @@ from getpro.payments.provider import (
     Order,
     ProviderRefused,
     ProviderUnavailable,
+    Refund,
     StoredNotice,
 )
 from getpro.payments.providers.yookassa.client import YooKassaClient
@@ -124,8 +125,77 @@ async def test_the_notice_of_a_refund_leads_to_its_payment(at: AtYooKassa) -> No
     notice = StoredNotice(refund["id"], "refund.succeeded", body, datetime.now(UTC))
     charge = await at.provider.prove(notice)
     assert (charge.charge_id, charge.taken, charge.refunded) == (number, rub("199.00"), rub("50.00"))
-    with pytest.raises(NoSuchCharge):
-        await at.provider.prove(replace(notice, event="payout.succeeded"))
+    for forged in (replace(notice, event="payout.succeeded"), replace(notice, object_id="no-such-refund")):
+        with pytest.raises(NoSuchCharge):
+            await at.provider.prove(forged)
+
+
+def a_refund(number: str, amount: str = "50.00") -> Refund:
+    return Refund(
+        refund_key=uuid4(),
+        charge_id=number,
+        payer_id=101,
+        amount=rub(amount),
+        email="alice@example.com",
+        receipt_line="Тест: доступ на 30 дн.",
+    )
+
+
+async def refunded(at: AtYooKassa) -> list[str]:
+    now = datetime.now(UTC)
+    hour = timedelta(hours=1)
+    return [number async for number in at.provider.refunded(now - hour, now + hour)]
+
+
+async def test_a_part_is_given_back_once_also_after_yookassa_forgot_the_key(at: AtYooKassa) -> None:
+    number = await at.create(an_order())
+    at.simulator.books.pay(number)
+    refund = a_refund(number)
+    request = at.provider.refund_request(refund)
+    for _ in range(2):
+        assert await at.provider.refund(refund.refund_key, request)
+        at.simulator.books._keys.clear()
+    assert (await at.provider.find(number)).refunded == rub("50.00")
+    assert await refunded(at) == [number]
+    other = a_refund(number, "149.00")
+    assert await at.provider.refund(other.refund_key, at.provider.refund_request(other))
+    assert (await at.provider.find(number)).refunded == rub("199.00")
+    more = a_refund(number, "0.01")
+    with pytest.raises(ProviderRefused):
+        await at.provider.refund(more.refund_key, at.provider.refund_request(more))
+
+
+async def test_the_receipt_of_a_refund_is_for_what_goes_back(at: AtYooKassa) -> None:
+    provider = at.with_settings(receipts=True, vat_code=1)
+    number = await at.create(an_order())
+    at.simulator.books.pay(number)
+    refund = a_refund(number)
+    request = provider.refund_request(refund)
+    (item,) = request["receipt"]["items"]
+    assert (item["amount"]["value"], item["description"]) == ("50.00", "Тест: доступ на 30 дн.")
+    assert request["receipt"]["customer"] == {"email": "alice@example.com"}
+    assert await provider.refund(refund.refund_key, request)
+    await provider.close()
+
+
+async def test_a_refund_that_yookassa_is_at_is_not_made_again_and_one_that_it_drops_is_refused(
+    at: AtYooKassa,
+) -> None:
+    number = await at.create(an_order())
+    at.simulator.books.pay(number)
+    refund = a_refund(number)
+    request = at.provider.refund_request(refund)
+    await at.provider.refund(refund.refund_key, request)
+    (made,) = at.simulator.books.refunds.values()
+    made["status"] = "pending"
+    assert not await at.provider.refund(refund.refund_key, request)
+    made |= {
+        "status": "canceled",
+        "cancellation_details": {"party": "yoo_money", "reason": "insufficient_funds"},
+    }
+    with pytest.raises(ProviderRefused, match="insufficient_funds"):
+        await at.provider.refund(refund.refund_key, request)
+    assert len(at.simulator.books.refunds) == 1
 
 
 async def test_a_lost_answer_is_asked_for_again_with_the_same_key(at: AtYooKassa) -> None:

@@ -40,6 +40,9 @@ class FakeStarsApi:
     async def star_transactions(self, *, offset: int, limit: int) -> list[dict[str, Any]]:
         return []
 
+    async def refund(self, *, user_id: int, charge_id: str) -> None:
+        raise NotImplementedError
+
 
 class Bot:
     """Stands where the bot is: remembers what it was fed, and can break."""

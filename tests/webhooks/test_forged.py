@@ -26,6 +26,7 @@ from getpro.webhooks.deps import Doors
 from shop import ONE_MONTH, THREE_MONTHS, Shop, days
 
 ADDRESS = "185.71.76.1"
+AMOUNT = {"value": "99.50", "currency": "RUB"}
 
 
 @dataclass
@@ -117,6 +118,22 @@ async def test_a_paid_notice_replayed_for_another_order_counts_for_its_own(till:
     await till.knock(till.notice(his, id=his.object_id, metadata={"order_key": str(hers.order_key)}))
     assert await till.given() == [(alice, 30)]
     assert await till.shop.subscription_end(alice) == till.shop.clock() + days(30)
+
+
+async def test_a_refund_is_believed_when_yookassa_has_made_it_and_is_recorded_once(till: Till) -> None:
+    alice = await till.shop.customer("alice")
+    payment = await till.order(alice)
+    assert payment.object_id is not None
+    till.yookassa.books.pay(payment.object_id)
+    await till.knock(till.notice(payment))
+    told = {"id": "forged", "status": "succeeded", "payment_id": payment.object_id, "amount": AMOUNT}
+    await till.knock({"type": "notification", "event": "refund.succeeded", "object": told})
+    assert await till.given() == [(alice, 30)]
+    made = till.yookassa.books.refund({"payment_id": payment.object_id, "amount": AMOUNT})
+    for _ in range(3):
+        await till.knock({"type": "notification", "event": "refund.succeeded", "object": made})
+    assert await till.given() == [(alice, 15)]
+    assert await till.shop.told(alice) == ["access_open", "refunded"]
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:

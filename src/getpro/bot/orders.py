@@ -41,6 +41,7 @@ async def screen_of(session: AsyncSession, payment: Payment, customer: Customer,
         payment,
         await subscriptions.of_customer(session, payment.user_id),
         is_kept=await reads.is_money_kept(session, payment),
+        given_back=await reads.money_given_back(session, payment),
         has_other_ways=context.has_other_ways,
         has_connected=customer.platform is not None,
     )

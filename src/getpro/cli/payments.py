@@ -17,15 +17,17 @@ from getpro.cli.shop import with_shop
 from getpro.cli.tables import WIDE, in_words
 from getpro.customers.store import CustomerGone
 from getpro.kit.trouble import Trouble
-from getpro.payments.states import StuckMoney
+from getpro.payments.refunds import RefundRow
+from getpro.payments.states import RefundStatus, StuckMoney
 from getpro.platform.settings import DatabaseSettings
-from getpro.sales import decisions
+from getpro.sales import decisions, refunds
+from getpro.sales.deps import Deps
 from getpro.sales.settle import Ending, Outcome
 from getpro.sales.stuck import StuckItem, StuckWork, list_stuck
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Платежи: что застряло и как это решить.")
 
-Reference = Annotated[str, typer.Argument(help="Ссылка из списка: s12, d7, e9, j31")]
+Reference = Annotated[str, typer.Argument(help="Ссылка из списка: s12, d7, r5, e9, j31")]
 Reason = Annotated[str, typer.Option("--reason", help="Почему; останется в записи")]
 By = Annotated[str, typer.Option("--by", help="Кто решает", default_factory=getpass.getuser)]
 
@@ -41,6 +43,8 @@ _KINDS: Final[dict[StuckMoney | StuckWork, str]] = {
     StuckWork.NOT_DELIVERED_AWAY: "панель недоступна",
     StuckWork.NOT_DELIVERED_REFUSED: "панель отказала",
     StuckWork.NOT_DELIVERED_YET: "ещё не выдано",
+    StuckWork.REFUND_REFUSED: "в возврате отказано",
+    StuckWork.REFUND_NOT_YET: "возврат не завершён",
     StuckWork.NOTICE_DISPROVED: "провайдер не подтвердил",
     StuckWork.NOTICE_UNSETTLED: "уведомление ждёт",
     StuckWork.JOB_FAILED: "ошибка в работе",
@@ -53,6 +57,13 @@ _ENDINGS: Final = {
     Ending.DISPROVED: "Провайдер не знает такого платежа.",
     Ending.NO_ORDER: "Это не наш заказ, и денег по нему нет.",
     Ending.BROUGHT_FORWARD: "Будет сделано в ближайшие секунды.",
+}
+
+
+_REFUNDS: Final = {
+    RefundStatus.SUCCEEDED: "Возвращено: {money} ({reference}). Клиенту сообщим сами.",
+    RefundStatus.PENDING: "Возврат {reference} на {money} записан, провайдер ещё не закончил: доведём сами.",
+    RefundStatus.REFUSED: "Провайдер отказал в возврате {reference} на {money}: {trouble}",
 }
 
 
@@ -108,6 +119,38 @@ def credit(
 
 
 @app.command()
+def refund(
+    *,
+    payment: Annotated[int, typer.Argument(help="Номер платежа")],
+    reason: Reason,
+    by: By,
+    amount: Annotated[
+        str | None, typer.Option("--amount", help="Сколько, в валюте платежа; без неё всё, что осталось")
+    ] = None,
+    by_hand: Annotated[
+        bool, typer.Option("--by-hand", help="Деньги уже возвращены мимо провайдера, только записать")
+    ] = False,
+) -> None:
+    """Вернуть деньги за платёж, целиком или часть. Неиспользованные дни снимаются с подписки.
+
+    Код 1, если провайдер ещё не ответил или отказал.
+
+    Пример: 2getpro payments refund 12 --amount 100.00 --reason "попросил клиент"
+    """
+
+    async def give_back(deps: Deps) -> RefundRow:
+        return await refunds.ask_refund(deps, payment, by=by, reason=reason, amount=amount, by_hand=by_hand)
+
+    made = with_shop(give_back)
+    typer.echo(
+        _REFUNDS[made.status].format(
+            reference=f"r{made.refund_id}", money=made.refunded, trouble=made.trouble
+        )
+    )
+    raise typer.Exit(0 if made.status is RefundStatus.SUCCEEDED else 1)
+
+
+@app.command()
 def refunded(reference: Reference, reason: Reason, by: By) -> None:
     """Отметить, что деньги возвращены вне магазина.
 
@@ -119,7 +162,9 @@ def refunded(reference: Reference, reason: Reason, by: By) -> None:
 
 @app.command()
 def dismiss(reference: Reference, reason: Reason, by: By) -> None:
-    """Убрать из списка уведомление, которое провайдер не подтвердил. Придёт снова: появится снова.
+    """Убрать из списка неподтверждённое уведомление или отказанный возврат.
+
+    Уведомление, если придёт снова, появится снова.
 
     Пример: 2getpro payments dismiss e9 --reason "не наше: тест другого магазина"
     """

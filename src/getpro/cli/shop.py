@@ -37,6 +37,9 @@ class _StarsOnDemand:
     async def star_transactions(self, *, offset: int, limit: int) -> list[dict[str, Any]]:
         return await self._api().star_transactions(offset=offset, limit=limit)
 
+    async def refund(self, *, user_id: int, charge_id: str) -> None:
+        await self._api().refund(user_id=user_id, charge_id=charge_id)
+
     def _api(self) -> "TelegramStars":
         from getpro.payments.providers.stars.telegram import TelegramStars  # noqa: PLC0415
         from getpro.platform.telegram import make_bot  # noqa: PLC0415

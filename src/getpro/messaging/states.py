@@ -8,3 +8,4 @@ class NoticeKind(StrEnum):
 
     ACCESS_OPEN = "access_open"
     ACCESS_DELAYED = "access_delayed"
+    REFUNDED = "refunded"

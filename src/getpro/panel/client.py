@@ -20,6 +20,7 @@ PASSING_STATUSES: Final = frozenset({301, 302, 307, 308, 408, 425, 429})
 """A proxy in front of the panel that is busy, or being moved."""
 USERNAME_TAKEN: Final = "A019"
 ALREADY_ENABLED: Final = "A030"
+ALREADY_DISABLED: Final = "A029"
 _PAGE: Final = 500
 _GIGABYTE: Final = 1024**3
 
@@ -75,6 +76,13 @@ class PanelClient:
             await self._ask("enable_user", "POST", f"/api/users/{panel_user_id}/actions/enable")
         except PanelRefused as error:
             if error.code != ALREADY_ENABLED:
+                raise
+
+    async def disable(self, panel_user_id: int) -> None:
+        try:
+            await self._ask("disable_user", "POST", f"/api/users/{panel_user_id}/actions/disable")
+        except PanelRefused as error:
+            if error.code != ALREADY_DISABLED:
                 raise
 
     async def by_username(self, username: str) -> PanelUser | None:

@@ -1,5 +1,6 @@
 """Putting a customer's access onto the panel: made, changed, made again; never somebody else's."""
 
+import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -105,6 +106,9 @@ class Panel(Protocol):
     async def enable(self, panel_user_id: int) -> None:
         """Lift DISABLED; raises PanelGone, PanelRefused, PanelUnavailable."""
 
+    async def disable(self, panel_user_id: int) -> None:
+        """Shut out at once; raises PanelGone, PanelRefused, PanelUnavailable."""
+
     async def allowance(self) -> Allowance:
         """What every customer is given; raises PanelRefused, PanelUnavailable."""
 
@@ -147,20 +151,39 @@ async def put(
     return user.account
 
 
-async def _change(
-    panel: Panel, wanted: WantedAccess, known: PanelAccount, *, takes_nothing: bool
-) -> PanelUser | None:
-    """Change the user whom we know; None when there is no such user any more.
+async def shut_out(panel: Panel, user_id: int, known: PanelAccount, *, now: datetime) -> None:
+    """Close the access of the user whom we know, where the panel would leave it open longer.
 
-    Looked at first: on a panel that was set up anew, the number we know belongs to somebody else.
+    An end in the past cannot be written there. Raises PanelRefused, PanelUnavailable.
+    """
+    found = await _recognized(panel, user_id, known)
+    if found is not None and found.expire_at > now and found.status != UserStatus.DISABLED:
+        with contextlib.suppress(PanelGone):
+            await panel.disable(known.panel_user_id)
+
+
+async def _recognized(panel: Panel, user_id: int, known: PanelAccount) -> PanelUser | None:
+    """The user whom we know; None when there is no such user any more.
+
+    On a panel that was set up anew, the number we know belongs to somebody else.
     """
     found = await panel.by_username(known.username)
     if (
-        found is None
-        or found.account.panel_user_id != known.panel_user_id
-        or found.telegram_id != wanted.user_id
+        found is not None
+        and found.account.panel_user_id == known.panel_user_id
+        and found.telegram_id == user_id
     ):
-        log.warning("panel.user_gone", panel_user_id=known.panel_user_id)
+        return found
+    log.warning("panel.user_gone", panel_user_id=known.panel_user_id)
+    return None
+
+
+async def _change(
+    panel: Panel, wanted: WantedAccess, known: PanelAccount, *, takes_nothing: bool
+) -> PanelUser | None:
+    """Change the user whom we know; None when there is no such user any more."""
+    found = await _recognized(panel, wanted.user_id, known)
+    if found is None:
         return None
     try:
         return await panel.change(known.panel_user_id, wanted, sparing=found if takes_nothing else None)

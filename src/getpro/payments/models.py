@@ -74,6 +74,35 @@ payment_moves = Table(
     Index("payment_moves_payment_id_idx", "payment_id"),
 )
 
+refunds = Table(
+    "refunds",
+    metadata,
+    Column("refund_id", BigInteger, Identity(), primary_key=True),
+    Column("payment_id", BigInteger, ForeignKey("payments.payment_id"), nullable=False),
+    Column("refund_key", Uuid, nullable=False, comment="our id at the provider and the idempotence key"),
+    Column("status", Text, nullable=False),
+    Column("origin", Text, nullable=False, comment="shop, cabinet or by hand"),
+    Column("amount", Numeric(12, 2), comment="in roubles; null until the money is given back"),
+    Column("refunded_amount", Numeric(18, 6), nullable=False, comment="in what the customer had paid with"),
+    Column("refunded_currency", Text, nullable=False),
+    Column("days", Integer, comment="the share of the days bought, whether or not they were used already"),
+    Column("request", JSONB, comment="the body of the call, repeated as it is"),
+    Column("asked_by", Text, nullable=False, comment="the operator's name; shop for one that was found"),
+    Column("reason", Text, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("finished_at", DateTime(timezone=True)),
+    Column("trouble", Text, comment="the provider's own words"),
+    UniqueConstraint("refund_key"),
+    CheckConstraint("status IN ('pending', 'succeeded', 'refused', 'withdrawn')", name="status"),
+    CheckConstraint("refunded_amount > 0", name="amount_positive"),
+    CheckConstraint(
+        "(status = 'succeeded') = (amount IS NOT NULL AND days IS NOT NULL AND finished_at IS NOT NULL)",
+        name="succeeded",
+    ),
+    Index("refunds_payment_id_idx", "payment_id"),
+    Index("refunds_open_idx", "created_at", postgresql_where=text("status IN ('pending', 'refused')")),
+)
+
 provider_events = Table(
     "provider_events",
     metadata,

@@ -105,6 +105,28 @@ class Created:
     pay_url: str
 
 
+class GivesBack(StrEnum):
+    """What a provider's own call can give back."""
+
+    ANY_PART = "any part"
+    WHOLE = "whole"
+    NOTHING = "nothing"
+    """It has no such call: a person gives back, and tells the shop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """Money to give back; enough to build the call's body."""
+
+    refund_key: UUID
+    charge_id: str
+    payer_id: int
+    """The Telegram id of who paid."""
+    amount: Money
+    email: str | None
+    receipt_line: str
+
+
 @dataclass(frozen=True, slots=True)
 class Notice:
     """The local reading of a notice: what it is about, not whether it is true."""
@@ -142,6 +164,7 @@ class Provider(Protocol):
     """A receipt must be sent and the shop has no address for it."""
     is_polled: bool
     """Whether :meth:`find` can be asked about a pending object."""
+    gives_back: GivesBack
 
     def price(self, plan: Priced) -> Money:
         """What this provider is to take for ``plan``."""
@@ -166,6 +189,18 @@ class Provider(Protocol):
 
     def charges(self, since: datetime, until: datetime) -> AsyncIterator[Charge]:
         """Everything that was taken in the time named; raises ProviderUnavailable."""
+
+    def refund_request(self, refund: Refund) -> dict[str, Any]:
+        """The body of the call that gives back; it is stored before the call and repeated word for word."""
+
+    async def refund(self, refund_key: UUID, request: dict[str, Any]) -> bool:
+        """Give back, once however often it is called; False while the provider is still at it.
+
+        Raises ProviderUnavailable, ProviderRefused. Never called where ``gives_back`` is NOTHING.
+        """
+
+    def refunded(self, since: datetime, until: datetime) -> AsyncIterator[str]:
+        """The charges of which something was given back in the time named; raises ProviderUnavailable."""
 
     async def close(self) -> None:
         """Give connections back."""

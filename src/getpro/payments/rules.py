@@ -24,6 +24,20 @@ def accounting_amount(paid: Money, *, asked: Money, price: Money) -> Money:
     return Money(int(exact.quantize(Decimal(1), ROUND_HALF_UP)), price.currency)
 
 
+def share(whole: int, *, part: Money, of: Money) -> int:
+    """``whole`` in the proportion of ``part`` to ``of``, rounded half up: the kopeks that were given back.
+
+    Asked with growing parts, the differences sum up to the whole.
+    """
+    exact = Decimal(whole) * part.minor / of.minor
+    return int(exact.quantize(Decimal(1), ROUND_HALF_UP))
+
+
+def days_of(part: Money, *, of: Money, days: int) -> int:
+    """The whole days that ``part`` of a price has bought, rounded down: in the customer's favour."""
+    return days * part.minor // of.minor
+
+
 def next_poll(created_at: datetime, *, now: datetime) -> datetime:
     """When a pending payment is asked for next: often while the customer waits, then seldom."""
     age = now - created_at

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeVar
 
 
 class PaymentStatus(StrEnum):
@@ -18,9 +18,41 @@ MOVES: Final[Mapping[PaymentStatus, frozenset[PaymentStatus]]] = {
 }
 
 
-def sources_of(target: PaymentStatus) -> list[str]:
-    """The statuses from which a payment may become ``target``."""
-    return [status.value for status, targets in MOVES.items() if target in targets]
+class RefundStatus(StrEnum):
+    PENDING = "pending"
+    """Asked for; the provider is told until it has answered."""
+    SUCCEEDED = "succeeded"
+    REFUSED = "refused"
+    """The provider said no: a person decides."""
+    WITHDRAWN = "withdrawn"
+    """A person gave it up after the provider's no."""
+
+
+REFUND_MOVES: Final[Mapping[RefundStatus, frozenset[RefundStatus]]] = {
+    RefundStatus.PENDING: frozenset({RefundStatus.SUCCEEDED, RefundStatus.REFUSED}),
+    RefundStatus.REFUSED: frozenset({RefundStatus.PENDING, RefundStatus.WITHDRAWN}),
+    RefundStatus.SUCCEEDED: frozenset(),
+    RefundStatus.WITHDRAWN: frozenset(),
+}
+
+
+class RefundOrigin(StrEnum):
+    """Who gave the money back."""
+
+    SHOP = "shop"
+    """We asked the provider to."""
+    CABINET = "cabinet"
+    """It was given back at the provider's, or taken back from us by the payer's bank, and we found it."""
+    BY_HAND = "by hand"
+    """A person gave it back past the provider, and told us."""
+
+
+Status = TypeVar("Status", bound=StrEnum)
+
+
+def sources_of(target: Status, moves: Mapping[Status, frozenset[Status]]) -> list[str]:
+    """The statuses from which ``target`` may be reached."""
+    return [status.value for status, targets in moves.items() if target in targets]
 
 
 class Actor(StrEnum):

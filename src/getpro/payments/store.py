@@ -13,7 +13,7 @@ from getpro.kit.money import Money
 from getpro.payments.models import payment_moves, payments
 from getpro.payments.provider import Charge, Created
 from getpro.payments.rules import FIRST_POLL_AFTER, accounting_amount
-from getpro.payments.states import Actor, PaymentStatus, sources_of
+from getpro.payments.states import MOVES, Actor, PaymentStatus, sources_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +258,7 @@ async def _move(
         update(payments)
         .where(
             payments.c.payment_id == before.c.payment_id,
-            before.c.status.in_(sources_of(target)),
+            before.c.status.in_(sources_of(target, MOVES)),
         )
         .values(status=target, **values)
         .returning(before.c.status)

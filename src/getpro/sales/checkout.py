@@ -56,7 +56,7 @@ async def write_order(
         user_id=user_id,
         title=words.title.format(days=plan.days),
         description=words.description.format(shop=deps.rules.shop_name, days=plan.days),
-        receipt_line=_WORDS["ru"].description.format(shop=deps.rules.shop_name, days=plan.days),
+        receipt_line=deps.rules.receipt_line(plan.days),
         asked=provider.price(plan),
         email=customer.email,
         return_url=deps.rules.return_url,

@@ -8,10 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from getpro.catalog import store as catalog
 from getpro.customers import store as customers
 from getpro.kit.money import Money
-from getpro.payments import inbox
+from getpro.payments import inbox, refunds
 from getpro.payments import store as payments
 from getpro.payments.provider import Charge, ChargeState, NoSuchCharge
-from getpro.payments.states import CancelReason, Resolution, StuckMoney
+from getpro.payments.states import CancelReason, RefundStatus, Resolution, StuckMoney
 from getpro.payments.store import NewOrder, Payment
 from getpro.platform import audit
 from getpro.sales.checkout import turn_screen
@@ -19,6 +19,7 @@ from getpro.sales.delivery import bring_delivery_forward
 from getpro.sales.deps import Deps
 from getpro.sales.errors import CannotResolve, UnknownEvent
 from getpro.sales.reference import Listed, Reference
+from getpro.sales.refunds import bring_refund_forward
 from getpro.sales.settle import SEEN_BEFORE, SETTLED, Ending, Outcome, grant, look_behind, settle
 from getpro.subscriptions.states import ChangeCause
 from getpro.subscriptions.store import by_id
@@ -46,6 +47,8 @@ async def retry(deps: Deps, reference: str, *, by: str, reason: str) -> Outcome:
                 outcome = await settle(session, deps, found, event_id=entry.number)
             case Listed.DELIVERY:
                 outcome = await _deliver_now(session, deps, entry)
+            case Listed.REFUND:
+                outcome = await _refund_again(session, deps, entry)
             case _:
                 outcome = await _run_again(session, deps, entry)
         await _note(session, deps, "retry", entry, by=by, reason=reason, outcome=str(outcome))
@@ -95,6 +98,16 @@ async def _deliver_now(session: AsyncSession, deps: Deps, entry: Reference) -> O
     if await by_id(session, entry.number) is None:
         raise CannotResolve(f"{entry}: такой подписки нет")
     await bring_delivery_forward(session, deps, entry.number)
+    return BROUGHT_FORWARD
+
+
+async def _refund_again(session: AsyncSession, deps: Deps, entry: Reference) -> Outcome:
+    refund = await refunds.by_id(session, entry.number)
+    if refund is None:
+        raise CannotResolve(f"{entry}: такого возврата нет")
+    if not await refunds.try_again(session, entry.number) and refund.status is not RefundStatus.PENDING:
+        raise CannotResolve(f"{entry}: деньги уже возвращены или возврат отозван")
+    await bring_refund_forward(session, deps, entry.number)
     return BROUGHT_FORWARD
 
 
@@ -164,15 +177,19 @@ async def mark_refunded(deps: Deps, reference: str, *, by: str, reason: str) -> 
 
 
 async def dismiss(deps: Deps, reference: str, *, by: str, reason: str) -> None:
-    """Take a notice that proved nothing off the list; a flow. Raises CannotResolve.
+    """Take off the list a notice that proved nothing, or a refund that was refused; a flow.
 
-    It stays unhandled: the same notice, should it come again, is settled again and shown again.
+    The notice stays unhandled: the same one, should it come again, is settled again and shown again.
+    Raises CannotResolve.
     """
     entry = _named(reference, reason)
-    if entry.kind is not Listed.NOTICE:
-        raise CannotResolve("убрать можно только неподтверждённое уведомление (e…)")
+    if entry.kind not in {Listed.NOTICE, Listed.REFUND}:
+        raise CannotResolve("убрать можно неподтверждённое уведомление (e…) или отказанный возврат (r…)")
     async with deps.db.begin("stuck: dismiss") as session:
-        if not await inbox.dismiss(session, entry.number, now=deps.clock()):
+        if entry.kind is Listed.REFUND:
+            if not await refunds.withdraw(session, entry.number):
+                raise CannotResolve(f"{entry}: отказанного возврата с таким номером нет")
+        elif not await inbox.dismiss(session, entry.number, now=deps.clock()):
             raise CannotResolve(f"{entry}: неподтверждённого уведомления с таким номером нет")
         await _note(session, deps, "dismiss", entry, by=by, reason=reason, outcome="dismissed")
 

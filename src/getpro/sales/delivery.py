@@ -14,10 +14,11 @@ from getpro.messaging.states import NoticeKind
 from getpro.messaging.store import add_notice
 from getpro.panel import accounts
 from getpro.panel.errors import PanelError, PanelUnavailable
-from getpro.panel.service import WantedAccess, put
+from getpro.panel.service import PanelAccount, WantedAccess, put, shut_out
 from getpro.payments import inbox
 from getpro.payments.models import payments
 from getpro.payments.provider import Charge, ChargeState
+from getpro.payments.refunds import given_back
 from getpro.payments.states import StuckMoney
 from getpro.payments.store import Payment, payment_of
 from getpro.sales.checkout import turn_screen
@@ -55,15 +56,15 @@ async def deliver(deps: Deps, subscription_id: int) -> None:
     async with deps.db.begin("deliver: read") as session:
         wanted = await subscriptions.by_id(session, subscription_id)
         known = await accounts.of_subscription(session, subscription_id)
-        is_repair = wanted is not None and await _is_repair(session, wanted)
+        cause = None if wanted is None else (await _last_cause(session, subscription_id)).cause
     if wanted is None:
         return
     if wanted.end_date <= deps.clock():
-        await _give_up_expired(deps, wanted)
+        await _end(deps, wanted, known if cause is ChangeCause.REFUND else None)
         return
     access = WantedAccess(subscription_id=subscription_id, user_id=wanted.user_id, end_date=wanted.end_date)
     try:
-        account = await put(deps.panel, access, known, takes_nothing=is_repair)
+        account = await put(deps.panel, access, known, takes_nothing=cause is ChangeCause.REPAIR)
     except PanelError as error:
         await _note_trouble(deps, wanted, error)
         raise
@@ -93,10 +94,6 @@ class _Cause:
         return {"cause": self.cause, "payment_id": self.payment_id} | paid
 
 
-async def _is_repair(session: AsyncSession, wanted: Subscription) -> bool:
-    return (await _last_cause(session, wanted.subscription_id)).cause is ChangeCause.REPAIR
-
-
 async def _last_cause(session: AsyncSession, subscription_id: int) -> _Cause:
     row = (
         await session.execute(
@@ -119,12 +116,15 @@ async def _last_cause(session: AsyncSession, subscription_id: int) -> _Cause:
 async def _tell_open(session: AsyncSession, deps: Deps, wanted: Subscription, *, now: datetime) -> None:
     """Tell the customer once per version that access is open, and turn the waiting screens.
 
-    A repair is our own matter: nothing was bought. Of a version that the panel had already nothing is new.
+    A repair is our own matter, and of a refund the customer was told when it was made: nothing was bought.
+    Of a version that the panel had already nothing is new.
     """
     last = await _last_cause(session, wanted.subscription_id)
     if wanted.is_delivered or last.cause is ChangeCause.REPAIR:
         return
     orders = [payment.order_id for payment in await _undelivered(session, wanted)]
+    if last.cause is ChangeCause.REFUND and not orders:
+        return
     overtaken = await _overtaken(session, wanted)
     is_news = await add_notice(
         session,
@@ -183,7 +183,7 @@ async def _note_trouble(deps: Deps, wanted: Subscription, error: PanelError) -> 
             text=str(error),
         )
         last = await _last_cause(session, wanted.subscription_id)
-        if wanted.is_delivered or last.cause is ChangeCause.REPAIR:
+        if wanted.is_delivered or last.cause in {ChangeCause.REPAIR, ChangeCause.REFUND}:
             return
         await add_notice(
             session,
@@ -210,14 +210,21 @@ async def note_error(deps: Deps, subscription_id: int, error: Exception) -> None
             )
 
 
-async def _give_up_expired(deps: Deps, wanted: Subscription) -> None:
+async def _end(deps: Deps, wanted: Subscription, shut: PanelAccount | None) -> None:
     """The end has passed: the panel refuses past dates, and there is nothing left to open.
 
-    What was paid for and never reached the panel goes onto the operator's list.
+    ``shut``: the account to close, for after a refund the panel may have a later end still. What was paid
+    for and never reached the panel goes onto the operator's list. Raises PanelError.
     """
     if wanted.is_delivered:
         return
-    log.error("subscription.expired_undelivered", subscription_id=wanted.subscription_id)
+    try:
+        if shut is not None:
+            await shut_out(deps.panel, wanted.user_id, shut, now=deps.clock())
+    except PanelError as error:
+        await _note_trouble(deps, wanted, error)
+        raise
+    log.warning("subscription.ended", subscription_id=wanted.subscription_id)
     async with deps.db.begin("deliver: expired") as session:
         version = wanted.wanted_version
         if await subscriptions.mark_provisioned(session, wanted.subscription_id, version=version):
@@ -235,11 +242,12 @@ def _changes(wanted: Subscription) -> Select[Any]:
 
 
 async def _undelivered(session: AsyncSession, wanted: Subscription) -> list[Payment]:
-    """The payments behind the versions that the panel did not have yet."""
+    """The payments behind the versions that the panel did not have yet, but for those given back whole."""
     changes = _changes(wanted).subquery()
     rows = await session.execute(
         select(payments)
         .join(changes, changes.c.payment_id == payments.c.payment_id)
+        .where(changes.c.refund_id.is_(None), given_back() < payments.c.paid_amount)
         .order_by(payments.c.payment_id)
     )
     return [payment_of(row) for row in rows]

@@ -18,6 +18,10 @@ class SalesRules:
     return_url: str
     trial_days: int
 
+    def receipt_line(self, days: int) -> str:
+        """What a receipt calls the thing sold: in Russian, whatever the customer reads."""
+        return f"{self.shop_name}: доступ на {days} дн."
+
 
 @dataclass(frozen=True, slots=True)
 class Deps:

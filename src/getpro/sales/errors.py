@@ -5,7 +5,8 @@ SaleError
 ├── UnknownEvent        there is no such notice in the inbox
 ├── EmailNeeded         a receipt must be sent and we have no address
 ├── TrialUsed           the only trial has been had, or the customer has a subscription
-└── CannotResolve       the operator asked for something that does not fit the entry
+├── CannotResolve       the operator asked for something that does not fit the entry
+└── CannotRefund        the money cannot be given back, or not in this way
 """
 
 
@@ -31,3 +32,7 @@ class TrialUsed(SaleError):
 
 class CannotResolve(SaleError):
     """The operator asked for something that does not fit the entry; the text says why."""
+
+
+class CannotRefund(SaleError):
+    """The money cannot be given back, or not in this way; the text says why."""

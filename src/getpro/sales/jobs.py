@@ -1,6 +1,7 @@
 """Background entry points of selling, and when they run by themselves."""
 
 from datetime import datetime, time, timedelta
+from functools import partial
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -13,11 +14,11 @@ from getpro.payments import inbox
 from getpro.payments.provider import ProviderUnavailable
 from getpro.platform.jobs import Backoff, JobKind
 from getpro.platform.schedules import Schedule, routine
-from getpro.sales import delivery, polling, reconcile, settle
-from getpro.sales import sweep as sweeping
+from getpro.sales import delivery, polling, reconcile, refunds, settle
 from getpro.sales.deps import Deps
 from getpro.sales.errors import UnknownProvider
-from getpro.sales.names import COMPARE, DELIVER, POLL_PAYMENT, SETTLE
+from getpro.sales.names import COMPARE, DELIVER, POLL_PAYMENT, REFUND, SETTLE
+from getpro.sales.sweep import sweep
 from getpro.subscriptions import store as subscriptions
 
 _FOR_EVER: Final = Backoff(longest_seconds=60)
@@ -46,53 +47,22 @@ def schedules(zone: str) -> list[Schedule]:
 
 def job_kinds(deps: Deps, *, zone: ZoneInfo) -> list[JobKind]:
     """What the names mean; each may run twice."""
-
-    async def settle_event(event_id: int) -> None:
-        await _settle_event(deps, event_id)
-
-    async def deliver(subscription_id: int) -> None:
-        await _deliver(deps, subscription_id)
-
-    async def poll_payment(payment_id: int) -> None:
-        await polling.poll_payment(deps, payment_id)
-
-    async def poll_due() -> None:
-        await polling.poll_due(deps)
-
-    async def compare(subscription_id: int) -> None:
-        await reconcile.compare_one(deps, subscription_id)
-
-    async def sweep() -> None:
-        await sweeping.sweep(deps)
-
-    async def expire() -> None:
-        async with deps.db.begin("expire") as session:
-            await subscriptions.expire_due(session, now=deps.clock())
-
-    async def find_lost_charges() -> None:
-        await reconcile.find_lost_charges(deps)
-
-    async def reconcile_panel() -> None:
-        await reconcile.reconcile_panel(deps)
-
-    async def compare_yesterday() -> None:
-        await _compare_days(deps, zone)
-
-    async def keep_house() -> None:
-        await _keep_house(deps)
-
+    lost = partial(reconcile.find_lost_charges, deps)
+    differing = partial(reconcile.reconcile_panel, deps)
+    yesterday = partial(_compare_days, deps, zone)
     return [
-        JobKind(SETTLE, settle_event, _FOR_EVER, _OUTSIDE_AWAY),
-        JobKind(DELIVER, deliver, _FOR_EVER, _OUTSIDE_AWAY),
-        JobKind(POLL_PAYMENT, poll_payment, _NEXT_TIME, _OUTSIDE_AWAY),
-        JobKind(COMPARE, compare, _BUGS_END, _OUTSIDE_AWAY),
-        JobKind(routine("poll_due"), poll_due, _NEXT_TIME),
-        JobKind(routine("sweep"), sweep, _NEXT_TIME),
-        JobKind(routine("expire"), expire, _NEXT_TIME),
-        JobKind(routine("find_lost_charges"), find_lost_charges, _NEXT_TIME, _OUTSIDE_AWAY),
-        JobKind(routine("reconcile_panel"), reconcile_panel, _NEXT_TIME, _OUTSIDE_AWAY),
-        JobKind(routine("compare_yesterday"), compare_yesterday, _FOR_HOURS, _OUTSIDE_AWAY),
-        JobKind(routine("keep_house"), keep_house, _BUGS_END),
+        JobKind(SETTLE, partial(_settle_event, deps), _FOR_EVER, _OUTSIDE_AWAY),
+        JobKind(DELIVER, partial(_deliver, deps), _FOR_EVER, _OUTSIDE_AWAY),
+        JobKind(REFUND, partial(refunds.make_refund, deps), _FOR_EVER, _OUTSIDE_AWAY),
+        JobKind(POLL_PAYMENT, partial(polling.poll_payment, deps), _NEXT_TIME, _OUTSIDE_AWAY),
+        JobKind(COMPARE, partial(reconcile.compare_one, deps), _BUGS_END, _OUTSIDE_AWAY),
+        JobKind(routine("poll_due"), partial(polling.poll_due, deps), _NEXT_TIME),
+        JobKind(routine("sweep"), partial(sweep, deps), _NEXT_TIME),
+        JobKind(routine("expire"), partial(_expire, deps), _NEXT_TIME),
+        JobKind(routine("find_lost_charges"), lost, _NEXT_TIME, _OUTSIDE_AWAY),
+        JobKind(routine("reconcile_panel"), differing, _NEXT_TIME, _OUTSIDE_AWAY),
+        JobKind(routine("compare_yesterday"), yesterday, _FOR_HOURS, _OUTSIDE_AWAY),
+        JobKind(routine("keep_house"), partial(_keep_house, deps), _BUGS_END),
     ]
 
 
@@ -102,6 +72,11 @@ def day_before(now: datetime, zone: ZoneInfo, *, days: int) -> tuple[datetime, d
     first = datetime.combine(day, time(), tzinfo=zone)
     after = datetime.combine(day + timedelta(days=1), time(), tzinfo=zone)
     return first.astimezone(now.tzinfo), after.astimezone(now.tzinfo)
+
+
+async def _expire(deps: Deps) -> None:
+    async with deps.db.begin("expire") as session:
+        await subscriptions.expire_due(session, now=deps.clock())
 
 
 async def _settle_event(deps: Deps, event_id: int) -> None:

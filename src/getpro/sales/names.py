@@ -6,6 +6,7 @@ from getpro.platform.jobs import MONEY, NOTICES, OUTSIDE, JobName
 
 SETTLE: Final = JobName("settle", MONEY)
 DELIVER: Final = JobName("deliver", MONEY)
+REFUND: Final = JobName("refund", MONEY)
 POLL_PAYMENT: Final = JobName("poll_payment", OUTSIDE)
 COMPARE: Final = JobName("compare", OUTSIDE)
 TURN_SCREEN: Final = JobName("turn_screen", NOTICES)

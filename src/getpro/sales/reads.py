@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from getpro.kit.money import Money
 from getpro.panel.models import panel_accounts
 from getpro.panel.service import PanelAccount
 from getpro.payments.models import payments, stuck_payments
+from getpro.payments.refunds import given_back
 from getpro.payments.states import PaymentStatus
 from getpro.payments.store import Payment, payment_of
 from getpro.subscriptions.models import subscriptions
@@ -34,6 +36,7 @@ class Bought:
 
     payment: Payment
     is_money_kept: bool
+    given_back: Money | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +57,29 @@ async def history(session: AsyncSession, user_id: int, *, most: int = 10) -> lis
     """What the customer has paid, or may still pay, newest first; what came to nothing is left out."""
     kept = (payments.c.status != PaymentStatus.SUCCEEDED) & _open_entry(payments.c.payment_id)
     rows = await session.execute(
-        select(payments, kept.label("is_money_kept"))
+        select(payments, kept.label("is_money_kept"), given_back().label("given_back"))
         .where(payments.c.user_id == user_id, (payments.c.status != PaymentStatus.CANCELED) | kept)
         .order_by(payments.c.created_at.desc(), payments.c.payment_id.desc())
         .limit(most)
     )
-    return [Bought(payment_of(row), row.is_money_kept) for row in rows]
+    return [
+        Bought(payment_of(row), row.is_money_kept, _paid_back(row.given_back, row.paid_currency))
+        for row in rows
+    ]
+
+
+async def money_given_back(session: AsyncSession, payment: Payment) -> Money | None:
+    """What has been given back of a payment, if anything."""
+    if payment.paid is None:
+        return None
+    found = await session.scalar(
+        select(given_back()).select_from(payments).where(payments.c.payment_id == payment.payment_id)
+    )
+    return _paid_back(found, payment.paid.currency)
+
+
+def _paid_back(amount: Decimal | None, currency: str) -> Money | None:
+    return Money.parse(str(amount), currency) if amount else None
 
 
 async def last_purchase(session: AsyncSession, user_id: int) -> Payment | None:

@@ -20,6 +20,7 @@ from getpro.panel.models import panel_accounts
 from getpro.panel.service import Allowance, PanelUser
 from getpro.panel.states import UserStatus
 from getpro.payments import inbox
+from getpro.payments import store as payments_store
 from getpro.payments.models import payments, stuck_payments
 from getpro.payments.provider import Charge, ChargeState, Provider, ProviderUnavailable
 from getpro.payments.states import PaymentStatus, StuckMoney
@@ -257,11 +258,12 @@ async def compare_one(deps: Deps, subscription_id: int) -> None:
 
 
 async def find_lost_charges(deps: Deps) -> None:
-    """Settle what providers took lately and we never heard of; run by schedule."""
+    """Settle what providers took, or gave back, lately and we never heard of; run by schedule."""
     now = deps.clock()
     for provider in deps.providers.active:
         try:
             await _settle_unseen(deps, provider, now - RECENT, now - _SETTLING)
+            await _record_refunds(deps, provider, now - RECENT, now)
         except ProviderUnavailable as error:
             log.warning("reconcile.provider_away", provider=provider.code, error=str(error))
         except Exception:
@@ -276,6 +278,15 @@ async def _settle_unseen(deps: Deps, provider: Provider, since: datetime, until:
             await _settle_if_unseen(deps, charge)
         except Exception:  # one odd charge must not hide the others
             log.exception("reconcile.charge_failed", provider=provider.code, charge_id=charge.charge_id)
+
+
+async def _record_refunds(deps: Deps, provider: Provider, since: datetime, until: datetime) -> None:
+    """Look again at each charge of ours of which something was given back: by us, by a cabinet, by a bank."""
+    async for charge_id in provider.refunded(since, until):
+        async with deps.db.begin("reconcile: refunded") as session:
+            recorded = await payments_store.by_charge(session, provider.code, charge_id)
+        if recorded is not None:
+            await settle_charge(deps, await provider.find(charge_id))
 
 
 async def _settle_if_unseen(deps: Deps, charge: Charge) -> None:
@@ -325,6 +336,7 @@ async def _compare_provider(
     deps: Deps, provider: Provider, since: datetime, until: datetime, *, day: date
 ) -> dict[str, tuple[Money, Money]]:
     await _settle_unseen(deps, provider, since, until)
+    await _record_refunds(deps, provider, since, until)
     theirs: dict[str, Money] = {}
     day_ids, other_ids = [], []
     async for charge in provider.charges(since - _CLOCKS_DIFFER, until + _CLOCKS_DIFFER):

@@ -1,4 +1,4 @@
-"""How commands name an entry of the operator's list: s12, d7, e9, j31."""
+"""How commands name an entry of the operator's list: s12, d7, r5, e9, j31."""
 
 import re
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Final
 
 from getpro.sales.errors import CannotResolve
 
-_WRITTEN: Final = re.compile(r"([sdej])([0-9]{1,18})")
+_WRITTEN: Final = re.compile(r"([sdrej])([0-9]{1,18})")
 """No more digits than a number of the database surely has."""
 
 
@@ -16,6 +16,7 @@ class Listed(StrEnum):
 
     MONEY = "s"
     DELIVERY = "d"
+    REFUND = "r"
     NOTICE = "e"
     JOB = "j"
 
@@ -29,7 +30,7 @@ class Reference:
     def parse(cls, written: str) -> "Reference":
         """Raises CannotResolve for what names no entry."""
         if (found := _WRITTEN.fullmatch(written)) is None:
-            raise CannotResolve(f"{written!r}: такой записи нет, ссылка пишется как s12, d7, e9 или j31")
+            raise CannotResolve(f"{written!r}: такой записи нет, ссылка пишется как s12, d7, r5, e9 или j31")
         return cls(Listed(found[1]), int(found[2]))
 
     def __str__(self) -> str:

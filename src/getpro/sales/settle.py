@@ -21,6 +21,7 @@ from getpro.sales.checkout import end_unpaid, turn_screen
 from getpro.sales.delivery import defer_delivery
 from getpro.sales.deps import Deps
 from getpro.sales.errors import UnknownEvent
+from getpro.sales.refunds import note_refunded
 from getpro.subscriptions import store as subscriptions
 from getpro.subscriptions.states import ChangeCause
 
@@ -132,11 +133,15 @@ async def settle(
 async def _settle(
     session: AsyncSession, deps: Deps, charge: Charge, *, event_id: int | None, now: datetime
 ) -> Outcome:
-    payment = None if charge.order_key is None else await payments.by_order_key(session, charge.order_key)
+    order = None if charge.order_key is None else await payments.by_order_key(session, charge.order_key)
+    recorded = await payments.by_charge(session, charge.provider, charge.charge_id)
+    payment = recorded or order
     if payment is None:
         return await _without_order(session, deps, charge, event_id=event_id, now=now)
     await customers.lock(session, payment.user_id)
-    if await payments.by_charge(session, charge.provider, charge.charge_id) is not None:
+    recorded = recorded or await payments.by_charge(session, charge.provider, charge.charge_id)
+    if recorded is not None:
+        await note_refunded(session, deps, recorded, charge)
         return SEEN_BEFORE
     if charge.state is ChargeState.PENDING:
         return PREMATURE

@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.kit.money import Money
 from getpro.payments import inbox
-from getpro.payments.models import provider_events, stuck_payments
-from getpro.payments.states import StuckMoney
+from getpro.payments.models import payments, provider_events, refunds, stuck_payments
+from getpro.payments.states import RefundStatus, StuckMoney
 from getpro.platform.jobs import MONEY
 from getpro.sales.deps import Deps
 from getpro.sales.names import DELIVER, SETTLE
@@ -32,6 +32,8 @@ class StuckWork(StrEnum):
     NOT_DELIVERED_AWAY = "not_delivered_away"
     NOT_DELIVERED_REFUSED = "not_delivered_refused"
     NOT_DELIVERED_YET = "not_delivered_yet"
+    REFUND_REFUSED = "refund_refused"
+    REFUND_NOT_YET = "refund_not_yet"
     NOTICE_DISPROVED = "notice_disproved"
     NOTICE_UNSETTLED = "notice_unsettled"
     JOB_FAILED = "job_failed"
@@ -67,6 +69,7 @@ async def list_stuck(deps: Deps) -> list[StuckItem]:
         items = [
             *await _money(session),
             *await _undelivered(session, now=now),
+            *await _not_given_back(session, now=now),
             *await _unsettled(session, now=now),
             *await _failed_jobs(session, deps),
         ]
@@ -114,6 +117,30 @@ def _why_undelivered(trouble: str | None, words: str | None) -> str:
     if trouble == DeliveryTrouble.OURS:
         return f"{DELIVER.name}: {words}, {_IN_THE_LOG}"
     return words or "Панель ещё не приняла доступ."
+
+
+async def _not_given_back(session: AsyncSession, *, now: datetime) -> list[StuckItem]:
+    rows = await session.execute(
+        select(refunds, payments.c.user_id, payments.c.provider)
+        .join(payments, payments.c.payment_id == refunds.c.payment_id)
+        .where(
+            (refunds.c.status == RefundStatus.REFUSED)
+            | (refunds.c.status == RefundStatus.PENDING) & (refunds.c.created_at < now - LATE)
+        )
+    )
+    return [
+        StuckItem(
+            reference=str(Reference(Listed.REFUND, row.refund_id)),
+            kind=StuckWork.REFUND_REFUSED if row.status == RefundStatus.REFUSED else StuckWork.REFUND_NOT_YET,
+            since=row.created_at,
+            details=row.trouble or "Провайдер ещё возвращает деньги.",
+            provider=row.provider,
+            user_id=row.user_id,
+            payment_id=row.payment_id,
+            money=Money.parse(str(row.refunded_amount), row.refunded_currency),
+        )
+        for row in rows
+    ]
 
 
 async def _unsettled(session: AsyncSession, *, now: datetime) -> list[StuckItem]:

@@ -14,6 +14,8 @@ class ChangeCause(StrEnum):
     PAYMENT = "payment"
     CREDIT = "credit"
     """An operator accepted money that had been stuck."""
+    REFUND = "refund"
+    """Money was given back, and what it had bought is taken back as far as it is unused."""
     REPAIR = "repair"
     """It gives the customer nothing new: it puts right what the panel has lost."""
 

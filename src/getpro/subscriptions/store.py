@@ -1,14 +1,14 @@
 """Subscriptions: the end that was paid for, and how far the panel has followed."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.subscriptions.models import subscription_changes, subscriptions
-from getpro.subscriptions.rules import extended_end
+from getpro.subscriptions.rules import Change, extended_end, unused
 from getpro.subscriptions.states import ChangeCause, DeliveryTrouble
 
 
@@ -97,6 +97,59 @@ async def extend(
             days=days,
             end_before=before.end_date if before else None,
             end_after=end_after,
+        )
+    )
+    return after
+
+
+async def take_back(
+    session: AsyncSession, payment_id: int, *, refund_id: int, days: int, now: datetime
+) -> Subscription | None:
+    """Take back up to ``days`` of what a payment has given, as far as they are unused; want the next version.
+
+    None where nothing of it is left. The caller holds the customer's lock.
+    """
+    given = (
+        await session.execute(
+            select(subscription_changes.c.subscription_id).where(
+                subscription_changes.c.payment_id == payment_id, subscription_changes.c.refund_id.is_(None)
+            )
+        )
+    ).scalar_one()
+    changes = await session.execute(
+        select(subscription_changes)
+        .where(subscription_changes.c.subscription_id == given)
+        .order_by(subscription_changes.c.change_id)
+    )
+    history = [Change(row.payment_id, row.days, row.end_before, row.end_after) for row in changes]
+    taken = min(timedelta(days=days), unused(history, payment_id, now=now))
+    if not taken:
+        return None
+    end_date = subscriptions.c.end_date
+    row = (
+        await session.execute(
+            update(subscriptions)
+            .where(subscriptions.c.subscription_id == given)
+            .values(
+                end_date=end_date - taken,
+                is_active=end_date - taken > now,
+                wanted_version=subscriptions.c.wanted_version + 1,
+                wanted_at=now,
+            )
+            .returning(subscriptions)
+        )
+    ).one()
+    after = subscription_of(row)
+    await session.execute(
+        insert(subscription_changes).values(
+            subscription_id=given,
+            changed_at=now,
+            cause=ChangeCause.REFUND,
+            payment_id=payment_id,
+            refund_id=refund_id,
+            days=-days,
+            end_before=after.end_date + taken,
+            end_after=after.end_date,
         )
     )
     return after

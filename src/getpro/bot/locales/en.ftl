@@ -120,6 +120,12 @@ money-given-back = Your money has been refunded. When it arrives depends on your
 refused-title = <b>We could not create the payment</b>
 refused-next = Please try again a little later or contact support.
 
+## Money given back
+refunded-title = <b>Refunded: { $price }</b>
+refunded-when = When it arrives depends on your bank or payment system.
+refunded-open = Your access is open { $until }
+refunded-closed = Access for this subscription is closed.
+
 ## Notices
 notice-open-title = <b>Access is open</b>
 notice-delayed-title = { $kind ->
@@ -163,6 +169,7 @@ history-title = <b>Payments</b>
 history-none = No payments yet.
 history-succeeded = { $date } · { $duration } · { $price }
 history-pending = { $date } · { $duration } · { $price }, not paid yet
+history-refunded = { $date } · { $duration } · { $price }, { $back } refunded
 history-kept = { $date } · { $duration } · { $price }, money received, we are checking it
 
 ## Support

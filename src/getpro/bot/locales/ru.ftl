@@ -124,6 +124,12 @@ money-given-back = Деньги возвращены. Когда они прид
 refused-title = <b>Не получилось создать платёж</b>
 refused-next = Попробуйте чуть позже или напишите в поддержку.
 
+## Money given back
+refunded-title = <b>Деньги возвращены: { $price }</b>
+refunded-when = Когда они придут, зависит от банка или платёжной системы.
+refunded-open = Доступ открыт { $until }
+refunded-closed = Доступ по этой подписке закрыт.
+
 ## Notices
 notice-open-title = <b>Доступ открыт</b>
 notice-delayed-title = { $kind ->
@@ -167,6 +173,7 @@ history-title = <b>Платежи</b>
 history-none = Платежей пока нет.
 history-succeeded = { $date } · { $duration } · { $price }
 history-pending = { $date } · { $duration } · { $price }, ждёт оплаты
+history-refunded = { $date } · { $duration } · { $price }, возвращено { $back }
 history-kept = { $date } · { $duration } · { $price }, деньги пришли, проверяем
 
 ## Support

@@ -68,14 +68,19 @@ def order(
     subscription: Subscription | None,
     *,
     is_kept: bool,
+    given_back: Money | None,
     has_other_ways: bool,
     has_connected: bool,
 ) -> Screen:
     """An order as it stands now, whichever way it went: the waiting screen turns into its result.
 
-    ``is_kept``: money has come for it that a person must look at. ``has_connected``: the customer has
+    ``is_kept``: money has come for it that a person must look at. ``given_back``: how much of it has gone
+    back to the customer. ``has_connected``: the customer has
     chosen a device before, and needs no telling what to do next.
     """
+    if payment.status is PaymentStatus.SUCCEEDED and given_back is not None:
+        end_date = None if subscription is None else subscription.end_date
+        return refunded(t, given_back, end_date)
     if payment.status is PaymentStatus.SUCCEEDED:
         return _paid(t, payment, subscription, has_connected=has_connected)
     if is_kept:
@@ -112,6 +117,15 @@ def paid_and_open(t: Texts, paid: Money, end_date: datetime, *, has_connected: b
         None if has_connected else t("open-next"),
     )
     return news(t, text, "sub" if has_connected else "connect")
+
+
+def refunded(t: Texts, money: Money, end_date: datetime | None) -> Screen:
+    """Money went back: on the order's screen, or as a message of its own."""
+    said = t("refunded-closed")
+    if end_date is not None and end_date > t.now:
+        said = t("refunded-open", until=t.until(end_date))
+    text = lines(t("refunded-title", price=t.money(money)), t("refunded-when"), said)
+    return news(t, text, "sub")
 
 
 def _paid(t: Texts, payment: Payment, subscription: Subscription | None, *, has_connected: bool) -> Screen:

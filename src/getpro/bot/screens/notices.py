@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from getpro.bot.screens.buying import paid_and_open
+from getpro.bot.screens.buying import paid_and_open, refunded
 from getpro.bot.screens.period import news
 from getpro.bot.screens.screen import Screen, lines
 from getpro.bot.texts import Texts
@@ -21,6 +21,8 @@ def notice(t: Texts, kind: str, arguments: dict[str, Any], *, has_connected: boo
         return _access_open(t, arguments, has_connected=has_connected)
     if kind == NoticeKind.ACCESS_DELAYED:
         return _access_delayed(t, arguments)
+    if kind == NoticeKind.REFUNDED:
+        return _refunded(t, arguments)
     raise KeyError(kind)
 
 
@@ -42,6 +44,12 @@ def _access_delayed(t: Texts, arguments: dict[str, Any]) -> Screen:
     if paid is not None:
         title = t("paid-title", price=t.money(paid))
     return news(t, lines(title, t("access-delayed")), "sub")
+
+
+def _refunded(t: Texts, arguments: dict[str, Any]) -> Screen:
+    money = Money.parse(arguments["refunded_amount"], arguments["refunded_currency"])
+    end_date = arguments["end_date"]
+    return refunded(t, money, None if end_date is None else datetime.fromisoformat(end_date))
 
 
 def _kind(arguments: dict[str, Any]) -> str:

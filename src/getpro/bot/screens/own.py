@@ -115,11 +115,13 @@ def support(
 
 def _bought(t: Texts, bought: Bought) -> str:
     payment = bought.payment
+    back = bought.given_back
     return t(
-        "history-kept" if bought.is_money_kept else f"history-{payment.status}",
+        "history-kept" if bought.is_money_kept else f"history-{'refunded' if back else payment.status}",
         date=t.date(payment.paid_at or payment.created_at),
         duration=t.duration(payment.duration_months),
         price=t.money(payment.paid or payment.asked),
+        back=t.money(back) if back else "",
     )
 
 

@@ -15,6 +15,7 @@ from getpro.payments.provider import (
     Charge,
     ChargeState,
     Created,
+    GivesBack,
     Knock,
     NoSuchCharge,
     Notice,
@@ -22,6 +23,7 @@ from getpro.payments.provider import (
     Order,
     Priced,
     ProviderUnavailable,
+    Refund,
     StoredNotice,
 )
 from getpro.payments.providers.cryptopay.client import CryptoPayClient
@@ -46,6 +48,7 @@ class CryptoPay:
     code = "cryptopay"
     needs_email = False
     is_polled = True
+    gives_back = GivesBack.NOTHING
 
     def __init__(self, settings: CryptoPaySettings, client: CryptoPayClient) -> None:
         self._key = hashlib.sha256(settings.token.get_secret_value().encode()).digest()
@@ -114,6 +117,18 @@ class CryptoPay:
             if len(page) < _PAGE or _moment(page[-1]["created_at"]) < oldest:
                 return
             offset += _PAGE
+
+    def refund_request(self, refund: Refund) -> dict[str, Any]:
+        raise NotImplementedError("Crypto Pay has no call that gives a payment back")
+
+    async def refund(self, refund_key: UUID, request: dict[str, Any]) -> bool:
+        raise NotImplementedError("Crypto Pay has no call that gives a payment back")
+
+    async def refunded(self, since: datetime, until: datetime) -> AsyncIterator[str]:  # noqa: ARG002 -- it knows of none
+        """Nothing: what a person gives back past the provider is in no list of its."""
+        nothing: tuple[str, ...] = ()
+        for charge_id in nothing:
+            yield charge_id
 
     async def close(self) -> None:
         await self._client.close()

@@ -14,6 +14,7 @@ from getpro.payments.provider import (
     Charge,
     ChargeState,
     Created,
+    GivesBack,
     Knock,
     NoSuchCharge,
     Notice,
@@ -21,6 +22,7 @@ from getpro.payments.provider import (
     Order,
     Priced,
     ProviderUnavailable,
+    Refund,
     StoredNotice,
 )
 
@@ -33,13 +35,16 @@ _END: Final = datetime.max.replace(tzinfo=UTC)
 
 
 class StarsApi(Protocol):
-    """The three calls to Telegram, raising ProviderUnavailable and ProviderRefused."""
+    """The calls to Telegram, raising ProviderUnavailable and ProviderRefused."""
 
     async def create_invoice_link(self, invoice: dict[str, Any]) -> str:
         """A link that opens the invoice."""
 
     async def star_transactions(self, *, offset: int, limit: int) -> list[dict[str, Any]]:
         """The bot's transactions, oldest first, as the Bot API gives them."""
+
+    async def refund(self, *, user_id: int, charge_id: str) -> None:
+        """Give the Stars of a charge back; what was given back before is no error."""
 
 
 class Stars:
@@ -48,6 +53,7 @@ class Stars:
     code = "stars"
     needs_email = False
     is_polled = False
+    gives_back = GivesBack.WHOLE
 
     def __init__(self, api: StarsApi) -> None:
         self._api = api
@@ -107,6 +113,23 @@ class Stars:
             charge = _of_transaction(transaction, is_refunded=transaction["id"] in refunded)
             if charge.paid_at is not None and since <= charge.paid_at < until:
                 yield charge
+
+    def refund_request(self, refund: Refund) -> dict[str, Any]:
+        return {"user_id": refund.payer_id, "charge_id": refund.charge_id}
+
+    async def refund(self, refund_key: UUID, request: dict[str, Any]) -> bool:  # noqa: ARG002 -- a charge is given back once, whatever key
+        await self._api.refund(**request)
+        return True
+
+    async def refunded(self, since: datetime, until: datetime) -> AsyncIterator[str]:
+        offset, end = await self._offset_of(since), until.timestamp()
+        while page := await self._api.star_transactions(offset=offset, limit=_PAGE):
+            for transaction in page:
+                if transaction["date"] >= end:
+                    return
+                if (transaction.get("receiver") or {}).get("type") == "user":
+                    yield _charge_id(transaction["id"])
+            offset += len(page)
 
     async def _offset_of(self, since: datetime) -> int:
         """Where the transactions from ``since`` on begin: the list is chronological and only grows.

@@ -24,6 +24,15 @@ class TelegramStars:
         except AiogramError as error:
             raise ProviderUnavailable(str(error)) from error
 
+    async def refund(self, *, user_id: int, charge_id: str) -> None:
+        try:
+            await self._bot.refund_star_payment(user_id=user_id, telegram_payment_charge_id=charge_id)
+        except (TelegramBadRequest, TelegramForbiddenError) as error:
+            if "CHARGE_ALREADY_REFUNDED" not in error.message:
+                raise ProviderRefused(error.message) from error
+        except AiogramError as error:
+            raise ProviderUnavailable(str(error)) from error
+
     async def star_transactions(self, *, offset: int, limit: int) -> list[dict[str, Any]]:
         try:
             page = await self._bot.get_star_transactions(offset=offset, limit=limit)

@@ -48,14 +48,31 @@ class YooKassaClient:
 
     async def succeeded_payments(self, since: datetime, until: datetime) -> AsyncIterator[dict[str, Any]]:
         """The payments captured in the time named, newest first."""
-        params = {
-            "captured_at.gte": since.isoformat(),
-            "captured_at.lt": until.isoformat(),
-            "status": "succeeded",
-            "limit": "100",
-        }
+        filters = {"captured_at.gte": since.isoformat(), "captured_at.lt": until.isoformat()}
+        async for item in self._list("/payments", filters | {"status": "succeeded"}):
+            yield item
+
+    async def create_refund(self, body: dict[str, Any], *, idempotence_key: str) -> dict[str, Any]:
+        """Give back, or get the refund that this key has made; raises ProviderRefused on 4xx."""
+        headers = {"Idempotence-Key": idempotence_key}
+        return _object(await self._call("create_refund", "POST", "/refunds", body=body, headers=headers))
+
+    async def refund(self, refund_id: str) -> dict[str, Any]:
+        """The refund as it is now; raises NoSuchCharge."""
+        answer = await self._call("read_refund", "GET", f"/refunds/{refund_id}")
+        if answer.status in {HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST}:
+            raise NoSuchCharge(refund_id)
+        return _read(answer)
+
+    async def refunds(self, **filters: str) -> AsyncIterator[dict[str, Any]]:
+        """Refunds, newest first."""
+        async for item in self._list("/refunds", filters):
+            yield item
+
+    async def _list(self, path: str, filters: dict[str, str]) -> AsyncIterator[dict[str, Any]]:
+        params = filters | {"limit": "100"}
         while True:
-            page = _read(await self._call("list_payments", "GET", "/payments", params=params))
+            page = _read(await self._call(f"list_{path[1:]}", "GET", path, params=params))
             for item in page["items"]:
                 yield item
             if "next_cursor" not in page:

@@ -14,6 +14,7 @@ from getpro.payments.provider import (
     Charge,
     ChargeState,
     Created,
+    GivesBack,
     Knock,
     NoSuchCharge,
     Notice,
@@ -22,6 +23,7 @@ from getpro.payments.provider import (
     Priced,
     ProviderRefused,
     ProviderUnavailable,
+    Refund,
     StoredNotice,
 )
 from getpro.payments.providers.yookassa.client import YooKassaClient
@@ -30,6 +32,7 @@ from getpro.platform.settings import YooKassaSettings
 log = structlog.get_logger(__name__)
 
 METADATA_KEY: Final = "order_key"
+REFUND_KEY: Final = "refund_key"
 _EVENT: Final = re.compile(r"[a-z_.]{1,64}")
 _ID: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
 """It becomes part of an address that we ask: nothing that leaves the path may pass."""
@@ -41,6 +44,7 @@ class YooKassa:
 
     code = "yookassa"
     is_polled = True
+    gives_back = GivesBack.ANY_PART
 
     def __init__(self, settings: YooKassaSettings, client: YooKassaClient) -> None:
         self._settings = settings
@@ -59,7 +63,7 @@ class YooKassa:
             "metadata": {METADATA_KEY: str(order.order_key)},
         }
         if self._settings.receipts:
-            body["receipt"] = self._receipt(order)
+            body["receipt"] = self._receipt(order.receipt_line or order.description, order.asked, order.email)
         return body
 
     async def create(self, order_key: UUID, request: dict[str, Any]) -> Created:
@@ -86,10 +90,10 @@ class YooKassa:
         if notice.event.startswith("payment."):
             return await self.find(notice.object_id)
         if notice.event.startswith("refund."):
-            refunded = json.loads(notice.body)["object"].get("payment_id")
-            if isinstance(refunded, str):
-                return await self.find(refunded)
-        raise NoSuchCharge(f"{notice.event} is about no payment")
+            refund = await self._client.refund(notice.object_id)
+            if refund.get("status") == "succeeded":
+                return await self.find(str(refund.get("payment_id")))
+        raise NoSuchCharge(f"{notice.event} is about no payment that we could look at")
 
     async def find(self, object_id: str) -> Charge:
         if not _is(object_id, _ID):
@@ -105,17 +109,44 @@ class YooKassa:
                 continue
             yield charge
 
+    def refund_request(self, refund: Refund) -> dict[str, Any]:
+        body: dict[str, Any] = {
+            "payment_id": refund.charge_id,
+            "amount": _amount(refund.amount),
+            "metadata": {REFUND_KEY: str(refund.refund_key)},
+        }
+        if self._settings.receipts:
+            body["receipt"] = self._receipt(refund.receipt_line, refund.amount, refund.email)
+        return body
+
+    async def refund(self, refund_key: UUID, request: dict[str, Any]) -> bool:
+        """The list is asked first: YooKassa forgets the key after a day, and we ask for longer than that."""
+        made: dict[str, Any] | None = None
+        async for raw in self._client.refunds(payment_id=request["payment_id"]):
+            if (raw.get("metadata") or {}).get(REFUND_KEY) == str(refund_key):
+                made = raw
+        if made is None:
+            made = await self._client.create_refund(request, idempotence_key=str(refund_key))
+        if made.get("status") == "canceled":
+            raise ProviderRefused((made.get("cancellation_details") or {}).get("reason", "canceled"))
+        return made.get("status") == "succeeded"
+
+    async def refunded(self, since: datetime, until: datetime) -> AsyncIterator[str]:
+        filters = {"created_at.gte": since.isoformat(), "created_at.lt": until.isoformat()}
+        async for raw in self._client.refunds(**filters, status="succeeded"):
+            yield raw["payment_id"]
+
     async def close(self) -> None:
         await self._client.close()
 
-    def _receipt(self, order: Order) -> dict[str, Any]:
+    def _receipt(self, line: str, amount: Money, email: str | None) -> dict[str, Any]:
         receipt: dict[str, Any] = {
-            "customer": {"email": self._settings.receipt_email or order.email},
+            "customer": {"email": self._settings.receipt_email or email},
             "items": [
                 {
-                    "description": (order.receipt_line or order.description)[:128],
+                    "description": line[:128],
                     "quantity": 1.0,
-                    "amount": _amount(order.asked),
+                    "amount": _amount(amount),
                     "vat_code": self._settings.vat_code,
                     "payment_mode": "full_payment",
                     "payment_subject": "service",
