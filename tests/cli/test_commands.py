@@ -336,6 +336,39 @@ async def test_stuck_money_is_listed_and_decided_upon(counter: Counter, shop: Sh
     assert (await counter.run("payments", "stuck")).returncode == 0
 
 
+async def test_money_goes_back_by_a_command_and_stands_in_the_list(counter: Counter, shop: Shop) -> None:
+    alice = await shop.customer("alice")
+    await shop.customer("bob")
+    payment = await shop.purchase(alice)
+    number = str(payment.payment_id)
+    off = await counter.run("payments", "refund", number, "--reason", "просил клиент")
+    assert off.returncode == 2
+    assert "провайдер fakepay выключен" in off.stderr
+    done = await counter.run(
+        "payments",
+        "refund",
+        number,
+        "--amount",
+        "100,00",
+        "--by-hand",
+        "--reason",
+        "перевод",
+        "--by",
+        "ольга",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Возвращено: 100.00 RUB (r1)." in done.stdout
+    listed = await counter.run("payments", "list", "--user", str(alice), "--json")
+    (entry,) = json.loads(listed.stdout)
+    assert (entry["payment_id"], entry["amount"], entry["given_back"]) == (
+        payment.payment_id,
+        "199.00 RUB",
+        "100.00 RUB",
+    )
+    assert "100.00 RUB" in (await counter.run("payments", "list")).stdout
+    assert "Платежей нет." in (await counter.run("payments", "list", "--user", "102")).stdout
+
+
 async def test_the_panel_is_compared_and_what_is_safe_is_applied(counter: Counter, shop: Shop) -> None:
     shop.clock.now = utc_now()
     alice = await shop.customer("alice")

@@ -18,10 +18,11 @@ from getpro.cli.tables import WIDE, in_words
 from getpro.customers.store import CustomerGone
 from getpro.kit.trouble import Trouble
 from getpro.payments.refunds import RefundRow
-from getpro.payments.states import RefundStatus, StuckMoney
+from getpro.payments.states import PaymentStatus, RefundStatus, StuckMoney
 from getpro.platform.settings import DatabaseSettings
-from getpro.sales import decisions, refunds
+from getpro.sales import decisions, reads, refunds
 from getpro.sales.deps import Deps
+from getpro.sales.reads import Bought
 from getpro.sales.settle import Ending, Outcome
 from getpro.sales.stuck import StuckItem, StuckWork, list_stuck
 
@@ -60,6 +61,11 @@ _ENDINGS: Final = {
 }
 
 
+_STATUSES: Final = {
+    PaymentStatus.PENDING: "ждёт оплаты",
+    PaymentStatus.SUCCEEDED: "оплачен",
+    PaymentStatus.CANCELED: "отменён",
+}
 _REFUNDS: Final = {
     RefundStatus.SUCCEEDED: "Возвращено: {money} ({reference}). Клиенту сообщим сами.",
     RefundStatus.PENDING: "Возврат {reference} на {money} записан, провайдер ещё не закончил: доведём сами.",
@@ -83,6 +89,32 @@ def stuck(*, as_json: Annotated[bool, typer.Option("--json", help="Для про
             _table(items, read_settings(DatabaseSettings).zone)
         )
     raise typer.Exit(1 if items else 0)
+
+
+@app.command(name="list")
+def list_(
+    *,
+    user: Annotated[int | None, typer.Option("--user", help="Чьи; без него последние у всех")] = None,
+    most: Annotated[int, typer.Option("--most", min=1, max=1000, help="Сколько показать")] = 20,
+    as_json: Annotated[bool, typer.Option("--json", help="Для программ")] = False,
+) -> None:
+    """Показать платежи, новые сверху, и сколько за них возвращено.
+
+    Пример: 2getpro payments list --user 42
+    """
+
+    async def read(deps: Deps) -> list[Bought]:
+        async with deps.db.begin("payments: list") as session:
+            return await reads.newest_payments(session, user_id=user, most=most)
+
+    found = with_shop(read)
+    if as_json:
+        typer.echo(json.dumps([_plain_payment(one) for one in found], ensure_ascii=False, indent=2))
+    elif not found:
+        typer.echo("Платежей нет.")
+    else:
+        zone = read_settings(DatabaseSettings).zone
+        Console(width=None if sys.stdout.isatty() else WIDE).print(_payments_table(found, zone))
 
 
 @app.command()
@@ -188,6 +220,41 @@ def _table(items: list[StuckItem], zone: ZoneInfo) -> Table:
             item.details,
         )
     return table
+
+
+def _payments_table(found: list[Bought], zone: ZoneInfo) -> Table:
+    table = Table(
+        "Платёж", "Клиент", "Состояние", "Когда", "Сумма", "Возвращено", "Дней", "Чем", header_style="bold"
+    )
+    for one in found:
+        payment = one.payment
+        table.add_row(
+            str(payment.payment_id),
+            str(payment.user_id),
+            _STATUSES[payment.status],
+            in_words(payment.paid_at or payment.created_at, zone),
+            str(payment.paid or payment.asked),
+            str(one.given_back or ""),
+            str(payment.days),
+            payment.provider,
+        )
+    return table
+
+
+def _plain_payment(one: Bought) -> dict[str, object]:
+    payment = one.payment
+    return {
+        "payment_id": payment.payment_id,
+        "user_id": payment.user_id,
+        "status": payment.status,
+        "created_at": payment.created_at.isoformat(),
+        "paid_at": payment.paid_at.isoformat() if payment.paid_at else None,
+        "amount": str(payment.paid or payment.asked),
+        "given_back": str(one.given_back) if one.given_back else None,
+        "days": payment.days,
+        "provider": payment.provider,
+        "charge_id": payment.charge_id,
+    }
 
 
 def _plain(item: StuckItem) -> dict[str, object]:

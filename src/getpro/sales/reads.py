@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Exists, exists, select
+from sqlalchemy import ColumnElement, Exists, exists, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.catalog.models import plans
@@ -55,10 +55,23 @@ async def home(session: AsyncSession, customer: Customer, *, trial_days: int) ->
 
 async def history(session: AsyncSession, user_id: int, *, most: int = 10) -> list[Bought]:
     """What the customer has paid, or may still pay, newest first; what came to nothing is left out."""
-    kept = (payments.c.status != PaymentStatus.SUCCEEDED) & _open_entry(payments.c.payment_id)
+    shown = (payments.c.status != PaymentStatus.CANCELED) | _is_kept()
+    return await _newest(session, (payments.c.user_id == user_id) & shown, most=most)
+
+
+async def newest_payments(session: AsyncSession, *, user_id: int | None, most: int) -> list[Bought]:
+    """The newest orders of a customer, or of everybody, for an operator: also those that came to nothing."""
+    return await _newest(session, true() if user_id is None else payments.c.user_id == user_id, most=most)
+
+
+def _is_kept() -> ColumnElement[bool]:
+    return (payments.c.status != PaymentStatus.SUCCEEDED) & _open_entry(payments.c.payment_id)
+
+
+async def _newest(session: AsyncSession, condition: ColumnElement[bool], *, most: int) -> list[Bought]:
     rows = await session.execute(
-        select(payments, kept.label("is_money_kept"), given_back().label("given_back"))
-        .where(payments.c.user_id == user_id, (payments.c.status != PaymentStatus.CANCELED) | kept)
+        select(payments, _is_kept().label("is_money_kept"), given_back().label("given_back"))
+        .where(condition)
         .order_by(payments.c.created_at.desc(), payments.c.payment_id.desc())
         .limit(most)
     )
