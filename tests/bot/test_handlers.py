@@ -1177,4 +1177,4 @@ async def test_the_message_log_keeps_buttons_and_commands_but_no_words(shop: Sho
 async def test_telegram_is_told_the_commands_in_each_language(alice: Person) -> None:
     await alice.bot.introduce()
     assert alice.phones.calls == ["setMyCommands", "setMyShortDescription"] * 2
-    assert len(COMMANDS) == 8
+    assert len(COMMANDS) == 9

@@ -21,6 +21,7 @@ from getpro.panel.service import Usage
 from getpro.payments.states import PaymentStatus
 from getpro.payments.store import Payment
 from getpro.sales.reads import Bought, Home
+from getpro.sales.reminders import Reminder
 from getpro.subscriptions.store import Subscription
 
 NOW = datetime(2026, 4, 18, 15, 0, tzinfo=UTC)
@@ -106,7 +107,18 @@ REASONS = (
     "the provider did not answer",
     "the money was credited to another order",
 )
-CUSTOMER = Customer(101, "ru", "<b>\u202eAlice" + "😀" * 200, None, "ios", None, None, None)
+CUSTOMER = Customer(
+    user_id=101,
+    language="ru",
+    first_name="<b>\u202eAlice" + "😀" * 200,
+    email=None,
+    platform="ios",
+    zone=None,
+    is_reminded=True,
+    trial_started_at=None,
+    dialog=None,
+    unreachable_reason=None,
+)
 USAGE = Usage(traffic_bytes=13_314_398_618, traffic_limit_bytes=100 * 1024**3, device_limit=3)
 UNLIMITED = Usage(traffic_bytes=0, traffic_limit_bytes=0, device_limit=None)
 
@@ -202,6 +214,15 @@ SCREENS: dict[str, Make] = {
     "history: refunded": lambda t: own.history(t, [Bought(SUCCEEDED, is_money_kept=False, given_back=HALF)]),
     "order: refunded in part": lambda t: order(t, SUCCEEDED, PAID, given_back=HALF),
     "order: refunded, closed": lambda t: order(t, SUCCEEDED, ENDED, given_back=SUCCEEDED.paid),
+    **{
+        f"notice: {which}, {kind}": lambda t, r=which, k=kind: notice_of(  # type: ignore[misc]
+            t, "reminder", {"reminder": r, "is_trial": k == "trial", "end_date": END.isoformat()}
+        )
+        for which in Reminder
+        for kind in ("trial", "paid")
+    },
+    "reminders": lambda t: own.reminders(t, is_on=True, hours=3),
+    "reminders: off": lambda t: own.reminders(t, is_on=False, hours=14),
     "notice: refunded": lambda t: notice_of(t, "refunded", BACK_499 | {"end_date": END.isoformat()}),
     "notice: refunded, nothing left": lambda t: notice_of(t, "refunded", BACK_499 | {"end_date": None}),
     "history: empty": lambda t: own.history(t, []),
@@ -348,11 +369,11 @@ def test_the_menu_says_how_it_stands(name: str, said: list[str]) -> None:
         ("menu: ended", [["Продлить"], ["Другой срок"]]),
         ("menu: trial", [["Подключить"], ["Купить подписку"]]),
         ("menu: trial ended", [["Купить подписку"]]),
-        ("subscription: paid", [["Подключить"], ["Продлить", "Другой срок"], ["Платежи"]]),
-        ("subscription: renewing", [["Подключить"], ["Продлить", "Другой срок"], ["Платежи"]]),
-        ("subscription: opening", [["Продлить", "Другой срок"], ["Платежи"]]),
-        ("subscription: ended", [["Продлить"], ["Другой срок"], ["Платежи"]]),
-        ("subscription: trial", [["Подключить"], ["Купить подписку"], ["Платежи"]]),
+        ("subscription: paid", [["Подключить"], ["Продлить", "Другой срок"], ["Платежи", "Напоминания"]]),
+        ("subscription: renewing", [["Подключить"], ["Продлить", "Другой срок"], ["Платежи", "Напоминания"]]),
+        ("subscription: opening", [["Продлить", "Другой срок"], ["Платежи", "Напоминания"]]),
+        ("subscription: ended", [["Продлить"], ["Другой срок"], ["Платежи", "Напоминания"]]),
+        ("subscription: trial", [["Подключить"], ["Купить подписку"], ["Платежи", "Напоминания"]]),
         ("cannot connect: ended", [["Продлить"], ["Другой срок"]]),
         ("cannot connect: opening", [["Моя подписка"]]),
         ("cannot connect: none", [["Купить подписку"]]),

@@ -19,9 +19,10 @@ class Context:
     shop: ShopSettings
     zone: ZoneInfo
 
-    def texts(self, customer: Customer) -> Texts:
-        """The words in the language that the customer has chosen."""
-        return self.texts_in(customer.language)
+    def texts(self, customer: Customer, *, language: str | None = None) -> Texts:
+        """The words in the language that the customer has chosen, times as their clock shows them."""
+        zone = ZoneInfo(customer.zone) if customer.zone else self.zone
+        return texts_of(language or customer.language, zone, now=self.now)
 
     def texts_in(self, language: str) -> Texts:
         return texts_of(language, self.zone, now=self.now)

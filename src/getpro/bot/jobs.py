@@ -1,6 +1,6 @@
 """Background entry points of the bot: notices, and screens that turn by themselves."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import structlog
@@ -25,7 +25,7 @@ from getpro.messaging.store import SEND_NOTICE
 from getpro.payments import store as payments
 from getpro.platform.database import DATABASE_AWAY
 from getpro.platform.jobs import Backoff, JobKind, RetryLater
-from getpro.platform.telegram import TELEGRAM_AWAY
+from getpro.platform.telegram import TELEGRAM_AWAY, is_unsent
 from getpro.sales.names import TURN_SCREEN
 from getpro.subscriptions import store as subscriptions
 
@@ -86,6 +86,8 @@ async def _tell(context: Context, notice_id: int) -> None:
         row = await messaging.waiting_notice(session, notice_id)
         if row is None:
             return
+        if row.kind == NoticeKind.REMINDER and not await _claim_reminder(session, context, row):
+            return
         customer = await customers.customer(session, row.user_id)
         if customer.unreachable_reason is not None:
             await messaging.drop(session, notice_id, trouble=customer.unreachable_reason, now=context.now)
@@ -99,12 +101,45 @@ async def _tell(context: Context, notice_id: int) -> None:
         try:
             told_by = await send(context.bot, row.user_id, screen)
         except TelegramRetryAfter as error:
+            await _unclaim(context, notice_id)
             raise RetryLater(error.retry_after, "Telegram asks to wait") from error
         except (TelegramForbiddenError, TelegramBadRequest) as error:
             await _give_up(context, row.user_id, notice_id, error)
             return
+        except TELEGRAM_AWAY as error:
+            if is_unsent(error):
+                await _unclaim(context, notice_id)
+            raise
     async with context.sales.db.begin("notice: sent") as session:
         await messaging.mark_sent(session, notice_id, message_id=told_by, now=context.now)
+
+
+async def _claim_reminder(session: AsyncSession, context: Context, row: Any) -> bool:
+    """Whether this reminder is still to be sent, and by us alone: it is told once or not at all.
+
+    Of one that somebody has claimed before nobody knows whether it went out: they were killed, or Telegram's
+    answer was lost.
+    """
+    customer = await customers.customer(session, row.user_id)
+    found = await subscriptions.of_customer(session, row.user_id)
+    trouble = None
+    if found is None or found.end_date != datetime.fromisoformat(row.arguments["end_date"]):
+        trouble = "renewed"
+    elif not customer.is_reminded:
+        trouble = "switched off"
+    elif context.now >= datetime.fromisoformat(row.arguments["until"]):
+        trouble = "too late"
+    elif not await messaging.claim(session, row.notice_id, now=context.now):
+        trouble = "lost on its way"
+        log.error("reminder.lost", notice_id=row.notice_id)
+    if trouble is not None:
+        await messaging.drop(session, row.notice_id, trouble=trouble, now=context.now)
+    return trouble is None
+
+
+async def _unclaim(context: Context, notice_id: int) -> None:
+    async with context.sales.db.begin("notice: unsent") as session:
+        await messaging.give_back(session, notice_id)
 
 
 async def _is_seen_on_screen(session: AsyncSession, context: Context, row: Any) -> bool:

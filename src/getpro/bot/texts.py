@@ -76,11 +76,15 @@ class Texts:
 
     def moment(self, moment: datetime) -> str:
         """``30 апреля, 18:00 (МСК)``."""
+        return f"{self.date(moment)}, {self.clock(moment)}"
+
+    def clock(self, moment: datetime) -> str:
+        """``18:00 (МСК)``."""
         local = moment.astimezone(self.zone)
         clock = format_time(local, "HH:mm", locale=self.language)
         name = local.strftime("%Z")
         zone = _ZONE_NAMES.get((self.zone.key, self.language), f"UTC{name}" if name[0] in "+-" else name)
-        return f"{self.date(moment)}, {clock}{NO_BREAK}({zone})"
+        return f"{clock}{NO_BREAK}({zone})"
 
     def until(self, moment: datetime) -> str:
         return self("until", date=self.moment(moment))

@@ -1,6 +1,6 @@
 """Table ``users``: the guide's name for customers."""
 
-from sqlalchemy import BigInteger, Column, DateTime, Index, Table, Text, func
+from sqlalchemy import BigInteger, Boolean, Column, DateTime, Index, Table, Text, func, true
 
 from getpro.platform.database import metadata
 
@@ -15,6 +15,8 @@ users = Table(
     Column("start_parameter", Text, comment="the deep link of the first start that had one"),
     Column("email", Text, comment="for the receipt (54-FZ)"),
     Column("platform", Text, comment="the device chosen on the connect screen"),
+    Column("zone", Text, comment="a time zone's name; null: the shop's"),
+    Column("is_reminded", Boolean, nullable=False, server_default=true(), comment="wants to be reminded"),
     Column("trial_started_at", DateTime(timezone=True)),
     Column("dialog", Text, comment="what the next text message answers, e.g. email:<plan>:<provider>"),
     Column("unreachable_since", DateTime(timezone=True), comment="blocked the bot, or the account is gone"),

@@ -19,6 +19,9 @@ class Customer:
     first_name: str
     email: str | None
     platform: str | None
+    zone: str | None
+    """The time zone's name; None is the shop's."""
+    is_reminded: bool
     trial_started_at: datetime | None
     dialog: str | None
     unreachable_reason: str | None
@@ -63,6 +66,14 @@ async def set_platform(session: AsyncSession, user_id: int, platform: str) -> No
     await _set(session, user_id, platform=platform)
 
 
+async def set_zone(session: AsyncSession, user_id: int, zone: str) -> None:
+    await _set(session, user_id, zone=zone)
+
+
+async def set_reminded(session: AsyncSession, user_id: int, *, is_reminded: bool) -> None:
+    await _set(session, user_id, is_reminded=is_reminded)
+
+
 async def set_dialog(session: AsyncSession, user_id: int, dialog: str | None) -> None:
     """Remember what the customer's next text message will answer; None: nothing."""
     await _set(session, user_id, dialog=dialog)
@@ -100,6 +111,8 @@ def customer_of(row: Any) -> Customer:
         first_name=row.first_name,
         email=row.email,
         platform=row.platform,
+        zone=row.zone,
+        is_reminded=row.is_reminded,
         trial_started_at=row.trial_started_at,
         dialog=row.dialog,
         unreachable_reason=row.unreachable_reason,

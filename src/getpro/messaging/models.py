@@ -14,6 +14,9 @@ notices = Table(
     Column("key", Text, nullable=False, unique=True, comment="what it is about: a second one is not written"),
     Column("arguments", JSONB, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False),
+    Column(
+        "claimed_at", DateTime(timezone=True), comment="of news told at most once: somebody is sending it"
+    ),
     Column("sent_at", DateTime(timezone=True)),
     Column("message_id", BigInteger),
     Column("dropped_at", DateTime(timezone=True), comment="will never be sent"),

@@ -9,3 +9,5 @@ class NoticeKind(StrEnum):
     ACCESS_OPEN = "access_open"
     ACCESS_DELAYED = "access_delayed"
     REFUNDED = "refunded"
+    REMINDER = "reminder"
+    """Told at most once: twice would annoy, and nothing is lost if it is not told."""

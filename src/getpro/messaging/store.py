@@ -54,6 +54,22 @@ async def waiting_notice(session: AsyncSession, notice_id: int) -> Any:
     ).first()
 
 
+async def claim(session: AsyncSession, notice_id: int, *, now: datetime) -> bool:
+    """Take a notice that is told at most once; False if somebody has, and died before it was noted."""
+    claimed = await session.scalar(
+        update(notices)
+        .where(notices.c.notice_id == notice_id, notices.c.claimed_at.is_(None))
+        .values(claimed_at=now)
+        .returning(notices.c.notice_id)
+    )
+    return claimed is not None
+
+
+async def give_back(session: AsyncSession, notice_id: int) -> None:
+    """Undo a claim: the message has surely not gone out."""
+    await session.execute(update(notices).where(notices.c.notice_id == notice_id).values(claimed_at=None))
+
+
 async def mark_sent(session: AsyncSession, notice_id: int, *, message_id: int, now: datetime) -> None:
     await session.execute(
         update(notices).where(notices.c.notice_id == notice_id).values(sent_at=now, message_id=message_id)

@@ -10,13 +10,18 @@ from aiogram.enums import ParseMode
 from aiogram.exceptions import ClientDecodeError, TelegramNetworkError, TelegramServerError
 from aiogram.methods import TelegramMethod
 from aiogram.types import LinkPreviewOptions
-from aiohttp import ClientSession, TCPConnector
+from aiohttp import ClientConnectorError, ClientSession, TCPConnector
 
 from getpro.kit import crashpoints
 from getpro.platform.settings import TelegramSettings
 
 TELEGRAM_AWAY: Final = (TelegramNetworkError, TelegramServerError, ClientDecodeError)
 """Nothing is known about the call. The last one is what a gateway's own page of an error reads as."""
+
+
+def is_unsent(error: BaseException) -> bool:
+    """Whether a call that failed has surely had no effect: no connection came about, or a 5xx was said."""
+    return isinstance(error, TelegramServerError) or isinstance(error.__cause__, ClientConnectorError)
 
 
 class TelegramSession(AiohttpSession):

@@ -18,6 +18,7 @@ from getpro.sales import delivery, polling, reconcile, refunds, settle
 from getpro.sales.deps import Deps
 from getpro.sales.errors import UnknownProvider
 from getpro.sales.names import COMPARE, DELIVER, POLL_PAYMENT, REFUND, SETTLE
+from getpro.sales.reminders import remind
 from getpro.sales.sweep import sweep
 from getpro.subscriptions import store as subscriptions
 
@@ -38,6 +39,7 @@ def schedules(zone: str) -> list[Schedule]:
         Schedule("poll_due", "every 5s"),
         Schedule("expire", "every 15s"),
         Schedule("sweep", "every 30s"),
+        Schedule("remind", "every 60s"),
         Schedule("find_lost_charges", "every 600s"),
         Schedule("reconcile_panel", "every 900s"),
         Schedule("compare_yesterday", "20 4 * * *", zone),
@@ -58,6 +60,7 @@ def job_kinds(deps: Deps, *, zone: ZoneInfo) -> list[JobKind]:
         JobKind(COMPARE, partial(reconcile.compare_one, deps), _BUGS_END, _OUTSIDE_AWAY),
         JobKind(routine("poll_due"), partial(polling.poll_due, deps), _NEXT_TIME),
         JobKind(routine("sweep"), partial(sweep, deps), _NEXT_TIME),
+        JobKind(routine("remind"), partial(remind, deps, zone), _NEXT_TIME),
         JobKind(routine("expire"), partial(_expire, deps), _NEXT_TIME),
         JobKind(routine("find_lost_charges"), lost, _NEXT_TIME, _OUTSIDE_AWAY),
         JobKind(routine("reconcile_panel"), differing, _NEXT_TIME, _OUTSIDE_AWAY),

@@ -74,6 +74,7 @@ async def extend(
             start_date=now.replace(microsecond=0),
             end_date=end_after,
             wanted_at=now,
+            next_reminder_at=now,
         )
     else:
         statement = (
@@ -85,6 +86,7 @@ async def extend(
                 end_date=end_after,
                 wanted_version=subscriptions.c.wanted_version + 1,
                 wanted_at=now,
+                next_reminder_at=now,
             )
         )
     after = subscription_of((await session.execute(statement.returning(subscriptions))).one())
@@ -135,6 +137,7 @@ async def take_back(
                 is_active=end_date - taken > now,
                 wanted_version=subscriptions.c.wanted_version + 1,
                 wanted_at=now,
+                next_reminder_at=now,
             )
             .returning(subscriptions)
         )

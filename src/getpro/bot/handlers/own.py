@@ -3,6 +3,8 @@
 import asyncio
 import io
 from collections.abc import Awaitable
+from dataclasses import replace
+from datetime import timedelta
 from typing import Final, TypeVar
 
 import segno
@@ -17,12 +19,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from getpro.bot.context import Context
 from getpro.bot.screens import own as screens
 from getpro.bot.screens.period import runs
-from getpro.bot.screens.screen import Go, OnPlatform, Screen
+from getpro.bot.screens.screen import Go, MyTime, OnPlatform, Remind, Screen
 from getpro.bot.showing import nothing, say, show
 from getpro.bot.turn import Turn
 from getpro.customers import store as customers
+from getpro.customers.store import Customer
 from getpro.panel.errors import PanelError
 from getpro.sales import reads
+from getpro.sales.reminders import look_again
 from getpro.subscriptions import store as subscriptions
 
 log = structlog.get_logger(__name__)
@@ -105,6 +109,51 @@ async def history(query: CallbackQuery, turn: Turn, context: Context) -> Telegra
         found = await reads.history(session, turn.customer.user_id)
         t = context.texts(turn.customer)
     return await show(query, screens.history(t, found))
+
+
+@router.callback_query(Go.filter(F.to == "reminders"))
+async def reminders(query: CallbackQuery, turn: Turn, context: Context) -> TelegramMethod[bool]:
+    async with turn.begin("reminders"):
+        screen = _reminders(turn.customer, context)
+    return await show(query, screen)
+
+
+@router.message(Command("reminders"))
+async def reminders_command(message: Message, turn: Turn, context: Context) -> TelegramMethod[Message]:
+    async with turn.begin("reminders"):
+        screen = _reminders(turn.customer, context)
+    return say(message, screen)
+
+
+@router.callback_query(Remind.filter())
+async def remind(
+    query: CallbackQuery, callback_data: Remind, turn: Turn, context: Context
+) -> TelegramMethod[bool]:
+    async with turn.begin("remind") as session:
+        is_on = callback_data.is_on
+        await customers.set_reminded(session, turn.customer.user_id, is_reminded=is_on)
+        await look_again(session, turn.customer.user_id, now=context.now)
+        screen = _reminders(replace(turn.customer, is_reminded=is_on), context)
+    return await show(query, screen)
+
+
+@router.callback_query(MyTime.filter(F.hours.in_(screens.MY_HOURS)))
+async def my_time(
+    query: CallbackQuery, callback_data: MyTime, turn: Turn, context: Context
+) -> TelegramMethod[bool]:
+    """The zone's own name has the sign the other way round: ``Etc/GMT-5`` is five hours ahead."""
+    async with turn.begin("my time") as session:
+        zone = f"Etc/GMT{-callback_data.hours:+d}"
+        await customers.set_zone(session, turn.customer.user_id, zone)
+        await look_again(session, turn.customer.user_id, now=context.now)
+        screen = _reminders(replace(turn.customer, zone=zone), context)
+    return await show(query, screen)
+
+
+def _reminders(customer: Customer, context: Context) -> Screen:
+    t = context.texts(customer)
+    ahead = context.now.astimezone(t.zone).utcoffset() or timedelta()
+    return screens.reminders(t, is_on=customer.is_reminded, hours=round(ahead / timedelta(hours=1)))
 
 
 @router.callback_query(Go.filter(F.to == "support"))

@@ -104,6 +104,6 @@ async def menu_screen(
 ) -> Screen:
     """The menu as it is for this customer now; ``is_lost``: they seem to look for a person to talk to."""
     home = await reads.home(session, turn.customer, trial_days=context.shop.trial_days)
-    t = context.texts_in(language or turn.customer.language)
+    t = context.texts(turn.customer, language=language)
     note = t("menu-note") if is_lost else None
     return screens.menu(t, home, shop=context.shop.name, terms_url=context.terms_url, note=note)

@@ -27,6 +27,12 @@ button-another-device = Another device
 button-not-working = Not working?
 button-write-support = Message support
 
+button-reminders = Reminders
+button-remind-on = Remind me
+button-remind-off = Do not remind me
+button-hour-back = −1 hour
+button-hour-forward = +1 hour
+
 ## Ways to pay
 provider-yookassa = Card or SBP
 provider-cryptopay = Cryptocurrency
@@ -133,6 +139,42 @@ notice-delayed-title = { $kind ->
    *[paid] <b>Your subscription is almost ready</b>
 }
 
+## Reminders of an end; kind is trial or paid
+reminder-in-three-days = { $kind ->
+    [trial] <b>Your trial ends in 3 days</b>
+   *[paid] <b>Your subscription ends in 3 days</b>
+}
+reminder-next-in-three-days = { $kind ->
+    [trial] { $date }. If you like the VPN, subscribe early: the days add up.
+   *[paid] { $date }. Renew early: the days add up.
+}
+reminder-tomorrow = { $kind ->
+    [trial] <b>Your trial ends tomorrow</b>
+   *[paid] <b>Your subscription ends tomorrow</b>
+}
+reminder-next-tomorrow = { $kind ->
+    [trial] { $date }. To stay connected, subscribe: the days add up.
+   *[paid] { $date }. To stay connected, renew it: the days add up.
+}
+reminder-ended = { $kind ->
+    [trial] <b>Your trial has ended</b>
+   *[paid] <b>Your subscription has ended</b>
+}
+reminder-next-ended = { $kind ->
+    [trial] It ended on { $date }. Subscribe, and access works again without setting up your device anew.
+   *[paid] It ended on { $date }. Renew it, and access works again without setting up your device anew.
+}
+reminder-day-after = <b>Your VPN access is closed</b>
+reminder-next-day-after = { $kind ->
+    [trial] Your trial ended on { $date }. If you still need the VPN, subscribe. This is our last reminder.
+   *[paid] Your subscription ended on { $date }. If you still need the VPN, renew it. This is our last reminder.
+}
+reminders-title = <b>Reminders</b>
+reminders-on = We remind you 3 days and 1 day before your subscription ends, when it ends, and the day after.
+reminders-off = No reminders: you keep track of the end yourself.
+reminders-time = Your time now: { $now }
+reminders-hint = We only write by day. If this is not your time, set it right.
+
 ## Trial
 trial-started = Your trial has started.
 trial-used = The trial is no longer available.
@@ -218,6 +260,7 @@ command-plans = Buy or renew
 command-support = Support
 command-terms = Terms
 command-paysupport = Help with payments
+command-reminders = Reminders and your time
 command-language = Language
 command-help = What this bot can do
 about = A VPN subscription in three taps. Pay by card, SBP or Telegram Stars.

@@ -28,6 +28,12 @@ button-another-device = Ещё устройство
 button-not-working = Не получилось?
 button-write-support = Написать в поддержку
 
+button-reminders = Напоминания
+button-remind-on = Напоминать
+button-remind-off = Не напоминать
+button-hour-back = −1 час
+button-hour-forward = +1 час
+
 ## Ways to pay
 provider-yookassa = Карта или СБП
 provider-cryptopay = Криптовалюта
@@ -137,6 +143,42 @@ notice-delayed-title = { $kind ->
    *[paid] <b>Подписка почти готова</b>
 }
 
+## Reminders of an end; kind is trial or paid
+reminder-in-three-days = { $kind ->
+    [trial] <b>Пробный период закончится через 3 дня</b>
+   *[paid] <b>Подписка закончится через 3 дня</b>
+}
+reminder-next-in-three-days = { $kind ->
+    [trial] { $date }. Если VPN понравился, купите подписку заранее: дни прибавятся к оставшимся.
+   *[paid] { $date }. Продлите заранее: дни прибавятся к оставшимся.
+}
+reminder-tomorrow = { $kind ->
+    [trial] <b>Пробный период закончится завтра</b>
+   *[paid] <b>Подписка закончится завтра</b>
+}
+reminder-next-tomorrow = { $kind ->
+    [trial] { $date }. Чтобы не остаться без VPN, купите подписку: дни прибавятся к оставшимся.
+   *[paid] { $date }. Чтобы не остаться без VPN, продлите её: дни прибавятся к оставшимся.
+}
+reminder-ended = { $kind ->
+    [trial] <b>Пробный период закончился</b>
+   *[paid] <b>Подписка закончилась</b>
+}
+reminder-next-ended = { $kind ->
+    [trial] Это было { $date }. Купите подписку, и доступ заработает снова, настраивать устройство заново не нужно.
+   *[paid] Это было { $date }. Продлите её, и доступ заработает снова, настраивать устройство заново не нужно.
+}
+reminder-day-after = <b>Доступ к VPN закрыт</b>
+reminder-next-day-after = { $kind ->
+    [trial] Пробный период закончился { $date }. Если VPN ещё нужен, купите подписку. Больше об этом не напомним.
+   *[paid] Подписка закончилась { $date }. Если VPN ещё нужен, продлите её. Больше об этом не напомним.
+}
+reminders-title = <b>Напоминания</b>
+reminders-on = Напомним за 3 дня и за день до конца подписки, в её конце и на следующий день.
+reminders-off = Не напоминаем: следите за сроком сами.
+reminders-time = У вас сейчас { $now }
+reminders-hint = Пишем только днём. Если часы показывают не ваше время, поправьте.
+
 ## Trial
 trial-started = Пробный период начался.
 trial-used = Пробный период больше не доступен.
@@ -222,6 +264,7 @@ command-plans = Купить или продлить
 command-support = Поддержка
 command-terms = Условия
 command-paysupport = Помощь с оплатой
+command-reminders = Напоминания и ваше время
 command-language = Язык
 command-help = Что умеет этот бот
 about = VPN-подписка за три нажатия. Оплата картой, СБП или Telegram Stars.

@@ -7,7 +7,17 @@ from getpro.bot.screens.screen import Button, Go, Screen, Speak, lines
 from getpro.bot.texts import LANGUAGES, Texts
 from getpro.sales.reads import Home
 
-COMMANDS: Final = ("start", "subscription", "plans", "support", "paysupport", "terms", "language", "help")
+COMMANDS: Final = (
+    "start",
+    "subscription",
+    "plans",
+    "support",
+    "paysupport",
+    "terms",
+    "reminders",
+    "language",
+    "help",
+)
 """As Telegram lists them, the most wanted first."""
 
 

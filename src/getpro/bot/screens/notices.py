@@ -5,7 +5,7 @@ from typing import Any
 
 from getpro.bot.screens.buying import paid_and_open, refunded
 from getpro.bot.screens.period import news
-from getpro.bot.screens.screen import Screen, lines
+from getpro.bot.screens.screen import Button, Go, Screen, lines
 from getpro.bot.texts import Texts
 from getpro.kit.money import Money
 from getpro.messaging.states import NoticeKind
@@ -23,6 +23,8 @@ def notice(t: Texts, kind: str, arguments: dict[str, Any], *, has_connected: boo
         return _access_delayed(t, arguments)
     if kind == NoticeKind.REFUNDED:
         return _refunded(t, arguments)
+    if kind == NoticeKind.REMINDER:
+        return _reminder(t, arguments)
     raise KeyError(kind)
 
 
@@ -50,6 +52,24 @@ def _refunded(t: Texts, arguments: dict[str, Any]) -> Screen:
     money = Money.parse(arguments["refunded_amount"], arguments["refunded_currency"])
     end_date = arguments["end_date"]
     return refunded(t, money, None if end_date is None else datetime.fromisoformat(end_date))
+
+
+def _reminder(t: Texts, arguments: dict[str, Any]) -> Screen:
+    """One thing said, one main button, and the way to hear no more of it."""
+    kind = "trial" if arguments["is_trial"] else "paid"
+    end_date = datetime.fromisoformat(arguments["end_date"])
+    which = arguments["reminder"].replace(" ", "-")
+    text = lines(
+        t(f"reminder-{which}", kind=kind),
+        t(f"reminder-next-{which}", kind=kind, date=t.moment(end_date)),
+    )
+    main = (
+        Button(t("button-plans"), Go(to="plans"))
+        if kind == "trial"
+        else Button(t("button-renew"), Go(to="renew"))
+    )
+    rest = Button(t("button-reminders"), Go(to="reminders"))
+    return Screen(text, ((main,), (rest,), (Button(t("button-menu"), Go(to="menu")),)))
 
 
 def _kind(arguments: dict[str, Any]) -> str:

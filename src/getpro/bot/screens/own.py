@@ -6,7 +6,17 @@ from typing import Final
 from urllib.parse import quote
 
 from getpro.bot.screens.period import coming, is_trial, more_time, runs, standing
-from getpro.bot.screens.screen import Button, Go, OnPlatform, Screen, in_pairs, is_web_address, lines
+from getpro.bot.screens.screen import (
+    Button,
+    Go,
+    MyTime,
+    OnPlatform,
+    Remind,
+    Screen,
+    in_pairs,
+    is_web_address,
+    lines,
+)
 from getpro.bot.texts import Texts
 from getpro.customers.store import Customer
 from getpro.panel.service import Usage
@@ -18,6 +28,8 @@ _HAPP: Final = "https://www.happ.su"
 APPS: Final = dict.fromkeys(PLATFORMS, ("Happ", _HAPP)) | {"tv": ("Happ TV", _HAPP)}
 """By platform, the app to install and where it is found."""
 _BAR: Final = 10
+MY_HOURS: Final = range(-12, 15)
+"""How far from UTC clocks are set."""
 
 
 def subscription(t: Texts, found: Subscription | None, usage: Usage | None, devices: int | None) -> Screen:
@@ -38,7 +50,30 @@ def subscription(t: Texts, found: Subscription | None, usage: Usage | None, devi
         rows = [(button,) for button in more_time(t, found)]
     elif found.provisioned_version:
         rows.insert(0, (Button(t("button-connect"), Go(to="connect")),))
-    return Screen(text, (*rows, (Button(t("button-history"), Go(to="history")),), menu_row))
+    history_row = (
+        Button(t("button-history"), Go(to="history")),
+        Button(t("button-reminders"), Go(to="reminders")),
+    )
+    return Screen(text, (*rows, history_row, menu_row))
+
+
+def reminders(t: Texts, *, is_on: bool, hours: int) -> Screen:
+    """Whether the customer is reminded, and what time they have; ``hours``: ahead of UTC."""
+    text = lines(
+        t("reminders-title"),
+        "",
+        t("reminders-on" if is_on else "reminders-off"),
+        t("reminders-time", now=t.clock(t.now)),
+        "",
+        t("reminders-hint"),
+    )
+    clock = tuple(
+        Button(t(f"button-hour-{name}"), MyTime(hours=there))
+        for name, there in (("back", hours - 1), ("forward", hours + 1))
+        if there in MY_HOURS
+    )
+    switch = Button(t("button-remind-off" if is_on else "button-remind-on"), Remind(is_on=not is_on))
+    return Screen(text, ((switch,), clock, (Button(t("button-menu"), Go(to="menu")),)))
 
 
 def choose_platform(t: Texts) -> Screen:

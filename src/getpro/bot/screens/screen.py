@@ -37,6 +37,16 @@ class Speak(CallbackData, prefix="speak"):
     language: str
 
 
+class Remind(CallbackData, prefix="remind"):
+    is_on: bool
+
+
+class MyTime(CallbackData, prefix="time"):
+    """The customer's clock is so many hours ahead of UTC."""
+
+    hours: int
+
+
 @dataclass(frozen=True, slots=True)
 class Button:
     """One button: either pressed here, or a link, or a text to copy."""
