@@ -21,13 +21,19 @@ from getpro.platform.database import Database
 from getpro.platform.jobs import Jobs, RetryLater
 from getpro.sales import checkout, delivery, polling, reconcile, refunds, settle
 from getpro.sales.deps import Deps, SalesRules
+from getpro.sales.staff import Operator
 from getpro.subscriptions import store as subscriptions
 from getpro.webhooks.notices import accept
 
-CAST = {"alice": 101, "bob": 102, "charlie": 103}
+CAST = {"alice": 101, "bob": 102, "charlie": 103, "olga": 104}
+"""Olga is the operator."""
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 ONE_MONTH = 1
 THREE_MONTHS = 2
+
+
+OLGA = Operator("ольга")
+"""Has the machine's command line."""
 
 
 def rub(text: str) -> Money:
@@ -53,7 +59,9 @@ class Shop:
             clock=self.clock,
             providers=Providers((self.provider, *self.more_providers)),
             panel=self.panel,
-            rules=SalesRules(shop_name="Тест", return_url="https://t.me/test", trial_days=3),
+            rules=SalesRules(
+                shop_name="Тест", return_url="https://t.me/test", trial_days=3, operators=frozenset({104})
+            ),
         )
 
     async def customer(self, name: str) -> int:

@@ -168,13 +168,17 @@ class Person:
         if str(content.get("text", "")).startswith("/"):
             size = len(content["text"].split()[0])
             content["entities"] = [{"type": "bot_command", "offset": 0, "length": size}]
+        await self.update(message=self.message(**content))
+
+    def message(self, **content: Any) -> dict[str, Any]:
+        """What Telegram tells of a message."""
         message = {
             "message_id": next(self.phones.numbers),
             "date": DATE,
             "from": self.about(),
             "chat": self.chat(),
         }
-        await self.update(message=message | content)
+        return message | content
 
     async def presses(self, label: str) -> None:
         button = self.button(label)

@@ -47,7 +47,7 @@ from getpro.platform.settings import PanelSettings, ShopSettings, YooKassaSettin
 from getpro.sales import decisions, polling
 from getpro.sandbox.serving import serving
 from moments import Broken, broken_at
-from shop import CAST, Shop, days, rub
+from shop import CAST, OLGA, Shop, days, rub
 
 THE_MONTH = "до 31 марта, 15:00 (МСК)"
 
@@ -389,7 +389,7 @@ async def test_the_screen_turns_when_money_is_kept_and_again_when_it_is_credited
     await turn_message(alice.bot.context, payment.payment_id)
     assert alice.sees.startswith("Платёж проверяем вручную\n")
     assert alice.buttons == [["Поддержка"], ["‹ В меню"]]
-    await decisions.credit(shop.deps, "s1", by="operator", reason="a friend paid")
+    await decisions.credit(shop.deps, "s1", by=OLGA, reason="a friend paid")
     await turn_message(alice.bot.context, payment.payment_id)
     assert "Оплата получена: 199" in alice.sees
 

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
@@ -19,6 +20,7 @@ import pytest
 from folders import open_up
 from gateway import sick_gateway
 from getpro import cli, running
+from getpro.cli.tables import in_words
 from getpro.kit.clock import utc_now
 from getpro.kit.trouble import Trouble
 from getpro.panel.client import PanelClient
@@ -367,6 +369,28 @@ async def test_money_goes_back_by_a_command_and_stands_in_the_list(counter: Coun
     )
     assert "100.00 RUB" in (await counter.run("payments", "list")).stdout
     assert "Платежей нет." in (await counter.run("payments", "list", "--user", "102")).stdout
+
+
+async def test_a_customer_is_found_given_days_and_blocked_by_commands(counter: Counter, shop: Shop) -> None:
+    alice = await shop.customer("alice")
+    await shop.purchase(alice)
+    assert (await counter.run("customers", "show", "@nobody")).returncode == 1
+    given = await counter.run("customers", "extend", "101", "7", "--reason", "сбой", "--by", "ольга")
+    end = await shop.subscription_end(alice)
+    assert end is not None
+    until = in_words(end, ZoneInfo("Europe/Moscow"))
+    assert f"Добавлено, подписка до {until}." in given.stdout
+    assert "Заблокирован." in (await counter.run("customers", "block", "101", "--reason", "продаёт")).stdout
+    shown = (await counter.run("customers", "show", "101")).stdout
+    assert "Alice (101)" in shown
+    assert "заблокирован с" in shown
+    assert f"подписка до {until}" in shown
+    assert "199.00 RUB fakepay" in shown
+    again = await counter.run("customers", "block", "101", "--reason", "продаёт")
+    assert again.returncode == 2
+    assert "клиент уже заблокирован" in again.stderr
+    gone = await counter.run("customers", "unblock", "999", "--reason", "x")
+    assert "Клиента 999 нет." in gone.stderr
 
 
 async def test_the_panel_is_compared_and_what_is_safe_is_applied(counter: Counter, shop: Shop) -> None:

@@ -10,7 +10,7 @@ from getpro.kit.clock import utc_now
 from getpro.messaging import partitions
 from getpro.platform.jobs import JobName
 from getpro.sales import decisions, jobs, stuck
-from shop import Shop, rub
+from shop import OLGA, Shop, rub
 
 ZONE = "Europe/Moscow"
 ROUTINES = [schedule.name for schedule in jobs.schedules(ZONE)]
@@ -59,7 +59,7 @@ async def test_old_notices_are_forgotten_and_none_on_which_money_hangs(shop: Sho
     shop.clock.forward(minutes=6)
     for item in await stuck.list_stuck(shop.deps):
         if "obj-dismissed" in item.details:
-            await decisions.dismiss(shop.deps, item.reference, by="ольга", reason="не наше")
+            await decisions.dismiss(shop.deps, item.reference, by=OLGA, reason="не наше")
     shop.clock.forward(days=179)
     await keep_house(shop)
     assert len(await inbox_of(shop)) == 4
@@ -87,7 +87,7 @@ async def test_what_a_customer_was_told_is_forgotten_and_not_told_again(shop: Sh
     shop.clock.forward(days=2)
     await keep_house(shop)
     assert (await shop.told(alice), await shop.told(bob)) == ([], ["access_open"])
-    await decisions.retry(shop.deps, "d1", by="ольга", reason="проверка")
+    await decisions.retry(shop.deps, "d1", by=OLGA, reason="проверка")
     await shop.run_jobs()
     assert await shop.told(alice) == []
 

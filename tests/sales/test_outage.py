@@ -11,7 +11,8 @@ from getpro.customers import store as customers
 from getpro.platform.jobs import MONEY, OUTSIDE, Backoff
 from getpro.sales import decisions, jobs, polling, stuck
 from getpro.sales.errors import CannotResolve
-from shop import Shop, rub
+from getpro.sales.staff import Operator
+from shop import OLGA, Shop, rub
 
 ZONE = "Europe/Moscow"
 LINK = "https://panel.example/api/sub/very-secret"
@@ -82,7 +83,7 @@ async def test_work_on_one_thing_never_runs_beside_itself(shop: Shop) -> None:
 
 def test_what_must_happen_is_tried_for_ever_and_within_a_minute(shop: Shop) -> None:
     kinds = {kind.name: kind for kind in jobs.job_kinds(shop.deps, zone=ZoneInfo(ZONE))}
-    for name in ("settle", "deliver"):
+    for name in ("settle", "deliver", "refund"):
         assert (kinds[name].job.queue, kinds[name].retry.attempts) == (MONEY, None)
         assert kinds[name].retry.longest_seconds <= 60
     assert {kinds[name].job.queue for name in ("poll_payment", "compare")} == {OUTSIDE}
@@ -95,6 +96,7 @@ def test_every_net_is_stretched() -> None:
         "poll_due": "every 5s",
         "expire": "every 15s",
         "sweep": "every 30s",
+        "remind": "every 60s",
         "find_lost_charges": "every 600s",
         "reconcile_panel": "every 900s",
         "compare_yesterday": "20 4 * * *",
@@ -145,8 +147,8 @@ async def test_of_two_operators_who_decide_at_once_one_is_told(shop: Shop) -> No
     await shop.run_jobs()
     (item,) = await stuck.list_stuck(shop.deps)
     ends = await asyncio.gather(
-        decisions.credit(shop.deps, item.reference, by="ольга", reason="a"),
-        decisions.mark_refunded(shop.deps, item.reference, by="пётр", reason="b"),
+        decisions.credit(shop.deps, item.reference, by=OLGA, reason="a"),
+        decisions.mark_refunded(shop.deps, item.reference, by=Operator("пётр"), reason="b"),
         return_exceptions=True,
     )
     assert sum(isinstance(end, CannotResolve) for end in ends) == 1

@@ -3,6 +3,7 @@ from sqlalchemy import update
 
 from fakes import FakeProvider
 from getpro.catalog.models import plans
+from getpro.customers import store as customers
 from getpro.payments.store import Payment
 from getpro.sales import checkout, precheckout
 from getpro.sales.precheckout import Refusal
@@ -59,6 +60,12 @@ async def test_the_price_of_yesterdays_invoice_is_not_taken(shop: Shop, alice: i
 async def test_a_plan_that_is_no_longer_sold_is_not_paid(shop: Shop, alice: int, order: Payment) -> None:
     async with shop.db.begin("test") as session:
         await session.execute(update(plans).where(plans.c.plan_id == order.plan_id).values(is_active=False))
+    assert await asked(shop, order, alice) is Refusal.PLAN_GONE
+
+
+async def test_whoever_is_blocked_is_not_charged(shop: Shop, alice: int, order: Payment) -> None:
+    async with shop.db.begin("test") as session:
+        assert await customers.block(session, alice, now=shop.clock())
     assert await asked(shop, order, alice) is Refusal.PLAN_GONE
 
 

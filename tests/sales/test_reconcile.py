@@ -20,7 +20,7 @@ from getpro.sales.jobs import job_kinds
 from getpro.sales.reconcile import Difference
 from getpro.sandbox.providers.yookassa import YooKassaSimulator
 from getpro.sandbox.serving import serving
-from shop import NOW, ONE_MONTH, Shop, days, rub
+from shop import NOW, OLGA, ONE_MONTH, Shop, days, rub
 
 DAY = NOW - days(1), NOW + days(1)
 
@@ -118,7 +118,7 @@ async def test_money_that_an_operator_settled_again_counts_once(shop: Shop) -> N
     await shop.run_jobs()
     (item,) = await stuck.list_stuck(shop.deps)
     shop.pay(payment, taken=rub("199.00"))
-    assert str(await decisions.retry(shop.deps, item.reference, by="ольга", reason="-")) == "settled"
+    assert str(await decisions.retry(shop.deps, item.reference, by=OLGA, reason="-")) == "settled"
     sums = await reconcile.compare_day(shop.deps, *DAY)
     assert sums == {"fakepay/RUB": (rub("199.00"), rub("199.00"))}
 
@@ -142,7 +142,7 @@ async def test_money_that_waits_or_was_credited_or_was_too_much_counts_once(shop
     await shop.run_jobs()
     items = await stuck.list_stuck(shop.deps)
     (credited,) = [item.reference for item in items if item.money == rub("101.00")]
-    await decisions.credit(shop.deps, credited, by="ольга", reason="-")
+    await decisions.credit(shop.deps, credited, by=OLGA, reason="-")
     sums = await reconcile.compare_day(shop.deps, *DAY)
     assert sums == {"fakepay/RUB": (rub("501.00"), rub("501.00"))}
 

@@ -15,7 +15,7 @@ from getpro.sales import decisions, delivery, reconcile, stuck, sweep, trial
 from getpro.sales.errors import CannotResolve
 from getpro.sales.stuck import StuckItem
 from getpro.sandbox.serving import serving
-from shop import NOW, Shop, days, rub
+from shop import NOW, OLGA, Shop, days, rub
 
 REFUSED = PanelRefused("500 A018 Failed to create user")
 
@@ -140,8 +140,8 @@ async def test_access_that_was_paid_for_and_never_given_stays_on_the_list_after_
     ]
     reference = (await listed(shop))[0].reference
     with pytest.raises(CannotResolve, match="уже"):
-        await decisions.credit(shop.deps, reference, by="ольга", reason="-")
-    await decisions.mark_refunded(shop.deps, reference, by="ольга", reason="вернули")
+        await decisions.credit(shop.deps, reference, by=OLGA, reason="-")
+    await decisions.mark_refunded(shop.deps, reference, by=OLGA, reason="вернули")
     await delivery.deliver(shop.deps, 1)
     assert len(await listed(shop)) == 1
 

@@ -19,7 +19,7 @@ from getpro.sales import decisions, delivery, reads, reconcile, refunds, stuck, 
 from getpro.sales.errors import CannotRefund, CannotResolve
 from getpro.subscriptions import store as subscriptions
 from moments import Broken, broken_at, lose_jobs
-from shop import NOW, THREE_MONTHS, Shop, days, rub
+from shop import NOW, OLGA, THREE_MONTHS, Shop, days, rub
 
 PRICE = rub("199.00")
 WHY = "попросил клиент"
@@ -27,9 +27,7 @@ WHY = "попросил клиент"
 
 async def give_back(shop: Shop, payment: Payment, amount: str | None = None, **how: Any) -> str:
     """Ask for a refund as an operator does; return how it stands."""
-    made = await refunds.ask_refund(
-        shop.deps, payment.payment_id, by="ольга", reason=WHY, amount=amount, **how
-    )
+    made = await refunds.ask_refund(shop.deps, payment.payment_id, by=OLGA, reason=WHY, amount=amount, **how)
     await shop.run_jobs("deliver")
     return made.status
 
@@ -127,9 +125,9 @@ async def test_an_order_that_is_not_paid_has_nothing_to_give_back(shop: Shop) ->
     payment = await shop.order(alice)
     for number in (payment.payment_id, 999):
         with pytest.raises(CannotRefund):
-            await refunds.ask_refund(shop.deps, number, by="ольга", reason=WHY)
+            await refunds.ask_refund(shop.deps, number, by=OLGA, reason=WHY)
     with pytest.raises(CannotRefund, match="причина"):
-        await refunds.ask_refund(shop.deps, payment.payment_id, by="ольга", reason=" ")
+        await refunds.ask_refund(shop.deps, payment.payment_id, by=OLGA, reason=" ")
 
 
 async def test_days_that_were_used_are_not_taken_from_what_was_bought_otherwise(shop: Shop) -> None:
@@ -232,18 +230,18 @@ async def test_a_refusal_waits_for_a_person_who_tries_again_or_gives_up(shop: Sh
         PRICE,
     )
     assert await ends(shop, alice) == NOW + days(30)
-    await decisions.retry(shop.deps, item.reference, by="ольга", reason="пополнили счёт")
+    await decisions.retry(shop.deps, item.reference, by=OLGA, reason="пополнили счёт")
     await shop.run_jobs()
     (again,) = await stuck.list_stuck(shop.deps)
     assert again.reference == item.reference
     shop.provider.refuses = None
-    await decisions.retry(shop.deps, item.reference, by="ольга", reason="пополнили счёт")
+    await decisions.retry(shop.deps, item.reference, by=OLGA, reason="пополнили счёт")
     await shop.run_jobs()
     assert await stuck.list_stuck(shop.deps) == []
     assert returned(shop, payment) == PRICE
     for act in (decisions.retry, decisions.dismiss):
         with pytest.raises(CannotResolve):
-            await act(shop.deps, item.reference, by="ольга", reason="ещё раз")
+            await act(shop.deps, item.reference, by=OLGA, reason="ещё раз")
 
 
 async def test_a_refused_refund_that_is_given_up_may_be_asked_for_anew(shop: Shop) -> None:
@@ -252,7 +250,7 @@ async def test_a_refused_refund_that_is_given_up_may_be_asked_for_anew(shop: Sho
     shop.provider.refuses = "insufficient_funds"
     await give_back(shop, payment)
     (item,) = await stuck.list_stuck(shop.deps)
-    await decisions.dismiss(shop.deps, item.reference, by="ольга", reason="передумали")
+    await decisions.dismiss(shop.deps, item.reference, by=OLGA, reason="передумали")
     assert await stuck.list_stuck(shop.deps) == []
     shop.provider.refuses = None
     assert await give_back(shop, payment, "50.00") == "succeeded"
@@ -269,7 +267,7 @@ async def test_a_refund_that_hangs_is_shown(shop: Shop) -> None:
     (item,) = await stuck.list_stuck(shop.deps)
     assert (item.kind, item.details) == ("refund_not_yet", "the answer was lost")
     shop.provider.loses_answers = False
-    await decisions.retry(shop.deps, item.reference, by="ольга", reason="провайдер ожил")
+    await decisions.retry(shop.deps, item.reference, by=OLGA, reason="провайдер ожил")
     await shop.run_jobs()
     assert await stuck.list_stuck(shop.deps) == []
 
@@ -422,7 +420,7 @@ async def test_money_in_another_currency_goes_back_in_it_and_counts_in_roubles(s
     await shop.notice(shop.provider.pay("x"))
     await shop.run_jobs()
     (item,) = await stuck.list_stuck(shop.deps)
-    paid = await decisions.credit(shop.deps, item.reference, by="ольга", reason=WHY, user_id=alice, plan_id=1)
+    paid = await decisions.credit(shop.deps, item.reference, by=OLGA, reason=WHY, user_id=alice, plan_id=1)
     await shop.run_jobs()
     assert await give_back(shop, paid, "60", by_hand=True) == "succeeded"
     assert await rows(shop) == [("by hand", "succeeded", "60.000000", "99.50", 15)]

@@ -13,7 +13,7 @@ from getpro.messaging.models import notices
 from getpro.sales import refunds, reminders, trial
 from getpro.sales.reminders import Reminder, due_for
 from getpro.subscriptions import store as subscriptions
-from shop import Shop, days
+from shop import OLGA, Shop, days
 
 MOSCOW = ZoneInfo("Europe/Moscow")
 KAMCHATKA = ZoneInfo("Asia/Kamchatka")
@@ -174,7 +174,7 @@ async def test_looking_again_tells_nothing_twice(shop: Shop) -> None:
 async def test_an_access_that_was_given_back_is_not_spoken_of_again(shop: Shop) -> None:
     alice = await shop.customer("alice")
     payment = await shop.purchase(alice)
-    await refunds.ask_refund(shop.deps, payment.payment_id, by="ольга", reason="просили")
+    await refunds.ask_refund(shop.deps, payment.payment_id, by=OLGA, reason="просили")
     await live(shop, days(5))
     assert await reminded(shop, alice) == []
 

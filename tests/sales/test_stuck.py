@@ -18,17 +18,18 @@ from getpro.platform.audit import audit_log
 from getpro.platform.jobs import MONEY, JobName
 from getpro.sales import checkout, decisions, jobs, polling, stuck, sweep
 from getpro.sales.errors import CannotResolve, SaleError
+from getpro.sales.staff import Operator
 from getpro.sales.stuck import StuckItem
 from moments import Broken, broken_at, lose_jobs
-from shop import ONE_MONTH, THREE_MONTHS, Shop, days, rub
+from shop import OLGA, ONE_MONTH, THREE_MONTHS, Shop, days, rub
 
 
 class Who(TypedDict):
-    by: str
+    by: Operator
     reason: str
 
 
-WHO: Who = {"by": "ольга", "reason": "звонил клиент"}
+WHO: Who = {"by": OLGA, "reason": "звонил клиент"}
 
 
 async def listed(shop: Shop) -> list[StuckItem]:

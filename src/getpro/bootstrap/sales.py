@@ -24,6 +24,7 @@ def sales_deps(
             shop_name=settings.shop.name,
             return_url=settings.shop.return_url,
             trial_days=settings.shop.trial_days,
+            operators=frozenset(settings.shop.operators),
         ),
     )
 

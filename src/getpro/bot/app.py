@@ -15,11 +15,12 @@ from pydantic import ValidationError
 
 from getpro.bot.context import Context
 from getpro.bot.flood import Flood
-from getpro.bot.handlers import again, buying, other, own, start
+from getpro.bot.handlers import again, buying, desk, other, own, start
 from getpro.bot.message_log import MessageLog
-from getpro.bot.screens.menu import COMMANDS
+from getpro.bot.screens.menu import COMMANDS, blocked
+from getpro.bot.showing import say, show
 from getpro.bot.texts import LANGUAGES
-from getpro.bot.turn import SeenBefore, Turn
+from getpro.bot.turn import SeenBefore, ShutOut, Turn
 from getpro.platform.database import DATABASE_AWAY
 from getpro.platform.settings import Settings
 from getpro.sales.deps import Deps
@@ -78,6 +79,8 @@ class ShopBot:
             return await self._feed(update, turn)
         except DATABASE_AWAY:
             raise
+        except ShutOut:
+            return await self._shut_out(update, turn)
         except TelegramRetryAfter as error:
             log.warning("bot.too_fast_for_telegram", retry_after=error.retry_after)
             return self._sorry(update, turn, "slow-down")
@@ -100,6 +103,13 @@ class ShopBot:
         turn.is_repeated = True
         return await _dispatcher().feed_update(self._bot, update, context=self.context, turn=turn)
 
+    async def _shut_out(self, update: Update, turn: Turn) -> Any:
+        """Whoever is blocked sees that, whatever they press or write, and where they may complain."""
+        screen = blocked(self.context.texts(turn.customer), support=self.context.shop.support)
+        if update.callback_query is not None:
+            return await show(update.callback_query, screen)
+        return say(update.message, screen) if update.message is not None else None
+
     def _sorry(self, update: Update, turn: Turn, name: str) -> Any:
         """A short honest sentence instead of silence or a traceback."""
         text = self.context.texts_in(turn.language)(name)
@@ -112,7 +122,9 @@ class ShopBot:
 def _dispatcher() -> Dispatcher:
     """The handlers in their order. Made once: what a call needs is handed to each call."""
     dispatcher = Dispatcher(disable_fsm=True)
-    dispatcher.include_routers(again.router, start.router, buying.router, own.router, other.router)
+    dispatcher.include_routers(
+        again.router, desk.router, start.router, buying.router, own.router, other.router
+    )
     return dispatcher
 
 

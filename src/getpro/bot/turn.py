@@ -16,6 +16,10 @@ from getpro.sales.deps import Deps
 _LONGEST_NAME = 128
 
 
+class ShutOut(Exception):
+    """An operator has shut the customer out: whatever they press, they see that."""
+
+
 class SeenBefore(Exception):
     """Telegram sent this update again: its effect has been committed, its answer perhaps lost."""
 
@@ -48,11 +52,13 @@ class Turn:
     async def begin(self, name: str, *, start_parameter: str | None = None) -> AsyncIterator[AsyncSession]:
         """Open a transaction; the first of a turn also marks the update and finds or makes the customer.
 
-        Raises SeenBefore.
+        Raises SeenBefore, ShutOut.
         """
         async with self.deps.db.begin(name) as session:
             if self._customer is None:
                 self._customer = await self._claim(session, start_parameter)
+            if self._customer.is_blocked:
+                raise ShutOut
             yield session
 
     async def _claim(self, session: AsyncSession, start_parameter: str | None) -> Customer:

@@ -26,6 +26,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "migrate": ("getpro.cli.migrate", "Обновить базу данных до версии программы"),
     "psql": ("getpro.cli.psql", "Открыть psql на базе магазина"),
     "payments": ("getpro.cli.payments", "Платежи: что застряло и как это решить"),
+    "customers": ("getpro.cli.customers", "Клиенты: найти, добавить дни, заблокировать"),
     "panel": ("getpro.cli.panel", "Панель: сверка с магазином"),
     "sandbox": ("getpro.cli.sandbox", "Песочница: весь магазин в браузере, без аккаунтов"),
 }

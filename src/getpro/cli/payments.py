@@ -24,6 +24,7 @@ from getpro.sales import decisions, reads, refunds
 from getpro.sales.deps import Deps
 from getpro.sales.reads import Bought
 from getpro.sales.settle import Ending, Outcome
+from getpro.sales.staff import Operator
 from getpro.sales.stuck import StuckItem, StuckWork, list_stuck
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Платежи: что застряло и как это решить.")
@@ -123,7 +124,7 @@ def retry(reference: Reference, reason: Reason, by: By) -> None:
 
     Пример: 2getpro payments retry s12 --reason "провайдер исправил сумму"
     """
-    outcome = with_shop(lambda deps: decisions.retry(deps, reference, by=by, reason=reason))
+    outcome = with_shop(lambda deps: decisions.retry(deps, reference, by=Operator(by), reason=reason))
     typer.echo(_in_words(outcome))
 
 
@@ -141,7 +142,9 @@ def credit(
     """
     try:
         payment = with_shop(
-            lambda deps: decisions.credit(deps, reference, by=by, reason=reason, user_id=user, plan_id=plan)
+            lambda deps: decisions.credit(
+                deps, reference, by=Operator(by), reason=reason, user_id=user, plan_id=plan
+            )
         )
     except CustomerGone as error:
         raise Trouble("Не засчитано.", f"Клиента {error} нет.", "Проверьте --user.") from error
@@ -171,9 +174,11 @@ def refund(
     """
 
     async def give_back(deps: Deps) -> RefundRow:
-        return await refunds.ask_refund(deps, payment, by=by, reason=reason, amount=amount, by_hand=by_hand)
+        return await refunds.ask_refund(
+            deps, payment, by=Operator(by), reason=reason, amount=amount, by_hand=by_hand
+        )
 
-    made = with_shop(give_back)
+    made = with_shop(give_back, remedy="Платежи: 2getpro payments list")
     typer.echo(
         _REFUNDS[made.status].format(
             reference=f"r{made.refund_id}", money=made.refunded, trouble=made.trouble
@@ -188,7 +193,7 @@ def refunded(reference: Reference, reason: Reason, by: By) -> None:
 
     Пример: 2getpro payments refunded s12 --reason "вернули в кабинете ЮKassa"
     """
-    with_shop(lambda deps: decisions.mark_refunded(deps, reference, by=by, reason=reason))
+    with_shop(lambda deps: decisions.mark_refunded(deps, reference, by=Operator(by), reason=reason))
     typer.echo("Отмечено.")
 
 
@@ -200,7 +205,7 @@ def dismiss(reference: Reference, reason: Reason, by: By) -> None:
 
     Пример: 2getpro payments dismiss e9 --reason "не наше: тест другого магазина"
     """
-    with_shop(lambda deps: decisions.dismiss(deps, reference, by=by, reason=reason))
+    with_shop(lambda deps: decisions.dismiss(deps, reference, by=Operator(by), reason=reason))
     typer.echo("Убрано из списка.")
 
 

@@ -52,8 +52,10 @@ class _StarsOnDemand:
             await self._bot.session.close()
 
 
-def with_shop(flow: Callable[[Deps], Awaitable[Result]]) -> Result:
-    """Run ``flow`` with the configured shop; expected trouble becomes Trouble."""
+def with_shop(
+    flow: Callable[[Deps], Awaitable[Result]], *, remedy: str = "Список: 2getpro payments stuck"
+) -> Result:
+    """Run ``flow`` with the configured shop; trouble becomes Trouble, a refusal one with ``remedy``."""
     settings = read_settings(Settings)
 
     async def run(url: str) -> Result:
@@ -69,8 +71,8 @@ def with_shop(flow: Callable[[Deps], Awaitable[Result]]) -> Result:
         try:
             return asyncio.run(run(url))
         except SaleError as error:
-            raise Trouble(str(error), "Так решить нельзя.", "Список: 2getpro payments stuck") from error
+            raise Trouble("Не сделано.", str(error), remedy) from error
         except (ProviderError, PanelError) as error:
             is_key = isinstance(error, PanelError) and str(error).startswith(("401", "403"))
-            remedy = "Проверьте PANEL_TOKEN и его права." if is_key else "Попробуйте ещё раз позже."
-            raise Trouble("Снаружи не ответили.", str(error), remedy) from error
+            what = "Проверьте PANEL_TOKEN и его права." if is_key else "Попробуйте ещё раз позже."
+            raise Trouble("Снаружи не ответили.", str(error), what) from error

@@ -19,6 +19,7 @@ users = Table(
     Column("is_reminded", Boolean, nullable=False, server_default=true(), comment="wants to be reminded"),
     Column("trial_started_at", DateTime(timezone=True)),
     Column("dialog", Text, comment="what the next text message answers, e.g. email:<plan>:<provider>"),
+    Column("blocked_at", DateTime(timezone=True), comment="an operator has shut the customer out"),
     Column("unreachable_since", DateTime(timezone=True), comment="blocked the bot, or the account is gone"),
     Column("unreachable_reason", Text),
     Index("users_registration_date_idx", "registration_date"),

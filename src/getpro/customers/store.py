@@ -23,6 +23,8 @@ class Customer:
     """The time zone's name; None is the shop's."""
     is_reminded: bool
     trial_started_at: datetime | None
+    is_blocked: bool
+    """An operator has shut them out: nothing is sold, nothing stays open."""
     dialog: str | None
     unreachable_reason: str | None
     """Why messages do not arrive; None where they do."""
@@ -38,6 +40,12 @@ async def customer(session: AsyncSession, user_id: int) -> Customer:
     if row is None:
         raise CustomerGone(user_id)
     return customer_of(row)
+
+
+async def dialog_of(session: AsyncSession, user_id: int) -> str | None:
+    """What the customer's next text message answers, if anything."""
+    found: str | None = await session.scalar(select(users.c.dialog).where(users.c.user_id == user_id))
+    return found
 
 
 async def lock(session: AsyncSession, user_id: int) -> None:
@@ -88,6 +96,28 @@ async def set_unreachable(session: AsyncSession, user_id: int, *, reason: str, n
     )
 
 
+async def block(session: AsyncSession, user_id: int, *, now: datetime) -> bool:
+    """Shut the customer out; False if they are."""
+    blocked = await session.scalar(
+        update(users)
+        .where(users.c.user_id == user_id, users.c.blocked_at.is_(None))
+        .values(blocked_at=now)
+        .returning(users.c.user_id)
+    )
+    return blocked is not None
+
+
+async def unblock(session: AsyncSession, user_id: int) -> bool:
+    """Let the customer in again; False if nobody has shut them out."""
+    unblocked = await session.scalar(
+        update(users)
+        .where(users.c.user_id == user_id, users.c.blocked_at.is_not(None))
+        .values(blocked_at=None)
+        .returning(users.c.user_id)
+    )
+    return unblocked is not None
+
+
 async def start_trial(session: AsyncSession, user_id: int, *, now: datetime) -> bool:
     """Claim the customer's only trial; False when they have had it."""
     claimed = await session.scalar(
@@ -114,6 +144,7 @@ def customer_of(row: Any) -> Customer:
         zone=row.zone,
         is_reminded=row.is_reminded,
         trial_started_at=row.trial_started_at,
+        is_blocked=row.blocked_at is not None,
         dialog=row.dialog,
         unreachable_reason=row.unreachable_reason,
     )

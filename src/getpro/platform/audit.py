@@ -30,10 +30,10 @@ async def note(
     reason: str,
     outcome: str,
     now: datetime,
-) -> None:
-    """Keep who did what and why; a step, so that the deed and its record commit together."""
-    await session.execute(
-        insert(audit_log).values(
-            at=now, actor=actor, action=action, subject=subject, reason=reason, outcome=outcome
-        )
+) -> int:
+    """Keep who did what and why; a step, deed and record commit together. Return its number."""
+    statement = insert(audit_log).values(
+        at=now, actor=actor, action=action, subject=subject, reason=reason, outcome=outcome
     )
+    noted: int = (await session.execute(statement.returning(audit_log.c.audit_id))).scalar_one()
+    return noted

@@ -41,6 +41,7 @@ Address = Annotated[str, BeforeValidator(_address)]
 Origin = Annotated[Address, AfterValidator(_origin)]
 Networks = Annotated[list[Network], NoDecode, BeforeValidator(_split)]
 Names = Annotated[list[str], NoDecode, BeforeValidator(_split)]
+Ids = Annotated[list[Annotated[int, Field(gt=0)]], NoDecode, BeforeValidator(_split)]
 
 YOOKASSA_NETWORKS = [
     ip_network(network)
@@ -145,6 +146,8 @@ class ShopSettings(Group):
     support: str = ""
     """The @username that answers customers."""
     terms_url: Address | None = None
+    operators: Ids = []
+    """The Telegram ids of those who may use /admin; nobody, unless they are named."""
     return_url: Address = "https://t.me"
     """Where a payment page leads back to: https://t.me/<the bot's name>."""
 

@@ -16,7 +16,7 @@ from getpro.payments.states import Actor, CancelReason, PaymentStatus
 from getpro.payments.store import NewOrder, Payment
 from getpro.sales import reads
 from getpro.sales.deps import Deps
-from getpro.sales.errors import EmailNeeded
+from getpro.sales.errors import CustomerBlocked, EmailNeeded
 from getpro.sales.names import TURN_SCREEN
 
 log = structlog.get_logger(__name__)
@@ -42,12 +42,14 @@ async def write_order(
 ) -> Payment:
     """Write a pending payment with everything the create call will say; a step, it does not commit.
 
-    Raises PlanGone, UnknownProvider, EmailNeeded, CustomerGone.
+    Raises PlanGone, UnknownProvider, EmailNeeded, CustomerBlocked, CustomerGone.
     """
     now = deps.clock()
     provider = deps.provider(provider_code)
     plan = await catalog.active_plan(session, plan_id)
     customer = await customers.customer(session, user_id)
+    if customer.is_blocked:
+        raise CustomerBlocked
     if provider.needs_email and customer.email is None:
         raise EmailNeeded
     words = _WORDS.get(customer.language, _WORDS["en"])

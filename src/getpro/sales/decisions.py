@@ -21,6 +21,7 @@ from getpro.sales.errors import CannotResolve, UnknownEvent
 from getpro.sales.reference import Listed, Reference
 from getpro.sales.refunds import bring_refund_forward
 from getpro.sales.settle import SEEN_BEFORE, SETTLED, Ending, Outcome, grant, look_behind, settle
+from getpro.sales.staff import Operator, require
 from getpro.subscriptions.states import ChangeCause
 from getpro.subscriptions.store import by_id
 
@@ -32,11 +33,12 @@ _RESOLVED: Final = {
 }
 
 
-async def retry(deps: Deps, reference: str, *, by: str, reason: str) -> Outcome:
+async def retry(deps: Deps, reference: str, *, by: Operator, reason: str) -> Outcome:
     """Try again what stands behind ``reference``; a flow. Return how it ended.
 
     Raises CannotResolve, UnknownProvider, ProviderUnavailable.
     """
+    require(deps, by)
     entry = _named(reference, reason)
     found = await _look_again(deps, entry)
     async with deps.db.begin("stuck: retry") as session:
@@ -77,7 +79,7 @@ async def _ask_again(deps: Deps, entry: Reference) -> Charge:
 
 
 async def _settle_again(
-    session: AsyncSession, deps: Deps, entry: Reference, found: Charge | Outcome, *, by: str, reason: str
+    session: AsyncSession, deps: Deps, entry: Reference, found: Charge | Outcome, *, by: Operator, reason: str
 ) -> Outcome:
     """Settle, and take the entry off the list if its money has found its end."""
     row = await _open_row(session, entry)  # once more: somebody may have decided meanwhile
@@ -121,7 +123,7 @@ async def credit(
     deps: Deps,
     reference: str,
     *,
-    by: str,
+    by: Operator,
     reason: str,
     user_id: int | None = None,
     plan_id: int | None = None,
@@ -130,6 +132,7 @@ async def credit(
 
     Raises CannotResolve, CustomerGone, PlanGone.
     """
+    require(deps, by)
     entry = _named(reference, reason)
     if entry.kind is not Listed.MONEY:
         raise CannotResolve("засчитать можно только деньги (s…), остальное повторяют")
@@ -152,8 +155,8 @@ async def credit(
         if await payments.by_charge(session, charge.provider, charge.charge_id) is not None:
             raise CannotResolve(f"{entry}: этот платёж уже засчитан")
         paid = order
-        if not await payments.succeed(session, order, charge, now=now, actor=by):
-            paid = await payments.add_further_charge(session, order, charge, now=now, actor=by)
+        if not await payments.succeed(session, order, charge, now=now, actor=by.name):
+            paid = await payments.add_further_charge(session, order, charge, now=now, actor=by.name)
         await grant(session, deps, order, recorded_id=paid.payment_id, cause=ChangeCause.CREDIT, now=now)
         if row.payment_id != order.payment_id:
             await _end_order(session, deps, row, reason=CancelReason.CREDITED_APART, by=by)
@@ -164,8 +167,9 @@ async def credit(
         return fresh
 
 
-async def mark_refunded(deps: Deps, reference: str, *, by: str, reason: str) -> None:
+async def mark_refunded(deps: Deps, reference: str, *, by: Operator, reason: str) -> None:
     """Note that a person has given the money back outside; a flow. Raises CannotResolve."""
+    require(deps, by)
     entry = _named(reference, reason)
     if entry.kind is not Listed.MONEY:
         raise CannotResolve("вернуть можно только деньги (s…)")
@@ -176,12 +180,13 @@ async def mark_refunded(deps: Deps, reference: str, *, by: str, reason: str) -> 
         await _note(session, deps, "refunded", entry, by=by, reason=reason, outcome="refunded")
 
 
-async def dismiss(deps: Deps, reference: str, *, by: str, reason: str) -> None:
+async def dismiss(deps: Deps, reference: str, *, by: Operator, reason: str) -> None:
     """Take off the list a notice that proved nothing, or a refund that was refused; a flow.
 
     The notice stays unhandled: the same one, should it come again, is settled again and shown again.
     Raises CannotResolve.
     """
+    require(deps, by)
     entry = _named(reference, reason)
     if entry.kind not in {Listed.NOTICE, Listed.REFUND}:
         raise CannotResolve("убрать можно неподтверждённое уведомление (e…) или отказанный возврат (r…)")
@@ -195,11 +200,11 @@ async def dismiss(deps: Deps, reference: str, *, by: str, reason: str) -> None:
 
 
 async def _note(
-    session: AsyncSession, deps: Deps, deed: str, entry: Reference, *, by: str, reason: str, outcome: str
+    session: AsyncSession, deps: Deps, deed: str, entry: Reference, *, by: Operator, reason: str, outcome: str
 ) -> None:
     await audit.note(
         session,
-        actor=by,
+        actor=by.name,
         action=f"payments.{deed}",
         subject=str(entry),
         reason=reason,
@@ -208,7 +213,9 @@ async def _note(
     )
 
 
-async def _end_order(session: AsyncSession, deps: Deps, row: Any, *, reason: CancelReason, by: str) -> None:
+async def _end_order(
+    session: AsyncSession, deps: Deps, row: Any, *, reason: CancelReason, by: Operator
+) -> None:
     """End the unpaid order for which the money of ``row`` had come: nobody waits for it any more.
 
     One that had been canceled before says from now on where its money is.
@@ -216,22 +223,24 @@ async def _end_order(session: AsyncSession, deps: Deps, row: Any, *, reason: Can
     order = None if row.payment_id is None else await payments.by_id(session, row.payment_id)
     if order is not None:
         await payments.set_next_poll(session, order.payment_id, None)
-        if not await payments.cancel(session, order, reason=reason, now=deps.clock(), actor=by):
+        if not await payments.cancel(session, order, reason=reason, now=deps.clock(), actor=by.name):
             await payments.explain_cancel(session, order.payment_id, reason=reason)
 
 
 async def _resolve(
-    session: AsyncSession, deps: Deps, row: Any, resolution: Resolution, *, by: str, reason: str
+    session: AsyncSession, deps: Deps, row: Any, resolution: Resolution, *, by: Operator, reason: str
 ) -> None:
     """Take the entry off the list; the screen of its order no longer says that the money is looked at."""
     now = deps.clock()
-    await inbox.resolve_stuck(session, row.stuck_id, resolution=resolution, by=by, reason=reason, now=now)
+    await inbox.resolve_stuck(
+        session, row.stuck_id, resolution=resolution, by=by.name, reason=reason, now=now
+    )
     if row.payment_id is not None:
         await turn_screen(session, deps, row.payment_id)
 
 
 async def _order_for(
-    session: AsyncSession, row: Any, *, user_id: int | None, plan_id: int | None, by: str, now: datetime
+    session: AsyncSession, row: Any, *, user_id: int | None, plan_id: int | None, by: Operator, now: datetime
 ) -> Payment:
     is_foreign = row.kind == StuckMoney.FOREIGN_CURRENCY
     if row.payment_id is not None and not is_foreign and user_id is None and plan_id is None:
@@ -254,7 +263,7 @@ async def _order_for(
             plan_id=plan.plan_id,
         ),
         now=now,
-        actor=by,
+        actor=by.name,
     )
 
 

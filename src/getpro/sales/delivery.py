@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from getpro.customers import store as customers
 from getpro.kit.money import Money
 from getpro.messaging.models import notices
 from getpro.messaging.states import NoticeKind
@@ -30,6 +31,9 @@ from getpro.subscriptions.states import ChangeCause, DeliveryTrouble
 from getpro.subscriptions.store import Subscription
 
 log = structlog.get_logger(__name__)
+
+_SILENT: Final = frozenset({ChangeCause.REPAIR, ChangeCause.REFUND, ChangeCause.BLOCK})
+"""Nothing was bought: the customer is told nothing, or was told when it was decided."""
 
 
 async def defer_delivery(session: AsyncSession, deps: Deps, subscription_id: int) -> None:
@@ -57,7 +61,11 @@ async def deliver(deps: Deps, subscription_id: int) -> None:
         wanted = await subscriptions.by_id(session, subscription_id)
         known = await accounts.of_subscription(session, subscription_id)
         cause = None if wanted is None else (await _last_cause(session, subscription_id)).cause
+        is_blocked = wanted is not None and (await customers.customer(session, wanted.user_id)).is_blocked
     if wanted is None:
+        return
+    if is_blocked:
+        await _keep_out(deps, wanted, known)
         return
     if wanted.end_date <= deps.clock():
         await _end(deps, wanted, known if cause is ChangeCause.REFUND else None)
@@ -120,10 +128,8 @@ async def _tell_open(session: AsyncSession, deps: Deps, wanted: Subscription, *,
     Of a version that the panel had already nothing is new.
     """
     last = await _last_cause(session, wanted.subscription_id)
-    if wanted.is_delivered or last.cause is ChangeCause.REPAIR:
-        return
     orders = [payment.order_id for payment in await _undelivered(session, wanted)]
-    if last.cause is ChangeCause.REFUND and not orders:
+    if wanted.is_delivered or (last.cause in _SILENT and not orders):
         return
     overtaken = await _overtaken(session, wanted)
     is_news = await add_notice(
@@ -183,7 +189,7 @@ async def _note_trouble(deps: Deps, wanted: Subscription, error: PanelError) -> 
             text=str(error),
         )
         last = await _last_cause(session, wanted.subscription_id)
-        if wanted.is_delivered or last.cause in {ChangeCause.REPAIR, ChangeCause.REFUND}:
+        if wanted.is_delivered or last.cause in _SILENT:
             return
         await add_notice(
             session,
@@ -218,17 +224,30 @@ async def _end(deps: Deps, wanted: Subscription, shut: PanelAccount | None) -> N
     """
     if wanted.is_delivered:
         return
-    try:
-        if shut is not None:
-            await shut_out(deps.panel, wanted.user_id, shut, now=deps.clock())
-    except PanelError as error:
-        await _note_trouble(deps, wanted, error)
-        raise
+    await _shut(deps, wanted, shut)
     log.warning("subscription.ended", subscription_id=wanted.subscription_id)
     async with deps.db.begin("deliver: expired") as session:
         version = wanted.wanted_version
         if await subscriptions.mark_provisioned(session, wanted.subscription_id, version=version):
             await _list_undelivered(session, wanted, now=deps.clock())
+
+
+async def _keep_out(deps: Deps, wanted: Subscription, known: PanelAccount | None) -> None:
+    """An operator has shut the customer out: whatever they have paid for stays closed. Raises PanelError."""
+    await _shut(deps, wanted, known)
+    async with deps.db.begin("deliver: blocked") as session:
+        version = wanted.wanted_version
+        if not await subscriptions.mark_provisioned(session, wanted.subscription_id, version=version):
+            await defer_delivery(session, deps, wanted.subscription_id)
+
+
+async def _shut(deps: Deps, wanted: Subscription, account: PanelAccount | None) -> None:
+    try:
+        if account is not None:
+            await shut_out(deps.panel, wanted.user_id, account, now=deps.clock())
+    except PanelError as error:
+        await _note_trouble(deps, wanted, error)
+        raise
 
 
 def _changes(wanted: Subscription) -> Select[Any]:

@@ -17,6 +17,8 @@ class SalesRules:
     shop_name: str
     return_url: str
     trial_days: int
+    operators: frozenset[int] = frozenset()
+    """The Telegram ids of those who may act on customers."""
 
     def receipt_line(self, days: int) -> str:
         """What a receipt calls the thing sold: in Russian, whatever the customer reads."""

@@ -6,7 +6,10 @@ SaleError
 ├── EmailNeeded         a receipt must be sent and we have no address
 ├── TrialUsed           the only trial has been had, or the customer has a subscription
 ├── CannotResolve       the operator asked for something that does not fit the entry
-└── CannotRefund        the money cannot be given back, or not in this way
+├── CannotRefund        the money cannot be given back, or not in this way
+├── CustomerBlocked     an operator has shut the customer out
+├── NotAllowed          whoever asks is no operator
+└── CannotDo            the operator asked for something that makes no sense here
 """
 
 
@@ -36,3 +39,15 @@ class CannotResolve(SaleError):
 
 class CannotRefund(SaleError):
     """The money cannot be given back, or not in this way; the text says why."""
+
+
+class CustomerBlocked(SaleError):
+    """An operator has shut the customer out: nothing is sold to them."""
+
+
+class NotAllowed(SaleError):
+    """Whoever asks is no operator."""
+
+
+class CannotDo(SaleError):
+    """The operator asked for something that makes no sense here; the text says why."""

@@ -15,6 +15,7 @@ class Refusal(StrEnum):
     """A forwarded invoice: whoever pays it would buy for somebody else."""
     NOT_PENDING = "not_pending"
     PLAN_GONE = "plan_gone"
+    """Nobody can buy it any more, or not this customer."""
     OLD_PRICE = "old_price"
     """An invoice lives longer than a price: whoever pays it today pays today's."""
 

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Exists, exists, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.catalog.models import plans
+from getpro.customers.models import users
 from getpro.customers.store import Customer
 from getpro.kit.money import Money
 from getpro.panel.models import panel_accounts
@@ -38,6 +39,12 @@ class Bought:
     is_money_kept: bool
     given_back: Money | None
 
+    @property
+    def left(self) -> Money:
+        """What could still be given back."""
+        paid = self.payment.paid or self.payment.asked
+        return paid if self.given_back is None else paid - self.given_back
+
 
 @dataclass(frozen=True, slots=True)
 class Prices:
@@ -62,6 +69,11 @@ async def history(session: AsyncSession, user_id: int, *, most: int = 10) -> lis
 async def newest_payments(session: AsyncSession, *, user_id: int | None, most: int) -> list[Bought]:
     """The newest orders of a customer, or of everybody, for an operator: also those that came to nothing."""
     return await _newest(session, true() if user_id is None else payments.c.user_id == user_id, most=most)
+
+
+async def bought(session: AsyncSession, payment_id: int) -> Bought | None:
+    found = await _newest(session, payments.c.payment_id == payment_id, most=1)
+    return found[0] if found else None
 
 
 def _is_kept() -> ColumnElement[bool]:
@@ -143,11 +155,15 @@ def _open_entry(payment_id: Any) -> Exists:
 
 
 async def order_and_prices(session: AsyncSession, order_key: UUID) -> tuple[Payment | None, Prices | None]:
-    """The order, and what its plan costs now: None if it is no longer sold."""
+    """The order, and what its plan costs now: None if it is no longer sold, or not to this customer."""
     row = (
         await session.execute(
             select(payments, plans.c.price, plans.c.stars)
-            .outerjoin(plans, (plans.c.plan_id == payments.c.plan_id) & plans.c.is_active)
+            .join(users, users.c.user_id == payments.c.user_id)
+            .outerjoin(
+                plans,
+                (plans.c.plan_id == payments.c.plan_id) & plans.c.is_active & users.c.blocked_at.is_(None),
+            )
             .where(payments.c.order_key == order_key)
         )
     ).first()

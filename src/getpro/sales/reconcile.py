@@ -14,6 +14,8 @@ from sqlalchemy import ARRAY, ColumnElement, Text, all_, any_, exists, func, lit
 from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from getpro.customers import store as customers
+from getpro.customers.models import users
 from getpro.kit.money import Money
 from getpro.panel import accounts
 from getpro.panel.models import panel_accounts
@@ -192,7 +194,9 @@ async def _delivered(session: AsyncSession, *, now: datetime) -> list[_Delivered
             panel_accounts.c.username,
         )
         .join(panel_accounts, panel_accounts.c.subscription_id == subscriptions_table.c.subscription_id)
+        .join(users, users.c.user_id == subscriptions_table.c.user_id)
         .where(
+            users.c.blocked_at.is_(None),
             subscriptions_table.c.provisioned_version == subscriptions_table.c.wanted_version,
             subscriptions_table.c.end_date > now,
         )
@@ -248,7 +252,14 @@ async def compare_one(deps: Deps, subscription_id: int) -> None:
     async with deps.db.begin("compare: read") as session:
         wanted = await subscriptions.by_id(session, subscription_id)
         known = await accounts.of_subscription(session, subscription_id)
-    if wanted is None or known is None or not wanted.is_delivered or wanted.end_date <= deps.clock():
+        is_blocked = wanted is not None and (await customers.customer(session, wanted.user_id)).is_blocked
+    if (
+        is_blocked
+        or wanted is None
+        or known is None
+        or not wanted.is_delivered
+        or wanted.end_date <= deps.clock()
+    ):
         return
     found = await deps.panel.by_username(known.username)
     user = _recognized(found, known.panel_user_id, known.username, wanted.user_id)

@@ -37,6 +37,7 @@ from getpro.sales.delivery import defer_delivery
 from getpro.sales.deps import Deps
 from getpro.sales.errors import CannotRefund
 from getpro.sales.names import REFUND
+from getpro.sales.staff import Operator, require
 from getpro.subscriptions import store as subscriptions
 
 log = structlog.get_logger(__name__)
@@ -46,7 +47,13 @@ _WORKING_SECONDS: Final = 30
 
 
 async def ask_refund(
-    deps: Deps, payment_id: int, *, by: str, reason: str, amount: str | None = None, by_hand: bool = False
+    deps: Deps,
+    payment_id: int,
+    *,
+    by: Operator,
+    reason: str,
+    amount: str | None = None,
+    by_hand: bool = False,
 ) -> RefundRow:
     """Give back ``amount`` of a payment, or all that is left of it; a flow. Return how the refund stands.
 
@@ -55,6 +62,7 @@ async def ask_refund(
     ``by_hand``: a person has given it back past the provider, and only tells us. A provider that does not
     answer is asked again by the job until it has. Raises CannotRefund, ProviderUnavailable.
     """
+    require(deps, by)
     if not reason.strip():
         raise CannotRefund("причина пуста: она остаётся в записи")
     payment = await _paid_payment(deps, payment_id)
@@ -103,7 +111,7 @@ async def _write(
     charge: Charge | None,
     *,
     amount: str | None,
-    by: str,
+    by: Operator,
     reason: str,
     by_hand: bool,
 ) -> RefundRow:
@@ -139,13 +147,13 @@ async def _write(
         money=money,
         origin=RefundOrigin.BY_HAND if by_hand else RefundOrigin.SHOP,
         request=request,
-        by=by,
+        by=by.name,
         reason=reason,
         now=now,
     )
     await audit.note(
         session,
-        actor=by,
+        actor=by.name,
         action="payments.refund",
         subject=f"p{payment.payment_id}",
         reason=reason,

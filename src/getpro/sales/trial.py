@@ -5,19 +5,23 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from getpro.customers import store as customers
 from getpro.sales.delivery import defer_delivery
 from getpro.sales.deps import Deps
-from getpro.sales.errors import TrialUsed
+from getpro.sales.errors import CustomerBlocked, TrialUsed
 from getpro.subscriptions import store as subscriptions
 from getpro.subscriptions.states import TRIAL, ChangeCause
 from getpro.subscriptions.store import Subscription
 
 
 async def start_trial(session: AsyncSession, deps: Deps, *, user_id: int) -> Subscription:
-    """Give the customer the trial's days; a step. Raises TrialUsed, CustomerGone.
+    """Give the customer the trial's days; a step.
+
+    Raises TrialUsed, CustomerBlocked, CustomerGone.
 
     Whoever has (had) a subscription needs no trial. It makes no payments row.
     """
     now = deps.clock()
     await customers.lock(session, user_id)
+    if (await customers.customer(session, user_id)).is_blocked:
+        raise CustomerBlocked
     if deps.rules.trial_days == 0 or await subscriptions.of_customer(session, user_id) is not None:
         raise TrialUsed
     if not await customers.start_trial(session, user_id, now=now):

@@ -4,7 +4,8 @@ from enum import StrEnum
 from typing import Final
 
 TRIAL: Final = "trial"
-"""Stands where else the code of the provider stands that took the money for the last period."""
+GIFT: Final = "gift"
+"""Stand where else the code of the provider stands that took the money for the last period."""
 
 
 class ChangeCause(StrEnum):
@@ -16,6 +17,11 @@ class ChangeCause(StrEnum):
     """An operator accepted money that had been stuck."""
     REFUND = "refund"
     """Money was given back, and what it had bought is taken back as far as it is unused."""
+    GIFT = "gift"
+    """An operator gave days."""
+    BLOCK = "block"
+    UNBLOCK = "unblock"
+    """An operator shut the customer out, or let them in again; the end stays."""
     REPAIR = "repair"
     """It gives the customer nothing new: it puts right what the panel has lost."""
 

@@ -175,17 +175,38 @@ async def want_again(session: AsyncSession, subscription_id: int, *, now: dateti
     )
     if end_date is None:
         return False
+    await _note_same_end(session, subscription_id, ChangeCause.REPAIR, end_date, now=now)
+    return True
+
+
+async def want_anew(
+    session: AsyncSession, subscription_id: int, *, cause: ChangeCause, now: datetime
+) -> None:
+    """Want the next version, the end unchanged: something else about the access has changed."""
+    end_date = (
+        await session.execute(
+            update(subscriptions)
+            .where(subscriptions.c.subscription_id == subscription_id)
+            .values(wanted_version=subscriptions.c.wanted_version + 1, wanted_at=now)
+            .returning(subscriptions.c.end_date)
+        )
+    ).scalar_one()
+    await _note_same_end(session, subscription_id, cause, end_date, now=now)
+
+
+async def _note_same_end(
+    session: AsyncSession, subscription_id: int, cause: ChangeCause, end_date: datetime, *, now: datetime
+) -> None:
     await session.execute(
         insert(subscription_changes).values(
             subscription_id=subscription_id,
             changed_at=now,
-            cause=ChangeCause.REPAIR,
+            cause=cause,
             days=0,
             end_before=end_date,
             end_after=end_date,
         )
     )
-    return True
 
 
 async def mark_provisioned(session: AsyncSession, subscription_id: int, *, version: int) -> bool:

@@ -241,6 +241,125 @@ language-ru = Русский
 language-en = English
 language-changed = Now in English.
 
+## Shut out
+blocked-title = <b>Access closed</b>
+blocked-text = The seller has closed your access. If this is a mistake, contact support.
+
+## Operators
+message-from = <b>A message from support</b>
+button-desk-find = Find a customer
+button-desk-stuck = Stuck: { $count }
+button-desk-refresh = Refresh
+button-desk-extend = Add days
+button-desk-message = Write
+button-desk-block = Block
+button-desk-unblock = Unblock
+button-desk-payments = Payments and refunds
+button-desk-refund = Refund { $sum }
+button-desk-part = Refund a part
+button-desk-hand = Already refunded by hand
+button-desk-retry = Try again
+button-desk-credit = Credit
+button-desk-refunded = Money was refunded
+button-desk-dismiss = Dismiss
+button-desk-customer = Customer
+desk-title = <b>The shop today</b> · { $date }
+desk-taken = Received: { $sum }, { $count ->
+    [one] { $count } payment
+   *[other] { $count } payments
+}
+desk-taken-by = { "  " }{ $provider }: { $sum }, { $count }
+desk-given-back = Refunded: { $sum }
+desk-newcomers = New customers: { $count }, trials: { $trials }
+desk-active = Paid subscriptions: { $count }
+desk-ask-find = <b>Whom shall we find?</b>
+    Write a customer’s number, @name, a payment (p12), or the provider’s number of a payment.
+desk-ask-extend = <b>How many days, and why?</b>
+    Customer { $id }. For example: 7 outage on 24 November
+desk-ask-message = <b>What shall we write to customer { $id }?</b>
+    The bot passes on your next message in the name of support.
+desk-ask-block = <b>Why do we block customer { $id }?</b>
+    Access closes at once, and the bot sells them nothing. Their days are kept.
+desk-ask-unblock = <b>Why do we unblock customer { $id }?</b>
+    The days that are left open again, and the customer is told.
+desk-ask-refund = <b>Why do we refund { $sum }?</b>
+    Payment p{ $id }. The money goes at once, and the unused days with it.
+desk-ask-part = <b>How much do we refund, and why?</b>
+    Payment p{ $id }, { $sum } left. For example: 100.50 a week without connection
+desk-ask-hand = <b>How much have you refunded yourself, and why?</b>
+    Payment p{ $id }, { $sum } left. The shop only records it. For example: 100.50 card transfer
+desk-ask-retry = <b>Why do we try { $id } again?</b>
+    The reason stays in the records.
+desk-ask-credit = <b>Why do we credit { $id }?</b>
+    If not for this order, begin with customer and plan, for example: 42 1 paid by an old link
+desk-ask-refunded = <b>Why do we mark { $id } as refunded?</b>
+    You have refunded the money yourself. The reason stays in the records.
+desk-ask-dismiss = <b>Why do we dismiss { $id }?</b>
+    The reason stays in the records.
+desk-found-several = More than one was found, choose.
+desk-found-none = Nobody was found.
+desk-note = ✅ { $note }
+desk-failed = That did not work: { $why }
+desk-away = No answer from outside: { $why }
+desk-since = With us since { $date }, language { $language }
+desk-came-by = Came by the link { $link }
+desk-blocked = Blocked since { $date }
+desk-unreachable = Messages do not arrive: { $why }
+desk-no-subscription = No subscription
+desk-subscription = Subscription until { $end }
+desk-subscription-ended = Subscription ended { $end }
+desk-undelivered = not on the panel yet
+desk-panel = On the panel: { $status } until { $end }, { $user }
+desk-panel-gone = Not on the panel
+desk-panel-away = The panel did not answer: { $why }
+desk-payment-succeeded = p{ $id } · { $date } · { $sum } · { $provider }
+desk-payment-pending = p{ $id } · { $date } · { $sum } · { $provider }, not paid yet
+desk-payment-canceled = p{ $id } · { $date } · { $sum } · { $provider }, canceled
+desk-back = { $sum } refunded
+desk-payments-title = <b>Which payment?</b>
+desk-payment-title = <b>Payment p{ $id }</b>
+desk-refund-succeeded = { $sum } refunded, the customer will be told
+desk-refund-pending = A refund of { $sum } is recorded, the provider is still at it: we see to it
+desk-refund-refused = The provider refused to refund { $sum }: { $why }
+desk-extended = Added, subscription until { $end }
+desk-done-block = Customer blocked
+desk-done-unblock = Customer unblocked
+desk-done-message = The message is on its way
+desk-done-retry = { $outcome }
+desk-done-credit = Credited: payment p{ $id }
+desk-done-refunded = Marked as refunded
+desk-done-dismiss = Dismissed
+desk-stuck-title = <b>What is stuck</b>
+desk-stuck-none = Nothing is stuck.
+desk-stuck-more = And { $count } more. The whole list: 2getpro payments stuck
+desk-stuck-since = Since { $since }
+desk-stuck-customer = Customer { $id }
+desk-stuck-gone = This entry is no longer on the list
+ending-settled = Settled
+ending-seen-before = This payment was settled before
+ending-premature = The money has not come yet: the provider waits for it
+ending-canceled = Canceled at the provider’s, no money came
+ending-no-such-charge = The provider knows no such payment
+ending-no-order-of-ours = Not an order of ours, and no money for it
+ending-stuck = Nothing has changed
+ending-brought-forward = It will be done within seconds
+stuck-underpaid = underpaid
+stuck-overpaid = overpaid
+stuck-foreign_currency = foreign currency
+stuck-unknown_order = unknown order
+stuck-refunded_before_settled = refunded before it was settled
+stuck-wrong_payer = paid by somebody else
+stuck-expired_undelivered = ended before it was delivered
+stuck-sum_differs = sums differ
+stuck-not_delivered_away = panel away
+stuck-not_delivered_refused = panel refused
+stuck-not_delivered_yet = not delivered yet
+stuck-refund_refused = refund refused
+stuck-refund_not_yet = refund not finished
+stuck-notice_disproved = not confirmed by the provider
+stuck-notice_unsettled = notice waits
+stuck-job_failed = an error of ours
+
 ## Pre-checkout
 precheckout-unknown = We could not find this order. Start again: /start
 precheckout-not_yours = This invoice was issued to someone else. Open your own: /start

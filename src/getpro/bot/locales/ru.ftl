@@ -245,6 +245,126 @@ language-ru = Русский
 language-en = English
 language-changed = Теперь по-русски.
 
+## Shut out
+blocked-title = <b>Доступ закрыт</b>
+blocked-text = Продавец закрыл вам доступ. Если это ошибка, напишите в поддержку.
+
+## Operators
+message-from = <b>Сообщение от поддержки</b>
+button-desk-find = Найти клиента
+button-desk-stuck = Застряло: { $count }
+button-desk-refresh = Обновить
+button-desk-extend = Добавить дни
+button-desk-message = Написать
+button-desk-block = Заблокировать
+button-desk-unblock = Разблокировать
+button-desk-payments = Платежи и возврат
+button-desk-refund = Вернуть { $sum }
+button-desk-part = Вернуть часть
+button-desk-hand = Уже вернули сами
+button-desk-retry = Повторить
+button-desk-credit = Засчитать
+button-desk-refunded = Деньги возвращены
+button-desk-dismiss = Убрать
+button-desk-customer = Клиент
+desk-title = <b>Магазин сегодня</b> · { $date }
+desk-taken = Получено: { $sum }, { $count ->
+    [one] { $count } платёж
+    [few] { $count } платежа
+   *[many] { $count } платежей
+}
+desk-taken-by = { "  " }{ $provider }: { $sum }, { $count }
+desk-given-back = Возвращено: { $sum }
+desk-newcomers = Новых клиентов: { $count }, пробных: { $trials }
+desk-active = Платных подписок: { $count }
+desk-ask-find = <b>Кого найти?</b>
+    Напишите номер клиента, @имя, платёж (p12) или номер платежа у провайдера.
+desk-ask-extend = <b>Сколько дней добавить и почему?</b>
+    Клиент { $id }. Например: 7 сбой 24 ноября
+desk-ask-message = <b>Что написать клиенту { $id }?</b>
+    Бот передаст ваше следующее сообщение от имени поддержки.
+desk-ask-block = <b>Почему блокируем клиента { $id }?</b>
+    Доступ закроется сразу, продавать ему бот не будет. Дни не пропадут.
+desk-ask-unblock = <b>Почему снимаем блокировку с клиента { $id }?</b>
+    Оставшиеся дни откроются снова, клиент узнает об этом.
+desk-ask-refund = <b>Почему возвращаем { $sum }?</b>
+    Платёж p{ $id }. Деньги уйдут сразу, неиспользованные дни снимутся.
+desk-ask-part = <b>Сколько вернуть и почему?</b>
+    Платёж p{ $id }, осталось { $sum }. Например: 100,50 неделя без связи
+desk-ask-hand = <b>Сколько вы вернули сами и почему?</b>
+    Платёж p{ $id }, осталось { $sum }. Магазин только запишет. Например: 100,50 перевод на карту
+desk-ask-retry = <b>Почему повторяем { $id }?</b>
+    Причина останется в записи.
+desk-ask-credit = <b>Почему засчитываем { $id }?</b>
+    Если не за этот заказ, начните с клиента и тарифа, например: 42 1 оплата по старой ссылке
+desk-ask-refunded = <b>Почему отмечаем возврат { $id }?</b>
+    Деньги вы уже вернули сами. Причина останется в записи.
+desk-ask-dismiss = <b>Почему убираем { $id }?</b>
+    Причина останется в записи.
+desk-found-several = Нашлось несколько, выберите.
+desk-found-none = Никого не нашли.
+desk-note = ✅ { $note }
+desk-failed = Не вышло: { $why }
+desk-away = Снаружи не ответили: { $why }
+desk-since = С нами с { $date }, язык { $language }
+desk-came-by = Пришёл по ссылке { $link }
+desk-blocked = Заблокирован с { $date }
+desk-unreachable = Сообщения не доходят: { $why }
+desk-no-subscription = Подписки нет
+desk-subscription = Подписка до { $end }
+desk-subscription-ended = Подписка закончилась { $end }
+desk-undelivered = на панель ещё не передана
+desk-panel = На панели: { $status } до { $end }, { $user }
+desk-panel-gone = На панели пользователя нет
+desk-panel-away = Панель не ответила: { $why }
+desk-payment-succeeded = p{ $id } · { $date } · { $sum } · { $provider }
+desk-payment-pending = p{ $id } · { $date } · { $sum } · { $provider }, ждёт оплаты
+desk-payment-canceled = p{ $id } · { $date } · { $sum } · { $provider }, отменён
+desk-back = возвращено { $sum }
+desk-payments-title = <b>Какой платёж?</b>
+desk-payment-title = <b>Платёж p{ $id }</b>
+desk-refund-succeeded = Возвращено { $sum }, клиенту сообщим сами
+desk-refund-pending = Возврат { $sum } записан, провайдер ещё не закончил: доведём сами
+desk-refund-refused = Провайдер отказал в возврате { $sum }: { $why }
+desk-extended = Добавлено, подписка до { $end }
+desk-done-block = Клиент заблокирован
+desk-done-unblock = Блокировка снята
+desk-done-message = Сообщение отправляем
+desk-done-retry = { $outcome }
+desk-done-credit = Засчитано: платёж p{ $id }
+desk-done-refunded = Возврат отмечен
+desk-done-dismiss = Убрано из списка
+desk-stuck-title = <b>Что застряло</b>
+desk-stuck-none = Ничего не застряло.
+desk-stuck-more = И ещё { $count }. Полный список: 2getpro payments stuck
+desk-stuck-since = С { $since }
+desk-stuck-customer = Клиент { $id }
+desk-stuck-gone = Этой записи в списке больше нет
+ending-settled = Зачтено
+ending-seen-before = Этот платёж уже зачтён
+ending-premature = Деньги ещё не пришли: провайдер ждёт оплаты
+ending-canceled = Платёж отменён у провайдера, денег нет
+ending-no-such-charge = Провайдер не знает такого платежа
+ending-no-order-of-ours = Это не наш заказ, и денег по нему нет
+ending-stuck = Без перемен
+ending-brought-forward = Будет сделано в ближайшие секунды
+stuck-underpaid = недоплата
+stuck-overpaid = переплата
+stuck-foreign_currency = чужая валюта
+stuck-unknown_order = неизвестный заказ
+stuck-refunded_before_settled = возвращено до зачёта
+stuck-wrong_payer = оплатил другой
+stuck-expired_undelivered = срок вышел, доступ не выдан
+stuck-sum_differs = суммы не сошлись
+stuck-not_delivered_away = панель недоступна
+stuck-not_delivered_refused = панель отказала
+stuck-not_delivered_yet = ещё не выдано
+stuck-refund_refused = в возврате отказано
+stuck-refund_not_yet = возврат не завершён
+stuck-notice_disproved = провайдер не подтвердил
+stuck-notice_unsettled = уведомление ждёт
+stuck-job_failed = ошибка в работе
+
 ## Pre-checkout
 precheckout-unknown = Этот заказ не найден. Начните заново: /start
 precheckout-not_yours = Этот счёт выставлен другому человеку. Откройте свой: /start

@@ -64,6 +64,13 @@ def terms(t: Texts, *, url: str | None) -> Screen:
     return Screen(text, ((Button(t("button-menu"), Go(to="menu")),),))
 
 
+def blocked(t: Texts, *, support: str) -> Screen:
+    """All that a customer sees whom an operator has shut out."""
+    url = f"https://t.me/{support.removeprefix('@')}"
+    rows = ((Button(t("button-write-support"), url=url),),) if support else ()
+    return Screen(lines(t("blocked-title"), t("blocked-text")), rows)
+
+
 def choose_language(t: Texts) -> Screen:
     rows = [(Button(t(f"language-{code}"), Speak(language=code)),) for code in LANGUAGES]
     return Screen(t("language-title"), (*rows, (Button(t("button-menu"), Go(to="menu")),)))

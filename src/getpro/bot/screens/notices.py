@@ -1,6 +1,7 @@
 """Messages that come by themselves, because they deserve a notification."""
 
 from datetime import datetime
+from html import escape
 from typing import Any
 
 from getpro.bot.screens.buying import paid_and_open, refunded
@@ -23,6 +24,8 @@ def notice(t: Texts, kind: str, arguments: dict[str, Any], *, has_connected: boo
         return _access_delayed(t, arguments)
     if kind == NoticeKind.REFUNDED:
         return _refunded(t, arguments)
+    if kind == NoticeKind.MESSAGE:
+        return _message(t, arguments)
     if kind == NoticeKind.REMINDER:
         return _reminder(t, arguments)
     raise KeyError(kind)
@@ -52,6 +55,12 @@ def _refunded(t: Texts, arguments: dict[str, Any]) -> Screen:
     money = Money.parse(arguments["refunded_amount"], arguments["refunded_currency"])
     end_date = arguments["end_date"]
     return refunded(t, money, None if end_date is None else datetime.fromisoformat(end_date))
+
+
+def _message(t: Texts, arguments: dict[str, Any]) -> Screen:
+    text = lines(t("message-from"), "", escape(arguments["text"]))
+    support = Button(t("button-support"), Go(to="support"))
+    return Screen(text, ((support,), (Button(t("button-menu"), Go(to="menu")),)))
 
 
 def _reminder(t: Texts, arguments: dict[str, Any]) -> Screen:

@@ -47,6 +47,27 @@ class MyTime(CallbackData, prefix="time"):
     hours: int
 
 
+class Desk(CallbackData, prefix="desk"):
+    """An operator's place: day, find, stuck."""
+
+    to: str
+
+
+class OnCustomer(CallbackData, prefix="cust"):
+    do: str
+    user_id: int
+
+
+class OnPayment(CallbackData, prefix="pay"):
+    do: str
+    payment_id: int
+
+
+class OnStuck(CallbackData, prefix="stuck"):
+    do: str
+    reference: str
+
+
 @dataclass(frozen=True, slots=True)
 class Button:
     """One button: either pressed here, or a link, or a text to copy."""

@@ -89,7 +89,7 @@ def upgrade() -> None:
     op.alter_column(
         "subscription_changes",
         "cause",
-        comment="trial, payment, credit, refund, repair",
+        comment="one of ChangeCause",
         existing_comment="trial, payment, credit, repair",
         existing_type=sa.Text(),
         existing_nullable=False,
