@@ -271,7 +271,7 @@ async def test_money_without_an_order_is_credited_to_whom_the_operator_names(
     await olga.presses("s1")
     await olga.presses("Засчитать")
     await olga.says("не знаю за что")
-    assert olga.sees == "Не вышло: по заказу этих денег не зачесть: укажите --user и --plan"
+    assert olga.sees == "Не вышло: чтобы зачесть эти деньги, назовите и клиента, и тариф"
     await olga.presses_data("stuck:credit:s1")
     await olga.says("101 1 оплата по старой ссылке")
     assert olga.sees.startswith("✅ Засчитано")

@@ -61,6 +61,43 @@ async def test_a_payment_is_told_by_its_own_screen_alone(shop: Shop, alice: Pers
         assert await told(shop) == [("access_open", alice.screens[0]["message_id"])]
 
 
+async def test_a_trial_is_told_open_by_the_screen_on_which_the_customer_waits(
+    shop: Shop, alice: Person
+) -> None:
+    await alice.says("/start")
+    await alice.presses("Попробовать бесплатно")
+    assert "Открываем доступ" in alice.sees
+    await shop.run_jobs()
+    await run_bot_jobs(shop, alice)
+    assert len(alice.screens) == 1
+    assert alice.sees.startswith("Доступ открыт\nПробный период работает")
+    assert alice.buttons[0] == ["Подключить"]
+
+
+async def test_whoever_has_gone_on_meanwhile_is_told_of_the_trial_by_a_message(
+    shop: Shop, alice: Person
+) -> None:
+    await alice.says("/start")
+    await alice.presses("Попробовать бесплатно")
+    await alice.presses("Моя подписка")
+    await shop.run_jobs()
+    await run_bot_jobs(shop, alice)
+    gone_on, news = alice.screens
+    assert gone_on["text"].startswith("Моя подписка")
+    assert news["text"].startswith("Доступ открыт")
+
+
+async def test_a_trial_that_opens_late_is_told_by_a_message_and_its_screen_turns_too(
+    shop: Shop, alice: Person
+) -> None:
+    await alice.says("/start")
+    await alice.presses("Попробовать бесплатно")
+    shop.clock.forward(minutes=5)
+    await shop.run_jobs()
+    await run_bot_jobs(shop, alice)
+    assert [screen["text"].startswith("Доступ открыт") for screen in alice.screens] == [True, True]
+
+
 async def test_a_screen_that_was_deleted_is_made_up_for_by_one_message(shop: Shop, alice: Person) -> None:
     await paid(shop, await chosen(shop, alice))
     alice.phones.shown[alice.user_id].clear()

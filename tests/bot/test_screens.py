@@ -116,6 +116,7 @@ CUSTOMER = Customer(
     zone=None,
     is_reminded=True,
     trial_started_at=None,
+    trial_screen_id=None,
     is_blocked=False,
     dialog=None,
     unreachable_reason=None,

@@ -442,7 +442,7 @@ async def test_an_outside_that_does_not_answer_is_one_sentence(counter: Counter)
     counter.panel.faults.now.away = True
     done = await counter.run("panel", "reconcile")
     assert done.returncode == 2
-    assert "Снаружи не ответили." in done.stderr
+    assert "Панель не ответила." in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -1,6 +1,7 @@
 """The sandbox, and each simulator, as a process of its own, by the command line that anybody would use."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -196,6 +197,28 @@ async def test_a_shop_killed_while_it_starts_ends_no_sandbox_and_ctrl_c_is_answe
             process.kill()
             await process.wait()
     assert not (tmp_path / "postgres" / "data" / "postmaster.pid").exists()
+
+
+@pytest.mark.parametrize("moment", ["PostgreSQL", "Магазин"])
+async def test_a_tour_that_is_told_to_end_leaves_nobody_running(tmp_path: Path, moment: str) -> None:
+    home = open_up(tmp_path)
+    process = await sandbox("--dir", str(home), "--tour")
+    assert process.stdout is not None
+    while moment.encode() not in await process.stdout.readline():
+        pass
+    process.terminate()
+    code, _, err = await ended(process)
+    assert (code, err) == (143, "")
+    assert [line for line in everybody() if str(home) in line] == []
+
+
+def everybody() -> list[str]:
+    """The command lines of all processes."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            found.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return found
 
 
 async def test_the_help_of_psql_opens_no_database(tmp_path: Path) -> None:

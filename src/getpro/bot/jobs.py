@@ -17,8 +17,10 @@ from getpro.bot.context import Context
 from getpro.bot.message_log import has_written
 from getpro.bot.orders import turn_message
 from getpro.bot.screens.notices import notice
-from getpro.bot.showing import send
+from getpro.bot.screens.screen import Screen
+from getpro.bot.showing import edit, send
 from getpro.customers import store as customers
+from getpro.customers.store import Customer
 from getpro.messaging import store as messaging
 from getpro.messaging.states import NoticeKind
 from getpro.messaging.store import SEND_NOTICE
@@ -28,6 +30,7 @@ from getpro.platform.jobs import Backoff, JobKind, RetryLater
 from getpro.platform.telegram import TELEGRAM_AWAY, is_unsent
 from getpro.sales.names import TURN_SCREEN
 from getpro.subscriptions import store as subscriptions
+from getpro.subscriptions.states import ChangeCause
 
 log = structlog.get_logger(__name__)
 
@@ -92,26 +95,39 @@ async def _tell(context: Context, notice_id: int) -> None:
         if customer.unreachable_reason is not None:
             await messaging.drop(session, notice_id, trouble=customer.unreachable_reason, now=context.now)
             return
-        is_seen = await _is_seen_on_screen(session, context, row)
-    payment_id = row.arguments.get("payment_id")
-    told_by = await turn_message(context, payment_id) if payment_id is not None else None
-    if told_by is None or not is_seen:
-        t = context.texts(customer)
-        screen = notice(t, row.kind, row.arguments, has_connected=customer.platform is not None)
-        try:
+        is_seen = await _is_seen_on_screen(session, context, row, customer)
+    t = context.texts(customer)
+    screen = notice(t, row.kind, row.arguments, has_connected=customer.platform is not None)
+    try:
+        told_by = await _turn_its_screen(context, row, customer, screen)
+        if told_by is None or not is_seen:
             told_by = await send(context.bot, row.user_id, screen)
-        except TelegramRetryAfter as error:
+    except TelegramRetryAfter as error:
+        await _unclaim(context, notice_id)
+        raise RetryLater(error.retry_after, "Telegram asks to wait") from error
+    except (TelegramForbiddenError, TelegramBadRequest) as error:
+        await _give_up(context, row.user_id, notice_id, error)
+        return
+    except TELEGRAM_AWAY as error:
+        if is_unsent(error):
             await _unclaim(context, notice_id)
-            raise RetryLater(error.retry_after, "Telegram asks to wait") from error
-        except (TelegramForbiddenError, TelegramBadRequest) as error:
-            await _give_up(context, row.user_id, notice_id, error)
-            return
-        except TELEGRAM_AWAY as error:
-            if is_unsent(error):
-                await _unclaim(context, notice_id)
-            raise
+        raise
     async with context.sales.db.begin("notice: sent") as session:
         await messaging.mark_sent(session, notice_id, message_id=told_by, now=context.now)
+
+
+async def _turn_its_screen(context: Context, row: Any, customer: Customer, screen: Screen) -> int | None:
+    """Turn the screen on which the customer waits for this; return the message, None where there is none."""
+    if (payment_id := row.arguments.get("payment_id")) is not None:
+        return await turn_message(context, payment_id)
+    waiting = customer.trial_screen_id
+    if waiting is None or not _opens_trial(row):
+        return None
+    return waiting if await edit(context.bot, row.user_id, waiting, screen) else None
+
+
+def _opens_trial(row: Any) -> bool:
+    return bool(row.kind == NoticeKind.ACCESS_OPEN and row.arguments.get("cause") == ChangeCause.TRIAL)
 
 
 async def _claim_reminder(session: AsyncSession, context: Context, row: Any) -> bool:
@@ -142,12 +158,15 @@ async def _unclaim(context: Context, notice_id: int) -> None:
         await messaging.give_back(session, notice_id)
 
 
-async def _is_seen_on_screen(session: AsyncSession, context: Context, row: Any) -> bool:
-    """Whether the customer reads the news on the screen of the order: an edit makes no sound.
+async def _is_seen_on_screen(session: AsyncSession, context: Context, row: Any, customer: Customer) -> bool:
+    """Whether the customer reads the news on the screen where they wait for it: an edit makes no sound.
 
-    They do who have paid just now and have got nothing else below since. A later order that is not delivered
-    yet makes the screen speak of that one.
+    They do who have paid, or begun their trial, just now and have got nothing else below since. A later order
+    that is not delivered yet makes the screen speak of that one.
     """
+    if _opens_trial(row):
+        started = customer.trial_started_at
+        return started is not None and context.now - started <= _LOOKED_AT_FOR
     payment = await payments.by_id(session, row.arguments.get("payment_id", 0))
     if payment is None or payment.paid_at is None or context.now - payment.paid_at > _LOOKED_AT_FOR:
         return False

@@ -13,6 +13,7 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from getpro import __version__
+from getpro.cli.words import complaint, speak_russian
 from getpro.kit.trouble import Trouble
 
 USAGE: Final = 64
@@ -53,11 +54,15 @@ def execute(arguments: list[str]) -> int:
 
 def _run_command(name: str, arguments: list[str]) -> int:
     command = typer.main.get_command(importlib.import_module(COMMANDS[name][0]).app)
+    if "--help" in arguments or not arguments:
+        speak_russian()
     try:
         code = command.main(arguments, prog_name=f"2getpro {name}", standalone_mode=False)
     except TyperException as error:
-        help_line = f"Подсказка: 2getpro {name} --help"
-        return _say(Trouble("Команда записана неверно.", str(error), help_line), USAGE)
+        if not (said := complaint(error)):
+            return USAGE
+        where = getattr(getattr(error, "ctx", None), "command_path", f"2getpro {name}")
+        return _say(Trouble("Команда записана неверно.", said, f"Подсказка: {where} --help"), USAGE)
     except (Abort, KeyboardInterrupt):
         return INTERRUPTED
     except Trouble as trouble:

@@ -27,7 +27,10 @@ app = typer.Typer(
 _FIND: Final = "Клиента ищет 2getpro customers show @имя"
 Number = Annotated[int, typer.Argument(help="Номер клиента в Telegram")]
 Reason = Annotated[str, typer.Option("--reason", help="Почему; останется в записи")]
-By = Annotated[str, typer.Option("--by", help="Кто решает", default_factory=getpass.getuser)]
+By = Annotated[
+    str,
+    typer.Option("--by", help="Кто решает", default_factory=getpass.getuser, show_default="имя в системе"),
+]
 
 
 @app.command()

@@ -31,7 +31,10 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, help="Платеж
 
 Reference = Annotated[str, typer.Argument(help="Ссылка из списка: s12, d7, r5, e9, j31")]
 Reason = Annotated[str, typer.Option("--reason", help="Почему; останется в записи")]
-By = Annotated[str, typer.Option("--by", help="Кто решает", default_factory=getpass.getuser)]
+By = Annotated[
+    str,
+    typer.Option("--by", help="Кто решает", default_factory=getpass.getuser, show_default="имя в системе"),
+]
 
 _KINDS: Final[dict[StuckMoney | StuckWork, str]] = {
     StuckMoney.UNDERPAID: "недоплата",

@@ -4,7 +4,7 @@ import asyncio
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
@@ -20,7 +20,12 @@ from getpro.sandbox.telegram import run as run_telegram
 
 app = typer.Typer(add_completion=False)
 
-Port = Annotated[int, typer.Option("--port", help="На каком порту слушать (только 127.0.0.1)")]
+TERMINATED: Final = 143
+"""As a shell names the end by SIGTERM."""
+
+Port = Annotated[
+    int, typer.Option("--port", min=0, max=65535, help="На каком порту слушать (только 127.0.0.1)")
+]
 Webhook = Annotated[
     str | None, typer.Option("--webhook", help="Куда слать уведомления (только этот компьютер)")
 ]
@@ -119,7 +124,10 @@ def _tour(home: Path) -> None:
     """Play the day, print the books; the exit code says whether they agree."""
     with command.only_one(home):
         command.forget(home)
-        agrees = asyncio.run(command.run_tour(home))
+        try:
+            agrees = asyncio.run(command.run_tour(home))
+        except asyncio.CancelledError:  # SIGTERM: everything is stopped
+            raise typer.Exit(TERMINATED) from None
     typer.echo("Книги сошлись." if agrees else "Книги не сошлись.")
     raise typer.Exit(0 if agrees else 2)
 

@@ -1,14 +1,20 @@
 """The shop for one command: built, used by one flow, closed."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+import logging
+import sys
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
+
+import structlog
+from rich.console import Console
 
 from getpro.bootstrap.sales import close, sales_deps
 from getpro.cli.database import database
 from getpro.cli.settings import read_settings
 from getpro.kit.trouble import Trouble
-from getpro.panel.errors import PanelError
+from getpro.panel.errors import PanelError, PanelUnavailable
 from getpro.payments.provider import ProviderError
 from getpro.platform.database import Database
 from getpro.platform.jobs import Jobs
@@ -52,6 +58,21 @@ class _StarsOnDemand:
             await self._bot.session.close()
 
 
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """Show on a terminal that something is being done; what the shop would log, the command's answer says."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    try:
+        if not sys.stderr.isatty():
+            yield
+            return
+        with Console(stderr=True).status("Спрашиваем базу, провайдеров и панель…"):
+            yield
+    finally:
+        structlog.configure(**before)
+
+
 def with_shop(
     flow: Callable[[Deps], Awaitable[Result]], *, remedy: str = "Список: 2getpro payments stuck"
 ) -> Result:
@@ -67,12 +88,16 @@ def with_shop(
             await telegram.close()
             await close(deps)
 
-    with database(migrate=False) as url:
+    with database(migrate=False) as url, _quietly():
         try:
             return asyncio.run(run(url))
         except SaleError as error:
             raise Trouble("Не сделано.", str(error), remedy) from error
-        except (ProviderError, PanelError) as error:
-            is_key = isinstance(error, PanelError) and str(error).startswith(("401", "403"))
-            what = "Проверьте PANEL_TOKEN и его права." if is_key else "Попробуйте ещё раз позже."
-            raise Trouble("Снаружи не ответили.", str(error), what) from error
+        except PanelUnavailable as error:
+            raise Trouble("Панель не ответила.", str(error), "Проверьте PANEL_URL и саму панель.") from error
+        except PanelError as error:
+            is_key = str(error).startswith(("401", "403"))
+            what = "Проверьте PANEL_TOKEN и его права." if is_key else "Исправьте причину и повторите."
+            raise Trouble("Панель отказала.", str(error), what) from error
+        except ProviderError as error:
+            raise Trouble("Провайдер не ответил.", str(error), "Попробуйте ещё раз позже.") from error

@@ -18,6 +18,7 @@ users = Table(
     Column("zone", Text, comment="a time zone's name; null: the shop's"),
     Column("is_reminded", Boolean, nullable=False, server_default=true(), comment="wants to be reminded"),
     Column("trial_started_at", DateTime(timezone=True)),
+    Column("trial_screen_id", BigInteger, comment="the message on which the trial is awaited"),
     Column("dialog", Text, comment="what the next text message answers, e.g. email:<plan>:<provider>"),
     Column("blocked_at", DateTime(timezone=True), comment="an operator has shut the customer out"),
     Column("unreachable_since", DateTime(timezone=True), comment="blocked the bot, or the account is gone"),

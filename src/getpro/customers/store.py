@@ -23,6 +23,8 @@ class Customer:
     """The time zone's name; None is the shop's."""
     is_reminded: bool
     trial_started_at: datetime | None
+    trial_screen_id: int | None
+    """The message on which they wait for their trial, if they have done nothing else since."""
     is_blocked: bool
     """An operator has shut them out: nothing is sold, nothing stays open."""
     dialog: str | None
@@ -72,6 +74,11 @@ async def set_email(session: AsyncSession, user_id: int, email: str) -> None:
 
 async def set_platform(session: AsyncSession, user_id: int, platform: str) -> None:
     await _set(session, user_id, platform=platform)
+
+
+async def set_trial_screen(session: AsyncSession, user_id: int, message_id: int) -> None:
+    """Remember the message that shows the trial, to turn it when it works."""
+    await _set(session, user_id, trial_screen_id=message_id)
 
 
 async def set_zone(session: AsyncSession, user_id: int, zone: str) -> None:
@@ -144,6 +151,7 @@ def customer_of(row: Any) -> Customer:
         zone=row.zone,
         is_reminded=row.is_reminded,
         trial_started_at=row.trial_started_at,
+        trial_screen_id=row.trial_screen_id,
         is_blocked=row.blocked_at is not None,
         dialog=row.dialog,
         unreachable_reason=row.unreachable_reason,

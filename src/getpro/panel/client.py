@@ -160,7 +160,7 @@ class PanelClient:
             known = {_part(squad, "name"): _part(squad, "uuid") for squad in squads}
             missing = [name for name in self._squads if name not in known and name not in known.values()]
             if missing:
-                raise PanelRefused(f"the panel has no internal squad {', '.join(missing)}")
+                raise PanelRefused(f"на панели нет отряда {', '.join(missing)}: проверьте PANEL_SQUADS")
             self._squad_uuids = [known.get(name, name) for name in self._squads]
         return self._squad_uuids
 

@@ -73,7 +73,7 @@ class Service:
             ) as response:
                 text = await response.text(errors="replace")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise ServiceUnavailable(f"{self.name} did not answer: {type(error).__name__}") from error
+            raise ServiceUnavailable(f"{self.name}: нет ответа ({type(error).__name__})") from error
         crashpoints.reach(f"{self.name}.{operation}: after call")
         return Answer(status=response.status, body=_json_or_none(text), text=text)
 

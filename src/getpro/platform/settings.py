@@ -12,7 +12,16 @@ from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from getpro.kit.clock import DEFAULT_ZONE
@@ -60,6 +69,16 @@ YOOKASSA_NETWORKS = [
 
 class Group(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _blank_is_unset(cls, given: Any) -> Any:
+        """A secret of spaces would be one that anybody can guess."""
+        if not isinstance(given, dict):
+            return given
+        return {
+            name: value for name, value in given.items() if not (isinstance(value, str) and not value.strip())
+        }
 
 
 def _bot_token(value: SecretStr) -> SecretStr:

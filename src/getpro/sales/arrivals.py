@@ -34,7 +34,8 @@ async def welcome(
     """Mark the update and return whose it is, or None if it was marked before; a step.
 
     The first deep link is kept: it is who brought the customer. Whoever does something else than answer
-    (``is_answer``) has left the bot's question behind. Whoever is here can be reached.
+    (``is_answer``) has left the bot's question behind, and whoever does anything, the screen of their trial.
+    Whoever is here can be reached.
 
     The customer's row is written at each press, also where nothing changes: a statement reads as of its
     beginning, and only a write waits for the customer's other press, a newcomer's first one too, and
@@ -62,6 +63,7 @@ async def welcome(
                 "first_name": arrived.excluded.first_name,
                 "start_parameter": func.coalesce(users.c.start_parameter, arrived.excluded.start_parameter),
                 "dialog": case((literal(is_answer), users.c.dialog)),
+                "trial_screen_id": None,
                 "unreachable_since": None,
                 "unreachable_reason": None,
             },

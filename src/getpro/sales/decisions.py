@@ -248,7 +248,7 @@ async def _order_for(
         assert order is not None
         return order
     if user_id is None or plan_id is None:
-        raise CannotResolve("по заказу этих денег не зачесть: укажите --user и --plan")
+        raise CannotResolve("чтобы зачесть эти деньги, назовите и клиента, и тариф")
     plan = await catalog.active_plan(session, plan_id)
     await customers.customer(session, user_id)
     return await payments.add_order(

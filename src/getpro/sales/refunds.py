@@ -66,13 +66,15 @@ async def ask_refund(
     if not reason.strip():
         raise CannotRefund("причина пуста: она остаётся в записи")
     payment = await _paid_payment(deps, payment_id)
-    charge = None if by_hand else await _look(deps, payment)
+    assert payment.paid is not None
+    money = None if amount is None else _read(amount, payment.paid.currency)
+    charge = None if by_hand else await _look(deps, payment, money)
     async with deps.db.begin("refund: ask") as session:
         await customers.lock(session, payment.user_id)
         if charge is not None:
             await note_refunded(session, deps, payment, charge)
         refund = await _write(
-            session, deps, payment, charge, amount=amount, by=by, reason=reason, by_hand=by_hand
+            session, deps, payment, charge, money=money, by=by, reason=reason, by_hand=by_hand
         )
     if not by_hand:
         await _try_at_once(deps, refund.refund_id)
@@ -90,7 +92,7 @@ async def _paid_payment(deps: Deps, payment_id: int) -> Payment:
     return payment
 
 
-async def _look(deps: Deps, payment: Payment) -> Charge:
+async def _look(deps: Deps, payment: Payment, money: Money | None) -> Charge:
     """The charge as the provider has it: part of it may have been given back in its cabinet."""
     assert payment.charge_id is not None
     provider = deps.provider(payment.provider)
@@ -98,6 +100,8 @@ async def _look(deps: Deps, payment: Payment) -> Charge:
         raise CannotRefund(
             f"{payment.provider} сам денег не возвращает: верните их покупателю и повторите с --by-hand"
         )
+    if provider.gives_back is GivesBack.WHOLE and money not in {None, payment.paid}:
+        raise CannotRefund(f"{payment.provider} возвращает только всю сумму: {payment.paid}")
     try:
         return await provider.find(payment.charge_id)
     except NoSuchCharge as error:
@@ -110,7 +114,7 @@ async def _write(
     payment: Payment,
     charge: Charge | None,
     *,
-    amount: str | None,
+    money: Money | None,
     by: Operator,
     reason: str,
     by_hand: bool,
@@ -121,14 +125,12 @@ async def _write(
     for earlier in await refunds.of_payment(session, payment.payment_id):
         if earlier.status in {RefundStatus.PENDING, RefundStatus.SUCCEEDED}:
             left -= earlier.refunded
-    money = left if amount is None else _read(amount, payment.paid.currency)
+    money = money or left
     _check_amount(money, left)
     key, now = uuid4(), deps.clock()
     request = None
     if charge is not None:
         provider = deps.provider(payment.provider)
-        if provider.gives_back is GivesBack.WHOLE and money != payment.paid:
-            raise CannotRefund(f"{payment.provider} возвращает только всю сумму: {payment.paid}")
         customer = await customers.customer(session, payment.user_id)
         request = provider.refund_request(
             Refund(

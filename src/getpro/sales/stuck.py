@@ -16,6 +16,7 @@ from getpro.platform.jobs import MONEY
 from getpro.sales.deps import Deps
 from getpro.sales.names import DELIVER, SETTLE
 from getpro.sales.reference import Listed, Reference
+from getpro.sales.settle import Ending
 from getpro.subscriptions.models import subscriptions
 from getpro.subscriptions.states import DeliveryTrouble
 
@@ -40,6 +41,11 @@ class StuckWork(StrEnum):
     """Our own error: of a job that is tried again all the same, or of one that is not."""
 
 
+_NOT_PROVED: Final[dict[str, str]] = {
+    Ending.PREMATURE: "деньги ещё не пришли",
+    Ending.DISPROVED: "провайдер такого платежа не знает",
+    Ending.NO_ORDER: "нет ни заказа, ни денег",
+}
 _NOT_DELIVERED: Final = {
     None: StuckWork.NOT_DELIVERED_YET,
     DeliveryTrouble.AWAY: StuckWork.NOT_DELIVERED_AWAY,
@@ -170,7 +176,7 @@ def _why_unsettled(outcome: str | None) -> tuple[StuckWork, str]:
     if outcome.startswith(inbox.OUR_ERROR):
         error = outcome.removeprefix(inbox.OUR_ERROR)
         return StuckWork.JOB_FAILED, f"{SETTLE.name}: {error}, {_IN_THE_LOG}"
-    return StuckWork.NOTICE_DISPROVED, outcome
+    return StuckWork.NOTICE_DISPROVED, _NOT_PROVED.get(outcome, outcome)
 
 
 async def _failed_jobs(session: AsyncSession, deps: Deps) -> list[StuckItem]:

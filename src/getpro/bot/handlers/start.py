@@ -10,7 +10,7 @@ from getpro.bot.context import Context
 from getpro.bot.screens import menu as screens
 from getpro.bot.screens.period import is_trial, runs
 from getpro.bot.screens.screen import Go, Screen, Speak
-from getpro.bot.showing import say, show
+from getpro.bot.showing import message_id_of, say, show
 from getpro.bot.texts import LANGUAGES
 from getpro.bot.turn import Turn
 from getpro.customers import store as customers
@@ -48,6 +48,8 @@ async def trial(query: CallbackQuery, turn: Turn, context: Context) -> TelegramM
         toast: str | None = t("trial-started")
         try:
             await start_trial(session, context.sales, user_id=turn.customer.user_id)
+            if (message_id := message_id_of(query)) is not None:
+                await customers.set_trial_screen(session, turn.customer.user_id, message_id)
         except TrialUsed:
             found = await subscriptions.of_customer(session, turn.customer.user_id)
             is_second_tap = found is not None and is_trial(found) and runs(t, found)

@@ -164,8 +164,9 @@ def _canceled(t: Texts, payment: Payment, others: tuple[Button, ...]) -> Screen:
         why = t(f"declined-why-{_WHY.get(reason, 'other')}")
         money = t("money-may-come" if reason == CancelReason.NOT_PAID else "money-not-taken")
         text = lines(t("declined-title"), why, money, t("declined-next"))
-        again = Buy(plan_id=payment.plan_id or 0, provider=payment.provider)
-        rows.insert(0, (Button(t("button-again"), again),))
+        if payment.plan_id is not None:
+            again = Buy(plan_id=payment.plan_id, provider=payment.provider)
+            rows.insert(0, (Button(t("button-again"), again),))
     return Screen(text, (*rows, (Button(t("button-menu"), Go(to="menu")),)))
 
 

@@ -2,9 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 from aiogram.filters.callback_data import CallbackData
 from aiogram.types import CopyTextButton, InlineKeyboardButton, InlineKeyboardMarkup
+from pydantic import Field
+
+Number = Annotated[int, Field(gt=0, lt=2**63)]
+"""A number that a table can hold: whoever forges a button may write any."""
+PlanId = Annotated[int, Field(gt=0, lt=2**31)]
 
 
 class Go(CallbackData, prefix="go"):
@@ -14,11 +20,11 @@ class Go(CallbackData, prefix="go"):
 
 
 class ChoosePlan(CallbackData, prefix="plan"):
-    plan_id: int
+    plan_id: PlanId
 
 
 class Buy(CallbackData, prefix="buy"):
-    plan_id: int
+    plan_id: PlanId
     provider: str
 
 
@@ -26,7 +32,7 @@ class AboutOrder(CallbackData, prefix="order"):
     """Something about an order: check, cancel, another (way to pay)."""
 
     do: str
-    payment_id: int
+    payment_id: Number
 
 
 class OnPlatform(CallbackData, prefix="on"):
@@ -55,12 +61,12 @@ class Desk(CallbackData, prefix="desk"):
 
 class OnCustomer(CallbackData, prefix="cust"):
     do: str
-    user_id: int
+    user_id: Number
 
 
 class OnPayment(CallbackData, prefix="pay"):
     do: str
-    payment_id: int
+    payment_id: Number
 
 
 class OnStuck(CallbackData, prefix="stuck"):

@@ -1,4 +1,4 @@
-"""Customers whom an operator has shut out."""
+"""Customers whom an operator has shut out, and the screen of a trial."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,6 +13,14 @@ def upgrade() -> None:
     op.add_column(
         "users",
         sa.Column("blocked_at", sa.DateTime(timezone=True), comment="an operator has shut the customer out"),
+    )
+    op.add_column(
+        "users",
+        sa.Column(
+            "trial_screen_id",
+            sa.BigInteger(),
+            comment="the message on which the trial is awaited",
+        ),
     )
     op.alter_column(
         "subscriptions",

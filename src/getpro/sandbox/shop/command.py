@@ -61,12 +61,15 @@ async def run_in_browser(directory: Path, *, port: int | None) -> None:
 
 
 async def run_tour(directory: Path) -> bool:
-    """Play the scripted day in a fresh world; True if the books agree."""
+    """Play the scripted day in a fresh world; True if the books agree. SIGTERM cancels it."""
 
     def say(text: str) -> None:
         sys.stdout.write(f"• {text}\n")
         sys.stdout.flush()
 
+    touring = asyncio.current_task()
+    assert touring is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, touring.cancel)
     async with world(directory, on_progress=lambda part: say(f"Запускаю: {part}")) as here:
         return await tour(here, say=say)
 

@@ -43,12 +43,13 @@ def main() -> None:
     parser.add_argument("settings", type=Path)
     parser.add_argument("--crash-at")
     parser.add_argument("--trace", type=Path)
+    parser.add_argument("--parent", type=int, default=os.getppid(), help="ends with that process")
     chosen = parser.parse_args()
     values = json.loads(chosen.settings.read_text(encoding="utf-8"))
     settings = SandboxSettings(**values)
     logging.configure(level=settings.log_level)
     _listen(chosen.crash_at, chosen.trace)
-    threading.Thread(target=_end_with_the_sandbox, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_end_with_the_sandbox, args=(chosen.parent,), daemon=True).start()
     assert settings.database_url is not None
     uvloop.run(
         run_shop(settings, database_url=settings.database_url.get_secret_value(), web=True, worker=True)

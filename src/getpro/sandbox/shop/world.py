@@ -56,6 +56,7 @@ class Product:
                 "-m",
                 "getpro.sandbox.shop.product",
                 str(self.settings_file),
+                f"--parent={os.getpid()}",
                 *arguments,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
@@ -154,8 +155,9 @@ async def world(
     product_url = f"http://{LOOPBACK}:{product_port}"
     on_progress("PostgreSQL")
     cluster = Cluster(directory / "postgres", time_zone=time_zone, durable=durable)
-    await asyncio.to_thread(cluster.start)
+    starting = asyncio.create_task(asyncio.to_thread(cluster.start))
     try:
+        await asyncio.shield(starting)  # a server that is half started could not be stopped
         await asyncio.to_thread(migrations.upgrade, cluster.url())
         on_progress("Telegram, ЮKassa, Crypto Pay, панель")
         panel_port = wanted.get("panel") or free_port()
@@ -202,10 +204,11 @@ async def world(
             product = (make_product or Product)(settings_file, product_url, directory / "product.log")
             here.append(product)
             on_progress("Магазин")
-            await product.start()
             running.push_async_callback(product.stop)
+            await product.start()
             yield World(cluster, telegram, yookassa, cryptopay, panel, product, urls)
     finally:
+        await asyncio.wait({starting})
         await asyncio.to_thread(cluster.leave)
 
 

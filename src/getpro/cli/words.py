@@ -1,0 +1,40 @@
+"""The words of the command line's own library, in Russian: its help and its complaints."""
+
+import re
+from typing import Final
+
+from typer.exceptions import TyperException
+
+_COMPLAINTS: Final = tuple(
+    (re.compile(pattern), words)
+    for pattern, words in (
+        (r"No such command '?(.*?)'?\.", "команды {0} нет"),
+        (r"Missing (?:argument|option|parameter)[: ]*'?(.*?)'?\.", "не хватает {0}"),
+        (r"No such option: (\S+?)\.?(?: .*)?", "параметра {0} нет"),
+        (r"Option '?(\S+?)'? requires an argument\.", "у параметра {0} нет значения"),
+        (r"Got unexpected extra argument.*? \((.*)\)", "лишнее: {0}"),
+        (r"Invalid value for '?(.*?)'?: .*valid integer.*", "{0}: нужно целое число"),
+        (r"Invalid value for '?(.*?)'?: (.*)", "{0}: {1}"),
+    )
+)
+
+
+def complaint(error: TyperException) -> str:
+    """What the library complains about, in its own words where we have none; "" if it has said it."""
+    format_message = getattr(error, "format_message", error.__str__)
+    said: str = format_message()
+    for pattern, words in _COMPLAINTS:
+        if (found := pattern.fullmatch(said)) is not None:
+            return words.format(*found.groups())
+    return said
+
+
+def speak_russian() -> None:
+    """Give the help its Russian headings; loads what prints it, so only when it is asked for."""
+    from typer import rich_utils  # noqa: PLC0415 -- a tenth of a second that other commands save
+
+    rich_utils.DEFAULT_STRING = "[по умолчанию: {}]"
+    rich_utils.REQUIRED_LONG_STRING = "[обязательно]"
+    rich_utils.ARGUMENTS_PANEL_TITLE = "Что назвать"
+    rich_utils.OPTIONS_PANEL_TITLE = "Параметры"
+    rich_utils.COMMANDS_PANEL_TITLE = "Команды"
