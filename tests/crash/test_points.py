@@ -1,8 +1,10 @@
 """Each named moment at which the shop can die between a notice and the delivery, one after another."""
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg
 import pytest
 from forked import forked, preloaded
 from test_kills import settled_books
@@ -115,3 +117,81 @@ async def pay_when_it_answers(here: World, person: Person, actor: Actor, provide
     if provider == "stars":
         await here.product.wait_ready()
     await pay(here, person, actor, provider)
+
+
+WAY_BACK = ("refund: ", "yookassa.create_refund", "yookassa.list_refunds", "panel.disable_user")
+"""How the names of points begin that a refund passes."""
+
+
+async def test_death_at_every_point_of_a_refund_gives_the_money_back_once(
+    tmp_path: Path, figure: Callable[[str], None]
+) -> None:
+    trace = open_up(tmp_path) / "trace"
+    async with (
+        preloaded() as parent,
+        world(
+            tmp_path,
+            durable=False,
+            retry_scale=0.05,
+            make_product=forked(parent),
+            shop={"operators": [OPERATOR]},
+        ) as here,
+    ):
+        here.telegram.limits.are_on = False
+        operator = here.telegram.state.add_person(OPERATOR, "Ольга")
+        await here.product.stop()
+        await here.product.start("--trace", str(trace))
+        await bought(here, 3000)
+        await give_back(here, operator, 3000)
+        await Actor(here).sees(operator, "✅ Возвращено")
+        assert await settled_books(here, seconds=20) == []
+        points = [p for p in dict.fromkeys(trace.read_text().splitlines()) if p.startswith(WAY_BACK)]
+        assert {"refund: ask: after commit", "yookassa.create_refund: after call"} < set(points)
+        hit = 0
+        for number, point in enumerate(points):
+            await bought(here, 3001 + number)
+            await here.product.kill()
+            await here.product.start("--crash-at", point)
+            asking = asyncio.create_task(give_back(here, operator, 3001 + number))
+            hit += await here.product.died(within_seconds=30)  # perhaps of the refund before this one
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+            await here.product.kill()
+            await here.product.start()
+            if not await asyncio.to_thread(is_asked, here, 3001 + number):
+                await give_back(here, operator, 3001 + number)  # the operator has seen no answer
+        figure(f"{len(points)} crash points of a refund, hit: {hit}")
+        assert hit == len(points)
+        refunds = here.yookassa.books.refunds
+        await Actor(here).until(lambda: len(refunds) > len(points), f"{len(refunds)} refunds")
+        assert await settled_books(here, seconds=60) == []
+        assert len(refunds) == len({refund["payment_id"] for refund in refunds.values()}) == 1 + len(points)
+
+
+OPERATOR = 2999
+
+
+async def bought(here: World, user_id: int) -> None:
+    """Somebody has bought a month by card."""
+    person = here.telegram.state.add_person(user_id, f"Покупатель {user_id}")
+    await pay(here, person, await order(here, person, "yookassa"), "yookassa")
+    assert await settled_books(here, seconds=30) == []
+
+
+def is_asked(here: World, user_id: int) -> bool:
+    with psycopg.connect(here.database_url) as connection:
+        rows = connection.execute(
+            "SELECT 1 FROM refunds JOIN payments USING (payment_id) WHERE user_id = %s", [user_id]
+        )
+        return rows.fetchone() is not None
+
+
+async def give_back(here: World, operator: Person, user_id: int) -> None:
+    """The operator finds the customer and gives all the money back; whether that ends is another matter."""
+    actor = Actor(here)
+    await here.product.wait_ready()
+    here.telegram.people.send(operator, f"/admin {user_id}")
+    await actor.press(operator, f"cust:payments:{user_id}")
+    await actor.press(operator, "pay:show:")
+    await actor.press(operator, "pay:refund:")
+    here.telegram.people.send(operator, "просили вернуть")

@@ -1,8 +1,10 @@
 """The judge: what was paid, by the simulators' books, against what the shop recorded and the panel shows."""
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import psycopg
@@ -17,6 +19,13 @@ class Charge:
     charge_id: str
     amount: str
     """Amount and currency as the provider has it, e.g. ``199.00 RUB`` or ``120 XTR``."""
+    given_back: str
+    """What of it has gone back to the payer, in the same form."""
+
+    @property
+    def part_kept(self) -> Fraction:
+        amount, back = (Fraction(text.split()[0]) for text in (self.amount, self.given_back))
+        return 1 - back / amount
 
 
 @dataclass(frozen=True)
@@ -28,7 +37,10 @@ class Verdict:
     taken: list[Charge]
     recorded: list[Charge]
     days_paid: int
+    """Of what was not given back."""
     days_added: float
+    days_used: float
+    """How much of a period that was given back may have been used up before."""
     shop_end: datetime | None
     panel_end: datetime | None
 
@@ -37,7 +49,7 @@ class Verdict:
         found = []
         if sorted(self.taken, key=str) != sorted(self.recorded, key=str):
             found.append(f"взято {self.taken}, записано {self.recorded}")
-        if self.days_paid != self.days_added:
+        if not self.days_paid <= self.days_added <= self.days_paid + self.days_used:
             found.append(f"оплачено дней {self.days_paid}, добавлено {self.days_added}")
         if self.shop_end != self.panel_end:
             found.append(f"в магазине до {self.shop_end}, на панели до {self.panel_end}")
@@ -47,7 +59,8 @@ class Verdict:
 def judge(world: World) -> list[Verdict]:
     """One verdict for each person of the simulated Telegram, from the three books as they are now.
 
-    Days paid come from the price: what a plan of that price brings, and the trial's for who had one.
+    Days paid come from the price: what a plan of that price brings, and the trial's for who had one. Money
+    that went back takes its share of the days, rounded down, but none that were used already.
     May run in a thread: the simulators go on writing, so each book is copied before it is read.
     """
     with psycopg.connect(world.database_url, options="-c timezone=UTC") as connection:
@@ -71,10 +84,12 @@ class _Books:
         for key, user_id in connection.execute("SELECT order_key::text, user_id FROM payments"):
             self.customer_of_order[key] = user_id
         for row in connection.execute(
-            "SELECT user_id, provider, charge_id, paid_amount, paid_currency FROM payments"
-            " WHERE status = 'succeeded'"
+            "SELECT user_id, provider, charge_id, paid_amount, paid_currency,"
+            " (SELECT coalesce(sum(refunded_amount), 0) FROM refunds"
+            "  WHERE refunds.payment_id = payments.payment_id AND refunds.status = 'succeeded')"
+            " FROM payments WHERE status = 'succeeded'"
         ):
-            charge = Charge(row[1], row[2], _amount(str(row[3]), row[4]))
+            charge = Charge(row[1], row[2], _amount(str(row[3]), row[4]), _amount(str(row[5]), row[4]))
             self.recorded.setdefault(row[0], []).append(charge)
         for days, price, stars in connection.execute("SELECT days, price, stars FROM plans"):
             self.days_of[_amount(str(price), "RUB")] = days
@@ -96,35 +111,55 @@ def _taken(world: World, customer_of_order: dict[str, int]) -> dict[int, list[Ch
     for payment in list(world.yookassa.books.payments.values()):
         if payment["status"] == "succeeded":
             owner = customer_of_order[payment["metadata"]["order_key"]]
-            amount = _amount(payment["amount"]["value"], payment["amount"]["currency"])
-            taken.setdefault(owner, []).append(Charge("yookassa", payment["id"], amount))
+            amount, back = (
+                _amount(payment[name]["value"], payment[name]["currency"])
+                for name in ("amount", "refunded_amount")
+            )
+            taken.setdefault(owner, []).append(Charge("yookassa", payment["id"], amount, back))
     for invoice in list(world.cryptopay.books.invoices.values()):
         if invoice["status"] == "paid":
             owner = customer_of_order[invoice["payload"]]
             amount = _amount(invoice["amount"], invoice["fiat"])
-            taken.setdefault(owner, []).append(Charge("cryptopay", str(invoice["invoice_id"]), amount))
-    for charge in list(world.telegram.state.charges):
-        stars = Charge("stars", charge.charge_id, _amount(str(charge.amount), "XTR"))
-        taken.setdefault(charge.user_id, []).append(stars)
+            nothing = _amount("0", invoice["fiat"])
+            charge = Charge("cryptopay", str(invoice["invoice_id"]), amount, nothing)
+            taken.setdefault(owner, []).append(charge)
+    for paid in list(world.telegram.state.charges):
+        back = _amount(str(paid.amount if paid.is_refunded else 0), "XTR")
+        stars = Charge("stars", paid.charge_id, _amount(str(paid.amount), "XTR"), back)
+        taken.setdefault(paid.user_id, []).append(stars)
     return taken
 
 
 def _verdict(world: World, books: _Books, user_id: int, name: str, taken: list[Charge]) -> Verdict:
     start, shop_end = books.ends.get(user_id, (None, None))
-    panel_end = _panel_end(world, user_id)
-    added = 0.0 if start is None or panel_end is None else (panel_end - start) / timedelta(days=1)
-    days_paid = sum(books.days_of[charge.amount] for charge in taken) + books.trial_days.get(user_id, 0)
+    panel_end = _panel_end(world, user_id, shop_end)
+    added = used = 0.0
+    if start is not None and panel_end is not None:
+        added = (panel_end - start) / timedelta(days=1)
+        if any(charge.part_kept < 1 for charge in taken):
+            used = (datetime.now(UTC) - start) / timedelta(days=1)
+    days_paid = sum(_days_kept(books.days_of[charge.amount], charge) for charge in taken)
+    days_paid += books.trial_days.get(user_id, 0)
     recorded = books.recorded.get(user_id, [])
-    return Verdict(user_id, name, taken, recorded, days_paid, added, shop_end, panel_end)
+    return Verdict(user_id, name, taken, recorded, days_paid, added, used, shop_end, panel_end)
 
 
-def _panel_end(world: World, user_id: int) -> datetime | None:
+def _days_kept(days: int, charge: Charge) -> int:
+    return days - math.floor(days * (1 - charge.part_kept))
+
+
+def _panel_end(world: World, user_id: int, shop_end: datetime | None) -> datetime | None:
+    """Until when the panel is open; for who is shut out there after a refund, the end that the shop says."""
     found: list[User] = [
         user for user in list(world.panel.state.users.values()) if user.telegramId == user_id
     ]
     if len(found) > 1:
         raise AssertionError(f"{user_id} has {len(found)} users on the panel")
-    return found[0].expireAt.astimezone(UTC).replace(microsecond=0) if found else None
+    if not found:
+        return None
+    if found[0].status == "DISABLED" and shop_end is not None and shop_end <= datetime.now(UTC):
+        return shop_end
+    return found[0].expireAt.astimezone(UTC).replace(microsecond=0)
 
 
 def _amount(value: str, currency: str) -> str:
