@@ -24,6 +24,7 @@ from getpro.payments.provider import (
     Priced,
     ProviderRefused,
     ProviderUnavailable,
+    ProviderUnreadable,
     Refund,
     StoredNotice,
 )
@@ -57,6 +58,7 @@ class FakeProvider:
     gives_back: GivesBack = GivesBack.ANY_PART
     refund_keys: list[UUID] = field(default_factory=list)
     refuses: str | None = None
+    is_unreadable: bool = False
     is_slow: bool = False
 
     def price(self, plan: Priced) -> Money:
@@ -108,6 +110,8 @@ class FakeProvider:
     async def find(self, object_id: str) -> Charge:
         if self.is_away:
             raise ProviderUnavailable("away")
+        if self.is_unreadable:
+            raise ProviderUnreadable("KeyError('amount')")
         if object_id not in self.charges_by_id:
             raise NoSuchCharge(object_id)
         return self.charges_by_id[object_id]

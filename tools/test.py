@@ -20,6 +20,9 @@ KILLS_IF_FULL = 100
 
 
 def main(arguments: list[str]) -> int:
+    if arguments and arguments[0] in {"-h", "--help"}:
+        print(__doc__)
+        return 0
     is_full = "--full" in arguments
     may_install = IN_CI or "--install-system" in arguments
     chosen = [argument for argument in arguments if argument not in {"--full", "--install-system"}]

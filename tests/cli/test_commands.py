@@ -136,8 +136,16 @@ def test_what_needs_no_bot_loads_none(
     ("arguments", "said"),
     [
         (["nonsense"], "Команды 'nonsense' нет."),
-        (["payments", "credit", "s1", "--reason"], "Команда записана неверно."),
-        (["sandbox", "telegram", "--port", "many"], "Команда записана неверно."),
+        (["payments", "credit", "s1", "--reason"], "у параметра --reason нет значения"),
+        (["payments", "credit", "s1"], "не хватает --reason"),
+        (["payments", "retry"], "не хватает reference"),
+        (["payments", "wish"], "команды wish нет"),
+        (["payments", "stuck", "--all"], "параметра --all нет"),
+        (["payments", "stuck", "all"], "лишнее: all"),
+        (["payments", "refund", "x", "--reason", "y"], "payment: нужно целое число"),
+        (["payments", "refund", "0", "--reason", "y"], "payment: нужно не меньше 1"),
+        (["payments", "refund", "9" * 20, "--reason", "y"], f"payment: нужно не больше {2**63 - 1}"),
+        (["sandbox", "telegram", "--port", "many"], "--port: нужно целое число"),
     ],
 )
 def test_a_command_used_wrongly_is_told_so(arguments: list[str], said: str) -> None:

@@ -12,7 +12,7 @@ from getpro.customers.store import CustomerGone
 from getpro.kit.money import Money
 from getpro.panel.errors import PanelUnavailable
 from getpro.payments.models import payment_moves
-from getpro.payments.provider import Charge, ChargeState, StoredNotice
+from getpro.payments.provider import Charge, ChargeState, ProviderUnreadable, StoredNotice
 from getpro.payments.store import Payment
 from getpro.platform.audit import audit_log
 from getpro.platform.jobs import MONEY, JobName
@@ -64,6 +64,25 @@ async def test_an_underpaid_order_can_be_credited(shop: Shop) -> None:
     ]
 
 
+async def test_a_notice_behind_which_nothing_can_be_read_is_shown_as_that_and_can_be_put_away(
+    shop: Shop,
+) -> None:
+    shop.provider.is_unreadable = True
+    await shop.notice("obj-strange")
+    (settling,) = [one for one in jobs.job_kinds(shop.deps, zone=ZoneInfo("UTC")) if one.name == "settle"]
+    with pytest.raises(ProviderUnreadable):
+        await settling.run(event_id=1)
+    shop.clock.forward(minutes=6)
+    reference = await the_one(shop, "notice_disproved")
+    (item,) = await listed(shop)
+    assert (
+        item.details
+        == "paid obj-strange: ответ провайдера не читается: обновите программу или уберите запись"
+    )
+    await decisions.dismiss(shop.deps, reference, **WHO)
+    assert await listed(shop) == []
+
+
 async def test_money_is_credited_once(shop: Shop) -> None:
     alice = await shop.customer("alice")
     await shop.notice(shop.pay(await shop.order(alice), taken=rub("100.00")))
@@ -83,7 +102,7 @@ async def test_money_without_an_order_is_credited_to_whom_and_for_what_the_opera
     await shop.notice(shop.provider.pay("lost", paid_at=shop.clock()))
     await shop.run_jobs()
     reference = await the_one(shop, "unknown_order")
-    with pytest.raises(CannotResolve, match="--user"):
+    with pytest.raises(CannotResolve, match="и клиента, и тариф"):
         await decisions.credit(shop.deps, reference, **WHO)
     with pytest.raises(CustomerGone):
         await decisions.credit(shop.deps, reference, user_id=999, plan_id=ONE_MONTH, **WHO)
@@ -103,7 +122,7 @@ async def test_money_in_a_foreign_currency_is_credited_at_the_price_of_a_plan_th
     await shop.notice(shop.pay(await shop.order(alice), taken=Money(150, "USD"), refunded=Money(0, "USD")))
     await shop.run_jobs()
     reference = await the_one(shop, "foreign_currency")
-    with pytest.raises(CannotResolve, match="--plan"):
+    with pytest.raises(CannotResolve, match="и клиента, и тариф"):
         await decisions.credit(shop.deps, reference, **WHO)
     payment = await decisions.credit(shop.deps, reference, user_id=alice, plan_id=ONE_MONTH, **WHO)
     assert (payment.amount, payment.paid) == (rub("199.00"), Money(150, "USD"))

@@ -34,8 +34,23 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
 
 
 def main() -> None:
-    """Run the command line; an error is one sentence, one cause, one remedy, never a traceback."""
-    sys.exit(execute(sys.argv[1:]))
+    """Run the command line; an error is one sentence, one cause, one remedy, never a traceback.
+
+    ``2getpro --traceback COMMAND`` shows one, for who must mend an error of ours.
+    """
+    arguments = sys.argv[1:]
+    if wants_traceback := arguments[:1] == ["--traceback"]:
+        del arguments[0]
+    try:
+        code = execute(arguments)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except Exception as error:
+        if wants_traceback:
+            raise
+        remedy = f"Покажите разработчикам: 2getpro --traceback {' '.join(arguments)}"
+        code = _say(Trouble("Ошибка в самой программе.", f"{type(error).__name__}", remedy), WRONG)
+    sys.exit(code)
 
 
 def execute(arguments: list[str]) -> int:

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.cli.settings import read_settings
 from getpro.cli.shop import with_shop
-from getpro.cli.tables import in_words
+from getpro.cli.tables import BIGGEST_ID, in_words
 from getpro.customers.store import CustomerGone
 from getpro.kit.trouble import Trouble
 from getpro.platform.settings import DatabaseSettings
@@ -25,7 +25,7 @@ app = typer.Typer(
 )
 
 _FIND: Final = "Клиента ищет 2getpro customers show @имя"
-Number = Annotated[int, typer.Argument(help="Номер клиента в Telegram")]
+Number = Annotated[int, typer.Argument(help="Номер клиента в Telegram", min=1, max=BIGGEST_ID)]
 Reason = Annotated[str, typer.Option("--reason", help="Почему; останется в записи")]
 By = Annotated[
     str,

@@ -14,7 +14,7 @@ from rich.table import Table
 from getpro.catalog.store import PlanGone
 from getpro.cli.settings import read_settings
 from getpro.cli.shop import with_shop
-from getpro.cli.tables import WIDE, in_words
+from getpro.cli.tables import BIGGEST_ID, BIGGEST_PLAN, WIDE, in_words
 from getpro.customers.store import CustomerGone
 from getpro.kit.trouble import Trouble
 from getpro.payments.refunds import RefundRow
@@ -60,6 +60,7 @@ _ENDINGS: Final = {
     Ending.PREMATURE: "Деньги ещё не пришли: провайдер ждёт оплаты.",
     Ending.CANCELED: "Платёж отменён у провайдера, денег нет.",
     Ending.DISPROVED: "Провайдер не знает такого платежа.",
+    Ending.UNREADABLE: "Ответ провайдера не читается.",
     Ending.NO_ORDER: "Это не наш заказ, и денег по нему нет.",
     Ending.BROUGHT_FORWARD: "Будет сделано в ближайшие секунды.",
 }
@@ -98,7 +99,9 @@ def stuck(*, as_json: Annotated[bool, typer.Option("--json", help="Для про
 @app.command(name="list")
 def list_(
     *,
-    user: Annotated[int | None, typer.Option("--user", help="Чьи; без него последние у всех")] = None,
+    user: Annotated[
+        int | None, typer.Option("--user", min=1, max=BIGGEST_ID, help="Чьи; без него последние у всех")
+    ] = None,
     most: Annotated[int, typer.Option("--most", min=1, max=1000, help="Сколько показать")] = 20,
     as_json: Annotated[bool, typer.Option("--json", help="Для программ")] = False,
 ) -> None:
@@ -136,8 +139,12 @@ def credit(
     reference: Reference,
     reason: Reason,
     by: By,
-    user: Annotated[int | None, typer.Option("--user", help="Кому, если заказа нет")] = None,
-    plan: Annotated[int | None, typer.Option("--plan", help="Что, если заказа нет")] = None,
+    user: Annotated[
+        int | None, typer.Option("--user", min=1, max=BIGGEST_ID, help="Кому, если заказа нет")
+    ] = None,
+    plan: Annotated[
+        int | None, typer.Option("--plan", min=1, max=BIGGEST_PLAN, help="Что, если заказа нет")
+    ] = None,
 ) -> None:
     """Засчитать деньги как оплату заказа и выдать срок.
 
@@ -159,7 +166,7 @@ def credit(
 @app.command()
 def refund(
     *,
-    payment: Annotated[int, typer.Argument(help="Номер платежа")],
+    payment: Annotated[int, typer.Argument(help="Номер платежа", min=1, max=BIGGEST_ID)],
     reason: Reason,
     by: By,
     amount: Annotated[

@@ -2,6 +2,7 @@
 
 import gc
 import socket
+import sys
 
 import uvloop
 
@@ -31,7 +32,13 @@ def start(*, web: bool, worker: bool, migrate: bool) -> None:
     if web:
         _require_free(settings.listen_host, settings.listen_port)
     name = "web" if not worker else "worker" if not web else "2getpro"
-    logging.configure(level=settings.log_level, directory=settings.log_dir, name=name)
+    try:
+        logging.configure(level=settings.log_level, directory=settings.log_dir, name=name)
+    except OSError as error:
+        why = f"{settings.log_dir}: {error.strerror}"
+        raise Trouble("Журнал некуда писать.", why, "Укажите другую GETPRO_LOG_DIR.") from error
+    if sys.stderr.isatty():
+        sys.stderr.write("Запускаю магазин…\n")
     with database(migrate=migrate) as url:
         gc.disable()  # what is imported stays: looking through it for garbage costs a fifth of the time
         from getpro.running import run_shop  # noqa: PLC0415 -- seconds; what is wrong is told before

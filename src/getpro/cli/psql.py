@@ -9,7 +9,9 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 import typer
 
 from getpro.cli.database import database
-from getpro.platform.postgres import external_tools
+from getpro.cli.settings import read_settings
+from getpro.platform.postgres import Tools, external_tools, tools_for_our_own
+from getpro.platform.settings import DatabaseSettings
 
 app = typer.Typer(add_completion=False)
 
@@ -26,18 +28,18 @@ def psql(ctx: typer.Context) -> None:
         typer.echo(ctx.get_help())
         return
     with database(migrate=False, any_version=True) as url:
-        raise typer.Exit(run_psql(url, ctx.args))
+        is_ours = read_settings(DatabaseSettings).database_url is None
+        raise typer.Exit(run_psql(url, ctx.args, tools_for_our_own() if is_ours else external_tools()))
 
 
-def run_psql(url: str, arguments: list[str]) -> int:
-    """Run psql on the database at ``url`` and return its exit code.
+def run_psql(url: str, arguments: list[str], tools: Tools) -> int:
+    """Run the psql of ``tools`` on the database at ``url`` and return its exit code.
 
     The password travels in the environment: an argument would show in the list of processes.
     """
     parts = urlsplit(url)
     host = parts.netloc.rpartition("@")[2]
     address = urlunsplit(parts._replace(netloc=f"{parts.username or ''}@{host}"))
-    tools = external_tools()
     command = [tools.path("psql"), "-d", address, *arguments]
     if sys.stdin.isatty() and not arguments and (wrapper := shutil.which("rlwrap")):
         command.insert(0, wrapper)  # the wheel's psql has no line editing

@@ -10,7 +10,7 @@ import typer
 
 from getpro.cli.psql import run_psql
 from getpro.kit.trouble import Trouble
-from getpro.platform.postgres import Cluster
+from getpro.platform.postgres import Cluster, tools_for_our_own
 from getpro.sandbox.panel import run as run_panel
 from getpro.sandbox.providers.cryptopay import run as run_cryptopay
 from getpro.sandbox.providers.yookassa import run as run_yookassa
@@ -117,7 +117,7 @@ def psql(ctx: typer.Context) -> None:
     if not (home / "data").exists():
         raise Trouble("У песочницы ещё нет базы.", f"В {ctx.obj} она не запускалась.", "2getpro sandbox")
     with Cluster.running(home) as url:
-        raise typer.Exit(run_psql(url, ctx.args))
+        raise typer.Exit(run_psql(url, ctx.args, tools_for_our_own()))
 
 
 def _tour(home: Path) -> None:

@@ -4,6 +4,9 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
+BIGGEST_ID: Final = 2**63 - 1
+BIGGEST_PLAN: Final = 2**31 - 1
+"""What a column holds: a slip of the hand is told, not tried."""
 WIDE: Final = 220
 """For a file or a pipe: nothing is cut."""
 _NAMES: Final = {"MSK": "МСК"}

@@ -14,6 +14,8 @@ _COMPLAINTS: Final = tuple(
         (r"Option '?(\S+?)'? requires an argument\.", "у параметра {0} нет значения"),
         (r"Got unexpected extra argument.*? \((.*)\)", "лишнее: {0}"),
         (r"Invalid value for '?(.*?)'?: .*valid integer.*", "{0}: нужно целое число"),
+        (r"Invalid value for '?(.*?)'?: .*less than or equal to (-?\d+).*", "{0}: нужно не больше {1}"),
+        (r"Invalid value for '?(.*?)'?: .*greater than or equal to (-?\d+).*", "{0}: нужно не меньше {1}"),
         (r"Invalid value for '?(.*?)'?: (.*)", "{0}: {1}"),
     )
 )

@@ -28,6 +28,7 @@ class ProviderError(Exception):
     """Something went wrong at the provider's.
 
     ├── ProviderUnavailable   unknown what happened: ask again, with the same key and body
+    │   └── ProviderUnreadable    it answered, and we cannot read it
     ├── ProviderRefused       it said no: repeating is useless
     ├── NoSuchCharge          it does not know the object
     └── NoticeRefused         what knocked at our door is no notice of this provider
@@ -36,6 +37,10 @@ class ProviderError(Exception):
 
 class ProviderUnavailable(ProviderError):
     """No answer, or one that leaves open what happened."""
+
+
+class ProviderUnreadable(ProviderUnavailable):
+    """It answered in a shape that this program does not know: asked again, but a person must look."""
 
 
 class ProviderRefused(ProviderError):

@@ -11,7 +11,7 @@ from getpro.messaging import partitions
 from getpro.messaging.store import forget_old_marks, forget_old_notices
 from getpro.panel.errors import PanelError
 from getpro.payments import inbox
-from getpro.payments.provider import ProviderUnavailable
+from getpro.payments.provider import ProviderUnavailable, ProviderUnreadable
 from getpro.platform.jobs import Backoff, JobKind
 from getpro.platform.schedules import Schedule, routine
 from getpro.sales import delivery, polling, reconcile, refunds, settle
@@ -19,6 +19,7 @@ from getpro.sales.deps import Deps
 from getpro.sales.errors import UnknownProvider
 from getpro.sales.names import COMPARE, DELIVER, POLL_PAYMENT, REFUND, SETTLE
 from getpro.sales.reminders import remind
+from getpro.sales.settle import Ending
 from getpro.sales.sweep import sweep
 from getpro.subscriptions import store as subscriptions
 
@@ -86,6 +87,10 @@ async def _settle_event(deps: Deps, event_id: int) -> None:
     """Money is never given up: also an error of ours is tried again, but shown to the operator as ours."""
     try:
         await settle.settle_event(deps, event_id)
+    except ProviderUnreadable:
+        async with deps.db.begin("settle: unreadable") as session:
+            await inbox.note_outcome(session, event_id, Ending.UNREADABLE, handled_at=None)
+        raise
     except _OUTSIDE_AWAY:
         raise
     except Exception as error:

@@ -37,6 +37,8 @@ class Ending(StrEnum):
     CANCELED = "canceled"
     DISPROVED = "no such charge"
     """The provider does not know the object: the notice was forged or early; repeated, it is settled anew."""
+    UNREADABLE = "unreadable"
+    """What the provider says has a shape that this program does not know."""
     NO_ORDER = "no order of ours"
     STUCK = "stuck"
     BROUGHT_FORWARD = "brought forward"

@@ -43,6 +43,7 @@ class StuckWork(StrEnum):
 
 _NOT_PROVED: Final[dict[str, str]] = {
     Ending.PREMATURE: "деньги ещё не пришли",
+    Ending.UNREADABLE: "ответ провайдера не читается: обновите программу или уберите запись",
     Ending.DISPROVED: "провайдер такого платежа не знает",
     Ending.NO_ORDER: "нет ни заказа, ни денег",
 }

@@ -340,6 +340,7 @@ ending-seen-before = This payment was settled before
 ending-premature = The money has not come yet: the provider waits for it
 ending-canceled = Canceled at the provider’s, no money came
 ending-no-such-charge = The provider knows no such payment
+ending-unreadable = The provider’s answer cannot be read
 ending-no-order-of-ours = Not an order of ours, and no money for it
 ending-stuck = Nothing has changed
 ending-brought-forward = It will be done within seconds

@@ -345,6 +345,7 @@ ending-seen-before = Этот платёж уже зачтён
 ending-premature = Деньги ещё не пришли: провайдер ждёт оплаты
 ending-canceled = Платёж отменён у провайдера, денег нет
 ending-no-such-charge = Провайдер не знает такого платежа
+ending-unreadable = Ответ провайдера не читается
 ending-no-order-of-ours = Это не наш заказ, и денег по нему нет
 ending-stuck = Без перемен
 ending-brought-forward = Будет сделано в ближайшие секунды

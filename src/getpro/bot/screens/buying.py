@@ -167,6 +167,7 @@ def _canceled(t: Texts, payment: Payment, others: tuple[Button, ...]) -> Screen:
         if payment.plan_id is not None:
             again = Buy(plan_id=payment.plan_id, provider=payment.provider)
             rows.insert(0, (Button(t("button-again"), again),))
+        rows.append((Button(t("button-support"), Go(to="support")),))
     return Screen(text, (*rows, (Button(t("button-menu"), Go(to="menu")),)))
 
 

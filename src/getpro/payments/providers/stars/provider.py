@@ -21,7 +21,7 @@ from getpro.payments.provider import (
     NoticeRefused,
     Order,
     Priced,
-    ProviderUnavailable,
+    ProviderUnreadable,
     Refund,
     StoredNotice,
 )
@@ -83,7 +83,7 @@ class Stars:
         try:
             return _of_message(json.loads(notice.body)["message"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ProviderUnavailable(f"the message about {notice.object_id} cannot be read") from error
+            raise ProviderUnreadable(f"the message about {notice.object_id} cannot be read") from error
 
     async def find(self, object_id: str) -> Charge:
         """Newest first: what is asked about is seldom old, and a refund stands behind its charge."""

@@ -23,6 +23,7 @@ from getpro.payments.provider import (
     Priced,
     ProviderRefused,
     ProviderUnavailable,
+    ProviderUnreadable,
     Refund,
     StoredNotice,
 )
@@ -176,7 +177,7 @@ def _charge(raw: Any) -> Charge:
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         number = raw.get("id") if isinstance(raw, dict) else None
-        raise ProviderUnavailable(f"the payment {number} cannot be read: {error!r}") from error
+        raise ProviderUnreadable(f"the payment {number} cannot be read: {error!r}") from error
 
 
 def _order_key(metadata: Any) -> UUID | None:
