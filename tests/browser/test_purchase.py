@@ -1,84 +1,13 @@
 """A phone's browser: a customer buys by card in the chat page, connects, and the shop is killed meanwhile."""
 
-import contextlib
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
-from playwright.async_api import Browser, Locator, Page, async_playwright, expect
+from playwright.async_api import Locator, Page, expect
 
-from folders import open_up
+from browsing import button, fits, picture, shown
 from getpro.sandbox.shop.judge import judge
-from getpro.sandbox.shop.world import World, world
+from getpro.sandbox.shop.world import World
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180), pytest.mark.xdist_group("browser")]
-
-PICTURES = Path(__file__).parents[2] / "artifacts" / "browser"
-PHONE = {"width": 390, "height": 844}
-CHROMIUM = "/usr/bin/chromium"
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-"""As root, and without a word to anybody outside."""
-PATIENCE = 20_000
-
-
-@contextlib.asynccontextmanager
-async def chromium() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        yield browser
-        await browser.close()
-
-
-@pytest.fixture
-async def here(tmp_path: Path) -> AsyncIterator[World]:
-    async with world(open_up(tmp_path), durable=False, retry_scale=0.05, with_kill_switch=True) as running:
-        yield running
-
-
-@pytest.fixture
-async def phone(here: World) -> AsyncIterator[Page]:
-    """A page of a phone's width, in Russian. Anything on its console that is wrong fails the test."""
-    PICTURES.mkdir(parents=True, exist_ok=True)
-    wrong: list[str] = []
-    async with chromium() as browser:
-        context = await browser.new_context(viewport=PHONE, locale="ru-RU", device_scale_factor=2)  # type: ignore[arg-type]
-        context.set_default_timeout(PATIENCE)
-        context.on("weberror", lambda error: wrong.append(str(error.error)))
-        context.on(
-            "console", lambda said: wrong.append(said.text) if said.type in {"error", "warning"} else None
-        )
-        page = await context.new_page()
-        yield page
-        await context.close()
-    assert wrong == []
-
-
-def button(page: Page, text: str) -> Locator:
-    """The newest button in the chat that begins so."""
-    return page.get_by_test_id("button").filter(has_text=text).last
-
-
-async def shown(page: Page, text: str) -> None:
-    await expect(page.get_by_test_id("message").filter(has_text=text).last).to_be_visible(timeout=PATIENCE)
-
-
-async def picture(page: Page, name: str) -> None:
-    await page.screenshot(path=PICTURES / f"{name}.png")
-
-
-async def fits(page: Page) -> bool:
-    """Whether nothing sticks out at the side of a phone."""
-    return bool(
-        await page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
-    )
 
 
 async def test_a_customer_buys_by_card_connects_and_a_killed_shop_loses_nothing(

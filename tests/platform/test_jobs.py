@@ -1,7 +1,6 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import timedelta
 
 import pytest
 import structlog
@@ -32,6 +31,12 @@ async def until(condition: Callable[[], Awaitable[bool]], *, seconds: float = 10
     async with asyncio.timeout(seconds):
         while not await condition():
             await asyncio.sleep(0.05)
+
+
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers beat faster, and are given up sooner."""
+    monkeypatch.setattr(jobs_module, "HEARTBEAT_SECONDS", 0.3)
+    monkeypatch.setattr(jobs_module, "STALLED_SECONDS", 1.5)
 
 
 async def count(db: Database, status: str) -> int:
@@ -130,6 +135,7 @@ async def test_a_job_that_waits_for_its_next_try_is_tried_when_it_said(db: Datab
 async def test_the_jobs_of_a_killed_worker_are_rescued_with_their_lock(
     db: Database, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    impatient(monkeypatch)
     done: list[str] = []
 
     async def work(who: str) -> None:
@@ -142,19 +148,48 @@ async def test_the_jobs_of_a_killed_worker_are_rescued_with_their_lock(
         # What a worker leaves behind that was killed with the first job in its hands.
         await session.execute(
             text(
-                "WITH dead AS (INSERT INTO procrastinate_workers (last_heartbeat)"
-                " VALUES (now() - :silent) RETURNING id)"
+                "WITH dead AS (INSERT INTO procrastinate_workers DEFAULT VALUES RETURNING id)"
                 " UPDATE procrastinate_jobs SET status = 'doing', worker_id = (SELECT id FROM dead)"
                 " WHERE args->>'who' = 'first'"
-            ),
-            {"silent": timedelta(seconds=jobs_module.STALLED_SECONDS - 2)},
+            )
         )
 
     async def both_done() -> bool:
         return done == ["first", "second"]
 
     async with working(jobs):
-        await until(both_done, seconds=20)
+        await until(both_done)
+
+
+async def test_a_clock_that_jumps_a_week_takes_no_job_from_the_worker_that_runs_it(
+    db: Database, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    impatient(monkeypatch)
+    began: list[int] = []
+    for_ever = asyncio.Event()
+
+    async def hang() -> None:
+        began.append(1)
+        await for_ever.wait()
+
+    jobs.register([JobKind(HANG, hang, FOR_EVER)])
+    async with db.begin("test") as session:
+        await jobs.defer(session, HANG, lock="customer:1")
+    async with working(jobs):
+        async with asyncio.timeout(10):
+            while not began:
+                await asyncio.sleep(0.05)
+        for _ in range(30):  # all that was written before the jump is a week old after it
+            async with db.begin("test") as session:
+                await session.execute(
+                    text(
+                        "UPDATE procrastinate_workers SET last_heartbeat = last_heartbeat - interval '7 days'"
+                    )
+                )
+                assert await session.scalar(text("SELECT count(*) FROM procrastinate_workers")) == 4
+            await asyncio.sleep(0.1)
+        assert began == [1]
+        for_ever.set()
 
 
 @pytest.mark.parametrize(("attempts", "seconds"), [(0, 1), (1, 2), (5, 32), (9, 300), (10_000, 300)])

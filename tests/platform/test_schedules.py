@@ -122,3 +122,35 @@ async def test_a_wrong_rule_stops_no_other_schedule(db: Database, jobs: Jobs, ru
     await edit(db, "a", rule, zone)
     assert await run(db, jobs, NOW) == ["b"]
     assert await run(db, jobs, NOW) == []
+
+
+async def test_a_clock_that_is_moved_is_noticed_within_a_second_and_what_is_due_runs_once(
+    db: Database, jobs: Jobs
+) -> None:
+    now = NOW
+
+    def clock() -> datetime:
+        return now
+
+    running = asyncio.create_task(
+        schedules.run_for_ever(db, jobs, clock, [Schedule("morning", "0 9 * * *", "Europe/Moscow")])
+    )
+    try:
+        async with asyncio.timeout(5):
+            while not await declared(db):
+                await asyncio.sleep(0.05)
+        await asyncio.sleep(0.1)  # it has looked, and waits for what is due tomorrow
+        now += timedelta(days=7)
+        async with asyncio.timeout(1):
+            while not await waiting(db):
+                await asyncio.sleep(0.05)
+        await asyncio.sleep(0.6)
+        assert await waiting(db) == ["morning"]
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def declared(db: Database) -> int:
+    async with db.begin("test") as session:
+        return len((await session.execute(select(schedules.schedules))).all())

@@ -16,6 +16,7 @@ from getpro.sandbox.providers.cryptopay import run as run_cryptopay
 from getpro.sandbox.providers.yookassa import run as run_yookassa
 from getpro.sandbox.serving import NotLoopback, PortTaken
 from getpro.sandbox.shop import command
+from getpro.sandbox.shop.clock import SandboxClock
 from getpro.sandbox.telegram import run as run_telegram
 
 app = typer.Typer(add_completion=False)
@@ -116,7 +117,8 @@ def psql(ctx: typer.Context) -> None:
     home: Path = ctx.obj / "postgres"
     if not (home / "data").exists():
         raise Trouble("У песочницы ещё нет базы.", f"В {ctx.obj} она не запускалась.", "2getpro sandbox")
-    with Cluster.running(home) as url:
+    clock = SandboxClock(ctx.obj)  # its now() goes on where the sandbox's ended
+    with Cluster.running(home, environment=clock.environment) as url:
         raise typer.Exit(run_psql(url, ctx.args, tools_for_our_own()))
 
 

@@ -6,6 +6,7 @@ Every job may run twice, and two of them in any order.
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -37,15 +38,20 @@ UPKEEP: Final = "upkeep"
 
 HEARTBEAT_SECONDS: Final = 4
 STALLED_SECONDS: Final = 15
-"""A worker silent for this long is dead: its jobs are taken from it, and the customer's lock with them."""
+"""A worker silent for this long is dead: its jobs are taken from it, and the customer's lock with them.
+
+Counted by whoever looks, from when it first saw the last heartbeat: by the time of day every worker seems
+dead at once after a machine has slept, or a clock was set.
+"""
 
 _RESCUE: Final = """
 WITH stalled AS (
     SELECT id, task_name FROM procrastinate_jobs
-    WHERE status = 'doing' AND (worker_id IS NULL OR worker_id = ANY (ARRAY(
-        SELECT id FROM procrastinate_workers
-        WHERE last_heartbeat < now() - make_interval(secs => %(seconds)s)
-    )))
+    WHERE status = 'doing' AND (worker_id IS NULL OR worker_id IN (
+        SELECT id FROM procrastinate_workers WHERE (id, last_heartbeat) IN (
+            SELECT * FROM unnest(%(workers)s::bigint[], %(heartbeats)s::timestamptz[])
+        )
+    ))
     FOR UPDATE SKIP LOCKED
 )
 SELECT id, task_name, procrastinate_retry_job_v2(id, now(), NULL, NULL, NULL) FROM stalled
@@ -126,6 +132,8 @@ class Jobs:
                 conninfo=url, min_size=1, max_size=8, kwargs={"options": SESSION_OPTIONS}
             )
         )
+        self._heard: dict[int, tuple[datetime, float]] = {}
+        """The last heartbeat of each worker, and when we first saw it, by our own monotonic clock."""
 
     async def defer(
         self,
@@ -235,10 +243,27 @@ class Jobs:
 
         The queue never does it by itself, and the dead job's lock would block its customer for good.
         """
-        stalled = await self.app.connector.execute_query_all_async(_RESCUE, seconds=STALLED_SECONDS)
+        silent = await self._silent()
+        stalled = await self.app.connector.execute_query_all_async(
+            _RESCUE, workers=list(silent), heartbeats=list(silent.values())
+        )
         for job in stalled:
             log.warning("jobs.rescued", job_id=job["id"], job=job["task_name"])
         return len(stalled)
+
+    async def _silent(self) -> dict[int, datetime]:
+        """The workers whose last heartbeat, given beside each, we have seen unchanged for too long."""
+        rows = await self.app.connector.execute_query_all_async(
+            "SELECT id, last_heartbeat FROM procrastinate_workers"
+        )
+        seen, before = time.monotonic(), self._heard
+        self._heard = {}
+        for row in rows:
+            beat, since = before.get(row["id"], (None, seen))
+            self._heard[row["id"]] = row["last_heartbeat"], since if beat == row["last_heartbeat"] else seen
+        return {
+            worker: beat for worker, (beat, since) in self._heard.items() if seen - since >= STALLED_SECONDS
+        }
 
     async def failed(self, session: AsyncSession, queue: str) -> list[FailedJob]:
         """What failed for good in ``queue`` and waits for a person."""

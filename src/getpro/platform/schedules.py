@@ -23,6 +23,8 @@ log = structlog.get_logger(__name__)
 
 LATE_AFTER = timedelta(minutes=1)
 _LONGEST_SLEEP_SECONDS = 5.0
+_LOOKS_AT_CLOCK_SECONDS = 0.5
+"""A clock that was set, or a machine that slept, is noticed so soon."""
 _WRONG_RULE_PUT_OFF = timedelta(minutes=10)
 """An operator's slip in one row stops no other, and is told again and again."""
 
@@ -159,4 +161,12 @@ async def run_for_ever(db: Database, jobs: Jobs, clock: Clock, declared: list[Sc
                 pause = min(max((soonest - clock()).total_seconds(), 0.05), _LONGEST_SLEEP_SECONDS)
         except DATABASE_AWAY as error:
             log.warning("schedules.database_away", error=str(error).partition("\n")[0])
-        await asyncio.sleep(pause)
+        await _sleep(pause, clock)
+
+
+async def _sleep(seconds: float, clock: Clock) -> None:
+    """Sleep for ``seconds``, or until they have passed by the clock, whichever is sooner."""
+    wakes_at = clock() + timedelta(seconds=seconds)
+    while seconds > 0 and clock() < wakes_at:
+        await asyncio.sleep(min(seconds, _LOOKS_AT_CLOCK_SECONDS))
+        seconds -= _LOOKS_AT_CLOCK_SECONDS

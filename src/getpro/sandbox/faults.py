@@ -73,18 +73,26 @@ class FaultSwitches:
             return drop_connection(request)
         return answer
 
+    def change(self, fields: dict[str, Any]) -> None:
+        """Set what is named, leave the rest; raises ValidationError."""
+        self.now = Faults.model_validate(self.now.model_dump() | fields)
+
+    def clear(self) -> None:
+        """Nothing goes wrong any more."""
+        self.now = Faults()
+
     async def _show(self, _: web.Request) -> web.Response:
         return web.json_response(self.now.model_dump())
 
     async def _change(self, request: web.Request) -> web.Response:
         try:
-            self.now = Faults.model_validate(self.now.model_dump() | await request.json())
+            self.change(await request.json())
         except (ValidationError, ValueError, TypeError) as error:
             return web.json_response({"error": str(error)}, status=400)
         return web.json_response(self.now.model_dump())
 
     async def _clear(self, _: web.Request) -> web.Response:
-        self.now = Faults()
+        self.clear()
         return web.json_response(self.now.model_dump())
 
 

@@ -2,12 +2,16 @@
 
 import asyncio
 import contextlib
+import json
 import random
+import time
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import aiohttp
 
 from getpro.sandbox.faults import Faults, FaultSwitches
+from getpro.sandbox.timeline import Timeline
 
 
 def spread(faults: Faults) -> list[float]:
@@ -29,10 +33,14 @@ class Notices:
         retry_scale: float = 1,
         headers: Callable[[bytes], dict[str, str]],
         is_taken: Callable[[int], bool] = lambda status: status == 200,
+        timeline: Timeline,
+        who: str,
+        about: Callable[[Any], str],
     ) -> None:
         """``pauses`` in seconds, shortened by ``retry_scale``; ``headers`` are made for the raw body.
 
-        ``is_taken`` says with which answers the service is content.
+        ``is_taken`` says with which answers the service is content. Every try stands in ``timeline``,
+        sent by ``who``, in the words that ``about`` gives for the parsed body.
         """
         self.url = url
         self.sent = 0
@@ -41,6 +49,9 @@ class Notices:
         self._pauses = [pause * retry_scale for pause in pauses]
         self._headers = headers
         self._is_taken = is_taken
+        self._timeline = timeline
+        self._who = who
+        self._about = about
         self._session: aiohttp.ClientSession | None = None
         self._sending: set[asyncio.Task[None]] = set()
 
@@ -76,6 +87,7 @@ class Notices:
         if self.url is None or self._session is None:
             return None
         self.sent += 1
+        began, status = time.monotonic(), None
         sent_with = self._headers(raw) if headers is None else headers
         with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
             async with self._session.post(
@@ -84,6 +96,16 @@ class Notices:
                 headers={"Content-Type": "application/json", **sent_with},
                 allow_redirects=False,
             ) as response:
-                self.accepted += self._is_taken(response.status)
-                return response.status
-        return None
+                status = response.status
+        is_good = status is not None and self._is_taken(status)
+        self.accepted += is_good
+        self._timeline.notice(
+            self._who, self._words(raw), status, is_good=is_good, seconds=time.monotonic() - began
+        )
+        return status
+
+    def _words(self, raw: bytes) -> str:
+        try:
+            return self._about(json.loads(raw))
+        except (ValueError, KeyError, TypeError):  # a forged one need not look like ours
+            return "неизвестное уведомление"

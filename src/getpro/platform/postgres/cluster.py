@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Final
 from urllib.parse import quote
@@ -43,9 +43,18 @@ class Cluster:
     """One data directory and the server on it, on a loopback port, behind a password in a 0600 file."""
 
     def __init__(
-        self, directory: Path, *, time_zone: str = DEFAULT_ZONE, durable: bool = True, port: int = 0
+        self,
+        directory: Path,
+        *,
+        time_zone: str = DEFAULT_ZONE,
+        durable: bool = True,
+        port: int = 0,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
-        """``durable=False`` is for tests: a power cut may cost the data. Port 0 takes a free one."""
+        """``durable=False`` is for tests: a power cut may cost the data. Port 0 takes a free one.
+
+        ``environment`` is what the server needs beside its own, such as the sandbox's clock.
+        """
         self.directory = directory
         self._account: Account = server_account()
         self._tools: Tools = embedded_tools(self._account)
@@ -53,6 +62,7 @@ class Cluster:
         if not durable:
             self._settings |= _FAST
         self._wanted_port = port
+        self._servers_own = dict(environment or {})
         self._server: subprocess.Popen[bytes] | None = None
         """The server, where it is a child of ours; it lives on when we end."""
         self._use: IO[str] | None = None
@@ -61,10 +71,15 @@ class Cluster:
     @classmethod
     @contextlib.contextmanager
     def running(
-        cls, directory: Path, *, time_zone: str = DEFAULT_ZONE, durable: bool = True
+        cls,
+        directory: Path,
+        *,
+        time_zone: str = DEFAULT_ZONE,
+        durable: bool = True,
+        environment: Mapping[str, str] | None = None,
     ) -> Iterator[str]:
         """The address of the server while the block runs; whoever leaves last stops the server."""
-        cluster = cls(directory, time_zone=time_zone, durable=durable)
+        cluster = cls(directory, time_zone=time_zone, durable=durable, environment=environment)
         cluster.start()
         try:
             yield cluster.url()
@@ -256,7 +271,7 @@ class Cluster:
                 stderr=log_file,
                 cwd="/",
                 start_new_session=True,
-                env=self._environment(),
+                env=self._environment() | self._servers_own,
                 **self._account.as_user(),
             )
 

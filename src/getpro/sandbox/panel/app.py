@@ -21,6 +21,7 @@ from getpro.sandbox.panel.system import System
 from getpro.sandbox.panel.users import Users
 from getpro.sandbox.panel.webhooks import REFUSED_FROM, TRIES, event_body, event_headers
 from getpro.sandbox.serving import require_loopback_url, serve_alone
+from getpro.sandbox.timeline import Timeline
 
 VERSION = "3.3.2"
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -39,6 +40,7 @@ class PanelSimulator:
         public_url: str = "",
         webhook_pause_seconds: float = 5,
         clock: Clock = now,
+        timeline: Timeline | None = None,
     ) -> None:
         """``public_url`` is where subscription links lead; empty: to the address of the first request."""
         if version != VERSION:
@@ -48,12 +50,16 @@ class PanelSimulator:
         self.public_url = public_url
         self.faults = FaultSwitches(lambda status: {"message": "Simulated trouble", "statusCode": status})
         self._webhook_secret = webhook_secret
+        self.timeline = timeline or Timeline(clock)
         self.webhooks = Notices(
             webhook_url,
             faults=self.faults,
             pauses=[webhook_pause_seconds] * (TRIES - 1),
             headers=lambda raw: event_headers(webhook_secret, raw),
             is_taken=lambda status: status < REFUSED_FROM,
+            timeline=self.timeline,
+            who="панель",
+            about=lambda body: f"{body['event']} · {body['data'].get('username', '')}".rstrip(" ·"),
         )
         self.state = State(
             clock=clock,
@@ -64,7 +70,8 @@ class PanelSimulator:
         self.app = self._make_app(version)
 
     def _make_app(self, version: str) -> web.Application:
-        app = web.Application(client_max_size=100 * 1024 * 1024, middlewares=[self._guard])
+        noted = self.timeline.calls("панель", "/api/", client_prefix="/api/sub/")
+        app = web.Application(client_max_size=100 * 1024 * 1024, middlewares=[noted, self._guard])
         self.faults.install(app)
         app.middlewares.append(self._answered)
         devices = Devices(self.state)

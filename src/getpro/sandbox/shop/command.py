@@ -16,7 +16,14 @@ from getpro.platform.postgres import Cluster, default_directory
 from getpro.sandbox.shop.tour import tour
 from getpro.sandbox.shop.world import World, free_port, is_free, world
 
-PORTS = {"telegram": 8700, "yookassa": 8701, "panel": 8702, "product": 8703, "cryptopay": 8704}
+PORTS = {
+    "telegram": 8700,
+    "yookassa": 8701,
+    "panel": 8702,
+    "product": 8703,
+    "cryptopay": 8704,
+    "control": 8705,
+}
 
 
 def sandbox_directory() -> Path:
@@ -50,6 +57,8 @@ async def run_in_browser(directory: Path, *, port: int | None) -> None:
     try:
         sys.stdout.write(f"Песочница работает: {here.urls['telegram']} (Ctrl-C остановит)\n")
         sys.stdout.flush()
+        if not here.clock.is_movable:
+            console.print("Часы в ней не переводятся: libfaketime на этой системе не работает.")
         keeping = asyncio.create_task(_keep_alive(here))
         keeping.add_done_callback(lambda _: stop.set())  # it ends only by failing
         await stop.wait()
@@ -94,19 +103,19 @@ def forget(directory: Path) -> None:
     """Throw the world of last time away; a server that outlived it is stopped first.
 
     The simulators forget everything when they stop, and a shop that remembers customers whom nobody
-    else knows would be no example.
+    else knows would be no example. A new world begins today.
     """
     Cluster(directory / "postgres").stop()
     shutil.rmtree(directory / "postgres", ignore_errors=True)
+    (directory / "clock").unlink(missing_ok=True)
 
 
 async def _keep_alive(here: World) -> None:
     """Start the product again whenever it dies: that is what a supervisor does in real life."""
     while True:
-        if not here.product.is_running:
-            try:
-                await here.product.start()
-            except Trouble:
-                if not here.product.was_killed:
-                    raise
+        try:
+            await here.revive()
+        except Trouble:
+            if not here.product.was_killed:
+                raise
         await asyncio.sleep(0.5)

@@ -137,7 +137,7 @@ def _verdict(world: World, books: _Books, user_id: int, name: str, taken: list[C
     if start is not None and panel_end is not None:
         added = (panel_end - start) / timedelta(days=1)
         if any(charge.part_kept < 1 for charge in taken):
-            used = (datetime.now(UTC) - start) / timedelta(days=1)
+            used = (world.clock() - start) / timedelta(days=1)
     days_paid = sum(_days_kept(books.days_of[charge.amount], charge) for charge in taken)
     days_paid += books.trial_days.get(user_id, 0)
     recorded = books.recorded.get(user_id, [])
@@ -157,7 +157,7 @@ def _panel_end(world: World, user_id: int, shop_end: datetime | None) -> datetim
         raise AssertionError(f"{user_id} has {len(found)} users on the panel")
     if not found:
         return None
-    if found[0].status == "DISABLED" and shop_end is not None and shop_end <= datetime.now(UTC):
+    if found[0].status == "DISABLED" and shop_end is not None and shop_end <= world.clock():
         return shop_end
     return found[0].expireAt.astimezone(UTC).replace(microsecond=0)
 

@@ -2,7 +2,8 @@
 
 ``python -m getpro.sandbox.shop.product SETTINGS.json [--crash-at POINT] [--trace FILE]`` reads neither
 ``.env`` nor the environment. ``--crash-at`` kills the process with SIGKILL when it reaches that point;
-``--trace`` writes the name of every point it passes.
+``--trace`` writes the name of every point it passes. How each job ended is written into ``jobs.jsonl``
+beside the settings.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from getpro.kit import crashpoints
 from getpro.platform import logging
 from getpro.platform.settings import Settings
 from getpro.running import run_shop
+from getpro.sandbox.shop.joblines import JOBS_FILE, write_jobs_down
 
 
 class SandboxSettings(Settings):
@@ -48,6 +50,7 @@ def main() -> None:
     values = json.loads(chosen.settings.read_text(encoding="utf-8"))
     settings = SandboxSettings(**values)
     logging.configure(level=settings.log_level)
+    write_jobs_down(chosen.settings.with_name(JOBS_FILE))
     _listen(chosen.crash_at, chosen.trace)
     threading.Thread(target=_end_with_the_sandbox, args=(chosen.parent,), daemon=True).start()
     assert settings.database_url is not None

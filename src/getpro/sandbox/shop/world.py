@@ -3,29 +3,36 @@
 import asyncio
 import contextlib
 import json
+import math
 import os
 import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 import aiohttp
+import psycopg
 from aiohttp import web
 
 from getpro import migrations
 from getpro.kit.clock import DEFAULT_ZONE
 from getpro.kit.trouble import Trouble
 from getpro.platform.postgres import Cluster
-from getpro.sandbox.faults import CONTROL_PREFIX
+from getpro.sandbox.faults import CONTROL_PREFIX, FaultSwitches
 from getpro.sandbox.panel import PanelSimulator
 from getpro.sandbox.providers.cryptopay import CryptoPaySimulator
 from getpro.sandbox.providers.yookassa import YooKassaSimulator
 from getpro.sandbox.serving import LOOPBACK, serving
+from getpro.sandbox.shop.clock import CannotMove, SandboxClock, tidy
+from getpro.sandbox.shop.control import control_app
+from getpro.sandbox.shop.joblines import JOBS_FILE, follow_jobs
 from getpro.sandbox.telegram import TelegramSimulator
+from getpro.sandbox.timeline import Timeline
 
 BOT_TOKEN: Final = "7000000001:sandbox-token-of-nobody"  # noqa: S105 -- opens nothing but the sandbox
 SHOP_ID: Final = "100500"
@@ -47,9 +54,13 @@ class Product:
     log_file: Path
     process: asyncio.subprocess.Process | None = None
     starts: int = 0
+    environment: dict[str, str] = field(default_factory=dict)
+    has_answered: bool = False
+    """Since its last start."""
 
     async def start(self, *arguments: str) -> None:
         """Start it and wait until it is ready; raises Trouble with the log's last line."""
+        self.has_answered = False
         with self.log_file.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -61,7 +72,8 @@ class Product:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ},
+                env={name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+                | self.environment,
                 start_new_session=True,
             )
         self.starts += 1
@@ -78,6 +90,7 @@ class Product:
                         "Магазин не запустился.", _last_line(self.log_file), f"Журнал: {self.log_file}"
                     )
                 await asyncio.sleep(0.05)
+        self.has_answered = True
 
     @property
     def is_running(self) -> bool:
@@ -123,11 +136,75 @@ class World:
     cryptopay: CryptoPaySimulator
     panel: PanelSimulator
     product: Product
+    clock: SandboxClock
+    timeline: Timeline
+    time_zone: str
     urls: dict[str, str] = field(default_factory=dict)
+    _power: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
     def database_url(self) -> str:
         return self.cluster.url()
+
+    @property
+    def faults(self) -> dict[str, FaultSwitches]:
+        """The switches of each simulator, by its name."""
+        return {
+            "telegram": self.telegram.faults,
+            "yookassa": self.yookassa.faults,
+            "cryptopay": self.cryptopay.faults,
+            "panel": self.panel.faults,
+        }
+
+    async def move_clock(
+        self, forward: int | None = None, *, to: Literal["next_expiry"] | None = None
+    ) -> datetime:
+        """Move everybody's clock ``forward`` by so many seconds, or to just after the next expiry.
+
+        Returns the new moment, once every process is there. Raises CannotMove.
+        """
+        if to is not None:
+            forward = math.ceil((await self._next_expiry() - self.clock()).total_seconds())
+        assert forward is not None
+        moment = await self.clock.move(max(forward, 1) if to is not None else forward)
+        self.note(f"часы +{_span(forward)}")
+        return moment
+
+    async def kill(self, *, with_database: bool = False) -> None:
+        """SIGKILL to the product, and to PostgreSQL with all its processes."""
+        async with self._power:
+            await self.product.kill()
+            if with_database:
+                await asyncio.to_thread(self.cluster.kill)
+        self.note("магазин и PostgreSQL убиты (kill -9)" if with_database else "магазин убит (kill -9)")
+
+    async def revive(self) -> None:
+        """Start what was killed; raises Trouble."""
+        async with self._power:
+            if self.cluster.server_pid() is None:
+                await asyncio.to_thread(self.cluster.start)
+            if self.product.is_running:
+                return
+        await self.product.start()
+        self.note("магазин запущен")
+
+    def note(self, what: str) -> None:
+        """A line about the sandbox itself."""
+        self.timeline.add("sandbox", "песочница", "", what, "")
+
+    async def _next_expiry(self) -> datetime:
+        try:
+            async with await psycopg.AsyncConnection.connect(self.database_url) as connection:
+                found = await connection.execute(
+                    "SELECT min(end_date) FROM subscriptions WHERE is_active AND end_date > clock_timestamp()"
+                )
+                row = await found.fetchone()
+        except psycopg.OperationalError:
+            raise CannotMove("База сейчас не отвечает.") from None
+        if row is None or row[0] is None:
+            raise CannotMove("Ни у кого нет действующей подписки.")
+        end: datetime = row[0]
+        return end
 
 
 @contextlib.asynccontextmanager
@@ -148,41 +225,60 @@ async def world(
 
     ``ports`` by name: telegram, yookassa, cryptopay, panel, product; a missing one is taken free.
     ``retry_scale`` shortens the pauses of everything that repeats notices. ``with_kill_switch`` lets the
-    chat page kill the product; ``by_polling`` gives it no public address. Raises Trouble.
+    chat page kill the product; ``by_polling`` gives it no public address. The clock goes on where it was
+    moved to when the folder was last used. Raises Trouble.
     """
     wanted = ports or {}
     product_port = wanted.get("product") or free_port()
     product_url = f"http://{LOOPBACK}:{product_port}"
     on_progress("PostgreSQL")
-    cluster = Cluster(directory / "postgres", time_zone=time_zone, durable=durable)
+    clock = await asyncio.to_thread(SandboxClock, directory)
+    cluster = Cluster(
+        directory / "postgres", time_zone=time_zone, durable=durable, environment=clock.environment
+    )
     starting = asyncio.create_task(asyncio.to_thread(cluster.start))
     try:
         await asyncio.shield(starting)  # a server that is half started could not be stopped
         await asyncio.to_thread(migrations.upgrade, cluster.url())
         on_progress("Telegram, ЮKassa, Crypto Pay, панель")
         panel_port = wanted.get("panel") or free_port()
+        control_port = wanted.get("control") or free_port()
+        timeline = Timeline(clock)
         telegram = TelegramSimulator(
             BOT_TOKEN,
             retry_scale=retry_scale,
-            links={"Панель": f"http://{LOOPBACK}:{panel_port}"},
+            links={"Пульт": f"http://{LOOPBACK}:{control_port}"},
             kill_path=KILL_PATH if with_kill_switch else "",
+            clock=clock,
+            timeline=timeline,
         )
         yookassa = YooKassaSimulator(
-            SHOP_ID, SECRET_KEY, webhook_url=f"{product_url}/webhooks/yookassa", retry_scale=retry_scale
+            SHOP_ID,
+            SECRET_KEY,
+            webhook_url=f"{product_url}/webhooks/yookassa",
+            retry_scale=retry_scale,
+            clock=clock,
+            timeline=timeline,
         )
         cryptopay = CryptoPaySimulator(
-            CRYPTOPAY_TOKEN, webhook_url=f"{product_url}/webhooks/cryptopay", retry_scale=retry_scale
+            CRYPTOPAY_TOKEN,
+            webhook_url=f"{product_url}/webhooks/cryptopay",
+            retry_scale=retry_scale,
+            clock=clock,
+            timeline=timeline,
         )
         panel = PanelSimulator(
             PANEL_TOKEN,
             webhook_url=f"{product_url}/webhooks/panel",
             webhook_secret=PANEL_SECRET,
             webhook_pause_seconds=5 * retry_scale,
+            clock=clock,
+            timeline=timeline,
         )
         async with contextlib.AsyncExitStack() as running:
             urls = {"product": product_url}
             ports_of = wanted | {"panel": panel_port}
-            here: list[Product] = []
+            here: list[World] = []
             telegram.app.router.add_post(KILL_PATH, _kill_switch(here))
             apps = {
                 "telegram": telegram.app,
@@ -202,14 +298,22 @@ async def world(
                 shop=shop or {},
             )
             product = (make_product or Product)(settings_file, product_url, directory / "product.log")
-            here.append(product)
+            product.environment = clock.environment
+            made = World(
+                cluster, telegram, yookassa, cryptopay, panel, product, clock, timeline, time_zone, urls
+            )
+            here.append(made)
+            urls["control"] = await running.enter_async_context(serving(control_app(made), port=control_port))
+            jobs = asyncio.create_task(follow_jobs(directory / JOBS_FILE, timeline))
+            running.push_async_callback(_end, jobs)
             on_progress("Магазин")
             running.push_async_callback(product.stop)
             await product.start()
-            yield World(cluster, telegram, yookassa, cryptopay, panel, product, urls)
+            yield made
     finally:
         await asyncio.wait({starting})
         await asyncio.to_thread(cluster.leave)
+        tidy()
 
 
 def _write_settings(
@@ -250,10 +354,30 @@ def _write_settings(
     return path
 
 
-def _kill_switch(here: list[Product]) -> Callable[[web.Request], Awaitable[web.Response]]:
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+def _span(seconds: int) -> str:
+    """``7 д 3 ч 20 мин``; seconds only where they are all."""
+    parts = [
+        f"{amount} {unit}"
+        for amount, unit in (
+            (seconds // 86400, "д"),
+            (seconds % 86400 // 3600, "ч"),
+            (seconds % 3600 // 60, "мин"),
+        )
+        if amount
+    ]
+    return " ".join(parts) or f"{seconds} с"
+
+
+def _kill_switch(here: list[World]) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def kill(_: web.Request) -> web.Response:
-        for product in here:
-            await product.kill()
+        for world in here:
+            await world.kill()
         return web.json_response({"killed": len(here)})
 
     return kill

@@ -25,7 +25,8 @@ from getpro.sandbox.telegram.limits import Limits
 from getpro.sandbox.telegram.methods import Methods
 from getpro.sandbox.telegram.people import People
 from getpro.sandbox.telegram.schema import checked, method_names
-from getpro.sandbox.telegram.state import Invoice, Person, State
+from getpro.sandbox.telegram.state import Clock, Invoice, Person, State, now
+from getpro.sandbox.timeline import ABOUT, SHOP, Timeline, short
 
 _NEVER_REPLIED = {"setWebhook", "deleteWebhook", "close", "logOut"}
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -43,6 +44,8 @@ class TelegramSimulator:
         answer_seconds: float = 10.0,
         links: dict[str, str] | None = None,
         kill_path: str = "",
+        clock: Clock = now,
+        timeline: Timeline | None = None,
     ) -> None:
         """``answer_seconds``: how long a pre-checkout query waits for the bot.
 
@@ -51,16 +54,24 @@ class TelegramSimulator:
         self._token = bot_token
         self._links = links or {}
         self._kill_path = kill_path
-        self.state = State(bot_token, bot_username)
+        self.state = State(bot_token, bot_username, clock)
+        self.timeline = timeline or Timeline(clock)
         self.limits = Limits()
         self.faults = FaultSwitches(_fault)
-        self.delivery = Delivery(faults=self.faults, on_reply=self._carry_out, retry_scale=retry_scale)
+        self.delivery = Delivery(
+            faults=self.faults,
+            on_reply=self._carry_out,
+            retry_scale=retry_scale,
+            time_of_day=self.state.time,
+            timeline=self.timeline,
+        )
         self.people = People(self.state, self.delivery, answer_seconds=answer_seconds)
         self.methods = Methods(self.state, self.delivery, self.limits)
         self.app = self._make_app()
 
     def _make_app(self) -> web.Application:
-        app = web.Application(client_max_size=50 * 1024 * 1024, middlewares=[_explain])
+        noted = self.timeline.calls("Telegram", "/bot")
+        app = web.Application(client_max_size=50 * 1024 * 1024, middlewares=[noted, _explain])
         self.faults.install(app)
         control = f"{CONTROL_PREFIX}/people/{{user_id}}"
         app.router.add_routes(
@@ -99,7 +110,9 @@ class TelegramSimulator:
         if method is None:
             return web.json_response(Refusal("Not Found", 404).body(), status=404)
         try:
-            result = await self._run(method, await parameters.of_request(request))
+            given = await parameters.of_request(request)
+            request[ABOUT] = self._about(method, given)
+            result = await self._run(method, given)
         except Refusal as refusal:
             headers = {"Retry-After": str(refusal.parameters["retry_after"])} if refusal.code == 429 else {}
             return web.json_response(refusal.body(), status=refusal.code, headers=headers)
@@ -134,10 +147,20 @@ class TelegramSimulator:
         if method is None or method.startswith("get") or method in _NEVER_REPLIED:
             return
         given = {name: value for name, value in reply.items() if name != "method"}
+        outcome = 200
         try:
             await self._run(method, given)
-        except Refusal:
-            return
+        except Refusal as refusal:
+            outcome = refusal.code
+        about = f"{self._about(method, given)} · в ответе на обновление"
+        self.timeline.add("call", SHOP, "Telegram", about, str(outcome), is_good=outcome == 200)
+
+    def _about(self, method: str, given: dict[str, Any]) -> str:
+        """A call in a line: what, to whom, its first words."""
+        chat = str(given.get("chat_id", ""))
+        person = self.state.people.get(int(chat)) if chat.lstrip("-").isdecimal() else None
+        parts = [method, person.first_name if person else "", short(str(given.get("text") or ""))]
+        return " · ".join(part for part in parts if part)
 
     async def pay(self, person: Person, *, message_id: int | None = None, link: str = "") -> tuple[bool, str]:
         """Pay an invoice by its message, anybody's, or by its link; raises Refusal 404."""
@@ -168,6 +191,7 @@ class TelegramSimulator:
             bot=self.state.bot(),
             links=self._links,
             kill_path=self._kill_path,
+            now=self.state.time(),
             commands=self.state.commands.get(person.language_code) or self.state.commands.get("", []),
         )
 

@@ -16,6 +16,7 @@ from getpro.sandbox.notices import spread
 from getpro.sandbox.serving import require_loopback_url
 from getpro.sandbox.telegram import parameters
 from getpro.sandbox.telegram.errors import Refusal, bad
+from getpro.sandbox.timeline import NO_ANSWER, SHOP, Timeline, short
 
 EXPIRES_SECONDS = 24 * 3600
 LONGEST_PAUSE_SECONDS = (60, 120)
@@ -26,7 +27,15 @@ Reply = Callable[[dict[str, Any]], Awaitable[None]]
 class Delivery:
     """Queues of updates. A failing one holds up its own chat and nobody else."""
 
-    def __init__(self, *, faults: FaultSwitches, on_reply: Reply, retry_scale: float) -> None:
+    def __init__(
+        self,
+        *,
+        faults: FaultSwitches,
+        on_reply: Reply,
+        retry_scale: float,
+        time_of_day: Callable[[], float],
+        timeline: Timeline,
+    ) -> None:
         """``retry_scale`` shortens the pauses; ``on_reply`` carries out a method call in the answer."""
         self.url = ""
         self.secret = ""
@@ -36,6 +45,8 @@ class Delivery:
         self._faults = faults
         self._on_reply = on_reply
         self._retry_scale = retry_scale
+        self._time_of_day = time_of_day
+        self._timeline = timeline
         self._queues: dict[int, deque[dict[str, Any]]] = {}
         self._actors: dict[int, asyncio.Task[None]] = {}
         self._waiting: deque[dict[str, Any]] = deque()
@@ -137,7 +148,10 @@ class Delivery:
                 await asyncio.wait_for(self._came.wait(), deadline - time.monotonic())
             if self._poller != mine:
                 raise Refusal(f"Conflict: terminated by {self._poll_ended_by}", 409)
-        return list(self._waiting)[: min(max(limit, 1), 100)]
+        fetched = list(self._waiting)[: min(max(limit, 1), 100)]
+        for update in fetched:
+            self._note(update, "забрано", is_good=True)
+        return fetched
 
     def _end_poll(self, by: str) -> None:
         """Whoever waits for updates is told that ``by`` has taken over."""
@@ -170,8 +184,8 @@ class Delivery:
 
     async def _send_until_taken(self, update: dict[str, Any]) -> None:
         """First failure: again at once; then after 1, 2, 4 … seconds, up to one or two minutes."""
-        born, pause = time.time(), 0.0
-        while time.time() - born < EXPIRES_SECONDS:
+        born, pause = time.monotonic(), 0.0  # tries take real time, also when the clock is moved
+        while time.monotonic() - born < EXPIRES_SECONDS:
             async with self._slots:
                 asked_to_wait = await self._send(update)
             if asked_to_wait is None:
@@ -188,6 +202,7 @@ class Delivery:
         headers = {"Content-Type": "application/json"}
         if self.secret:
             headers[SECRET_HEADER] = self.secret
+        began = time.monotonic()
         try:
             async with self._session.post(
                 self.url, data=json.dumps(update), headers=headers, allow_redirects=False
@@ -195,16 +210,25 @@ class Delivery:
                 is_taken = 200 <= response.status < 300
                 reply = await _reply(response) if is_taken else {}
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            self.last_error = (int(time.time()), type(error).__name__)
+            self.last_error = (int(self._time_of_day()), type(error).__name__)
+            self._note(update, NO_ANSWER, is_good=False, seconds=time.monotonic() - began)
             return 0
+        self._note(update, str(response.status), is_good=is_taken, seconds=time.monotonic() - began)
         if not is_taken:
             said = f"Wrong response from the webhook: {response.status} {response.reason}"
-            self.last_error = (int(time.time()), said)
+            self.last_error = (int(self._time_of_day()), said)
             after = response.headers.get("Retry-After", "0")
             return min(float(after), 3600) if after.isdecimal() else 0
         if "method" in reply:
             await self._on_reply(reply)
         return None
+
+    def _note(
+        self, update: dict[str, Any], outcome: str, *, is_good: bool, seconds: float | None = None
+    ) -> None:
+        event = next(value for name, value in update.items() if name != "update_id")
+        who = str(event["from"]["first_name"])
+        self._timeline.add("update", who, SHOP, _words(update), outcome, is_good=is_good, seconds=seconds)
 
 
 async def _reply(response: aiohttp.ClientResponse) -> dict[str, Any]:
@@ -212,6 +236,22 @@ async def _reply(response: aiohttp.ClientResponse) -> dict[str, Any]:
     with contextlib.suppress(ValueError, Refusal):
         return await parameters.of_answer(response)
     return {}
+
+
+def _words(update: dict[str, Any]) -> str:
+    """What somebody did, in a few words."""
+    kind, event = next((name, value) for name, value in update.items() if name != "update_id")
+    if kind == "callback_query":
+        rows = event.get("message", {}).get("reply_markup", {}).get("inline_keyboard", [])
+        labels = [b["text"] for row in rows for b in row if b.get("callback_data") == event["data"]]
+        return f"нажимает «{short(labels[0] if labels else event['data'])}»"
+    if kind == "pre_checkout_query":
+        return f"хочет заплатить ⭐ {event['total_amount']}"
+    if kind == "my_chat_member":
+        return "блокирует бота" if event["new_chat_member"]["status"] == "kicked" else "возвращается к боту"
+    if "successful_payment" in event:
+        return f"заплачено ⭐ {event['successful_payment']['total_amount']}"
+    return f"пишет «{short(event.get('text', ''))}»"
 
 
 def _queue_of(update: dict[str, Any]) -> int:

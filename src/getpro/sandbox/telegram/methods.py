@@ -1,7 +1,6 @@
 """The Bot API's methods that a shop uses, each with its state and its refusals."""
 
 import secrets
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -186,7 +185,7 @@ class Methods:
         fresh = kept | content | _markup(p)
         if fresh == before:
             raise bad(NOT_MODIFIED)
-        fresh["edit_date"] = int(time.time())
+        fresh["edit_date"] = int(self._state.time())
         person.messages[message["message_id"]] = fresh
         person.version += 1
         return fresh
@@ -213,7 +212,7 @@ class Methods:
         if p.get("text"):
             person = self._state.people[user_id]
             alert = p.get("show_alert", False)
-            person.toasts.append({"text": p["text"], "alert": alert, "at": time.time()})
+            person.toasts.append({"text": p["text"], "alert": alert, "at": self._state.time()})
             person.version += 1
         return True
 
@@ -242,7 +241,7 @@ class Methods:
             {
                 "id": charge.charge_id,
                 "amount": charge.amount,
-                "date": int(time.time()),
+                "date": int(self._state.time()),
                 "receiver": partner | {"invoice_payload": charge.payload},
             }
         )

@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-import time
 from typing import Any
 
 from getpro.sandbox.telegram.delivery import Delivery
@@ -82,7 +81,7 @@ class People:
 
     def _take(self, person: Person, invoice: Invoice) -> None:
         charge_id = f"stx{secrets.token_urlsafe(24)}"
-        moment = int(time.time())
+        moment = int(self._state.time())
         self._state.charges.append(Charge(charge_id, person.user_id, invoice.payload, invoice.amount, moment))
         partner = {"type": "user", "transaction_type": "invoice_payment", "user": person.user()}
         self._state.transactions.append(
@@ -121,7 +120,7 @@ class People:
         event = {
             "chat": person.chat(),
             "from": person.user(),
-            "date": int(time.time()),
+            "date": int(self._state.time()),
             "old_chat_member": member(before),
             "new_chat_member": member(after),
         }

@@ -2,8 +2,9 @@
 
 import itertools
 import secrets
-import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from getpro.sandbox.telegram.errors import BLOCKED, DEACTIVATED, Refusal, bad, forbidden
@@ -61,8 +62,16 @@ class Charge:
     is_refunded: bool = False
 
 
+Clock = Callable[[], datetime]
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
 class State:
-    def __init__(self, bot_token: str, username: str) -> None:
+    def __init__(self, bot_token: str, username: str, clock: Clock) -> None:
+        self._clock = clock
         self.bot_id = int(bot_token.partition(":")[0])
         self.bot_username = username
         self.people: dict[int, Person] = {}
@@ -77,6 +86,10 @@ class State:
         """Callback and pre-checkout queries that wait for their answer, by id."""
         self._message_ids = itertools.count(1)
         self._update_ids = itertools.count(secrets.randbelow(10**8) + 1)
+
+    def time(self) -> float:
+        """The present moment in seconds, as Telegram writes it."""
+        return self._clock().timestamp()
 
     def bot(self) -> dict[str, Any]:
         return {"id": self.bot_id, "is_bot": True, "first_name": "2GETPRO", "username": self.bot_username}
@@ -103,7 +116,7 @@ class State:
         """Put a new message into the chat."""
         message = {
             "message_id": next(self._message_ids),
-            "date": int(time.time()),
+            "date": int(self.time()),
             "chat": person.chat(),
             "from": self.bot() if by_bot else person.user(),
             **content,
@@ -125,7 +138,7 @@ class State:
         return {"update_id": next(self._update_ids), **event}
 
     def note_call(self, method: str, parameters: dict[str, Any], status: int, description: str) -> None:
-        call = {"at": time.time(), "method": method, "status": status, "parameters": parameters}
+        call = {"at": self.time(), "method": method, "status": status, "parameters": parameters}
         self.calls.append(call | ({"description": description} if description else {}))
 
     def existing(self, user_id: int) -> Person:

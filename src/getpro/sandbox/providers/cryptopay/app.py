@@ -14,8 +14,9 @@ from getpro.sandbox.notices import Notices
 from getpro.sandbox.pages import render
 from getpro.sandbox.providers.cryptopay import currencies
 from getpro.sandbox.providers.cryptopay.errors import Problem, error_body
-from getpro.sandbox.providers.cryptopay.state import Books, Item, Parameters, coins, iso, now
+from getpro.sandbox.providers.cryptopay.state import Books, Clock, Item, Parameters, coins, iso, now
 from getpro.sandbox.serving import require_loopback_url, serve_alone
+from getpro.sandbox.timeline import Timeline
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 PAUSES_SECONDS = (1, 5, 30, 120, 600, *(3600 * hours for hours in (1, 1, 2, 2, 4, 4, 6, 6, 8, 8, 12)))
@@ -25,13 +26,22 @@ PAUSES_SECONDS = (1, 5, 30, 120, 600, *(3600 * hours for hours in (1, 1, 2, 2, 4
 class CryptoPaySimulator:
     """An app at Crypto Pay. ``app`` serves it; ``books`` is what the judges of a test read."""
 
-    def __init__(self, token: str, *, webhook_url: str | None = None, retry_scale: float = 1.0) -> None:
+    def __init__(
+        self,
+        token: str,
+        *,
+        webhook_url: str | None = None,
+        retry_scale: float = 1.0,
+        clock: Clock = now,
+        timeline: Timeline | None = None,
+    ) -> None:
         """``retry_scale`` shortens the pauses between notices."""
         if webhook_url is not None:
             require_loopback_url(webhook_url)
         self._token = token
         self._base_url = ""
         self._updates = 0
+        self.timeline = timeline or Timeline(clock)
         self.faults = FaultSwitches(error_body)
         self.notices = Notices(
             webhook_url,
@@ -39,8 +49,11 @@ class CryptoPaySimulator:
             pauses=PAUSES_SECONDS,
             retry_scale=retry_scale,
             headers=self._signed,
+            timeline=self.timeline,
+            who="Crypto Pay",
+            about=lambda body: f"{body['update_type']} · {_sum(body['payload'])}",
         )
-        self.books = Books(on_paid=self._tell, page=lambda code: f"{self._base_url}/pay/{code}")
+        self.books = Books(on_paid=self._tell, page=lambda code: f"{self._base_url}/pay/{code}", clock=clock)
         self._methods: dict[str, Callable[[Parameters], Any]] = {
             "getMe": lambda _: self._me(),
             "createInvoice": self.books.create_invoice,
@@ -59,7 +72,7 @@ class CryptoPaySimulator:
         self.app = self._make_app()
 
     def _make_app(self) -> web.Application:
-        app = web.Application(middlewares=[self._guard])
+        app = web.Application(middlewares=[self.timeline.calls("Crypto Pay", "/api/"), self._guard])
         self.faults.install(app)
         app.router.add_routes(
             [
@@ -120,8 +133,8 @@ class CryptoPaySimulator:
             "unique_users_count": len(paid),
             "created_invoice_count": len(invoices),
             "paid_invoice_count": len(paid),
-            "start_at": iso(now()),
-            "end_at": iso(now()),
+            "start_at": iso(self.books.now()),
+            "end_at": iso(self.books.now()),
         }
 
     def _tell(self, invoice: Item) -> None:
@@ -131,7 +144,7 @@ class CryptoPaySimulator:
                 {
                     "update_id": self._updates,
                     "update_type": "invoice_paid",
-                    "request_date": iso(now()),
+                    "request_date": iso(self.books.now()),
                     "payload": invoice,
                 }
             ).encode()
@@ -175,6 +188,10 @@ class CryptoPaySimulator:
         return web.json_response(
             {"accepted": await self.notices.post(await request.read(), headers={}) == 200}
         )
+
+
+def _sum(invoice: Item) -> str:
+    return f"{invoice['amount']} {invoice.get('fiat') or invoice.get('asset')}"
 
 
 async def run(port: int, token: str, webhook_url: str | None) -> None:

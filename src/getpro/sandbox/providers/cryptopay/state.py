@@ -9,6 +9,7 @@ from typing import Any
 from getpro.sandbox.providers.cryptopay.currencies import ASSETS, FIATS, SWAPS, plain, rate
 from getpro.sandbox.providers.cryptopay.errors import Problem
 
+Clock = Callable[[], datetime]
 Parameters = dict[str, Any]
 Item = dict[str, Any]
 LONGEST_SECONDS = 2_678_400
@@ -28,7 +29,8 @@ def iso(moment: datetime) -> str:
 class Books:
     """Every object as the API shows it; a paid invoice is handed to ``on_paid``."""
 
-    def __init__(self, *, on_paid: Callable[[Item], None], page: Callable[[str], str]) -> None:
+    def __init__(self, *, on_paid: Callable[[Item], None], page: Callable[[str], str], clock: Clock) -> None:
+        self.now = clock
         self.invoices: dict[int, Item] = {}
         self.transfers: dict[str, Item] = {}
         self.checks: dict[int, Item] = {}
@@ -52,7 +54,7 @@ class Books:
             "mini_app_invoice_url": page,
             "web_app_invoice_url": page,
             "status": "active",
-            "created_at": iso(now()),
+            "created_at": iso(self.now()),
             "allow_comments": _flag(given, "allow_comments"),
             "allow_anonymous": _flag(given, "allow_anonymous"),
         }
@@ -61,7 +63,7 @@ class Books:
                 invoice[name] = given[name]
         if "expires_in" in given:
             seconds = _number(given["expires_in"], "EXPIRES_IN_INVALID", low=1, high=LONGEST_SECONDS)
-            invoice["expiration_date"] = iso(now() + timedelta(seconds=seconds))
+            invoice["expiration_date"] = iso(self.now() + timedelta(seconds=seconds))
         self.invoices[number] = invoice
         return invoice
 
@@ -81,7 +83,7 @@ class Books:
         self.balance[asset] += amount - fee
         invoice |= {
             "status": "paid",
-            "paid_at": iso(now()),
+            "paid_at": iso(self.now()),
             "paid_anonymously": anonymously,
             "paid_usd_rate": ASSETS[asset][1],
             "fee_asset": asset,
@@ -122,7 +124,7 @@ class Books:
             "asset": asset,
             "amount": plain(amount),
             "status": "completed",
-            "completed_at": iso(now()),
+            "completed_at": iso(self.now()),
         }
         if "comment" in given:
             item["comment"] = str(given["comment"])[:1024]
@@ -145,7 +147,7 @@ class Books:
             "amount": plain(amount),
             "bot_check_url": self._page(code),
             "status": "active",
-            "created_at": iso(now()),
+            "created_at": iso(self.now()),
         }
         return self.checks[number]
 
@@ -168,7 +170,7 @@ class Books:
 
     def expire(self) -> None:
         """Close what was not paid in time; Crypto Pay tells nobody."""
-        moment = iso(now())
+        moment = iso(self.now())
         for invoice in self.invoices.values():
             if invoice["status"] == "active" and invoice.get("expiration_date", "9") <= moment:
                 invoice["status"] = "expired"

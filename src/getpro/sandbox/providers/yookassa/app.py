@@ -16,8 +16,9 @@ from getpro.sandbox.faults import CONTROL_PREFIX, FaultSwitches
 from getpro.sandbox.notices import Notices
 from getpro.sandbox.pages import render
 from getpro.sandbox.providers.yookassa.errors import Problem, error_body
-from getpro.sandbox.providers.yookassa.state import Books, now, shown
+from getpro.sandbox.providers.yookassa.state import Books, Clock, now, shown
 from getpro.sandbox.serving import require_loopback_url, serve_alone
+from getpro.sandbox.timeline import Timeline
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Number = TypeVar("Number", int, float)
@@ -43,6 +44,8 @@ class YooKassaSimulator:
         retry_scale: float = 1.0,
         forwarded_for: str = "185.71.76.1",
         pending_for: timedelta = timedelta(hours=1),
+        clock: Clock = now,
+        timeline: Timeline | None = None,
     ) -> None:
         """``retry_scale`` shortens the pauses between notices; ``pending_for`` is how long a page is open."""
         if webhook_url is not None:
@@ -53,6 +56,7 @@ class YooKassaSimulator:
         self._pending_for = pending_for
         self._base_url = ""
         self._late: set[asyncio.Task[None]] = set()
+        self.timeline = timeline or Timeline(clock)
         self.faults = FaultSwitches(error_body)
         self.notices = Notices(
             webhook_url,
@@ -60,16 +64,20 @@ class YooKassaSimulator:
             pauses=PAUSES_SECONDS,
             retry_scale=retry_scale,
             headers=lambda _: {"X-Forwarded-For": forwarded_for},
+            timeline=self.timeline,
+            who="ЮKassa",
+            about=lambda body: f"{body['event']} · {_sum(body['object'])}",
         )
         self.books = Books(
             shop_id,
             on_event=self.tell,
             page=lambda number: f"{self._base_url}/pay/{number}",
+            clock=clock,
         )
         self.app = self._make_app()
 
     def _make_app(self) -> web.Application:
-        app = web.Application(middlewares=[self._guard])
+        app = web.Application(middlewares=[self.timeline.calls("ЮKassa", "/v3/"), self._guard])
         self.faults.install(app)
         app.router.add_routes(
             [
@@ -189,7 +197,7 @@ class YooKassaSimulator:
         if payment is None:
             return web.Response(status=404, text="Такого платежа нет")
         why = payment.get("cancellation_details", {}).get("reason")
-        left = (payment["_pays_at"] - now()).total_seconds() if "_pays_at" in payment else None
+        left = (payment["_pays_at"] - self.books.now()).total_seconds() if "_pays_at" in payment else None
         return render(
             "yookassa.html",
             payment={"confirmation": None} | payment,
@@ -214,8 +222,9 @@ class YooKassaSimulator:
             self.books.cancel(number, party="payment_network", reason="insufficient_funds")
         elif action == "pay-late":
             seconds = _number(request.query.get("seconds", "10"), "seconds", float, most=3600)
-            self.books.pay_later(number, now() + timedelta(seconds=seconds))
-            task = asyncio.create_task(self._pay_later(number, seconds))
+            at = self.books.now() + timedelta(seconds=seconds)
+            self.books.pay_later(number, at)
+            task = asyncio.create_task(self._pay_later(number, at))
             self._late.add(task)
             task.add_done_callback(self._late.discard)
         elif action == "capture-part":
@@ -223,8 +232,9 @@ class YooKassaSimulator:
         else:
             raise web.HTTPNotFound
 
-    async def _pay_later(self, number: str, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+    async def _pay_later(self, number: str, at: datetime) -> None:
+        while (left := (at - self.books.now()).total_seconds()) > 0:  # noqa: ASYNC110 -- clocks have no event
+            await asyncio.sleep(min(left, 0.5))  # it may be moved meanwhile
         with contextlib.suppress(Problem):
             self.books.pay(number)
 
@@ -243,6 +253,11 @@ class YooKassaSimulator:
         copies = _number(request.query.get("copies", "1"), "copies", int, most=50)
         self.tell(f"payment.{payment['status']}", payment, copies=copies)
         return web.json_response({"copies": copies})
+
+
+def _sum(item: dict[str, Any]) -> str:
+    amount = item.get("amount", {})
+    return f"{amount.get('value', '?')} {amount.get('currency', '')}"
 
 
 async def run(port: int, shop_id: str, secret_key: str, webhook_url: str | None) -> None:

@@ -11,6 +11,7 @@ from getpro.sandbox.providers.yookassa.amounts import checked_amount
 from getpro.sandbox.providers.yookassa.errors import Problem
 from getpro.sandbox.providers.yookassa.receipts import check_receipt
 
+Clock = Callable[[], datetime]
 Event = Callable[[str, dict[str, Any]], None]
 KEYS_KEPT = timedelta(hours=24)
 CAPTURE_WITHIN = timedelta(days=7)
@@ -28,7 +29,8 @@ def iso(moment: datetime) -> str:
 class Books:
     """Every object as the API shows it; events are handed to ``on_event``."""
 
-    def __init__(self, shop_id: str, *, on_event: Event, page: Callable[[str], str]) -> None:
+    def __init__(self, shop_id: str, *, on_event: Event, page: Callable[[str], str], clock: Clock) -> None:
+        self.now = clock
         self.payments: dict[str, dict[str, Any]] = {}
         self.refunds: dict[str, dict[str, Any]] = {}
         self._keys: dict[str, tuple[datetime, Any, dict[str, Any]]] = {}
@@ -41,12 +43,12 @@ class Books:
         if not key or len(key) > 64:
             raise Problem("Idempotence-Key is missing or too long", parameter="Idempotence-Key")
         kept = self._keys.get(key)
-        if kept is not None and now() - kept[0] < KEYS_KEPT:
+        if kept is not None and self.now() - kept[0] < KEYS_KEPT:
             if kept[1] != request:
                 raise Problem(f"Idempotence-Key {key} duplicated", parameter="Idempotence-Key")
             return kept[2]
         made = copy.deepcopy(make())
-        self._keys[key] = (now(), request, made)
+        self._keys[key] = (self.now(), request, made)
         return made
 
     def create_payment(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -61,7 +63,7 @@ class Books:
             "amount": amount,
             "description": body.get("description"),
             "recipient": {"account_id": self._shop_id, "gateway_id": "1"},
-            "created_at": iso(now()),
+            "created_at": iso(self.now()),
             "test": True,
             "paid": False,
             "refundable": False,
@@ -86,7 +88,7 @@ class Books:
             "status": "waiting_for_capture",
             "paid": True,
             "payment_method": _card(number),
-            "expires_at": iso(now() + CAPTURE_WITHIN),
+            "expires_at": iso(self.now() + CAPTURE_WITHIN),
         }
         if payment["_capture"]:
             return self.capture(number)
@@ -110,7 +112,7 @@ class Books:
         payment |= {
             "status": "succeeded",
             "amount": taken,
-            "captured_at": iso(now()),
+            "captured_at": iso(self.now()),
             "refundable": True,
             "refunded_amount": {"value": "0.00", "currency": taken["currency"]},
         }
@@ -168,7 +170,7 @@ class Books:
             "id": str(uuid4()),
             "payment_id": payment["id"],
             "status": "succeeded",
-            "created_at": iso(now()),
+            "created_at": iso(self.now()),
             "amount": amount,
             "description": body.get("description"),
             "metadata": body.get("metadata"),
@@ -198,7 +200,7 @@ class Books:
 
     def expire(self, pending_for: timedelta) -> None:
         """Cancel what was not paid, or not captured, in time."""
-        limit, moment = iso(now() - pending_for), iso(now())
+        limit, moment = iso(self.now() - pending_for), iso(self.now())
         for payment in list(self.payments.values()):
             if payment["status"] == "pending" and payment["created_at"] < limit:
                 self.cancel(payment["id"], party="yoo_money", reason="expired_on_confirmation")
