@@ -14,6 +14,7 @@ from getpro.panel.service import Allowance, PanelAccount, PanelUser, Usage, User
 from getpro.payments.provider import (
     Charge,
     ChargeState,
+    Checked,
     Created,
     GivesBack,
     Knock,
@@ -48,6 +49,7 @@ class FakeProvider:
     """A provider in roubles whose objects a test makes and pays."""
 
     code: str = "fakepay"
+    title: str = "Проверочная касса"
     needs_email: bool = False
     is_polled: bool = True
     charges_by_id: dict[str, Charge] = field(default_factory=dict)
@@ -148,6 +150,9 @@ class FakeProvider:
         if charge.taken < charge.refunded + money:
             raise ProviderRefused("more than is left")
         self.charges_by_id[charge_id] = replace(charge, refunded=charge.refunded + money)
+
+    async def check(self) -> Checked:
+        return Checked("на месте")
 
     async def close(self) -> None:
         pass

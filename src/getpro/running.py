@@ -15,10 +15,10 @@ from getpro.bootstrap.shop import Shop, build
 from getpro.bot.mailbox import Mailbox
 from getpro.kit.trouble import Trouble
 from getpro.platform import schedules
-from getpro.platform.settings import Settings
+from getpro.platform.settings import TELEGRAM_PATH, Settings
 from getpro.platform.telegram import TELEGRAM_AWAY
 from getpro.sales.jobs import schedules as sales_schedules
-from getpro.webhooks.app import TELEGRAM_PATH, make_app
+from getpro.webhooks.app import make_app
 from getpro.webhooks.polling import poll_for_ever
 
 log = structlog.get_logger(__name__)

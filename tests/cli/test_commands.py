@@ -168,6 +168,8 @@ def test_a_command_used_wrongly_is_told_so(arguments: list[str], said: str) -> N
         ("SHOP_TRIAL_DAYS", "-1", "нужно не меньше 0"),
         ("STARS_ENABLED", "maybe", "нужно true или false"),
         ("PANEL_FOO", "1", "такой настройки нет"),
+        ("SHOP", "x", "такой настройки нет"),
+        ("SHOP_OPERATORS", "olga", "нужно целое число"),
     ],
 )
 def test_a_wrong_setting_is_named_in_plain_words(
@@ -180,6 +182,14 @@ def test_a_wrong_setting_is_named_in_plain_words(
     done = run_here("payments", "stuck")
     assert done.returncode == 2
     assert f"Причина: {setting}: {said}\n" in done.stderr
+
+
+def test_a_settings_file_that_is_no_text_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_bytes("SHOP_NAME=Мой".encode("cp1251"))
+    done = run_here("payments", "stuck")
+    assert done.returncode == 2
+    assert f"Файл {tmp_path}/.env не читается.\nПричина: Это не UTF-8." in done.stderr
 
 
 def test_missing_settings_are_named_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,8 @@
 """Stars as a provider, against a Telegram that keeps the books: paid, found again, given back."""
 
+import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,6 +16,7 @@ from getpro.kit.money import Money
 from getpro.payments.provider import (
     Charge,
     ChargeState,
+    Checked,
     NoSuchCharge,
     Order,
     ProviderRefused,
@@ -22,8 +24,10 @@ from getpro.payments.provider import (
     Refund,
     StoredNotice,
 )
+from getpro.payments.providers.stars.http import StarsOverHttp
 from getpro.payments.providers.stars.provider import Stars
 from getpro.payments.providers.stars.telegram import TelegramStars
+from getpro.platform.bot_api import BotApi
 from getpro.platform.settings import TelegramSettings
 from getpro.platform.telegram import make_bot
 from getpro.sandbox.serving import serving
@@ -56,14 +60,28 @@ class Place:
         return [charge async for charge in self.stars.charges(since, until)]
 
 
-@pytest.fixture
-async def place() -> AsyncIterator[Place]:
+@contextlib.asynccontextmanager
+async def by_the_bot(url: str) -> AsyncIterator[Stars]:
+    bot = make_bot(TelegramSettings(bot_token=SecretStr(TOKEN), api_url=url))
+    yield Stars(TelegramStars(bot))
+    await bot.session.close()
+
+
+@contextlib.asynccontextmanager
+async def over_http(url: str) -> AsyncIterator[Stars]:
+    api = BotApi(TelegramSettings(bot_token=SecretStr(TOKEN), api_url=url))
+    yield Stars(StarsOverHttp(api))
+    await api.close()
+
+
+Way = Callable[[str], contextlib.AbstractAsyncContextManager[Stars]]
+
+
+@pytest.fixture(params=[by_the_bot, over_http])
+async def place(request: pytest.FixtureRequest) -> AsyncIterator[Place]:
     telegram = TelegramSimulator(TOKEN)
-    async with serving(telegram.app) as url:
-        bot = make_bot(TelegramSettings(bot_token=SecretStr(TOKEN), api_url=url))
-        alice = telegram.state.add_person(101, "Алиса")
-        yield Place(telegram, Stars(TelegramStars(bot)), alice)
-        await bot.session.close()
+    async with serving(telegram.app) as url, request.param(url) as stars:
+        yield Place(telegram, stars, telegram.state.add_person(101, "Алиса"))
 
 
 async def test_what_was_paid_is_in_the_list_of_transactions(place: Place) -> None:
@@ -144,14 +162,19 @@ async def test_a_telegram_in_trouble_leaves_open_what_happened(place: Place) -> 
         await place.charges()
 
 
-async def test_a_page_of_a_gateway_leaves_open_what_happened() -> None:
-    async with sick_gateway() as (url, _):
-        settings = TelegramSettings(bot_token=SecretStr(TOKEN), api_url=url)
-        bot = make_bot(settings)
-        stars = Stars(TelegramStars(bot))
+@pytest.mark.parametrize("way", [by_the_bot, over_http])
+async def test_a_page_of_a_gateway_leaves_open_what_happened(way: Way) -> None:
+    async with sick_gateway() as (url, _), way(url) as stars:
         order = Order(uuid4(), 101, "VPN", "доступ", PRICE, None, "https://t.me/shop")
         with pytest.raises(ProviderUnavailable):
             await stars.create(order.order_key, stars.request(order))
         with pytest.raises(ProviderUnavailable):
             await stars.find("stx1")
-        await bot.session.close()
+
+
+async def test_a_check_tells_the_balance_or_what_is_wrong(place: Place) -> None:
+    await place.buy(uuid4())
+    assert await place.stars.check() == Checked("принимаются, на счету бота 120")
+    place.telegram.faults.now.error_rate = 1
+    with pytest.raises(ProviderUnavailable):
+        await place.stars.check()

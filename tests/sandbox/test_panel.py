@@ -182,6 +182,9 @@ async def test_a_new_panel_has_one_internal_squad_and_no_users(caller: Caller) -
     assert await caller.ask("GET", "/api/users") == (200, {"response": {"users": [], "total": 0}})
     _, told = await caller.ask("GET", "/api/system/metadata")
     assert told["response"]["version"] == "3.3.2"
+    _, configured = await caller.ask("GET", "/api/system/configuration")
+    domain = configured["response"]["misc"]["subPublicDomain"]
+    assert (await caller.create())["subscriptionUrl"].startswith(f"http://{domain}/")
 
 
 async def test_a_user_is_made_with_what_was_named_and_found_by_every_name(caller: Caller) -> None:
@@ -423,6 +426,7 @@ async def test_a_client_application_shows_its_device_when_devices_are_limited(ca
     assert (headers["x-hwid-max-devices-reached"], "@0.0.0.0:1" in links) == ("true", True)
     _, listed = await caller.ask("GET", f"/api/hwid/devices/{alice['id']}")
     assert [device["hwid"] for device in listed["response"]["devices"]] == ["device-000000001"]
+    assert await caller.ask("GET", "/api/hwid/devices?size=1") == (200, listed)
     unlimited = await caller.create("bob", hwidDeviceLimit=0)
     assert "@0.0.0.0:1" not in (await caller.download(unlimited))[1]
 

@@ -43,6 +43,9 @@ class FakeStarsApi:
     async def refund(self, *, user_id: int, charge_id: str) -> None:
         raise NotImplementedError
 
+    async def star_balance(self) -> int:
+        return 0
+
 
 class Bot:
     """Stands where the bot is: remembers what it was fed, and can break."""

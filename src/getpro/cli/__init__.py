@@ -21,6 +21,8 @@ WRONG: Final = 2
 INTERRUPTED: Final = 130
 
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
+    "setup": ("getpro.cli.setup", "Настроить магазин: спросит, проверит ответы и запишет .env"),
+    "doctor": ("getpro.cli.doctor", "Проверить всё: настройки, базу, Telegram, провайдеров, панель"),
     "run": ("getpro.cli.run", "Запустить магазин: веб, бот и работы в одном процессе"),
     "web": ("getpro.cli.web", "Запустить только приём обновлений и уведомлений"),
     "worker": ("getpro.cli.worker", "Запустить только фоновые работы"),

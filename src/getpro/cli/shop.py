@@ -5,7 +5,7 @@ import contextlib
 import logging
 import sys
 from collections.abc import Awaitable, Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TypeVar
 
 import structlog
 from rich.console import Console
@@ -16,46 +16,15 @@ from getpro.cli.settings import read_settings
 from getpro.kit.trouble import Trouble
 from getpro.panel.errors import PanelError, PanelUnavailable
 from getpro.payments.provider import ProviderError
+from getpro.payments.providers.stars.http import StarsOverHttp
+from getpro.platform.bot_api import BotApi
 from getpro.platform.database import Database
 from getpro.platform.jobs import Jobs
-from getpro.platform.settings import Settings, TelegramSettings
+from getpro.platform.settings import Settings
 from getpro.sales.deps import Deps
 from getpro.sales.errors import SaleError
 
-if TYPE_CHECKING:
-    from aiogram import Bot
-
-    from getpro.payments.providers.stars.telegram import TelegramStars
-
 Result = TypeVar("Result")
-
-
-class _StarsOnDemand:
-    """Telegram's calls about Stars; the bot's library takes seconds to load, and few commands ask it."""
-
-    def __init__(self, settings: TelegramSettings) -> None:
-        self._settings = settings
-        self._bot: Bot | None = None
-
-    async def create_invoice_link(self, invoice: dict[str, Any]) -> str:
-        return await self._api().create_invoice_link(invoice)
-
-    async def star_transactions(self, *, offset: int, limit: int) -> list[dict[str, Any]]:
-        return await self._api().star_transactions(offset=offset, limit=limit)
-
-    async def refund(self, *, user_id: int, charge_id: str) -> None:
-        await self._api().refund(user_id=user_id, charge_id=charge_id)
-
-    def _api(self) -> "TelegramStars":
-        from getpro.payments.providers.stars.telegram import TelegramStars  # noqa: PLC0415
-        from getpro.platform.telegram import make_bot  # noqa: PLC0415
-
-        self._bot = self._bot or make_bot(self._settings)
-        return TelegramStars(self._bot)
-
-    async def close(self) -> None:
-        if self._bot is not None:
-            await self._bot.session.close()
 
 
 @contextlib.contextmanager
@@ -80,12 +49,14 @@ def with_shop(
     settings = read_settings(Settings)
 
     async def run(url: str) -> Result:
-        telegram = _StarsOnDemand(settings.telegram)
-        deps = sales_deps(settings, db=Database(url, pool_size=2), jobs=Jobs(url), telegram=telegram)
+        api = BotApi(settings.telegram)
+        deps = sales_deps(
+            settings, db=Database(url, pool_size=2), jobs=Jobs(url), telegram=StarsOverHttp(api)
+        )
         try:
             return await flow(deps)
         finally:
-            await telegram.close()
+            await api.close()
             await close(deps)
 
     with database(migrate=False) as url, _quietly():

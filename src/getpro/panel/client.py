@@ -125,6 +125,16 @@ class PanelClient:
         """The panel's version, e.g. ``3.3.2``."""
         return str(_part(await self._ask("version", "GET", "/api/system/metadata"), "version"))
 
+    async def raw(self, method: str, path: str) -> Answer:
+        """The panel's own answer to a call without a body, for who judges the panel itself.
+
+        Raises PanelUnavailable.
+        """
+        try:
+            return await self._service.call("look", method, path)
+        except ServiceUnavailable as error:
+            raise PanelUnavailable(str(error)) from error
+
     def owns(self, user: PanelUser, wanted: WantedAccess) -> bool:
         return user.telegram_id == wanted.user_id and user.description == self._mark(wanted)
 

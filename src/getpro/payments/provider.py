@@ -29,8 +29,10 @@ class ProviderError(Exception):
 
     ├── ProviderUnavailable   unknown what happened: ask again, with the same key and body
     │   └── ProviderUnreadable    it answered, and we cannot read it
+    │   └── ProviderDenied    it does not take our credentials: an operator mends them, then ask again
     ├── ProviderRefused       it said no: repeating is useless
     ├── NoSuchCharge          it does not know the object
+    ├── ProviderUnfit         it cannot be paid through as things are set; only told by a check
     └── NoticeRefused         what knocked at our door is no notice of this provider
     """
 
@@ -41,6 +43,19 @@ class ProviderUnavailable(ProviderError):
 
 class ProviderUnreadable(ProviderUnavailable):
     """It answered in a shape that this program does not know: asked again, but a person must look."""
+
+
+class ProviderDenied(ProviderUnavailable):
+    """The provider does not take our credentials, which says nothing about the payment."""
+
+
+class ProviderUnfit(ProviderError):
+    """What a check has seen to be wrong, and what to do about it: both for the operator, in Russian."""
+
+    def __init__(self, seen: str, remedy: str) -> None:
+        super().__init__(seen)
+        self.seen = seen
+        self.remedy = remedy
 
 
 class ProviderRefused(ProviderError):
@@ -160,11 +175,22 @@ class StoredNotice:
     received_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a check of a provider has seen, for the operator, in Russian."""
+
+    seen: str
+    advice: str = ""
+    """What to do about something that is doubtful."""
+
+
 class Provider(Protocol):
     """One way to pay."""
 
     code: str
     """In tables, callback data and addresses: ``yookassa``, ``stars``."""
+    title: str
+    """What operators call it."""
     needs_email: bool
     """A receipt must be sent and the shop has no address for it."""
     is_polled: bool
@@ -206,6 +232,12 @@ class Provider(Protocol):
 
     def refunded(self, since: datetime, until: datetime) -> AsyncIterator[str]:
         """The charges of which something was given back in the time named; raises ProviderUnavailable."""
+
+    async def check(self) -> Checked:
+        """Try the credentials by a call that changes nothing.
+
+        Raises ProviderUnfit, ProviderUnavailable.
+        """
 
     async def close(self) -> None:
         """Give connections back."""

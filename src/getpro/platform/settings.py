@@ -8,7 +8,7 @@ import re
 import secrets
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -19,14 +19,19 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
     field_validator,
     model_validator,
 )
+from pydantic_core import PydanticUseDefault
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from getpro.kit.clock import DEFAULT_ZONE
 
 Network = IPv4Network | IPv6Network
+TELEGRAM_PATH: Final = "/webhooks/telegram"
+"""Below ``PUBLIC_URL``: where Telegram brings updates."""
 
 
 def _split(value: Any) -> Any:
@@ -46,8 +51,17 @@ def _origin(value: str) -> str:
     return value
 
 
+def _zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ValueError(f"часового пояса {value!r} нет") from error
+    return value
+
+
 Address = Annotated[str, BeforeValidator(_address)]
 Origin = Annotated[Address, AfterValidator(_origin)]
+Zone = Annotated[str, AfterValidator(_zone)]
 Networks = Annotated[list[Network], NoDecode, BeforeValidator(_split)]
 Names = Annotated[list[str], NoDecode, BeforeValidator(_split)]
 Ids = Annotated[list[Annotated[int, Field(gt=0)]], NoDecode, BeforeValidator(_split)]
@@ -164,9 +178,9 @@ class ShopSettings(Group):
     """0 leaves it to the panel."""
     support: str = ""
     """The @username that answers customers."""
-    terms_url: Address | None = None
     operators: Ids = []
-    """The Telegram ids of those who may use /admin; nobody, unless they are named."""
+    """The Telegram ids of those who may give the bot an operator's commands; empty: nobody."""
+    terms_url: Address | None = None
     return_url: Address = "https://t.me"
     """Where a payment page leads back to: https://t.me/<the bot's name>."""
 
@@ -191,16 +205,7 @@ class DatabaseSettings(BaseSettings):
     database_url: SecretStr | None = None
     """Without it the product starts a PostgreSQL of its own in the data directory."""
     data_dir: Path | None = Field(default=None, validation_alias="GETPRO_DATA_DIR")
-    time_zone: str = Field(default=DEFAULT_ZONE, validation_alias="GETPRO_TIME_ZONE")
-
-    @field_validator("time_zone")
-    @classmethod
-    def _known_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (ZoneInfoNotFoundError, ValueError) as error:
-            raise ValueError(f"часового пояса {value!r} нет") from error
-        return value
+    time_zone: Zone = Field(default=DEFAULT_ZONE, validation_alias="GETPRO_TIME_ZONE")
 
     @property
     def zone(self) -> ZoneInfo:
@@ -222,12 +227,13 @@ class Settings(DatabaseSettings):
     trusted_proxies: Networks = []
     """Whose X-Forwarded-For is believed."""
 
-    telegram: TelegramSettings
-    yookassa: YooKassaSettings | None = None
-    cryptopay: CryptoPaySettings | None = None
-    stars: StarsSettings = StarsSettings()
-    panel: PanelSettings
-    shop: ShopSettings = ShopSettings()
+    # NoDecode: a variable called SHOP belongs to somebody else, and is no JSON.
+    telegram: Annotated[TelegramSettings, NoDecode]
+    yookassa: Annotated[YooKassaSettings | None, NoDecode] = None
+    cryptopay: Annotated[CryptoPaySettings | None, NoDecode] = None
+    stars: Annotated[StarsSettings, NoDecode] = StarsSettings()
+    panel: Annotated[PanelSettings, NoDecode]
+    shop: Annotated[ShopSettings, NoDecode] = ShopSettings()
 
 
 GROUPS: Final = {
@@ -235,3 +241,31 @@ GROUPS: Final = {
     "panel": _required(PanelSettings),
 }
 """What each group must have, for a message that names it."""
+
+
+class ReadableSettings(Settings):
+    """What can be read of settings that may be wrong: a group that cannot is None, or as by default."""
+
+    telegram: Annotated[TelegramSettings | None, NoDecode] = None  # type: ignore[assignment] # the whole point
+    panel: Annotated[PanelSettings | None, NoDecode] = None  # type: ignore[assignment]
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _or_default(cls, value: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return handler(value)
+        except ValidationError:
+            raise PydanticUseDefault from None
+
+
+def variables() -> dict[str, str]:
+    """Every environment variable that the settings read, and the group that it belongs to ("" for none)."""
+    found: dict[str, str] = {}
+    for name, field in Settings.model_fields.items():
+        kinds = (field.annotation, *get_args(field.annotation))
+        groups = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Group)]
+        for group in groups:
+            found |= {f"{name}_{inner}".upper(): name for inner in group.model_fields}
+        if not groups:
+            found[str(field.validation_alias or name).upper()] = ""
+    return found

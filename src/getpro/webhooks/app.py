@@ -9,14 +9,13 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from getpro.platform.database import DATABASE_AWAY
+from getpro.platform.settings import TELEGRAM_PATH
 from getpro.webhooks.deps import Doors
 from getpro.webhooks.notices import provider_notice
 from getpro.webhooks.panel import panel_event
 from getpro.webhooks.telegram import telegram_update
 
 log = structlog.get_logger(__name__)
-
-TELEGRAM_PATH = "/webhooks/telegram"
 
 
 def make_app(doors: Doors) -> FastAPI:

@@ -6,7 +6,7 @@ from aiohttp import web
 
 from getpro.sandbox.panel.errors import PanelProblem
 from getpro.sandbox.panel.fields import Check, check_body, nullable, number, text
-from getpro.sandbox.panel.http import answer, read_json, user_id
+from getpro.sandbox.panel.http import answer, query_integer, read_json, user_id
 from getpro.sandbox.panel.moments import iso
 from getpro.sandbox.panel.state import State, User
 
@@ -25,6 +25,7 @@ class Devices:
 
     def routes(self) -> list[web.RouteDef]:
         return [
+            web.get("/api/hwid/devices", self._list_all),
             web.get("/api/hwid/devices/stats", self._stats),
             web.get("/api/hwid/devices/{id}", self._list),
             web.post("/api/hwid/devices", self._create),
@@ -65,6 +66,12 @@ class Devices:
             "averageHwidDevicesPerUser": round(len(devices) / len(users), 2) if users else 0,
         }
         return answer({"byPlatform": by_platform, "stats": stats})
+
+    async def _list_all(self, request: web.Request) -> web.Response:
+        start = query_integer(request, "start", 0)
+        size = query_integer(request, "size", 25, least=1, most=1000)
+        devices = [device for user in self._state.users.values() for device in user.devices]
+        return answer({"total": len(devices), "devices": devices[start : start + size]})
 
     async def _list(self, request: web.Request) -> web.Response:
         return _all_of(self._state.existing(user_id(request)))

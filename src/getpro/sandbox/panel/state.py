@@ -93,7 +93,7 @@ class State:
         self._node = str(uuid4())
         self._last_id = 0
         self._send = send
-        self._sub_domain = sub_domain
+        self.sub_domain = sub_domain
 
     def create(self, body: dict[str, Any]) -> User:
         """Make a user; raises PanelProblem A019, A020, A018. An id is used up even then, as on the panel."""
@@ -230,7 +230,7 @@ class State:
         shown = {name: value for name, value in vars(user).items() if name not in _HIDDEN}
         shown = {name: iso(v) if isinstance(v, datetime) else v for name, v in shown.items()}
         return shown | {
-            "subscriptionUrl": f"{self._sub_domain()}/{user.shortUuid}",
+            "subscriptionUrl": f"{self.sub_domain()}/{user.shortUuid}",
             "activeInternalSquads": [{"uuid": uuid, "name": self.squads[uuid]} for uuid in user.squads],
             "userTraffic": dict(user.traffic),
         }

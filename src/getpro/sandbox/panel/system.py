@@ -20,6 +20,7 @@ class System:
     def routes(self) -> list[web.RouteDef]:
         return [
             web.get("/api/system/metadata", self._metadata),
+            web.get("/api/system/configuration", self._configuration),
             web.get("/api/system/health", self._health),
             web.get("/api/system/stats", self._stats),
         ]
@@ -31,6 +32,29 @@ class System:
                 "version": self._version,
                 "build": {"time": "2026-01-01T00:00:00Z", "number": "0"},
                 "git": {"backend": commit | {"branch": "dev"}, "frontend": commit},
+            }
+        )
+
+    async def _configuration(self, _: web.Request) -> web.Response:
+        domain = self._state.sub_domain().partition("://")[2]  # the panel's setting has no scheme
+        return answer(
+            {
+                "notifications": {
+                    "webhook": False,
+                    "bandwidthUsage": None,
+                    "notConnectedAfter": None,
+                    "expirationNotifications": None,
+                },
+                "service": dict.fromkeys(
+                    (
+                        "cleanUsageHistory",
+                        "disableUserUsageRecords",
+                        "disableSrhRecords",
+                        "exportToRedisStream",
+                    ),
+                    False,
+                ),
+                "misc": {"shortUuidLength": 16, "subPublicDomain": domain, "userUsageIgnoreBelowBytes": 0},
             }
         )
 

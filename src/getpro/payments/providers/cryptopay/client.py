@@ -6,7 +6,7 @@ Source: https://help.send.tg/en/articles/10279948-crypto-pay-api.
 from http import HTTPStatus
 from typing import Any, Final
 
-from getpro.payments.provider import ProviderRefused, ProviderUnavailable
+from getpro.payments.provider import ProviderDenied, ProviderRefused, ProviderUnavailable
 from getpro.platform.http import Answer, Service, ServiceUnavailable
 from getpro.platform.settings import CryptoPaySettings
 
@@ -43,6 +43,10 @@ class CryptoPayClient:
             raise ProviderUnavailable(f"an answer that is none: {found!r}")
         return list(found["items"])
 
+    async def me(self) -> dict[str, Any]:
+        """The app behind the token; raises ProviderDenied."""
+        return dict(await self._call("read_me", "getMe", {}))
+
     async def close(self) -> None:
         await self._service.close()
 
@@ -60,6 +64,8 @@ def _result(answer: Answer) -> Any:
     error = body.get("error")
     text = f"{answer.status} {error.get('name', '') if isinstance(error, dict) else ''}".strip()
     is_refusal = HTTPStatus.BAD_REQUEST <= answer.status < HTTPStatus.INTERNAL_SERVER_ERROR
-    if is_refusal and answer.status not in _PASSING | _NOT_ABOUT_US:
+    if answer.status in _NOT_ABOUT_US:
+        raise ProviderDenied(text)
+    if is_refusal and answer.status not in _PASSING:
         raise ProviderRefused(text)
     raise ProviderUnavailable(text)

@@ -14,6 +14,7 @@ from getpro.kit.money import Money
 from getpro.payments.provider import (
     Charge,
     ChargeState,
+    Checked,
     Created,
     GivesBack,
     Knock,
@@ -22,7 +23,9 @@ from getpro.payments.provider import (
     NoticeRefused,
     Order,
     Priced,
+    ProviderDenied,
     ProviderUnavailable,
+    ProviderUnfit,
     ProviderUnreadable,
     Refund,
     StoredNotice,
@@ -47,6 +50,7 @@ class CryptoPay:
     """The price is in roubles; which coin pays it, and at what rate, is between Crypto Pay and the payer."""
 
     code = "cryptopay"
+    title = "Crypto Pay"
     needs_email = False
     is_polled = True
     gives_back = GivesBack.NOTHING
@@ -130,6 +134,17 @@ class CryptoPay:
         nothing: tuple[str, ...] = ()
         for charge_id in nothing:
             yield charge_id
+
+    async def check(self) -> Checked:
+        try:
+            me = await self._client.me()
+        except ProviderDenied as error:
+            raise ProviderUnfit(
+                f"токен не подходит ({error})",
+                "Возьмите его в @CryptoBot: Crypto Pay → Мои приложения; впишите в CRYPTOPAY_TOKEN. "
+                "Токену от @CryptoTestnetBot нужна ещё CRYPTOPAY_TESTNET=true.",
+            ) from error
+        return Checked(f"приложение «{me.get('name')}» № {me.get('app_id')}")
 
     async def close(self) -> None:
         await self._client.close()

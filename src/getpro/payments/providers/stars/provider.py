@@ -13,6 +13,7 @@ from getpro.kit.money import Money
 from getpro.payments.provider import (
     Charge,
     ChargeState,
+    Checked,
     Created,
     GivesBack,
     Knock,
@@ -21,6 +22,9 @@ from getpro.payments.provider import (
     NoticeRefused,
     Order,
     Priced,
+    ProviderDenied,
+    ProviderRefused,
+    ProviderUnfit,
     ProviderUnreadable,
     Refund,
     StoredNotice,
@@ -46,11 +50,15 @@ class StarsApi(Protocol):
     async def refund(self, *, user_id: int, charge_id: str) -> None:
         """Give the Stars of a charge back; what was given back before is no error."""
 
+    async def star_balance(self) -> int:
+        """How many Stars the bot has."""
+
 
 class Stars:
     """Whole Stars, taken inside Telegram."""
 
     code = "stars"
+    title = "Звёзды Telegram"
     needs_email = False
     is_polled = False
     gives_back = GivesBack.WHOLE
@@ -150,6 +158,12 @@ class Stars:
     async def _is_before(self, offset: int, moment: datetime) -> bool:
         page = await self._api.star_transactions(offset=offset, limit=1)
         return bool(page) and datetime.fromtimestamp(page[0]["date"], UTC) < moment
+
+    async def check(self) -> Checked:
+        try:
+            return Checked(f"принимаются, на счету бота {await self._api.star_balance()}")
+        except (ProviderDenied, ProviderRefused) as error:
+            raise ProviderUnfit(f"Telegram отказал: {error}", "Проверьте TELEGRAM_BOT_TOKEN.") from error
 
     async def close(self) -> None:
         """Nothing of its own: the bot's connection is the bot's."""

@@ -39,3 +39,9 @@ class TelegramStars:
         except AiogramError as error:
             raise ProviderUnavailable(str(error)) from error
         return [transaction.model_dump(mode="json", exclude_none=True) for transaction in page.transactions]
+
+    async def star_balance(self) -> int:
+        try:
+            return (await self._bot.get_my_star_balance()).amount
+        except AiogramError as error:
+            raise ProviderUnavailable(str(error)) from error

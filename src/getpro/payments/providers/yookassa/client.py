@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import encode_basic_auth
 
-from getpro.payments.provider import NoSuchCharge, ProviderRefused, ProviderUnavailable
+from getpro.payments.provider import NoSuchCharge, ProviderDenied, ProviderRefused, ProviderUnavailable
 from getpro.platform.http import Answer, Service, ServiceUnavailable
 from getpro.platform.settings import YooKassaSettings
 
@@ -79,6 +79,10 @@ class YooKassaClient:
                 return
             params["cursor"] = page["next_cursor"]
 
+    async def me(self) -> dict[str, Any]:
+        """The shop behind the credentials; raises ProviderDenied."""
+        return _read(await self._call("read_me", "GET", "/me"))
+
     async def close(self) -> None:
         await self._service.close()
 
@@ -120,7 +124,7 @@ def _object(answer: Answer) -> dict[str, Any]:
         raise ProviderUnavailable(text)
     # A wrong key or a switched-off shop says nothing about the payment: an operator mends it, we ask again.
     if answer.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-        raise ProviderUnavailable(text)
+        raise ProviderDenied(text)
     if HTTPStatus.BAD_REQUEST <= answer.status < HTTPStatus.INTERNAL_SERVER_ERROR:
         raise ProviderRefused(text)
     raise ProviderUnavailable(f"an answer that is none: {text}")

@@ -13,6 +13,7 @@ from getpro.kit.money import Money
 from getpro.payments.provider import (
     Charge,
     ChargeState,
+    Checked,
     Created,
     GivesBack,
     Knock,
@@ -21,8 +22,10 @@ from getpro.payments.provider import (
     NoticeRefused,
     Order,
     Priced,
+    ProviderDenied,
     ProviderRefused,
     ProviderUnavailable,
+    ProviderUnfit,
     ProviderUnreadable,
     Refund,
     StoredNotice,
@@ -44,6 +47,7 @@ class YooKassa:
     """Roubles by card, SBP and whatever the shop has agreed with YooKassa."""
 
     code = "yookassa"
+    title = "ЮKassa"
     is_polled = True
     gives_back = GivesBack.ANY_PART
 
@@ -136,6 +140,28 @@ class YooKassa:
         filters = {"created_at.gte": since.isoformat(), "created_at.lt": until.isoformat()}
         async for raw in self._client.refunds(**filters, status="succeeded"):
             yield raw["payment_id"]
+
+    async def check(self) -> Checked:
+        try:
+            me = await self._client.me()
+        except ProviderDenied as error:
+            raise ProviderUnfit(
+                f"магазин и ключ не подходят друг к другу ({error})",
+                "Возьмите оба в кабинете ЮKassa, Интеграция → Ключи API; впишите в YOOKASSA_SHOP_ID и "
+                "YOOKASSA_SECRET_KEY.",
+            ) from error
+        if me.get("status") != "enabled":
+            raise ProviderUnfit(
+                f"магазин {self._settings.shop_id} выключен", "Включите его в кабинете или напишите в ЮKassa."
+            )
+        kind = "тестовый магазин" if me.get("test") else "магазин"
+        seen = f"{kind} {self._settings.shop_id}, чеки {'' if self._settings.receipts else 'не '}передаются"
+        if (me.get("fiscalization") or {}).get("enabled") and not self._settings.receipts:
+            return Checked(
+                f"{seen}, а в кабинете включены: без чека платёж могут отклонить",
+                "Задайте YOOKASSA_RECEIPTS=true и YOOKASSA_VAT_CODE или выключите чеки в кабинете.",
+            )
+        return Checked(seen)
 
     async def close(self) -> None:
         await self._client.close()

@@ -55,6 +55,9 @@ class YooKassaSimulator:
         self._shop_id = shop_id
         self._pending_for = pending_for
         self._base_url = ""
+        self.status = "enabled"
+        """Of the shop; YooKassa can switch one off."""
+        self.has_receipts = True
         self._late: set[asyncio.Task[None]] = set()
         self.timeline = timeline or Timeline(clock)
         self.faults = FaultSwitches(error_body)
@@ -184,10 +187,10 @@ class YooKassaSimulator:
         return web.json_response(
             {
                 "account_id": self._shop_id,
-                "status": "enabled",
+                "status": self.status,
                 "test": True,
-                "fiscalization": {"enabled": True, "provider": "avanpost"},
-                "fiscalization_enabled": True,
+                "fiscalization": {"enabled": self.has_receipts, "provider": "avanpost"},
+                "fiscalization_enabled": self.has_receipts,
                 "payment_methods": ["bank_card", "sbp"],
             }
         )
