@@ -9,6 +9,7 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+from getpro.sandbox.shop.clock import FILE_VARIABLE, HOW, installed_library, tidy
 from getpro.sandbox.shop.world import Product
 
 SOURCE = Path(__file__).parents[2] / "src"
@@ -20,10 +21,10 @@ class Preloaded:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
-    async def fork(self, arguments: list[str], log: Path) -> int:
+    async def fork(self, arguments: list[str], log: Path, environment: dict[str, str]) -> int:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        order = {"arguments": arguments, "log": str(log)}
+        order = {"arguments": arguments, "log": str(log), "clock": environment.get(FILE_VARIABLE)}
         self._process.stdin.write(json.dumps(order).encode() + b"\n")
         await self._process.stdin.drain()
         return int(await self._process.stdout.readline())
@@ -31,12 +32,14 @@ class Preloaded:
 
 @contextlib.asynccontextmanager
 async def preloaded() -> AsyncIterator[Preloaded]:
+    library = installed_library()
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         str(Path(__file__).with_name("preloaded.py")),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(SOURCE)},
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(SOURCE)}
+        | ({} if library is None else {"LD_PRELOAD": str(library), **HOW}),
     )
     assert process.stdout is not None
     assert await process.stdout.readline() == b"ready\n"
@@ -45,6 +48,7 @@ async def preloaded() -> AsyncIterator[Preloaded]:
     finally:
         process.kill()
         await process.wait()
+        tidy()
 
 
 class ForkedProduct(Product):
@@ -56,7 +60,9 @@ class ForkedProduct(Product):
         self._pid = 0
 
     async def start(self, *arguments: str) -> None:
-        self._pid = await self._parent.fork([str(self.settings_file), *arguments], self.log_file)
+        self._pid = await self._parent.fork(
+            [str(self.settings_file), *arguments], self.log_file, self.environment
+        )
         self.starts += 1
         if "--crash-at" not in arguments:
             await self.wait_ready()

@@ -19,6 +19,13 @@ from getpro.platform.postgres.account import server_account
 
 LONGEST_MOVE_SECONDS: Final = 400 * 24 * 3600
 LAST_YEAR: Final = 2099
+FILE_VARIABLE: Final = "FAKETIME_TIMESTAMP_FILE"
+HOW: Final = {
+    "FAKETIME_CACHE_DURATION": "0",  # until the second is over
+    "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    "NO_FAKE_STAT": "1",
+}
+"""What the library is told beside the file."""
 _WHEEL: Final = "libfaketime"
 _LIBRARY: Final = "vendor/libfaketime/src/libfaketime.so.1"
 _WRITTEN_AHEAD_SECONDS: Final = 0.02
@@ -76,11 +83,8 @@ class SandboxClock:
 
     def _install(self) -> bool:
         """Put the library where the database's user can read it; whether it works there."""
-        spec = importlib.util.find_spec(_WHEEL)
-        if spec is None or spec.origin is None:
-            return False
-        source = Path(spec.origin).parent / _LIBRARY
-        if not source.exists():
+        source = installed_library()
+        if source is None:
             return False
         self._library.parent.mkdir(parents=True, exist_ok=True)
         fresh = self._library.with_suffix(".fresh")
@@ -109,13 +113,7 @@ class SandboxClock:
         return said.isdecimal() and abs(int(said) - time.time() - ahead) < 60
 
     def _environment(self, file: Path) -> dict[str, str]:
-        return {
-            "LD_PRELOAD": str(self._library),
-            "FAKETIME_TIMESTAMP_FILE": str(file),
-            "FAKETIME_CACHE_DURATION": "0",  # until the second is over
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            "NO_FAKE_STAT": "1",
-        }
+        return {"LD_PRELOAD": str(self._library), FILE_VARIABLE: str(file), **HOW}
 
     def _read(self) -> int:
         try:
@@ -127,6 +125,15 @@ class SandboxClock:
         fresh = self._file.with_suffix(".fresh")
         _put(fresh, ahead_seconds)
         fresh.replace(self._file)
+
+
+def installed_library() -> Path | None:
+    """The library as its wheel has it; None where there is none."""
+    spec = importlib.util.find_spec(_WHEEL)
+    if spec is None or spec.origin is None:
+        return None
+    library = Path(spec.origin).parent / _LIBRARY
+    return library if library.exists() else None
 
 
 def tidy() -> None:
