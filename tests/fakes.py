@@ -162,7 +162,7 @@ class FakePanel:
     """A panel in memory. ``hold`` lets a test keep one call waiting while others pass it."""
 
     def __init__(self) -> None:
-        self.users_by_id: dict[int, PanelUser] = {}
+        self.users_by_id: dict[str, PanelUser] = {}
         self.calls: Counter[str] = Counter()
         self.is_away = False
         self.loses_answers = False
@@ -175,7 +175,7 @@ class FakePanel:
         self._count("create")
         if any(user.account.username == username for user in self.users_by_id.values()):
             raise UsernameTaken(username)
-        number = len(self.users_by_id) + 1
+        number = str(len(self.users_by_id) + 1)
         made = PanelUser(
             account=PanelAccount(number, username, f"short{number}", f"https://panel.example/{number}"),
             telegram_id=wanted.user_id,
@@ -187,7 +187,7 @@ class FakePanel:
         return self._answered(made)
 
     async def change(
-        self, panel_user_id: int, wanted: WantedAccess, *, sparing: PanelUser | None = None
+        self, panel_user_id: str, wanted: WantedAccess, *, sparing: PanelUser | None = None
     ) -> PanelUser:
         self._count("change")
         if (held := self.held.get(wanted.end_date)) is not None:
@@ -199,11 +199,11 @@ class FakePanel:
         self.users_by_id[panel_user_id] = changed
         return self._answered(changed)
 
-    async def enable(self, panel_user_id: int) -> None:
+    async def enable(self, panel_user_id: str) -> None:
         self._count("enable")
         self.users_by_id[panel_user_id] = replace(self.users_by_id[panel_user_id], status="ACTIVE")
 
-    async def disable(self, panel_user_id: int) -> None:
+    async def disable(self, panel_user_id: str) -> None:
         self._count("disable")
         self.users_by_id[panel_user_id] = replace(self.users_by_id[panel_user_id], status="DISABLED")
 
@@ -219,11 +219,11 @@ class FakePanel:
         for user in list(self.users_by_id.values()):
             yield user
 
-    async def usage(self, panel_user_id: int) -> Usage | None:
+    async def usage(self, panel_user_id: str) -> Usage | None:
         self._count("usage")
         return self.used if panel_user_id in self.users_by_id else None
 
-    async def devices(self, panel_user_id: int) -> int:
+    async def devices(self, panel_user_id: str) -> int:
         self._count("devices")
         return self.devices_connected
 
@@ -238,7 +238,7 @@ class FakePanel:
 
     def foreign_user(self, username: str, *, telegram_id: int | None = None) -> PanelUser:
         """Somebody whom the shop did not make."""
-        number = len(self.users_by_id) + 1
+        number = str(len(self.users_by_id) + 1)
         self.users_by_id[number] = PanelUser(
             account=PanelAccount(number, username, f"short{number}", f"https://panel.example/{number}"),
             telegram_id=telegram_id,
@@ -248,7 +248,7 @@ class FakePanel:
         )
         return self.users_by_id[number]
 
-    def set_expiry(self, panel_user_id: int, expire_at: datetime) -> None:
+    def set_expiry(self, panel_user_id: str, expire_at: datetime) -> None:
         """An operator changes the end by hand."""
         self.users_by_id[panel_user_id] = replace(self.users_by_id[panel_user_id], expire_at=expire_at)
 

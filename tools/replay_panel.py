@@ -133,8 +133,9 @@ class Replay:
         """Learn the names in the answers, and do what the recording shows to have happened unseen."""
         recorded = _recorded(exchange)
         self.names.learn(recorded.body, ours.body)
-        if isinstance(ours.body, dict) and "token" in (ours.body.get("response") or {}):
-            self._made_token = ours.body["response"]["token"]
+        made = ours.body.get("response") if isinstance(ours.body, dict) else None
+        if isinstance(made, dict) and "token" in made:
+            self._made_token = made["token"]
         asked = exchange["request"].get("body")
         if isinstance(asked, dict) and "hwidSettings" in asked:
             switched = asked["hwidSettings"]

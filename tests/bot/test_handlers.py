@@ -780,7 +780,7 @@ async def test_a_panel_that_has_changed_an_answer_takes_only_its_lines_from_the_
     chats: Chats, shop: Shop, changed: str
 ) -> None:
     user = {"userTraffic": {"usedTrafficBytes": 0}, "trafficLimitBytes": 0, "hwidDeviceLimit": 3}
-    answer = user | {"total": 1} | {changed: "several"}
+    answer = user | {"version": "3.3.2", "total": 1} | {changed: "several"}
     panel = web.Application()
 
     async def show(_: web.Request) -> web.Response:
@@ -803,7 +803,7 @@ async def test_a_slow_panel_is_asked_both_questions_at_once_and_not_waited_for(
     chats: Chats, shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class SlowDevices(FakePanel):
-        async def devices(self, panel_user_id: int) -> int:
+        async def devices(self, panel_user_id: str) -> int:
             await asyncio.sleep(60)
             return 1
 

@@ -1,5 +1,6 @@
 import contextlib
 from collections.abc import AsyncIterator
+from copy import copy
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -11,6 +12,7 @@ from pydantic import SecretStr
 
 from gateway import sick_gateway
 from getpro.panel.client import PanelClient
+from getpro.panel.dialect import dialect_of
 from getpro.panel.errors import PanelError, PanelGone, PanelRefused, PanelUnavailable
 from getpro.panel.service import PanelAccount, Usage, UsernameTaken, WantedAccess, put
 from getpro.platform.settings import PanelSettings, ShopSettings
@@ -42,8 +44,17 @@ class Place:
     def users(self) -> list[User]:
         return list(self.panel.state.users.values())
 
-    def user(self, number: int) -> User:
-        return self.panel.state.users[number]
+    @property
+    def nobody(self) -> str:
+        """How a user would be called who is not there."""
+        return "999" if self.panel.state.edition.key == "id" else str(uuid4())
+
+    def name_of(self, user: User) -> str:
+        """What the client calls the user."""
+        return str(getattr(user, self.panel.state.edition.key))
+
+    def user(self, number: str) -> User:
+        return next(user for user in self.users if self.name_of(user) == number)
 
     def foreign_user(self, username: str, **fields: Any) -> User:
         """Somebody whom an operator or another shop has made."""
@@ -55,16 +66,16 @@ class Place:
 
 @contextlib.asynccontextmanager
 async def client_of(url: str, **settings: Any) -> AsyncIterator[PanelClient]:
-    usual = {"url": url, "token": SecretStr(TOKEN), "timeout_seconds": 0.3}
+    usual = {"url": url, "token": SecretStr(TOKEN)}
     group = PanelSettings.model_validate(usual | settings)
     client = PanelClient(group, ShopSettings(traffic_limit_gb=100, device_limit=3), owner="shop")
     yield client
     await client.close()
 
 
-@pytest.fixture
-async def place() -> AsyncIterator[Place]:
-    panel = PanelSimulator(TOKEN, public_url="http://panel.example")
+@pytest.fixture(params=["3.3.2", "2.8.1"])
+async def place(request: pytest.FixtureRequest) -> AsyncIterator[Place]:
+    panel = PanelSimulator(TOKEN, version=request.param, public_url="http://panel.example")
     async with serving(panel.app) as url, client_of(url) as client:
         yield Place(panel, url, client)
 
@@ -77,7 +88,7 @@ async def test_a_user_is_made_with_what_was_bought(place: Place) -> None:
     assert (user.hwidDeviceLimit, user.description) == (3, "shop:7")
     assert [place.panel.state.squads[squad] for squad in user.squads] == ["Default-Squad"]
     assert made.account == PanelAccount(
-        user.id, "tg_101", user.shortUuid, f"http://panel.example/api/sub/{user.shortUuid}"
+        place.name_of(user), "tg_101", user.shortUuid, f"http://panel.example/api/sub/{user.shortUuid}"
     )
     assert (made.expire_at, made.status, made.telegram_id) == (END, "ACTIVE", ALICE)
     assert place.client.owns(made, wanted())
@@ -91,8 +102,8 @@ async def test_an_end_in_another_zone_is_the_same_moment_on_the_panel(place: Pla
 async def test_a_change_writes_our_fields_and_leaves_all_others(place: Place) -> None:
     number = (await place.client.create(wanted(), "tg_101")).account.panel_user_id
     user, state = place.user(number), place.panel.state
-    state.update({"id": number, "tag": "VIP", "email": "a@shop.example", "telegramId": 555})
-    state.update({"id": number, "description": "shop:7", "trafficLimitBytes": 1})
+    state.update(user, {"tag": "VIP", "email": "a@shop.example", "telegramId": 555})
+    state.update(user, {"description": "shop:7", "trafficLimitBytes": 1})
     state.use_traffic(user, 4096)
     user.devices.append({"hwid": "device-000000001"})
     before = state.json(user)
@@ -126,7 +137,7 @@ async def test_enabling_twice_is_no_trouble(place: Place) -> None:
         await place.client.enable(number)
         assert place.user(number).status == "ACTIVE"
     with pytest.raises(PanelGone):
-        await place.client.enable(999)
+        await place.client.enable(place.nobody)
 
 
 async def test_a_user_is_found_by_name_or_is_none(place: Place) -> None:
@@ -141,7 +152,7 @@ async def test_what_a_user_has_used_is_read_with_what_they_may_use(place: Place)
     assert await place.client.usage(number) == Usage(4096, 100 * GIGABYTE, 3)
     place.user(number).hwidDeviceLimit = None
     assert await place.client.usage(number) == Usage(4096, 100 * GIGABYTE, None)
-    assert await place.client.usage(999) is None
+    assert await place.client.usage(place.nobody) is None
 
 
 async def test_the_devices_of_a_user_are_counted(place: Place) -> None:
@@ -150,7 +161,7 @@ async def test_the_devices_of_a_user_are_counted(place: Place) -> None:
     place.user(number).devices = [{"hwid": "device-000000001"}, {"hwid": "device-000000002"}]
     assert await place.client.devices(number) == 2
     with pytest.raises(PanelGone):
-        await place.client.devices(999)
+        await place.client.devices(place.nobody)
 
 
 async def test_all_users_of_several_pages_are_read(place: Place) -> None:
@@ -158,12 +169,59 @@ async def test_all_users_of_several_pages_are_read(place: Place) -> None:
     for name in names:
         place.foreign_user(name)
     found = [user async for user in place.client.users()]
-    assert [user.account.username for user in found] == names
+    assert sorted(user.account.username for user in found) == sorted(names)
     assert not any(place.client.is_ours(user) for user in found)
 
 
+@pytest.mark.parametrize("version", ["2.7.0", "2.7.4", "2.8.1", "3.0.0", "3.12.1", "3.4", "3.4.0-rc.1"])
+def test_every_supported_version_has_a_dialect(version: str) -> None:
+    assert dialect_of(version).key == ("id" if version.startswith("3") else "uuid")
+
+
+@pytest.mark.parametrize(
+    "version", ["1.6.4", "2.5.0", "2.6.9", "2.9.0", "2.70", "4.0.0", "30.1", "3", "v3.3.2", "latest", ""]
+)
+async def test_a_panel_of_an_unknown_version_is_refused_and_not_touched(place: Place, version: str) -> None:
+    as_recorded = place.panel.state.edition
+    place.panel.state.edition = copy(as_recorded)
+    place.panel.state.edition.version = version
+    for _ in range(2):
+        with pytest.raises(
+            PanelRefused, match=f"^Панель версии '{version}' магазину незнакома.*2.7, 2.8 и 3.x"
+        ):
+            await put(place.client, wanted(), None)
+    assert place.panel.state.changes == []
+    place.panel.state.edition = as_recorded
+    await put(place.client, wanted(), None)
+
+
+async def test_a_panel_that_does_not_name_its_version_is_refused_with_the_supported_ones() -> None:
+    async with serving(web.Application()) as url, client_of(url) as client:
+        with pytest.raises(PanelRefused, match=r"не назвала свою версию: 404.*2\.7, 2\.8 и 3\.x"):
+            await client.by_username("tg_101")
+
+
+async def test_the_version_is_asked_once_and_again_after_trouble() -> None:
+    asked: list[str] = []
+    statuses = [200, 200, 503, 200, 404, 200]
+
+    async def answer(request: web.Request) -> web.Response:
+        asked.append(request.path.rpartition("/")[2])
+        if asked[-1] == "metadata":
+            return web.json_response({"response": {"version": "3.3.2"}})
+        return web.json_response({"response": {"total": 1}}, status=statuses.pop(0))
+
+    app = web.Application()
+    app.router.add_get("/{path:.*}", answer)
+    async with serving(app) as url, client_of(url) as client:
+        while statuses:
+            with pytest.raises(PanelError) if statuses[0] > 200 else contextlib.nullcontext():
+                await client.devices("5")
+    assert asked == ["metadata", "5", "5", "5", "metadata", "5", "5", "metadata", "5"]
+
+
 async def test_the_panels_version_is_read(place: Place) -> None:
-    assert await place.client.version() == "3.3.2"
+    assert await place.client.version() == place.panel.state.edition.version
 
 
 async def test_squads_are_taken_by_name_or_uuid(place: Place) -> None:
@@ -236,6 +294,8 @@ async def test_every_answer_of_the_panel_is_a_decision(
     status: int, body: Any, decision: type[PanelError]
 ) -> None:
     async def answer(request: web.Request) -> web.Response:
+        if request.path == "/api/system/metadata":
+            return web.json_response({"response": {"version": "3.3.2"}})
         if request.path == "/api/internal-squads":
             squads = [{"name": "Default-Squad", "uuid": str(uuid4())}]
             return web.json_response({"response": {"total": 1, "internalSquads": squads}})
@@ -247,7 +307,7 @@ async def test_every_answer_of_the_panel_is_a_decision(
     app.router.add_route("*", "/{path:.*}", answer)
     async with serving(app) as url, client_of(url) as client:
         with pytest.raises(PanelError) as caught:
-            await client.change(5, wanted())
+            await client.change("5", wanted())
     assert type(caught.value) is decision
 
 
@@ -264,13 +324,15 @@ async def test_every_answer_of_the_panel_is_a_decision(
     ids="_".join,
 )
 async def test_a_panel_in_trouble_is_unavailable(place: Place, faults: dict[str, Any]) -> None:
-    place.switch(**faults)
-    with pytest.raises(PanelUnavailable):
-        await place.client.create(wanted(), "tg_101")
-    with pytest.raises(PanelUnavailable):
-        await place.client.by_username("tg_101")
-    with pytest.raises(PanelUnavailable):
-        _ = [user async for user in place.client.users()]
+    async with client_of(place.url, timeout_seconds=0.3) as client:
+        await client.allowance()
+        place.switch(**faults)
+        with pytest.raises(PanelUnavailable):
+            await client.create(wanted(), "tg_101")
+        with pytest.raises(PanelUnavailable):
+            await client.by_username("tg_101")
+        with pytest.raises(PanelUnavailable):
+            _ = [user async for user in client.users()]
 
 
 async def test_a_panel_that_nobody_listens_for_is_unavailable() -> None:
@@ -397,14 +459,25 @@ async def test_when_both_names_are_foreign_somebody_must_look(place: Place) -> N
     assert len(place.users) == 2
 
 
-async def test_a_user_whose_making_was_never_answered_is_found_the_next_time(place: Place) -> None:
+async def test_an_end_in_the_past_is_refused_by_a_change_and_changes_nothing(place: Place) -> None:
+    known = await put(place.client, wanted(), None)
+    with pytest.raises(PanelRefused, match="400 Validation failed"):
+        await put(place.client, wanted(end_date=datetime(2020, 1, 1, tzinfo=UTC)), known)
+    assert [user.expireAt for user in place.users] == [END]
+
+
+async def test_a_user_whose_making_was_never_answered_is_found_among_strangers(place: Place) -> None:
+    stranger = place.foreign_user("stranger", telegramId=555)
+    before = place.panel.state.json(stranger)
     place.switch(lose_answer_rate=1, only="/api/users")
     with pytest.raises(PanelUnavailable):
         await put(place.client, wanted(), None)
     place.switch()
     later = wanted(end_date=END + timedelta(days=30))
     account = await put(place.client, later, None)
-    assert [(user.id, user.expireAt) for user in place.users] == [(account.panel_user_id, later.end_date)]
+    _, user = place.users
+    assert (place.name_of(user), user.expireAt) == (account.panel_user_id, later.end_date)
+    assert place.panel.state.json(stranger) == before
 
 
 async def test_access_that_was_paid_for_is_opened_even_if_it_was_disabled(place: Place) -> None:
@@ -425,7 +498,7 @@ async def test_a_repair_takes_nothing_from_a_user_of_ours_who_has_another_number
     known = await put(place.client, wanted(), None)
     user = place.user(known.panel_user_id)
     user.expireAt, user.hwidDeviceLimit = END + timedelta(days=9), 5
-    lost = replace(known, panel_user_id=known.panel_user_id + 1000)
+    lost = replace(known, panel_user_id=place.nobody, short_uuid="revoked")
     assert await put(place.client, wanted(), lost, takes_nothing=True) == known
     assert (user.expireAt, user.hwidDeviceLimit) == (END + timedelta(days=9), 5)
     assert await put(place.client, wanted(), lost) == known

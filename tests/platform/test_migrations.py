@@ -1,4 +1,5 @@
 from datetime import UTC, datetime
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -21,6 +22,22 @@ def test_the_named_head_is_the_newest_revision(database_url: str) -> None:
 def test_migrating_twice_is_harmless(database_url: str) -> None:
     migrations.upgrade(database_url)
     assert migrations.is_current(database_url)
+
+
+def test_the_number_of_a_panel_user_is_kept_as_text(server: str) -> None:
+    name = f"test_{uuid4().hex[:12]}"
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+        config = migrations.alembic_config(f"{server}/{name}")
+        command.upgrade(config, "0001")
+        with psycopg.connect(f"{server}/{name}") as database:
+            database.execute("SET session_replication_role = replica")  # the subscription is of no matter
+            database.execute("INSERT INTO panel_accounts VALUES (7, 17, 'tg_101', 'short', 'link', now())")
+        command.upgrade(config, "head")
+        with psycopg.connect(f"{server}/{name}") as database:
+            kept = database.execute("SELECT panel_user_id, username FROM panel_accounts").fetchone()
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    assert kept == ("17", "tg_101")
 
 
 def test_telegram_ids_are_plain_bigint(database_url: str) -> None:

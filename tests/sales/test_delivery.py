@@ -179,7 +179,7 @@ async def test_a_repair_opens_access_and_takes_nothing_that_a_person_gave(shop: 
     alice = await shop.customer("alice")
     await shop.purchase(alice)
     gift = NOW + days(40)
-    shop.panel.users_by_id[1] = replace(shop.panel.users_by_id[1], status="DISABLED", expire_at=gift)
+    shop.panel.users_by_id["1"] = replace(shop.panel.users_by_id["1"], status="DISABLED", expire_at=gift)
     comparison = await reconcile.compare_panel(shop.deps)
     assert [finding.difference for finding in comparison.findings] == [
         Difference.DISABLED,
@@ -187,7 +187,7 @@ async def test_a_repair_opens_access_and_takes_nothing_that_a_person_gave(shop: 
     ]
     assert (await reconcile.apply(shop.deps, comparison), comparison.to_decide) == (1, 1)
     await shop.run_jobs()
-    assert (shop.panel.users_by_id[1].status, shop.panel.users_by_id[1].expire_at) == ("ACTIVE", gift)
+    assert (shop.panel.users_by_id["1"].status, shop.panel.users_by_id["1"].expire_at) == ("ACTIVE", gift)
     await shop.purchase(alice)
     assert shop.panel.expiry_of(alice) == NOW + days(60)
 

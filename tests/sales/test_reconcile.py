@@ -38,7 +38,7 @@ async def test_a_stranger_who_has_our_number_is_not_our_customer(shop: Shop) -> 
     await shop.purchase(alice)
     for name, telegram_id in (("tg_999", 999), (f"tg_{alice}", 999), ("tg_999", alice)):
         shop.panel.users_by_id.clear()
-        assert shop.panel.foreign_user(name, telegram_id=telegram_id).account.panel_user_id == 1
+        assert shop.panel.foreign_user(name, telegram_id=telegram_id).account.panel_user_id == "1"
         comparison = await reconcile.compare_panel(shop.deps)
         assert [finding.difference for finding in comparison.findings] == [Difference.MISSING]
 
@@ -47,7 +47,7 @@ async def test_a_user_of_ours_whom_nothing_names_is_shown_though_the_number_is_k
     await shop.purchase(await shop.customer("alice"))
     shop.panel.users_by_id.clear()
     left = shop.panel.foreign_user("tg_777", telegram_id=777)
-    shop.panel.users_by_id[1] = replace(left, description="shop:77")
+    shop.panel.users_by_id["1"] = replace(left, description="shop:77")
     findings = (await reconcile.compare_panel(shop.deps)).findings
     assert [finding.difference for finding in findings] == [Difference.MISSING, Difference.ORPHAN]
 
@@ -182,7 +182,7 @@ async def test_what_is_delivered_while_the_panel_is_listed_is_no_difference(
     alice, bob, charlie = [await shop.customer(name) for name in ("alice", "bob", "charlie")]
     await shop.purchase(alice)
     await shop.purchase(charlie)
-    shop.panel.set_expiry(2, NOW)
+    shop.panel.set_expiry("2", NOW)
 
     async def purchases() -> None:
         await shop.purchase(alice)  # seen with the end before
@@ -212,8 +212,8 @@ async def test_limits_above_what_the_shop_gives_are_counted_by_the_user(
 ) -> None:
     for name in ("alice", "bob"):
         await shop.purchase(await shop.customer(name))
-    shop.panel.users_by_id[1] = replace(shop.panel.users_by_id[1], device_limit=9, traffic_bytes=500)
-    shop.panel.users_by_id[2] = replace(shop.panel.users_by_id[2], device_limit=1, traffic_bytes=100)
+    shop.panel.users_by_id["1"] = replace(shop.panel.users_by_id["1"], device_limit=9, traffic_bytes=500)
+    shop.panel.users_by_id["2"] = replace(shop.panel.users_by_id["2"], device_limit=1, traffic_bytes=100)
 
     async def lowered() -> Allowance:
         return Allowance(frozenset(), traffic_bytes=100, device_limit=3)

@@ -164,9 +164,13 @@ async def test_of_an_ended_subscription_only_what_the_panel_never_had_is_listed(
 
 
 @pytest.mark.parametrize("response", [{}, [], {"users": []}, {"internalSquads": [{"name": "x"}]}])
-async def test_an_answer_of_the_panel_that_lacks_a_part_is_trouble_of_the_panel(response: Any) -> None:
-    async def answer(_: web.Request) -> web.Response:
-        return web.json_response({"response": response})
+@pytest.mark.parametrize("metadata", [{"version": "2.8.1"}, {"version": "3.3.2"}, {}, []])
+async def test_an_answer_of_the_panel_that_lacks_a_part_is_trouble_of_the_panel(
+    metadata: Any, response: Any
+) -> None:
+    async def answer(request: web.Request) -> web.Response:
+        is_metadata = request.path == "/api/system/metadata"
+        return web.json_response({"response": metadata if is_metadata else response})
 
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", answer)
@@ -179,7 +183,7 @@ async def test_an_answer_of_the_panel_that_lacks_a_part_is_trouble_of_the_panel(
                 pass
 
         wanted = WantedAccess(subscription_id=1, user_id=101, end_date=NOW)
-        for asked in (users(), client.devices(1), client.version(), client.create(wanted, "tg_101")):
+        for asked in (users(), client.devices("1"), client.usage("1"), client.create(wanted, "tg_101")):
             with pytest.raises(PanelError):
                 await asked
         await client.close()

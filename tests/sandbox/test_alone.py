@@ -159,7 +159,7 @@ async def test_a_port_that_is_taken_is_named_in_a_sentence() -> None:
 async def test_what_is_no_token_or_no_version_that_is_played_is_refused_in_a_sentence() -> None:
     processes = [
         await start("telegram", free_port(), "--bot-token", "secret"),
-        await start("panel", free_port(), "--panel-version", "2.8.1"),
+        await start("panel", free_port(), "--panel-version", "2.5.0"),
     ]
     for code, out, err in await asyncio.gather(*(ended(process) for process in processes)):
         assert (code, out) == (2, "")

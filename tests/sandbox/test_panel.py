@@ -29,6 +29,18 @@ NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 PAST, SOON, LATER = "2020-01-01T00:00:00.000Z", "2026-03-02T12:00:00.000Z", "2026-05-01T12:00:00.000Z"
 DEFAULT_SQUAD = "Default-Squad"
 UNKNOWN_SQUAD = "11111111-1111-4111-8111-111111111111"
+OLDER = pytest.mark.parametrize("caller", ["2.8.1"], indirect=True)
+BOTH = pytest.mark.parametrize("caller", ["3.3.2", "2.8.1"], indirect=True)
+
+
+def key_of(user: dict[str, Any]) -> dict[str, Any]:
+    """What names the user in a change: a uuid where the panel has them."""
+    name = "uuid" if "uuid" in user else "id"
+    return {name: user[name]}
+
+
+def path_of(user: dict[str, Any]) -> str:
+    return f"/api/users/{user.get('uuid', user['id'])}"
 
 
 @dataclass
@@ -77,13 +89,13 @@ class Caller:
         return user
 
     async def update(self, user: dict[str, Any], **fields: Any) -> dict[str, Any]:
-        status, body = await self.ask("PATCH", "/api/users", {"id": user["id"]} | fields)
+        status, body = await self.ask("PATCH", "/api/users", key_of(user) | fields)
         assert status == 200, body
         changed: dict[str, Any] = body["response"]
         return changed
 
     async def read(self, user: dict[str, Any]) -> dict[str, Any]:
-        status, body = await self.ask("GET", f"/api/users/{user['id']}")
+        status, body = await self.ask("GET", path_of(user))
         assert status == 200, body
         found: dict[str, Any] = body["response"]
         return found
@@ -108,13 +120,15 @@ class Caller:
 
 
 @pytest.fixture
-async def caller() -> AsyncIterator[Caller]:
+async def caller(request: pytest.FixtureRequest) -> AsyncIterator[Caller]:
+    """Speaks to 3.3.2, unless a test is for the older panel or for both."""
     receiver, clock = Receiver(), FakeClock(NOW)
     webhook = web.Application()
     webhook.router.add_post("/hook", receiver.handle)
     async with serving(webhook) as shop_url:
         panel = PanelSimulator(
             TOKEN,
+            version=getattr(request, "param", "3.3.2"),
             webhook_url=f"{shop_url}/hook",
             webhook_secret=SECRET,
             webhook_pause_seconds=0.01,
@@ -206,6 +220,7 @@ async def test_a_user_is_made_with_what_was_named_and_found_by_every_name(caller
         assert [user["username"] for user in found["response"]["users"]] == ["alice"]
 
 
+@BOTH
 @pytest.mark.parametrize(
     ("written", "shown"),
     [
@@ -220,6 +235,7 @@ async def test_dates_are_read_with_and_without_a_zone_and_shown_in_utc(
     assert (await caller.create(expireAt=written))["expireAt"] == shown
 
 
+@BOTH
 @pytest.mark.parametrize(
     ("field_name", "value"),
     [
@@ -246,6 +262,7 @@ async def test_a_field_that_does_not_fit_is_named_and_nothing_is_made(
     assert caller.panel.state.users == {}
 
 
+@BOTH
 async def test_a_name_is_taken_once_but_counts_its_case(caller: Caller) -> None:
     alice = await caller.create()
     body = {"username": "alice", "expireAt": LATER}
@@ -255,16 +272,18 @@ async def test_a_name_is_taken_once_but_counts_its_case(caller: Caller) -> None:
     await caller.create("ALICE", telegramId=alice["telegramId"])
 
 
+@BOTH
 async def test_an_unknown_squad_is_an_error_500_and_changes_nothing(caller: Caller) -> None:
     unknown = {"activeInternalSquads": [UNKNOWN_SQUAD]}
     body = {"username": "alice", "expireAt": LATER} | unknown
     assert await caller.refused("POST", "/api/users", body) == (500, "A018")
     alice = await caller.create()
-    body = {"id": alice["id"], "description": "changed", "expireAt": SOON} | unknown
+    body = key_of(alice) | {"description": "changed", "expireAt": SOON} | unknown
     assert await caller.refused("PATCH", "/api/users", body) == (500, "A039")
     assert await caller.read(alice) == alice
 
 
+@BOTH
 async def test_what_a_change_does_not_name_stays(caller: Caller) -> None:
     squad = await caller.default_squad()
     alice = await caller.create(tag="PAID", telegramId=101, activeInternalSquads=[squad])
@@ -274,6 +293,7 @@ async def test_what_a_change_does_not_name_stays(caller: Caller) -> None:
     assert (await caller.update(alice, username="renamed"))["username"] == "alice"
 
 
+@BOTH
 async def test_a_user_may_be_made_in_the_past_and_expires_but_not_moved_there(caller: Caller) -> None:
     alice = await caller.create(expireAt=PAST)
     assert alice["status"] == "ACTIVE"
@@ -281,10 +301,11 @@ async def test_a_user_may_be_made_in_the_past_and_expires_but_not_moved_there(ca
     assert (await caller.read(alice))["status"] == "EXPIRED"
     told = {event["event"] for event in await caller.receiver.events(2)}
     assert told == {"user.created", "user.expired"}
-    status, answer = await caller.ask("PATCH", "/api/users", {"id": alice["id"], "expireAt": PAST})
+    status, answer = await caller.ask("PATCH", "/api/users", key_of(alice) | {"expireAt": PAST})
     assert (status, answer["errors"][0]["message"]) == (400, "Expiration date cannot be in the past")
 
 
+@BOTH
 async def test_time_makes_a_user_expired_and_a_future_end_makes_him_active(caller: Caller) -> None:
     alice = await caller.create(expireAt=SOON)
     caller.clock.forward(days=2)
@@ -293,9 +314,10 @@ async def test_time_makes_a_user_expired_and_a_future_end_makes_him_active(calle
     assert (await caller.update(alice, expireAt=LATER))["status"] == "ACTIVE"
 
 
+@BOTH
 async def test_a_disabled_user_stays_disabled_until_he_is_enabled(caller: Caller) -> None:
     alice = await caller.create()
-    path = f"/api/users/{alice['id']}/actions"
+    path = f"{path_of(alice)}/actions"
     assert (await caller.ask("POST", f"{path}/disable"))[1]["response"]["status"] == "DISABLED"
     assert await caller.refused("POST", f"{path}/disable") == (400, "A029")
     assert (await caller.update(alice, expireAt=SOON))["status"] == "DISABLED"
@@ -315,14 +337,16 @@ async def test_enabling_an_expired_user_leaves_his_end_and_extending_counts_from
     assert datetime.fromisoformat(again["response"]["expireAt"]) == NOW + timedelta(days=10)
 
 
+@BOTH
 async def test_states_that_the_panel_sets_itself_cannot_be_set(caller: Caller) -> None:
     alice = await caller.create()
     for status in ("EXPIRED", "LIMITED"):
-        body = {"id": alice["id"], "status": status}
+        body = key_of(alice) | {"status": status}
         assert (await caller.ask("PATCH", "/api/users", body))[0] == 400
     assert (await caller.update(alice, status="DISABLED"))["status"] == "DISABLED"
 
 
+@BOTH
 async def test_traffic_that_is_used_up_limits_a_user_until_he_may_use_more(caller: Caller) -> None:
     alice = await caller.create(trafficLimitBytes=100)
     caller.panel.state.use_traffic(caller.panel.state.users[alice["id"]], 100)
@@ -331,7 +355,7 @@ async def test_traffic_that_is_used_up_limits_a_user_until_he_may_use_more(calle
     assert (limited["status"], limited["userTraffic"]["usedTrafficBytes"]) == ("LIMITED", 100)
     assert (await caller.update(alice, trafficLimitBytes=50))["status"] == "LIMITED"
     assert (await caller.update(alice, trafficLimitBytes=200))["status"] == "ACTIVE"
-    _, reset = await caller.ask("POST", f"/api/users/{alice['id']}/actions/reset-traffic")
+    _, reset = await caller.ask("POST", f"{path_of(alice)}/actions/reset-traffic")
     assert reset["response"]["userTraffic"]["usedTrafficBytes"] == 0
     assert reset["response"]["userTraffic"]["lifetimeUsedTrafficBytes"] == 100
 
@@ -348,6 +372,7 @@ async def test_a_deleted_user_is_not_found_by_looking_nor_by_doing(caller: Calle
     assert await caller.refused("PATCH", "/api/users", body) == (404, "A025")
 
 
+@BOTH
 async def test_the_stream_goes_page_by_page_and_the_list_newest_first(caller: Caller) -> None:
     for name in ("alice", "bob", "charlie"):
         await caller.create(name)
@@ -387,6 +412,88 @@ async def test_the_paths_of_2x_and_unknown_ones_are_not_found(caller: Caller) ->
         body = {"message": f"Cannot GET {path}", "statusCode": 404, "error": "Not Found"}
         assert await caller.ask("GET", path) == (404, body)
     assert (await caller.ask("GET", f"/api/users/{uuid4()}"))[0] == 400
+
+
+@OLDER
+async def test_a_panel_281_knows_a_user_by_a_uuid_and_finds_them_by_more(caller: Caller) -> None:
+    alice = await caller.create(telegramId=101, tag="PAID", email="a@shop.example")
+    newer = await caller.create("alice_2", telegramId=101)
+    await caller.create("bob", telegramId=102)
+    assert await caller.read(alice) == alice
+    by_number = f"/api/users/by-id/{alice['id']}"
+    assert await caller.ask("GET", by_number) == (200, {"response": alice})
+    for path, found in (
+        ("by-telegram-id/101", [newer, alice]),
+        ("by-telegram-id/555", []),
+        ("by-email/a@shop.example", [alice]),
+        ("by-tag/PAID", [alice]),
+    ):
+        assert await caller.ask("GET", f"/api/users/{path}") == (200, {"response": found})
+    assert await caller.refused("GET", "/api/users/by-telegram-id/abc") == (500, "A026")
+    _, resolved = await caller.ask("POST", "/api/users/resolve", {"username": "alice"})
+    assert resolved["response"] == {name: alice[name] for name in ("uuid", "id", "shortUuid", "username")}
+
+
+@OLDER
+async def test_a_panel_281_streams_everybody_whatever_is_filtered(caller: Caller) -> None:
+    await caller.create("alice", telegramId=101)
+    await caller.create("bob", telegramId=102)
+    _, found = await caller.ask("GET", "/api/users/stream?telegramId=101")
+    assert [user["username"] for user in found["response"]["users"]] == ["alice", "bob"]
+
+
+@OLDER
+async def test_a_panel_281_does_not_know_the_ways_of_3x(caller: Caller) -> None:
+    alice = await caller.create()
+    assert (await caller.ask("POST", f"{path_of(alice)}/actions/extend", {"days": 5}))[0] == 404
+    assert (await caller.ask("GET", f"/api/users/{alice['id']}"))[0] == 400
+    status, body = await caller.ask("PATCH", "/api/users", {"id": alice["id"], "expireAt": SOON})
+    assert (status, body["errors"][0]["message"]) == (400, "Either uuid or username must be provided")
+    device = {"userId": alice["id"], "hwid": "device-000000001"}
+    assert (await caller.ask("POST", "/api/hwid/devices", device))[0] == 400
+    assert await caller.read(alice) == alice
+
+
+@OLDER
+async def test_a_panel_281_tells_what_became_of_a_deletion_and_of_a_bulk_call(caller: Caller) -> None:
+    alice, bob = await caller.create(), await caller.create("bob")
+    named, bulk = {"uuids": [alice["uuid"], bob["uuid"], UNKNOWN_SQUAD]}, "/api/users/bulk"
+    twice = (200, {"response": {"affectedRows": 2}})
+    assert await caller.ask("POST", f"{bulk}/extend-expiration-date", named | {"extendDays": 3}) == twice
+    assert (await caller.read(bob))["expireAt"] == "2026-05-04T12:00:00.000Z"
+    assert await caller.ask("DELETE", path_of(alice)) == (200, {"response": {"isDeleted": True}})
+    assert await caller.refused("GET", path_of(alice)) == (404, "A063")
+    assert await caller.refused("DELETE", path_of(alice)) == (404, "A025")
+    once = (200, {"response": {"affectedRows": 1}})
+    assert await caller.ask("POST", f"{bulk}/delete", named) == once
+    assert caller.panel.state.users == {}
+
+
+@OLDER
+async def test_a_device_of_a_panel_281_is_named_by_uuid_and_shown_with_a_number(caller: Caller) -> None:
+    alice = await caller.create()
+    new = {"userUuid": alice["uuid"], "hwid": "device-000000001"}
+    _, made = await caller.ask("POST", "/api/hwid/devices", new)
+    _, listed = await caller.ask("GET", f"/api/hwid/devices/{alice['uuid']}")
+    assert made == listed
+    assert [device["userId"] for device in listed["response"]["devices"]] == [alice["id"]]
+
+
+@OLDER
+async def test_a_panel_281_refuses_fields_in_the_words_of_its_time(caller: Caller) -> None:
+    body = {"username": "a", "tag": "x", "expireAt": LATER, "telegramId": "101"}
+    _, answer = await caller.ask("POST", "/api/users", body)
+    told = {error["path"][0]: error for error in answer["errors"]}
+    assert told["telegramId"]["message"] == "Expected number, received string"
+    assert (told["username"]["type"], told["username"]["exact"]) == ("string", False)
+    assert (told["tag"]["code"], told["tag"]["validation"]) == ("invalid_string", "regex")
+
+
+@OLDER
+async def test_an_event_of_a_panel_281_names_both_uuid_and_number(caller: Caller) -> None:
+    alice = await caller.create()
+    (event,) = await caller.receiver.events(1)
+    assert (event["data"]["uuid"], event["data"]["id"]) == (alice["uuid"], alice["id"])
 
 
 async def test_a_body_that_is_no_json_is_refused(caller: Caller) -> None:
@@ -449,9 +556,10 @@ async def test_a_subscription_link_is_public_and_tells_the_end(caller: Caller) -
         assert missing.status == 404
 
 
+@BOTH
 async def test_a_revoked_subscription_has_another_link(caller: Caller) -> None:
     alice = await caller.create()
-    path = f"/api/users/{alice['id']}/actions/revoke"
+    path = f"{path_of(alice)}/actions/revoke"
     _, revoked = await caller.ask("POST", path)
     assert revoked["response"]["subscriptionUrl"] != alice["subscriptionUrl"]
     assert revoked["response"]["subRevokedAt"] == "2026-03-01T12:00:00.000Z"
@@ -580,12 +688,14 @@ async def test_the_record_of_changes_tells_each_end_before_and_after(caller: Cal
     ]
 
 
-def exchange(number: int, method: str, path: str, *, status: int, answer: Any, body: Any = None) -> str:
+def exchange(
+    number: int, method: str, path: str, *, status: int, answer: Any, body: Any = None, version: str = "3.3.2"
+) -> str:
     """A line of a recording, in which the panel gave other ids than the simulator will."""
     headers = PROXY | {"Authorization": "Bearer TOKEN", "Content-Type": "application/json"}
     return json.dumps(
         {
-            "panel_version": "3.3.2",
+            "panel_version": version,
             "n": number,
             "name": f"step_{number}",
             "at": "2026-03-01T12:00:00.000Z",
@@ -596,10 +706,10 @@ def exchange(number: int, method: str, path: str, *, status: int, answer: Any, b
     )
 
 
-def replayed(directory: Path, *lines: str) -> subprocess.CompletedProcess[str]:
+def replayed(directory: Path, *lines: str, version: str = "3.3.2") -> subprocess.CompletedProcess[str]:
     recording = directory / "recording.jsonl"
     recording.write_text("\n".join(lines))
-    command = [sys.executable, "tools/replay_panel.py", str(recording)]
+    command = [sys.executable, "tools/replay_panel.py", str(recording), "--panel-version", version]
     return subprocess.run(
         command, check=False, capture_output=True, text=True, cwd=ROOT, env={"PYTHONPATH": "src"}
     )
@@ -633,6 +743,22 @@ async def test_a_recording_that_the_simulator_can_repeat_agrees(caller: Caller, 
     assert done.returncode == 0
 
 
+@OLDER
+async def test_a_recording_of_a_panel_281_is_replayed_by_uuid(caller: Caller, tmp_path: Path) -> None:
+    uuid = str(uuid4())
+    user = {"response": (await recorded_user(caller)) | {"uuid": uuid}}
+    new = {"username": "alice", "expireAt": LATER}
+    done = replayed(
+        tmp_path,
+        exchange(1, "DELETE", f"/api/tokens/{uuid}", status=403, answer=None, version="3.3.2"),
+        exchange(2, "POST", "/api/users", status=201, answer=user, body=new, version="2.8.1"),
+        exchange(3, "GET", f"/api/users/{uuid}", status=200, answer=user, version="2.8.1"),
+        exchange(4, "GET", "/api/users/by-id/77", status=200, answer=user, version="2.8.1"),
+        version="2.8.1",
+    )
+    assert done.stdout == "3 of 3 exchanges agree\n", done.stderr
+
+
 async def test_a_recording_that_differs_is_told_line_by_line(caller: Caller, tmp_path: Path) -> None:
     user = await recorded_user(caller)
     wrong_type, wrong_code = user | {"telegramId": 1}, GONE | {"errorCode": "A025"}
@@ -664,6 +790,6 @@ async def test_a_recording_that_differs_is_told_line_by_line(caller: Caller, tmp
 
 
 def test_a_file_that_holds_no_recording_is_told_from_one_that_differs(tmp_path: Path) -> None:
-    done = replayed(tmp_path, '{"panel_version": "2.8.1"}')
+    done = replayed(tmp_path, '{"panel_version": "2.7.4"}')
     assert (done.returncode, done.stdout) == (2, "")
     assert "holds no exchange with panel 3.3.2" in done.stderr

@@ -11,14 +11,14 @@ import aiohttp
 from getpro.checks.check import Finding, Line
 from getpro.checks.outside import glance, why
 from getpro.panel.client import PanelClient
-from getpro.panel.errors import PanelUnavailable
+from getpro.panel.dialect import SUPPORTED, dialect_of
+from getpro.panel.errors import PanelRefused, PanelUnavailable
 from getpro.platform.http import Answer
 
 PANEL: Final = Line("panel", "Панель")
 _SCOPES: Final = Line("panel.scopes", "Панель: права токена")
 _SQUADS: Final = Line("panel.squads", "Панель: отряды")
 _LINKS: Final = Line("panel.links", "Панель: подписки")
-_SUPPORTED: Final = ("3.",)
 _READ_USERS: Final = "users:read"
 READ_SQUADS: Final = "internal-squads:read"
 _NEEDS: Final = {
@@ -51,11 +51,11 @@ async def look_at_version(client: PanelClient) -> Finding:
     answer = await client.raw("GET", "/api/system/metadata")
     version = _response(answer).get("version")
     if isinstance(version, str):
-        if version.startswith(_SUPPORTED):
-            return PANEL.ok(f"Remnawave {version}")
-        return PANEL.wrong(
-            f"Remnawave {version}: с такой версией магазин не работает", "Нужна Remnawave 3.x."
-        )
+        try:
+            dialect_of(version)
+        except PanelRefused:
+            return PANEL.wrong(f"Remnawave {version}: с такой версией магазин не работает", SUPPORTED)
+        return PANEL.ok(f"Remnawave {version}")
     if answer.status == HTTPStatus.UNAUTHORIZED:
         return PANEL.wrong(
             "панель не знает токена", "Создайте токен на панели (API Tokens) и впишите в PANEL_TOKEN."

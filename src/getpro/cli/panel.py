@@ -31,6 +31,7 @@ _WORDS = {
     Difference.MORE_TRAFFIC: "трафика больше: решает человек",
     Difference.FEWER_DEVICES: "устройств меньше: поднимем",
     Difference.OTHER_DEVICES: "лимит устройств не наш: решает человек",
+    Difference.RENUMBERED: "панель обновлена, номер другой: запомним",
     Difference.ORPHAN: "наш, но подписки нет: решает человек",
 }
 

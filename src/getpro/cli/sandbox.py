@@ -11,6 +11,7 @@ import typer
 from getpro.cli.psql import run_psql
 from getpro.kit.trouble import Trouble
 from getpro.platform.postgres import Cluster, tools_for_our_own
+from getpro.sandbox.panel import VERSION as PANEL_VERSION
 from getpro.sandbox.panel import run as run_panel
 from getpro.sandbox.providers.cryptopay import run as run_cryptopay
 from getpro.sandbox.providers.yookassa import run as run_yookassa
@@ -30,6 +31,7 @@ Port = Annotated[
 Webhook = Annotated[
     str | None, typer.Option("--webhook", help="Куда слать уведомления (только этот компьютер)")
 ]
+PanelVersion = Annotated[str, typer.Option("--panel-version", help="Какую панель играть: 3.3.2 или 2.8.1")]
 
 
 @app.callback(invoke_without_command=True)
@@ -39,6 +41,7 @@ def sandbox(
     tour: Annotated[bool, typer.Option("--tour", help="Прожить день без браузера и сверить книги")] = False,
     port: Annotated[int | None, typer.Option("--port", help="Порт страницы чата")] = None,
     directory: Annotated[Path | None, typer.Option("--dir", help="Папка песочницы")] = None,
+    panel_version: PanelVersion = PANEL_VERSION,
 ) -> None:
     """Песочница: весь магазин в браузере, без аккаунтов.
 
@@ -48,10 +51,13 @@ def sandbox(
     if ctx.invoked_subcommand is not None:
         return
     if tour:
-        _tour(directory or command.sandbox_directory().with_name("sandbox-tour"))
+        home = directory or command.sandbox_directory().with_name("sandbox-tour")
+        _on_loopback(lambda: _tour(home, panel_version))
     with command.only_one(ctx.obj):
         command.forget(ctx.obj)
-        _on_loopback(lambda: asyncio.run(command.run_in_browser(ctx.obj, port=port)))
+        _on_loopback(
+            lambda: asyncio.run(command.run_in_browser(ctx.obj, port=port, panel_version=panel_version))
+        )
 
 
 @app.command()
@@ -92,7 +98,7 @@ def cryptopay(port: Port, token: Annotated[str, typer.Option("--token")], webhoo
 def panel(
     port: Port,
     token: Annotated[str, typer.Option("--token")],
-    panel_version: Annotated[str, typer.Option("--panel-version")] = "3.3.2",
+    panel_version: PanelVersion = PANEL_VERSION,
     webhook: Webhook = None,
     webhook_secret: Annotated[str, typer.Option("--webhook-secret")] = "",
 ) -> None:
@@ -122,12 +128,12 @@ def psql(ctx: typer.Context) -> None:
         raise typer.Exit(run_psql(url, ctx.args, tools_for_our_own()))
 
 
-def _tour(home: Path) -> None:
+def _tour(home: Path, panel_version: str) -> None:
     """Play the day, print the books; the exit code says whether they agree."""
     with command.only_one(home):
         command.forget(home)
         try:
-            agrees = asyncio.run(command.run_tour(home))
+            agrees = asyncio.run(command.run_tour(home, panel_version=panel_version))
         except asyncio.CancelledError:  # SIGTERM: everything is stopped
             raise typer.Exit(TERMINATED) from None
     typer.echo("Книги сошлись." if agrees else "Книги не сошлись.")

@@ -17,7 +17,7 @@ async def of_subscription(session: AsyncSession, subscription_id: int) -> PanelA
             select(panel_accounts).where(panel_accounts.c.subscription_id == subscription_id)
         )
     ).first()
-    return None if row is None else _account(row)
+    return None if row is None else account_of(row)
 
 
 async def remember(
@@ -38,7 +38,8 @@ async def remember(
     )
 
 
-def _account(row: Any) -> PanelAccount:
+def account_of(row: Any) -> PanelAccount:
+    """The account in a row that holds all columns of ``panel_accounts``."""
     return PanelAccount(
         panel_user_id=row.panel_user_id,
         username=row.username,

@@ -1,13 +1,16 @@
-"""The Remnawave panel 3.x over HTTP: only the calls that we make, each answer mapped to a decision.
+"""The Remnawave panel over HTTP: only the calls that we make, each answer mapped to a decision.
 
-Source: the panel's OpenAPI document and recorded exchanges of 3.3.2.
+Source: the panel's OpenAPI documents and recorded exchanges of 3.3.2 and 2.8.1. What differs between the
+versions is in ``dialect``.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
+from functools import partial
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+from getpro.panel.dialect import SUPPORTED, Dialect, dialect_of
 from getpro.panel.errors import PanelGone, PanelRefused, PanelUnavailable
 from getpro.panel.service import Allowance, PanelAccount, PanelUser, Usage, UsernameTaken, WantedAccess
 from getpro.platform.http import Answer, Service, ServiceUnavailable
@@ -23,10 +26,14 @@ ALREADY_ENABLED: Final = "A030"
 ALREADY_DISABLED: Final = "A029"
 _PAGE: Final = 500
 _GIGABYTE: Final = 1024**3
+_Read = TypeVar("_Read")
 
 
 class PanelClient:
-    """A panel 3.x. The two ``X-Forwarded`` headers are its condition for answering at all."""
+    """A panel, spoken to in the dialect of the version that it names.
+
+    The two ``X-Forwarded`` headers are its condition for answering at all.
+    """
 
     def __init__(self, settings: PanelSettings, shop: ShopSettings, *, owner: str) -> None:
         """``owner`` names this shop in the description of every user that it makes."""
@@ -49,6 +56,7 @@ class PanelClient:
         )
         self._owner = owner
         self._squads = settings.squads
+        self._spoken: Dialect | None = None
         self._squad_uuids: list[str] | None = None
         self._traffic_bytes = shop.traffic_limit_gb * _GIGABYTE
         self._device_limit = shop.device_limit or None
@@ -60,70 +68,83 @@ class PanelClient:
             "description": self._mark(wanted),
             **await self._fields(wanted),
         }
-        return _user(await self._ask("create_user", "POST", "/api/users", body=body))
+        return await self._ask_user("create_user", "POST", "/api/users", body=body)
 
     async def change(
-        self, panel_user_id: int, wanted: WantedAccess, *, sparing: PanelUser | None = None
+        self, panel_user_id: str, wanted: WantedAccess, *, sparing: PanelUser | None = None
     ) -> PanelUser:
         fields = await self._fields(wanted)
         if sparing is not None:
             fields = _raised(fields, sparing, await self.allowance(), wanted)
-        body = {"id": panel_user_id, **fields}
-        return _user(await self._ask("change_user", "PATCH", "/api/users", body=body))
+        body = (await self._dialect()).named(panel_user_id) | fields
+        return await self._ask_user("change_user", "PATCH", "/api/users", body=body)
 
-    async def enable(self, panel_user_id: int) -> None:
+    async def enable(self, panel_user_id: str) -> None:
         try:
-            await self._ask("enable_user", "POST", f"/api/users/{panel_user_id}/actions/enable")
+            await self._ask_user("enable_user", "POST", f"/api/users/{panel_user_id}/actions/enable")
         except PanelRefused as error:
             if error.code != ALREADY_ENABLED:
                 raise
 
-    async def disable(self, panel_user_id: int) -> None:
+    async def disable(self, panel_user_id: str) -> None:
         try:
-            await self._ask("disable_user", "POST", f"/api/users/{panel_user_id}/actions/disable")
+            await self._ask_user("disable_user", "POST", f"/api/users/{panel_user_id}/actions/disable")
         except PanelRefused as error:
             if error.code != ALREADY_DISABLED:
                 raise
 
     async def by_username(self, username: str) -> PanelUser | None:
         try:
-            return _user(await self._ask("find_user", "GET", f"/api/users/by-username/{username}"))
+            return await self._ask_user("find_user", "GET", f"/api/users/by-username/{username}")
         except PanelGone:
             return None
 
-    async def usage(self, panel_user_id: int) -> Usage | None:
+    async def usage(self, panel_user_id: str) -> Usage | None:
         """What the user has used of what they may; None when they are gone."""
         try:
-            found = await self._ask("read_user", "GET", f"/api/users/{panel_user_id}")
+            return await self._ask("read_user", f"/api/users/{panel_user_id}", read=_usage)
         except PanelGone:
             return None
-        limit = _part(found, "hwidDeviceLimit")
-        return Usage(
-            traffic_bytes=_number(_part(found, "userTraffic"), "usedTrafficBytes"),
-            traffic_limit_bytes=_number(found, "trafficLimitBytes"),
-            device_limit=None if limit is None else _number(found, "hwidDeviceLimit"),
-        )
 
-    async def devices(self, panel_user_id: int) -> int:
+    async def devices(self, panel_user_id: str) -> int:
         """How many devices the user has connected."""
-        listed = await self._ask("list_devices", "GET", f"/api/hwid/devices/{panel_user_id}")
-        return _number(listed, "total")
+        path = f"/api/hwid/devices/{panel_user_id}"
+        return await self._ask("list_devices", path, read=partial(_number, name="total"))
 
     async def users(self) -> AsyncIterator[PanelUser]:
         """Every user of the panel, page by page."""
-        cursor: str | None = None
-        while True:
-            params = {"size": str(_PAGE)} | ({"cursor": cursor} if cursor else {})
-            page = await self._ask("list_users", "GET", "/api/users/stream", params=params)
-            for raw in _part(page, "users"):
-                yield _user(raw)
-            if not _part(page, "hasMore"):
-                return
-            cursor = str(_part(page, "nextCursor"))
+        dialect = await self._dialect()
+
+        def read(page: Any) -> tuple[list[PanelUser], dict[str, str] | None]:
+            try:
+                return [_user(raw, dialect) for raw in page["users"]], dialect.following(page, count)
+            except (KeyError, TypeError) as error:
+                raise PanelRefused(f"the panel's list of users does not fit: {error!r}") from error
+
+        count = 0
+        following: dict[str, str] | None = {}
+        while following is not None:
+            params = {"size": str(_PAGE)} | following
+            users, following = await self._ask("list_users", dialect.list_path, params=params, read=read)
+            count += len(users)
+            for user in users:
+                yield user
 
     async def version(self) -> str:
         """The panel's version, e.g. ``3.3.2``."""
-        return str(_part(await self._ask("version", "GET", "/api/system/metadata"), "version"))
+        read = partial(_part, name="version")
+        return str(await self._call("version", "GET", "/api/system/metadata", read=read))
+
+    async def _dialect(self) -> Dialect:
+        """How this panel is spoken to: asked once, and again after trouble, for a panel can be upgraded."""
+        if self._spoken is None:
+            try:
+                version = await self.version()
+            except PanelRefused as error:
+                told = f"Панель не назвала свою версию: {error}. {SUPPORTED}"
+                raise PanelRefused(told, code=error.code) from error
+            self._spoken = dialect_of(version)
+        return self._spoken
 
     async def raw(self, method: str, path: str) -> Answer:
         """The panel's own answer to a call without a body, for who judges the panel itself.
@@ -163,36 +184,57 @@ class PanelClient:
         return Allowance(squads, self._traffic_bytes, self._device_limit)
 
     async def _wanted_squads(self) -> list[str]:
-        """The uuids of the configured squads; names are looked up once, and again after a refusal."""
+        """The uuids of the configured squads; names are looked up once, and again after trouble."""
         if self._squad_uuids is None:
-            listed = await self._ask("list_squads", "GET", "/api/internal-squads")
-            squads = _part(listed, "internalSquads")
-            known = {_part(squad, "name"): _part(squad, "uuid") for squad in squads}
+            known = await self._ask("list_squads", "/api/internal-squads", read=_squads)
             missing = [name for name in self._squads if name not in known and name not in known.values()]
             if missing:
                 raise PanelRefused(f"на панели нет отряда {', '.join(missing)}: проверьте PANEL_SQUADS")
             self._squad_uuids = [known.get(name, name) for name in self._squads]
         return self._squad_uuids
 
+    async def _ask_user(self, operation: str, method: str, path: str, *, body: Any = None) -> PanelUser:
+        """Ask for something whose answer is a user."""
+        read = partial(_user, dialect=await self._dialect())
+        return await self._call(operation, method, path, body=body, read=read)
+
     async def _ask(
+        self,
+        operation: str,
+        path: str,
+        *,
+        read: Callable[[Any], _Read],
+        params: dict[str, str] | None = None,
+    ) -> _Read:
+        """Read something from a panel whose version we know."""
+        await self._dialect()
+        return await self._call(operation, "GET", path, read=read, params=params)
+
+    async def _call(
         self,
         operation: str,
         method: str,
         path: str,
         *,
+        read: Callable[[Any], _Read],
         body: Any = None,
         params: dict[str, str] | None = None,
-    ) -> Any:
+    ) -> _Read:
+        """Ask and ``read`` what stands in the envelope of the answer; raises PanelError.
+
+        After trouble nothing is taken for known any more, neither the dialect nor the squads.
+        """
         try:
             answer = await self._service.call(operation, method, path, body=body, params=params)
+            if not answer.is_success:
+                raise _error_of(answer)
+            return read(_response_of(answer))
         except ServiceUnavailable as error:
+            self._spoken = self._squad_uuids = None
             raise PanelUnavailable(str(error)) from error
-        if answer.is_success:
-            return _response_of(answer)
-        refusal = _error_of(answer)
-        if isinstance(refusal, PanelRefused):
-            self._squad_uuids = None
-        raise refusal
+        except (PanelUnavailable, PanelRefused):
+            self._spoken = self._squad_uuids = None
+            raise
 
 
 def _raised(fields: dict[str, Any], user: PanelUser, ours: Allowance, wanted: WantedAccess) -> dict[str, Any]:
@@ -238,9 +280,9 @@ def _error_of(answer: Answer) -> PanelUnavailable | PanelRefused | PanelGone:
 
 
 def _part(answer: Any, name: str) -> Any:
-    """What an answer of 3.x holds under ``name``; raises PanelRefused where it does not."""
+    """What an answer holds under ``name``; raises PanelRefused where it does not."""
     if not isinstance(answer, dict) or name not in answer:
-        raise PanelRefused(f"the panel's answer is not one of 3.x: it has no {name}")
+        raise PanelRefused(f"the panel's answer does not fit: it has no {name}")
     return answer[name]
 
 
@@ -248,15 +290,29 @@ def _number(answer: Any, name: str) -> int:
     """The whole number that an answer holds under ``name``; raises PanelRefused where it does not."""
     found = _part(answer, name)
     if not isinstance(found, int):
-        raise PanelRefused(f"the panel's answer is not one of 3.x: {name} is no whole number")
+        raise PanelRefused(f"the panel's answer does not fit: {name} is no whole number")
     return found
 
 
-def _user(raw: Any) -> PanelUser:
+def _usage(found: Any) -> Usage:
+    limit = _part(found, "hwidDeviceLimit")
+    return Usage(
+        traffic_bytes=_number(_part(found, "userTraffic"), "usedTrafficBytes"),
+        traffic_limit_bytes=_number(found, "trafficLimitBytes"),
+        device_limit=None if limit is None else _number(found, "hwidDeviceLimit"),
+    )
+
+
+def _squads(listed: Any) -> dict[str, str]:
+    """The uuids of the panel's squads by name."""
+    return {_part(squad, "name"): _part(squad, "uuid") for squad in _part(listed, "internalSquads")}
+
+
+def _user(raw: Any, dialect: Dialect) -> PanelUser:
     try:
         return PanelUser(
             account=PanelAccount(
-                panel_user_id=raw["id"],
+                panel_user_id=dialect.identity(raw),
                 username=raw["username"],
                 short_uuid=raw["shortUuid"],
                 subscription_url=raw["subscriptionUrl"],
@@ -270,4 +326,4 @@ def _user(raw: Any) -> PanelUser:
             device_limit=raw["hwidDeviceLimit"],
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise PanelRefused(f"the panel's user is not one of 3.x: {error!r}") from error
+        raise PanelRefused(f"the panel's user does not fit: {error!r}") from error

@@ -9,11 +9,11 @@ panel_accounts = Table(
     metadata,
     Column("subscription_id", BigInteger, ForeignKey("subscriptions.subscription_id"), primary_key=True,
            autoincrement=False),
-    Column("panel_user_id", BigInteger, nullable=False),
+    Column("panel_user_id", Text, nullable=False, comment="a number on a panel 3.x, a uuid on 2.x"),
     Column("username", Text, nullable=False),
     Column("short_uuid", Text, nullable=False),
     Column("subscription_url", Text, nullable=False, comment="a secret of the customer: never logged"),
     Column("confirmed_at", DateTime(timezone=True), nullable=False, comment="when the panel last answered"),
-    # Not unique: a panel that is set up anew counts from 1 again, while older rows still hold those numbers.
-    Index("panel_accounts_panel_user_id_idx", "panel_user_id"),
+    # Events of every version name the user so; a panel set up anew counts its numbers from 1 again.
+    Index("panel_accounts_username_idx", "username"),
 )  # fmt: skip

@@ -32,7 +32,8 @@ class WantedAccess:
 class PanelAccount:
     """A user of ours on the panel."""
 
-    panel_user_id: int
+    panel_user_id: str
+    """A number on a panel 3.x, a uuid on 2.x."""
     username: str
     short_uuid: str
     subscription_url: str
@@ -96,17 +97,17 @@ class Panel(Protocol):
         """Make the user; raises UsernameTaken, PanelRefused, PanelUnavailable."""
 
     async def change(
-        self, panel_user_id: int, wanted: WantedAccess, *, sparing: PanelUser | None = None
+        self, panel_user_id: str, wanted: WantedAccess, *, sparing: PanelUser | None = None
     ) -> PanelUser:
         """Write our fields and no others; raises PanelGone, PanelRefused, PanelUnavailable.
 
         ``sparing``: what that user has more than we give is left alone.
         """
 
-    async def enable(self, panel_user_id: int) -> None:
+    async def enable(self, panel_user_id: str) -> None:
         """Lift DISABLED; raises PanelGone, PanelRefused, PanelUnavailable."""
 
-    async def disable(self, panel_user_id: int) -> None:
+    async def disable(self, panel_user_id: str) -> None:
         """Shut out at once; raises PanelGone, PanelRefused, PanelUnavailable."""
 
     async def allowance(self) -> Allowance:
@@ -121,10 +122,10 @@ class Panel(Protocol):
     def is_ours(self, user: PanelUser) -> bool:
         """Whether this shop made ``user``, for whichever subscription."""
 
-    async def usage(self, panel_user_id: int) -> Usage | None:
+    async def usage(self, panel_user_id: str) -> Usage | None:
         """What the user has used, None when gone; raises PanelRefused, PanelUnavailable."""
 
-    async def devices(self, panel_user_id: int) -> int:
+    async def devices(self, panel_user_id: str) -> int:
         """How many devices are connected; raises PanelGone, PanelRefused, PanelUnavailable."""
 
     async def close(self) -> None:
@@ -156,37 +157,36 @@ async def shut_out(panel: Panel, user_id: int, known: PanelAccount, *, now: date
 
     An end in the past cannot be written there. Raises PanelRefused, PanelUnavailable.
     """
-    found = await _recognized(panel, user_id, known)
+    found = recognized(await panel.by_username(known.username), known, user_id)
     if found is not None and found.expire_at > now and found.status != UserStatus.DISABLED:
         with contextlib.suppress(PanelGone):
-            await panel.disable(known.panel_user_id)
+            await panel.disable(found.account.panel_user_id)
 
 
-async def _recognized(panel: Panel, user_id: int, known: PanelAccount) -> PanelUser | None:
-    """The user whom we know; None when there is no such user any more.
+def recognized(user: PanelUser | None, known: PanelAccount, user_id: int) -> PanelUser | None:
+    """``user``, if it is the one whom we made for the customer and know as ``known``.
 
-    On a panel that was set up anew, the number we know belongs to somebody else.
+    On a panel that was set up anew, the number we know belongs to somebody else. On one that was upgraded
+    from 2.x to 3.x the same user goes by another identity, but the link is the old one.
     """
-    found = await panel.by_username(known.username)
-    if (
-        found is not None
-        and found.account.panel_user_id == known.panel_user_id
-        and found.telegram_id == user_id
-    ):
-        return found
-    log.warning("panel.user_gone", panel_user_id=known.panel_user_id)
-    return None
+    if user is None or (user.account.username, user.telegram_id) != (known.username, user_id):
+        return None
+    seen = user.account
+    is_same = seen.panel_user_id == known.panel_user_id or seen.short_uuid == known.short_uuid
+    return user if is_same else None
 
 
 async def _change(
     panel: Panel, wanted: WantedAccess, known: PanelAccount, *, takes_nothing: bool
 ) -> PanelUser | None:
     """Change the user whom we know; None when there is no such user any more."""
-    found = await _recognized(panel, wanted.user_id, known)
+    found = recognized(await panel.by_username(known.username), known, wanted.user_id)
     if found is None:
+        log.warning("panel.user_gone", panel_user_id=known.panel_user_id)
         return None
+    sparing = found if takes_nothing else None
     try:
-        return await panel.change(known.panel_user_id, wanted, sparing=found if takes_nothing else None)
+        return await panel.change(found.account.panel_user_id, wanted, sparing=sparing)
     except PanelGone:
         return None
 

@@ -13,6 +13,7 @@ from getpro.catalog.models import plans
 from getpro.customers.models import users
 from getpro.customers.store import Customer
 from getpro.kit.money import Money
+from getpro.panel.accounts import account_of
 from getpro.panel.models import panel_accounts
 from getpro.panel.service import PanelAccount
 from getpro.payments.models import payments, stuck_payments
@@ -205,10 +206,4 @@ async def access(session: AsyncSession, user_id: int) -> tuple[Subscription | No
         return None, None
     if row.panel_user_id is None:
         return subscription_of(row), None
-    account = PanelAccount(
-        panel_user_id=row.panel_user_id,
-        username=row.username,
-        short_uuid=row.short_uuid,
-        subscription_url=row.subscription_url,
-    )
-    return subscription_of(row), account
+    return subscription_of(row), account_of(row)

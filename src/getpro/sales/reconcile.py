@@ -19,7 +19,7 @@ from getpro.customers.models import users
 from getpro.kit.money import Money
 from getpro.panel import accounts
 from getpro.panel.models import panel_accounts
-from getpro.panel.service import Allowance, PanelUser
+from getpro.panel.service import Allowance, PanelAccount, PanelUser, recognized
 from getpro.panel.states import UserStatus
 from getpro.payments import inbox
 from getpro.payments import store as payments_store
@@ -53,6 +53,8 @@ class Difference(StrEnum):
     FEWER_DEVICES = "fewer_devices"
     OTHER_DEVICES = "other_devices"
     """More than we give, none at all, or the panel's own number."""
+    RENUMBERED = "renumbered"
+    """The panel was upgraded from 2.x: the same user goes by another identity."""
     ORPHAN = "orphan"
     """A user of this shop's making that no subscription names."""
 
@@ -65,6 +67,7 @@ SAFE = frozenset(
         Difference.SQUADS,
         Difference.LESS_TRAFFIC,
         Difference.FEWER_DEVICES,
+        Difference.RENUMBERED,
     }
 )
 """What a repair puts right: it takes nothing from anybody, also where a person has given more otherwise."""
@@ -131,12 +134,15 @@ def differences(user: PanelUser | None, end_date: datetime, ours: Allowance) -> 
     return differing
 
 
-def _recognized(user: PanelUser | None, panel_user_id: int, username: str, user_id: int) -> PanelUser | None:
-    """The user, if it is the one that we made: on a panel set up anew, our number is somebody else's."""
-    if user is None:
-        return None
-    seen = (user.account.panel_user_id, user.account.username, user.telegram_id)
-    return user if seen == (panel_user_id, username, user_id) else None
+def _compared(
+    user: PanelUser | None, known: PanelAccount, user_id: int, end_date: datetime, ours: Allowance
+) -> list[Compared]:
+    """How the user of our name differs from what was delivered to ``known``."""
+    user = recognized(user, known, user_id)
+    differing = differences(user, end_date, ours)
+    if user is not None and user.account.panel_user_id != known.panel_user_id:
+        differing.append((Difference.RENUMBERED, end_date, user.expire_at))
+    return differing
 
 
 async def compare_panel(deps: Deps) -> Comparison:
@@ -148,26 +154,24 @@ async def compare_panel(deps: Deps) -> Comparison:
     allowance = await deps.panel.allowance()
     async with deps.db.begin("reconcile: before") as session:
         before = set(await _delivered(session, now=deps.clock()))
-    found = {user.account.panel_user_id: user async for user in deps.panel.users()}
+    found = {user.account.username: user async for user in deps.panel.users()}
     async with deps.db.begin("reconcile: after") as session:
         ours = [row for row in await _delivered(session, now=deps.clock()) if row in before]
         known = await _known(session)
         awaited = await _awaited(session)
     findings = []
     for row in ours:
-        user = _recognized(found.get(row.panel_user_id), row.panel_user_id, row.username, row.user_id)
+        user = found.get(row.account.username)
         findings += [
-            Finding(kind, row.subscription_id, row.username, wanted, seen)
-            for kind, wanted, seen in differences(user, row.end_date, allowance)
+            Finding(kind, row.subscription_id, row.account.username, wanted, seen)
+            for kind, wanted, seen in _compared(user, row.account, row.user_id, row.end_date, allowance)
         ]
     generous = {finding.subscription_id for finding in findings if finding.difference in GENEROUS}
     findings = [finding for finding in findings if finding.difference not in GENEROUS]
     findings += [
         Finding(Difference.ORPHAN, None, user.account.username, None, user.expire_at)
         for user in found.values()
-        if (user.account.panel_user_id, user.account.username) not in known
-        and user.telegram_id not in awaited
-        and deps.panel.is_ours(user)
+        if user.account.username not in known and user.telegram_id not in awaited and deps.panel.is_ours(user)
     ]
     return Comparison(compared=len(ours), findings=findings, generous=len(generous))
 
@@ -179,19 +183,16 @@ class _Delivered(NamedTuple):
     user_id: int
     end_date: datetime
     wanted_version: int
-    panel_user_id: int
-    username: str
+    account: PanelAccount
 
 
 async def _delivered(session: AsyncSession, *, now: datetime) -> list[_Delivered]:
     rows = await session.execute(
         select(
-            subscriptions_table.c.subscription_id,
             subscriptions_table.c.user_id,
             subscriptions_table.c.end_date,
             subscriptions_table.c.wanted_version,
-            panel_accounts.c.panel_user_id,
-            panel_accounts.c.username,
+            panel_accounts,
         )
         .join(panel_accounts, panel_accounts.c.subscription_id == subscriptions_table.c.subscription_id)
         .join(users, users.c.user_id == subscriptions_table.c.user_id)
@@ -201,13 +202,17 @@ async def _delivered(session: AsyncSession, *, now: datetime) -> list[_Delivered
             subscriptions_table.c.end_date > now,
         )
     )
-    return [_Delivered(*row) for row in rows]
+    return [
+        _Delivered(
+            row.subscription_id, row.user_id, row.end_date, row.wanted_version, accounts.account_of(row)
+        )
+        for row in rows
+    ]
 
 
-async def _known(session: AsyncSession) -> set[tuple[int, str]]:
-    """The numbers and names of all users that we made."""
-    rows = await session.execute(select(panel_accounts.c.panel_user_id, panel_accounts.c.username))
-    return {(row.panel_user_id, row.username) for row in rows}
+async def _known(session: AsyncSession) -> set[str]:
+    """The names of all users that we made."""
+    return set(await session.scalars(select(panel_accounts.c.username)))
 
 
 async def _awaited(session: AsyncSession) -> set[int]:
@@ -262,8 +267,8 @@ async def compare_one(deps: Deps, subscription_id: int) -> None:
     ):
         return
     found = await deps.panel.by_username(known.username)
-    user = _recognized(found, known.panel_user_id, known.username, wanted.user_id)
-    differing = differences(user, wanted.end_date, await deps.panel.allowance())
+    allowance = await deps.panel.allowance()
+    differing = _compared(found, known, wanted.user_id, wanted.end_date, allowance)
     if any(kind in SAFE for kind, _, _ in differing):
         await _repair(deps, subscription_id)
 

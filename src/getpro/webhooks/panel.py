@@ -35,20 +35,20 @@ async def panel_event(request: Request) -> Response:
     except BadBody:
         return doors.refuse(request, "panel", "form", 400)
     data = event.get("data")
-    panel_user_id = data.get("id") if isinstance(data, dict) else None
-    if event.get("event") in _HINTS and isinstance(panel_user_id, int):
-        await _compare_later(doors, panel_user_id)
+    username = data.get("username") if isinstance(data, dict) else None
+    if event.get("event") in _HINTS and isinstance(username, str):
+        await _compare_later(doors, username)
     return PlainTextResponse("ok")
 
 
-async def _compare_later(doors: Doors, panel_user_id: int) -> None:
+async def _compare_later(doors: Doors, username: str) -> None:
     """Defer a comparison, not a delivery: a delivery causes an event itself, and would go on for ever.
 
-    After a panel was set up anew several subscriptions may have had this number: each is compared.
+    By the name, for what else names a user depends on the panel's version.
     """
     async with doors.sales.db.begin("panel event") as session:
         found = await session.scalars(
-            select(panel_accounts.c.subscription_id).where(panel_accounts.c.panel_user_id == panel_user_id)
+            select(panel_accounts.c.subscription_id).where(panel_accounts.c.username == username)
         )
         for number in found.all():
             lock = f"compare:{number}"

@@ -1,5 +1,5 @@
-"""A Remnawave panel 3.3.2 as it was recorded; a second version would stand beside it as its own folder."""
+"""A Remnawave panel, 3.3.2 or 2.8.1, as they were recorded; what differs between them is in ``editions``."""
 
-from getpro.sandbox.panel.app import PanelSimulator, run
+from getpro.sandbox.panel.app import VERSION, PanelSimulator, run
 
-__all__ = ["PanelSimulator", "run"]
+__all__ = ["VERSION", "PanelSimulator", "run"]

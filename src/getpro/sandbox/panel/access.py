@@ -9,6 +9,7 @@ from uuid import uuid4
 
 from aiohttp import web
 
+from getpro.sandbox.panel.editions import Edition
 from getpro.sandbox.panel.errors import PanelProblem, plain
 from getpro.sandbox.panel.fields import check_body, many, number, text
 from getpro.sandbox.panel.http import answer, read_json
@@ -38,10 +39,11 @@ class ApiToken:
 class Access:
     """The guard's list. ``admin_token`` is what a person gets who signs in to the panel's own page."""
 
-    def __init__(self, token: str, clock: Clock) -> None:
+    def __init__(self, token: str, clock: Clock, edition: Edition) -> None:
         """``token`` may do everything but make tokens, as one with the scope ``*``."""
         self.admin_token = secrets.token_urlsafe(32)
         self._clock = clock
+        self._edition = edition
         self._tokens = [ApiToken("shop", ["*"], clock() + timedelta(days=36500), clock(), secret=token)]
         self._deleted: set[str] = set()
 
@@ -77,7 +79,7 @@ class Access:
         for token in [known for known in self._tokens if known.uuid == request.match_info["uuid"]]:
             self._tokens.remove(token)
             self._deleted.add(token.secret)
-        return web.Response(status=204)
+        return self._edition.done(204, told=True)
 
 
 def _shown(token: ApiToken) -> dict[str, Any]:

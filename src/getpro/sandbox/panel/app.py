@@ -12,6 +12,7 @@ from getpro.sandbox.notices import Notices
 from getpro.sandbox.pages import render
 from getpro.sandbox.panel.access import Access
 from getpro.sandbox.panel.devices import Devices
+from getpro.sandbox.panel.editions import EDITIONS
 from getpro.sandbox.panel.errors import Invalid, PanelProblem, plain
 from getpro.sandbox.panel.moments import Clock, iso, now
 from getpro.sandbox.panel.squads import Squads
@@ -24,6 +25,7 @@ from getpro.sandbox.serving import require_loopback_url, serve_alone
 from getpro.sandbox.timeline import Timeline
 
 VERSION = "3.3.2"
+"""What is played unless another of the versions is asked for."""
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -43,8 +45,9 @@ class PanelSimulator:
         timeline: Timeline | None = None,
     ) -> None:
         """``public_url`` is where subscription links lead; empty: to the address of the first request."""
-        if version != VERSION:
-            raise ValueError(f"the simulator plays {VERSION}, not {version}")
+        if version not in EDITIONS:
+            raise ValueError(f"the simulator plays {', '.join(EDITIONS)}, not {version}")
+        edition = EDITIONS[version]
         if webhook_url is not None:
             require_loopback_url(webhook_url)
         self.public_url = public_url
@@ -62,31 +65,35 @@ class PanelSimulator:
             about=lambda body: f"{body['event']} · {body['data'].get('username', '')}".rstrip(" ·"),
         )
         self.state = State(
+            edition,
             clock=clock,
             send=lambda event, data: self.webhooks.send(event_body(event, data, clock())),
             sub_domain=lambda: f"{self.public_url}/api/sub",
         )
-        self.access = Access(token, clock)
-        self.app = self._make_app(version)
+        self.access = Access(token, clock, edition)
+        self.app = self._make_app()
 
-    def _make_app(self, version: str) -> web.Application:
+    def _make_app(self) -> web.Application:
         noted = self.timeline.calls("панель", "/api/", client_prefix="/api/sub/")
         app = web.Application(client_max_size=100 * 1024 * 1024, middlewares=[noted, self._guard])
         self.faults.install(app)
         app.middlewares.append(self._answered)
         devices = Devices(self.state)
+        played = [
+            *self.access.routes(),
+            *System(self.state).routes(),
+            *Squads(self.state).routes(),
+            *Users(self.state).routes(),
+            *devices.routes(),
+            *Subscriptions(self.state, devices).routes(),
+        ]
         app.router.add_routes(
             [
                 web.get("/", self._page),
                 web.get(f"{CONTROL_PREFIX}/users", self._show_users),
                 web.get(f"{CONTROL_PREFIX}/changes", self._show_changes),
                 web.post(f"{CONTROL_PREFIX}/notices/forge", self._forge),
-                *self.access.routes(),
-                *System(self.state, version).routes(),
-                *Squads(self.state).routes(),
-                *Users(self.state).routes(),
-                *devices.routes(),
-                *Subscriptions(self.state, devices).routes(),
+                *(route for route in played if route.path not in self.state.edition.absent),
             ]
         )
         app.cleanup_ctx.append(self._background)
@@ -130,7 +137,9 @@ class PanelSimulator:
         except PanelProblem as problem:
             return problem.answer(request.path, self.state.clock())
         except Invalid as invalid:
-            return invalid.answer()
+            errors = self.state.edition.invalid(invalid.errors)
+            body = {"statusCode": 400, "message": str(invalid), "errors": errors}
+            return web.json_response(body, status=400)
         except (web.HTTPNotFound, web.HTTPMethodNotAllowed):
             return plain(404, f"Cannot {request.method} {request.path_qs}", "Not Found")
 

@@ -5,15 +5,14 @@ from typing import Any, Final
 from aiohttp import web
 
 from getpro.sandbox.panel.errors import PanelProblem
-from getpro.sandbox.panel.fields import Check, check_body, nullable, number, text
-from getpro.sandbox.panel.http import answer, query_integer, read_json, user_id
+from getpro.sandbox.panel.fields import Check, check_body, nullable, text
+from getpro.sandbox.panel.http import answer, query_integer, read_json
 from getpro.sandbox.panel.moments import iso
 from getpro.sandbox.panel.state import State, User
 
 _HWID: Final = text(pattern="[a-zA-Z0-9=-]{10,64}")
 _DETAILS: Final = ("platform", "osVersion", "deviceModel", "userAgent", "requestIp")
 _NEW: Final[dict[str, Check]] = {
-    "userId": number(),
     "hwid": _HWID,
     **{name: nullable(text()) for name in _DETAILS},
 }
@@ -27,7 +26,7 @@ class Devices:
         return [
             web.get("/api/hwid/devices", self._list_all),
             web.get("/api/hwid/devices/stats", self._stats),
-            web.get("/api/hwid/devices/{id}", self._list),
+            web.get("/api/hwid/devices/{user}", self._list),
             web.post("/api/hwid/devices", self._create),
             web.post("/api/hwid/devices/delete", self._delete),
             web.post("/api/hwid/devices/delete-all", self._delete_all),
@@ -74,18 +73,15 @@ class Devices:
         return answer({"total": len(devices), "devices": devices[start : start + size]})
 
     async def _list(self, request: web.Request) -> web.Response:
-        return _all_of(self._state.existing(user_id(request)))
+        return _all_of(self._state.existing(self._state.edition.user_key(request)))
 
     async def _create(self, request: web.Request) -> web.Response:
-        body = check_body(await read_json(request), _NEW, required=("userId", "hwid"))
-        user = self._state.existing(body["userId"])
+        user, body = await self._asked(request, _NEW, "hwid")
         self.add(user, body["hwid"], body)
         return _all_of(user)
 
     async def _delete(self, request: web.Request) -> web.Response:
-        checks = {"userId": number(), "hwid": text()}
-        body = check_body(await read_json(request), checks, required=("userId", "hwid"))
-        user = self._state.existing(body["userId"])
+        user, body = await self._asked(request, {"hwid": text()}, "hwid")
         gone = [device for device in user.devices if device["hwid"] == body["hwid"]]
         if not gone:
             raise PanelProblem(404, "A204", "HWID device not found")
@@ -93,10 +89,18 @@ class Devices:
         return _all_of(user)
 
     async def _delete_all(self, request: web.Request) -> web.Response:
-        body = check_body(await read_json(request), {"userId": number()}, required=("userId",))
-        user = self._state.existing(body["userId"])
+        user, _ = await self._asked(request, {})
         self._remove(user, list(user.devices))
         return _all_of(user)
+
+    async def _asked(
+        self, request: web.Request, checks: dict[str, Check], *required: str
+    ) -> tuple[User, dict[str, Any]]:
+        """The user whom the body names, and the body."""
+        edition = self._state.edition
+        checks = {edition.named_by: edition.key_check} | checks
+        body = check_body(await read_json(request), checks, required=(edition.named_by, *required))
+        return self._state.existing(body[edition.named_by]), body
 
     def _remove(self, user: User, gone: list[dict[str, Any]]) -> None:
         for device in gone:

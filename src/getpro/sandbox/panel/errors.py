@@ -29,10 +29,6 @@ class Invalid(Exception):
         super().__init__("Validation failed")
         self.errors = list(errors)
 
-    def answer(self) -> web.Response:
-        body = {"statusCode": 400, "message": "Validation failed", "errors": self.errors}
-        return web.json_response(body, status=400)
-
 
 def user_not_found() -> PanelProblem:
     return PanelProblem(404, "A025", "User not found")

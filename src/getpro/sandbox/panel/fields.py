@@ -175,12 +175,11 @@ CREATE: Final[dict[str, Check]] = _SHARED | {
     "vlessUuid": uuid,
     "createdAt": moment,
 }
-USER_IDS: Final = many(number(), least=1)
 
 
 def update_fields(clock: Clock) -> dict[str, Check]:
-    """What a change may name; ``clock`` tells which end lies in the past."""
-    return _SHARED | {"id": number(), "expireAt": future(clock), "status": choice("ACTIVE", "DISABLED")}
+    """What a change may say; ``clock`` tells which end lies in the past."""
+    return _SHARED | {"expireAt": future(clock), "status": choice("ACTIVE", "DISABLED")}
 
 
 def check_body(body: Any, fields: Mapping[str, Check], *, required: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -28,16 +28,11 @@ def custom(message: str) -> Invalid:
     return Invalid({"code": "custom", "path": [], "message": message})
 
 
-def user_id(request: web.Request) -> int:
-    """The user that the path names; raises Invalid when it is no number, a uuid of 2.x for example."""
-    return _integer("userId", request.match_info["id"])
-
-
 def query_integer(
     request: web.Request, name: str, default: int, *, least: int = 0, most: int | None = None
 ) -> int:
     """The number ``name`` of the query; raises Invalid when it is none, or out of its limits."""
-    value = _integer(name, request.query.get(name, str(default)))
+    value = integer(name, request.query.get(name, str(default)))
     if value < least:
         message = f"Too small: expected number to be >={least}"
         bound = {"code": "too_small", "minimum": least}
@@ -49,7 +44,8 @@ def query_integer(
     raise Invalid({"origin": "number", "inclusive": True, "path": [name], "message": message} | bound)
 
 
-def _integer(name: str, text: str) -> int:
+def integer(name: str, text: str) -> int:
+    """The number that ``text`` is; raises Invalid when it is none."""
     try:
         return int(text)
     except ValueError:

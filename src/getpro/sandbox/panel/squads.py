@@ -5,9 +5,9 @@ from typing import Any
 from aiohttp import web
 
 from getpro.sandbox.panel.errors import Invalid, PanelProblem
-from getpro.sandbox.panel.fields import USER_IDS, check_body, uuid
+from getpro.sandbox.panel.fields import check_body, many, uuid
 from getpro.sandbox.panel.http import answer, read_json
-from getpro.sandbox.panel.state import State
+from getpro.sandbox.panel.state import State, User
 
 _NO_PROFILE = "00000000-0000-0000-0000-000000000000"
 
@@ -35,22 +35,26 @@ class Squads:
 
     async def _add_users(self, request: web.Request) -> web.Response:
         squad = self._named(request)
-        for user_id in await _user_ids(request):
-            user = self._state.users.get(user_id)
-            if user is not None and squad not in user.squads:
+        for user in await self._users(request):
+            if squad not in user.squads:
                 user.squads.append(squad)
         return web.Response(status=202)
 
     async def _remove_users(self, request: web.Request) -> web.Response:
         squad = self._named(request)
-        for user_id in await _user_ids(request):
-            user = self._state.users.get(user_id)
-            if user is not None and squad in user.squads:
+        for user in await self._users(request):
+            if squad in user.squads:
                 user.squads.remove(squad)
         return web.Response(status=202)
 
     async def _external(self, _: web.Request) -> web.Response:
         return answer({"total": 0, "externalSquads": []})
+
+    async def _users(self, request: web.Request) -> list[User]:
+        edition = self._state.edition
+        checks = {edition.many_named_by: many(edition.key_check, least=1)}
+        body = check_body(await read_json(request), checks, required=tuple(checks))
+        return self._state.named_in(body)
 
     def _named(self, request: web.Request) -> str:
         squad = request.match_info["uuid"]
@@ -91,9 +95,3 @@ _INBOUND = {
         "sniffing": {"enabled": False, "destOverride": ["tls"]},
     },
 }
-
-
-async def _user_ids(request: web.Request) -> list[int]:
-    body = check_body(await read_json(request), {"userIds": USER_IDS}, required=("userIds",))
-    found: list[int] = body["userIds"]
-    return found

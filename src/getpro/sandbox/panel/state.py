@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+from getpro.sandbox.panel.editions import Edition
 from getpro.sandbox.panel.errors import PanelProblem, nobody_with_that, user_not_found
 from getpro.sandbox.panel.moments import Clock, iso, parsed
 
@@ -22,6 +23,7 @@ _WRITABLE = {
     "ssPassword",
     "vlessUuid",
     "shortUuid",
+    "uuid",
 }
 
 
@@ -42,6 +44,7 @@ class User:
     expireAt: datetime  # noqa: N815 -- the panel's name
     createdAt: datetime  # noqa: N815
     updatedAt: datetime  # noqa: N815
+    uuid: str = field(default_factory=lambda: str(uuid4()))
     shortUuid: str = field(default_factory=_short)  # noqa: N815
     status: str = "ACTIVE"
     trafficLimitBytes: int = 0  # noqa: N815
@@ -82,8 +85,9 @@ Send = Callable[[str, dict[str, Any]], None]
 class State:
     """Users by id; every write is noted with the expiry before and after."""
 
-    def __init__(self, *, clock: Clock, send: Send, sub_domain: Callable[[], str]) -> None:
+    def __init__(self, edition: Edition, *, clock: Clock, send: Send, sub_domain: Callable[[], str]) -> None:
         """``send`` takes an event and its data."""
+        self.edition = edition
         self.clock = clock
         self.users: dict[int, User] = {}
         self.squads = {str(uuid4()): "Default-Squad"}
@@ -102,7 +106,10 @@ class State:
             raise PanelProblem(400, "A019", "User username already exists")
         if any(user.shortUuid == body.get("shortUuid") for user in self.users.values()):
             raise PanelProblem(400, "A020", "User short UUID already exists")
-        squads = self._known_squads(body, PanelProblem(500, "A018", "Failed to create user"))
+        failed = PanelProblem(500, "A018", "Failed to create user")
+        if any(user.uuid == body.get("uuid") for user in self.users.values()):
+            raise failed
+        squads = self._known_squads(body, failed)
         at = self.clock()
         user = User(
             id=self._last_id,
@@ -119,9 +126,8 @@ class State:
         self.tell("user.created", user)
         return user
 
-    def update(self, body: dict[str, Any]) -> User:
-        """Change what is named; raises PanelProblem A025, A039 and then changes nothing."""
-        user = self.find(body)
+    def update(self, user: User, body: dict[str, Any]) -> None:
+        """Change what is named; raises PanelProblem A039 and then changes nothing."""
         before = user.expireAt
         if "activeInternalSquads" in body:
             user.squads = self._known_squads(body, PanelProblem(500, "A039", "Update user error"))
@@ -138,29 +144,30 @@ class State:
         user.status = body.get("status", user.status)
         self._note("update", user, before)
         self.tell("user.modified", user)
-        return user
 
-    def find(self, body: dict[str, Any]) -> User:
-        """The user named by id, or else by username; raises A025."""
-        if "id" in body:
-            return self.existing(body["id"])
-        found = next((user for user in self.users.values() if user.username == body["username"]), None)
-        if found is None:
+    def existing(self, key: Any, name: str | None = None) -> User:
+        """The user of this key, for a call that does something with him; raises A025."""
+        found = self.all_where(name or self.edition.key, key)
+        if not found:
             raise user_not_found()
-        return found
-
-    def existing(self, user_id: int) -> User:
-        """The user of this id, for a call that does something with him; raises A025."""
-        if user_id not in self.users:
-            raise user_not_found()
-        return self.users[user_id]
+        return found[0]
 
     def where(self, name: str, value: Any) -> User:
         """The user whose field ``name`` is ``value``, for a call that looks him up; raises A063."""
-        for user in self.users.values():
-            if getattr(user, name) == value:
-                return user
-        raise nobody_with_that()
+        found = self.all_where(name, value)
+        if not found:
+            raise nobody_with_that()
+        return found[0]
+
+    def all_where(self, name: str, value: Any) -> list[User]:
+        """The users whose field ``name`` is ``value``, newest first."""
+        newest_first = sorted(self.users.values(), key=lambda user: -user.id)
+        return [user for user in newest_first if getattr(user, name) == value]
+
+    def named_in(self, body: dict[str, Any]) -> list[User]:
+        """The users that a bulk call names and who exist: it is silent about the others."""
+        wanted = body[self.edition.many_named_by]
+        return [user for user in self.users.values() if getattr(user, self.edition.key) in wanted]
 
     def set_status(self, user: User, status: str, event: str, already: PanelProblem) -> None:
         if user.status == status:
@@ -226,8 +233,9 @@ class State:
         self._send(event, {"user": self.json(user), "hwidUserDevice": device})
 
     def json(self, user: User) -> dict[str, Any]:
-        """The user object of 3.x."""
-        shown = {name: value for name, value in vars(user).items() if name not in _HIDDEN}
+        """The user object of this version."""
+        hidden = _HIDDEN | self.edition.hidden
+        shown = {name: value for name, value in vars(user).items() if name not in hidden}
         shown = {name: iso(v) if isinstance(v, datetime) else v for name, v in shown.items()}
         return shown | {
             "subscriptionUrl": f"{self.sub_domain()}/{user.shortUuid}",

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from getpro.sandbox.panel.devices import Devices
 from getpro.sandbox.panel.errors import PanelProblem
-from getpro.sandbox.panel.http import answer, user_id
+from getpro.sandbox.panel.http import answer
 from getpro.sandbox.panel.moments import iso
 from getpro.sandbox.panel.state import State, User
 
@@ -28,13 +28,14 @@ class Subscriptions:
         self._last_request = 0
 
     def routes(self) -> list[web.RouteDef]:
+        key = self._state.edition.key
         return [
             web.get("/api/sub/{short}/info", self._public_info),
             web.get("/api/sub/{short}", self._download),
             web.get("/api/subscriptions/by-username/{username}", self._by_username),
             web.get("/api/subscriptions/by-short-uuid/{short}", self._by_short_uuid),
-            web.get("/api/subscriptions/by-id/{id}", self._by_id),
-            web.get("/api/subscriptions/connection-keys/{id}", self._keys),
+            web.get(f"/api/subscriptions/by-{key}/{{user}}", self._by_key),
+            web.get("/api/subscriptions/connection-keys/{user}", self._keys),
         ]
 
     async def _public_info(self, request: web.Request) -> web.Response:
@@ -110,12 +111,14 @@ class Subscriptions:
     async def _by_short_uuid(self, request: web.Request) -> web.Response:
         return answer(self._info(self._state.where("shortUuid", request.match_info["short"])))
 
-    async def _by_id(self, request: web.Request) -> web.Response:
-        return answer(self._info(self._state.where("id", user_id(request))))
+    async def _by_key(self, request: web.Request) -> web.Response:
+        return answer(self._info(self._named(request)))
 
     async def _keys(self, request: web.Request) -> web.Response:
-        user = self._state.where("id", user_id(request))
-        return answer({"enabledKeys": [_link(user)], "hiddenKeys": [], "disabledKeys": []})
+        return answer({"enabledKeys": [_link(self._named(request))], "hiddenKeys": [], "disabledKeys": []})
+
+    def _named(self, request: web.Request) -> User:
+        return self._state.where(self._state.edition.key, self._state.edition.user_key(request))
 
     def _asked(self, request: web.Request) -> User | None:
         short = request.match_info["short"]

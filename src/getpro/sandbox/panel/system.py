@@ -13,9 +13,8 @@ _STATUSES: Final = ("ACTIVE", "DISABLED", "LIMITED", "EXPIRED")
 
 
 class System:
-    def __init__(self, state: State, version: str) -> None:
+    def __init__(self, state: State) -> None:
         self._state = state
-        self._version = version
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -29,7 +28,7 @@ class System:
         commit = {"commitSha": _COMMIT, "commitUrl": f"https://git.example/commit/{_COMMIT}"}
         return answer(
             {
-                "version": self._version,
+                "version": self._state.edition.version,
                 "build": {"time": "2026-01-01T00:00:00Z", "number": "0"},
                 "git": {"backend": commit | {"branch": "dev"}, "frontend": commit},
             }

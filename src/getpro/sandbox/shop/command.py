@@ -31,7 +31,7 @@ def sandbox_directory() -> Path:
     return default_directory() / "sandbox"
 
 
-async def run_in_browser(directory: Path, *, port: int | None) -> None:
+async def run_in_browser(directory: Path, *, port: int | None, panel_version: str) -> None:
     """Serve the sandbox until Ctrl-C."""
     wanted = {name: usual if is_free(usual) else free_port() for name, usual in PORTS.items()}
     if port is not None:
@@ -52,6 +52,7 @@ async def run_in_browser(directory: Path, *, port: int | None) -> None:
             ports=wanted,
             on_progress=lambda part: status.update(f"Запускаю: {part}…"),
             with_kill_switch=True,
+            panel_version=panel_version,
         )
         here = await running.__aenter__()
     try:
@@ -69,7 +70,7 @@ async def run_in_browser(directory: Path, *, port: int | None) -> None:
         await running.__aexit__(None, None, None)
 
 
-async def run_tour(directory: Path) -> bool:
+async def run_tour(directory: Path, *, panel_version: str) -> bool:
     """Play the scripted day in a fresh world; True if the books agree. SIGTERM cancels it."""
 
     def say(text: str) -> None:
@@ -79,7 +80,9 @@ async def run_tour(directory: Path) -> bool:
     touring = asyncio.current_task()
     assert touring is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, touring.cancel)
-    async with world(directory, on_progress=lambda part: say(f"Запускаю: {part}")) as here:
+    async with world(
+        directory, on_progress=lambda part: say(f"Запускаю: {part}"), panel_version=panel_version
+    ) as here:
         return await tour(here, say=say)
 
 

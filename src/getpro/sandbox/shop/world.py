@@ -24,6 +24,7 @@ from getpro.kit.clock import DEFAULT_ZONE
 from getpro.kit.trouble import Trouble
 from getpro.platform.postgres import Cluster
 from getpro.sandbox.faults import CONTROL_PREFIX, FaultSwitches
+from getpro.sandbox.panel import VERSION as PANEL_VERSION
 from getpro.sandbox.panel import PanelSimulator
 from getpro.sandbox.providers.cryptopay import CryptoPaySimulator
 from getpro.sandbox.providers.yookassa import YooKassaSimulator
@@ -219,6 +220,7 @@ async def world(
     with_kill_switch: bool = False,
     by_polling: bool = False,
     shop: dict[str, Any] | None = None,
+    panel_version: str = PANEL_VERSION,
     make_product: Callable[[Path, str, Path], "Product"] | None = None,
 ) -> AsyncIterator[World]:
     """Start PostgreSQL, the simulators and the product; stop them all at the end.
@@ -269,6 +271,7 @@ async def world(
         )
         panel = PanelSimulator(
             PANEL_TOKEN,
+            version=panel_version,
             webhook_url=f"{product_url}/webhooks/panel",
             webhook_secret=PANEL_SECRET,
             webhook_pause_seconds=5 * retry_scale,
