@@ -154,6 +154,10 @@ async def test_services_in_trouble_are_unknown_by_their_own_words(clinic: Clinic
 
 
 async def test_wrong_groups_hide_no_other(clinic: Clinic) -> None:
+    told = await clinic.examine(TELEGRAM_BOT_TOKEN="x", STARS_ENABLED="true")
+    assert (told.returncode, told.levels) == (2, {"settings.telegram": "wrong"} | NOT_RUNNING)
+    for line in ("payments.yookassa", "payments.cryptopay", "panel.squads"):
+        assert told.at(line)[0]
     told = await clinic.examine(PANEL_URL="here", SHOP_DEVICE_LIMIT="many", YOOKASSA_SHOP_ID="")
     wrong = {f"settings.{group}": "wrong" for group in ("panel", "shop", "yookassa")}
     assert (told.returncode, told.levels) == (2, wrong | NOT_RUNNING)

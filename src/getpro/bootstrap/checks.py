@@ -56,18 +56,20 @@ def _database(read: ReadableSettings) -> Check:
 
 def _outside(read: ReadableSettings, running: contextlib.AsyncExitStack) -> Iterator[Check]:
     """Telegram, the providers, the panel; their connections are given back with ``running``."""
+    stars = None
     if (group := read.telegram) is not None:
         api = BotApi(group, timeout_seconds=CALL_SECONDS)
         running.push_async_callback(api.close)
         webhook = None if read.public_url is None else read.public_url + TELEGRAM_PATH
         yield Check(telegram.TOKEN, lambda: telegram.look(api, group, webhook))
         yield Check(machine.CLOCK, lambda: machine.look_at_clock(group.api_url, group.proxy))
-        hurried = read.model_copy(
-            update={"yookassa": _hurried(read.yookassa), "cryptopay": _hurried(read.cryptopay)}
-        )
-        for provider in providers.build(hurried, providers.Outside(telegram=StarsOverHttp(api))).active:
-            running.push_async_callback(provider.close)
-            yield Check(paying.line(provider), functools.partial(paying.look, provider))
+        stars = StarsOverHttp(api)
+    hurried = read.model_copy(
+        update={"yookassa": _hurried(read.yookassa), "cryptopay": _hurried(read.cryptopay)}
+    )
+    for provider in providers.build(hurried, providers.Outside(telegram=stars)).active:
+        running.push_async_callback(provider.close)
+        yield Check(paying.line(provider), functools.partial(paying.look, provider))
     if read.panel is not None:
         client = PanelClient(_hurried(read.panel), read.shop, owner="doctor")
         running.push_async_callback(client.close)

@@ -17,7 +17,8 @@ from getpro.platform.settings import Settings
 class Outside:
     """Clients that exist already and that a provider may use."""
 
-    telegram: StarsApi
+    telegram: StarsApi | None
+    """None: there is no bot to ask, as in a check of settings that name none."""
 
 
 def _yookassa(settings: Settings, _: Outside) -> Provider | None:
@@ -31,7 +32,7 @@ def _cryptopay(settings: Settings, _: Outside) -> Provider | None:
 
 
 def _stars(settings: Settings, outside: Outside) -> Provider | None:
-    return Stars(outside.telegram) if settings.stars.enabled else None
+    return Stars(outside.telegram) if settings.stars.enabled and outside.telegram is not None else None
 
 
 LIST: Final[tuple[Callable[[Settings, Outside], Provider | None], ...]] = (
