@@ -20,7 +20,7 @@ class Edition:
     key = "id"
     """What names a user in paths, changes and lookups."""
     named_by = "userId"
-    """The same in other bodies; with an s for many."""
+    """What holds the key in the bodies of other calls: for one user, and below for several."""
     many_named_by = "userIds"
     key_check: Check = staticmethod(number())
     create_fields: dict[str, Check] = CREATE

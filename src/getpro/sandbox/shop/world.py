@@ -32,7 +32,7 @@ from getpro.sandbox.serving import LOOPBACK, serving
 from getpro.sandbox.shop.clock import CannotMove, SandboxClock, tidy
 from getpro.sandbox.shop.control import control_app
 from getpro.sandbox.shop.joblines import JOBS_FILE, follow_jobs
-from getpro.sandbox.telegram import TelegramSimulator
+from getpro.sandbox.telegram import FIRST_PERSON, TelegramSimulator
 from getpro.sandbox.timeline import Timeline
 
 BOT_TOKEN: Final = "7000000001:sandbox-token-of-nobody"  # noqa: S105 -- opens nothing but the sandbox
@@ -348,7 +348,12 @@ def _write_settings(
         },
         "cryptopay": {"token": CRYPTOPAY_TOKEN, "api_url": urls["cryptopay"]},
         "panel": {"url": urls["panel"], "token": PANEL_TOKEN, "webhook_secret": PANEL_SECRET},
-        "shop": {"return_url": f"{urls['telegram']}/", "support": "@sandbox_support"} | shop,
+        "shop": {
+            "return_url": f"{urls['telegram']}/",
+            "support": "@sandbox_support",
+            "operators": [FIRST_PERSON],
+        }
+        | shop,
     }
     path = directory / "product.json"
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -28,6 +28,9 @@ from getpro.sandbox.telegram.schema import checked, method_names
 from getpro.sandbox.telegram.state import Clock, Invoice, Person, State, now
 from getpro.sandbox.timeline import ABOUT, SHOP, Timeline, short
 
+FIRST_PERSON = 1001
+"""Who is there when the chat page is opened for the first time."""
+
 _NEVER_REPLIED = {"setWebhook", "deleteWebhook", "close", "logOut"}
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -177,7 +180,7 @@ class TelegramSimulator:
 
     async def _first_chat(self, _: web.Request) -> web.StreamResponse:
         if not self.state.people:
-            self.state.add_person(1001, "Анна", username="anna")
+            self.state.add_person(FIRST_PERSON, "Анна", username="anna")
         raise web.HTTPFound(f"/chat/{next(iter(self.state.people))}")
 
     async def _chat_page(self, request: web.Request) -> web.Response:
