@@ -175,7 +175,8 @@ async def test_the_chosen_language_is_kept_whatever_telegrams_is(shop: Shop, ali
     shop.provider.needs_email = True
     await alice.presses_data("buy:1:fakepay")
     assert "Where should we send the receipt?" in alice.sees
-    await alice.presses_data("plan:99999999999999999999")
+    alice.phones.refusals = [("editMessageText", RuntimeError("a bug"))]
+    await alice.presses_data("go:menu")
     assert "Something went wrong" in (alice.toast or "")
     assert "could not find" in (await alice.asks_to_pay("nothing of ours", 1))["error_message"]
 
@@ -965,11 +966,23 @@ async def test_an_update_that_breaks_is_answered_politely_and_the_next_one_works
     alice: Person, logged: list[MutableMapping[str, Any]]
 ) -> None:
     await alice.says("/start")
-    await alice.presses_data("plan:99999999999999999999")
+    alice.phones.refusals = [("editMessageText", RuntimeError("a bug"))]
+    await alice.presses_data("go:menu")
     assert (alice.toast or "").startswith("Что-то пошло не так. Мы уже знаем об этом.")
     assert [line["event"] for line in logged if line["log_level"] == "error"] == ["bot.update_failed"]
     await alice.presses("Купить подписку")
     assert "Выберите срок" in alice.sees
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "9" * 20, "x", ""])
+@pytest.mark.parametrize("forged", ["plan:{}", "buy:{}:fakepay", "order:check:{}", "order:cancel:{}"])
+async def test_a_number_that_nobody_has_opens_the_menu_and_is_no_error_of_ours(
+    alice: Person, logged: list[MutableMapping[str, Any]], forged: str, number: str
+) -> None:
+    await alice.says("/start")
+    await alice.presses_data(forged.format(number))
+    assert alice.toast == "Экран обновлён."
+    assert [line for line in logged if line["log_level"] == "error"] == []
 
 
 async def test_a_message_that_breaks_is_answered_politely(

@@ -3,7 +3,7 @@
 import pytest
 from playwright.async_api import Locator, Page, expect
 
-from browsing import button, fits, picture, shown
+from browsing import PHONE, button, chromium, fits, picture, shown
 from getpro.sandbox.shop.judge import judge
 from getpro.sandbox.shop.world import World
 
@@ -82,3 +82,20 @@ async def test_a_customer_pays_with_stars_by_keyboard_alone_in_the_dark(here: Wo
 async def press_by_keyboard(page: Page, what: Locator) -> None:
     await what.focus()
     await page.keyboard.press("Enter")
+
+
+async def test_a_sandbox_that_has_died_is_told_and_nothing_typed_is_lost(here: World) -> None:
+    async with chromium() as browser:
+        page = await browser.new_page(viewport=PHONE, locale="ru-RU")
+        await page.goto(here.urls["telegram"])
+        text, away = page.get_by_label("Сообщение"), page.get_by_test_id("away")
+        await expect(away).to_be_hidden()
+        await page.route("**/_sandbox/**", lambda route: route.abort())
+        await text.fill("/start")
+        await page.keyboard.press("Enter")
+        await expect(away).to_be_visible()
+        await expect(text).to_have_value("/start")
+        await page.unroute_all()
+        await page.keyboard.press("Enter")
+        await shown(page, "2GETPRO VPN")
+        await expect(away).to_be_hidden()

@@ -46,19 +46,21 @@ async def test_who_says_that_they_are_ill_has_not_sent_it() -> None:
     assert is_unsent(error)
 
 
-async def test_of_a_call_whose_answer_is_lost_nothing_is_known() -> None:
-    async def read_and_hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read(1000)
-        writer.close()
+@pytest.mark.parametrize("hangs_up", [True, False])
+async def test_of_a_call_whose_answer_is_lost_nothing_is_known(hangs_up: bool) -> None:  # noqa: FBT001 -- a case
+    callers = []
 
-    async def read_and_wait(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def never_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        callers.append(writer)
         await reader.read(1000)
-        await asyncio.sleep(2)
-        writer.close()
+        if hangs_up:
+            writer.close()
 
-    for behave in (read_and_hang_up, read_and_wait):
-        server = await asyncio.start_server(behave, "127.0.0.1", 0)
-        async with server:
-            error = await failure(address(server.sockets[0].getsockname()[1]), seconds=1)
-        assert isinstance(error, TelegramNetworkError)
-        assert not is_unsent(error)
+    server = await asyncio.start_server(never_answer, "127.0.0.1", 0)
+    async with server:
+        error = await failure(address(server.sockets[0].getsockname()[1]), seconds=1)
+        for writer in callers:
+            writer.close()
+            await writer.wait_closed()
+    assert isinstance(error, TelegramNetworkError)
+    assert not is_unsent(error)

@@ -80,7 +80,7 @@ class TelegramSimulator:
         app.router.add_routes(
             [
                 web.get("/", self._first_chat),
-                web.get("/chat/{user_id}", self._chat_page),
+                web.get(r"/chat/{user_id:\d{1,18}}", self._chat_page),
                 web.get("/photo/{file_id}", self._photo),
                 web.get("/file/bot{token}/{file_id}", self._photo),
                 web.post(f"{CONTROL_PREFIX}/people", self._add_person),
