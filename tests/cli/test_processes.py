@@ -31,11 +31,14 @@ def as_environment(settings: dict[str, Any]) -> dict[str, str]:
     named: dict[str, str] = {}
     for name, value in settings.items():
         if isinstance(value, dict):
-            named |= {f"{name}_{field}".upper(): str(inner) for field, inner in value.items()}
+            named |= {f"{name}_{field}".upper(): _written(inner) for field, inner in value.items()}
         else:
-            text = ",".join(value) if isinstance(value, list) else str(value)
-            named[OWN_NAMES.get(name, name.upper())] = text
+            named[OWN_NAMES.get(name, name.upper())] = _written(value)
     return named
+
+
+def _written(value: Any) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 class Apart(Product):

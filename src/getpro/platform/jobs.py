@@ -134,6 +134,7 @@ class Jobs:
         )
         self._heard: dict[int, tuple[datetime, float]] = {}
         """The last heartbeat of each worker, and when we first saw it, by our own monotonic clock."""
+        self._has_looked = False
 
     async def defer(
         self,
@@ -252,15 +253,22 @@ class Jobs:
         return len(stalled)
 
     async def _silent(self) -> dict[int, datetime]:
-        """The workers whose last heartbeat, given beside each, we have seen unchanged for too long."""
+        """The workers whose last heartbeat, given beside each, we have seen unchanged for too long.
+
+        Whoever looks for the first time believes the time of day: a shop that dies again and again would
+        else never look for long enough to rescue anything.
+        """
         rows = await self.app.connector.execute_query_all_async(
-            "SELECT id, last_heartbeat FROM procrastinate_workers"
+            "SELECT id, last_heartbeat, extract(epoch FROM now() - last_heartbeat)::float AS age"
+            " FROM procrastinate_workers"
         )
         seen, before = time.monotonic(), self._heard
         self._heard = {}
         for row in rows:
-            beat, since = before.get(row["id"], (None, seen))
+            at_first = seen if self._has_looked else seen - row["age"]
+            beat, since = before.get(row["id"], (row["last_heartbeat"], at_first))
             self._heard[row["id"]] = row["last_heartbeat"], since if beat == row["last_heartbeat"] else seen
+        self._has_looked = True
         return {
             worker: beat for worker, (beat, since) in self._heard.items() if seen - since >= STALLED_SECONDS
         }
