@@ -60,6 +60,7 @@ class FakeProvider:
     gives_back: GivesBack = GivesBack.ANY_PART
     refund_keys: list[UUID] = field(default_factory=list)
     refuses: str | None = None
+    refused_keys: list[UUID] = field(default_factory=list)
     is_unreadable: bool = False
     is_slow: bool = False
 
@@ -130,8 +131,9 @@ class FakeProvider:
         """As YooKassa: the same key gives back once."""
         if self.is_away:
             raise ProviderUnavailable("away")
-        if self.refuses is not None:
-            raise ProviderRefused(self.refuses)
+        if self.refuses is not None or refund_key in self.refused_keys:
+            self.refused_keys.append(refund_key)
+            raise ProviderRefused(self.refuses or "the same no under the same key")
         if refund_key not in self.refund_keys:
             self.give_back(request["charge_id"], Money.parse(request["amount"], "RUB"))
             self.refund_keys.append(refund_key)

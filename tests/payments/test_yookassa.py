@@ -196,6 +196,8 @@ async def test_a_refund_that_yookassa_is_at_is_not_made_again_and_one_that_it_dr
     with pytest.raises(ProviderRefused, match="insufficient_funds"):
         await at.provider.refund(refund.refund_key, request)
     assert len(at.simulator.books.refunds) == 1
+    assert await at.provider.refund(uuid4(), request)
+    assert len(at.simulator.books.refunds) == 2
 
 
 async def test_a_lost_answer_is_asked_for_again_with_the_same_key(at: AtYooKassa) -> None:

@@ -225,7 +225,7 @@ class Provider(Protocol):
         """The body of the call that gives back; it is stored before the call and repeated word for word."""
 
     async def refund(self, refund_key: UUID, request: dict[str, Any]) -> bool:
-        """Give back, once however often it is called; False while the provider is still at it.
+        """Give back, once however often it is called with this key; False while the provider is still at it.
 
         Raises ProviderUnavailable, ProviderRefused. Never called where ``gives_back`` is NOTHING.
         """

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy import ColumnElement, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -103,8 +103,11 @@ async def refuse(session: AsyncSession, refund_id: int, *, trouble: str) -> bool
 
 
 async def try_again(session: AsyncSession, refund_id: int) -> bool:
-    """Ask the provider once more after its no; False where it has not said one."""
-    return await _move(session, refund_id, RefundStatus.PENDING, {"trouble": None})
+    """Ask the provider once more after its no; False where it has not said one.
+
+    With another key: under the old one a provider repeats its no, also once the reason for it is gone.
+    """
+    return await _move(session, refund_id, RefundStatus.PENDING, {"trouble": None, "refund_key": uuid4()})
 
 
 async def withdraw(session: AsyncSession, refund_id: int) -> bool:

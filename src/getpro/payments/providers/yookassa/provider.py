@@ -118,7 +118,6 @@ class YooKassa:
         body: dict[str, Any] = {
             "payment_id": refund.charge_id,
             "amount": _amount(refund.amount),
-            "metadata": {REFUND_KEY: str(refund.refund_key)},
         }
         if self._settings.receipts:
             body["receipt"] = self._receipt(refund.receipt_line, refund.amount, refund.email)
@@ -131,7 +130,8 @@ class YooKassa:
             if (raw.get("metadata") or {}).get(REFUND_KEY) == str(refund_key):
                 made = raw
         if made is None:
-            made = await self._client.create_refund(request, idempotence_key=str(refund_key))
+            body = request | {"metadata": {REFUND_KEY: str(refund_key)}}
+            made = await self._client.create_refund(body, idempotence_key=str(refund_key))
         if made.get("status") == "canceled":
             raise ProviderRefused((made.get("cancellation_details") or {}).get("reason", "canceled"))
         return made.get("status") == "succeeded"
