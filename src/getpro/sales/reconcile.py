@@ -301,8 +301,12 @@ async def _record_refunds(deps: Deps, provider: Provider, since: datetime, until
     async for charge_id in provider.refunded(since, until):
         async with deps.db.begin("reconcile: refunded") as session:
             recorded = await payments_store.by_charge(session, provider.code, charge_id)
-        if recorded is not None:
+        if recorded is None:
+            continue
+        try:
             await settle_charge(deps, await provider.find(charge_id))
+        except Exception:  # one odd charge must not hide the others
+            log.exception("reconcile.refund_failed", provider=provider.code, charge_id=charge_id)
 
 
 async def _settle_if_unseen(deps: Deps, charge: Charge) -> None:
