@@ -24,7 +24,7 @@ SETTINGS_PAGE = ROOT / "docs/operations/settings.ru.md"
 STUCK_PAGE = ROOT / "docs/operations/payments-stuck.ru.md"
 NOT_IN_SETTINGS = {"PG_BIN"}
 """Read where the tools are looked for, by commands that load no settings."""
-OF_THE_LAUNCHER = {"test"}
+OF_THE_LAUNCHER = {"test", "bench"}
 """Commands that the shell script carries out by itself."""
 
 

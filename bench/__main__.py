@@ -1,0 +1,117 @@
+"""``./2getpro bench``: measures the shop beside an empty bot and prints the table; see README.md."""
+
+import argparse
+import asyncio
+import sys
+from pathlib import Path
+from typing import Final
+
+from bench import money, size, statements, updates
+from bench.data import Amounts, fill
+from bench.history import slowest
+from bench.money import Flow
+from bench.report import Figures, as_markdown, rows
+from bench.stage import ROOT, NotReady, Stage, stage
+from bench.updates import Cost
+
+PAGE: Final = ROOT / "docs/development/performance.md"
+_FIRST_BUYER: Final = 200_000_000
+
+
+def main(arguments: list[str]) -> int:
+    asked = _parser().parse_args(arguments)
+    command = " ".join(["./2getpro bench", *arguments])
+    try:
+        with stage() as prepared:
+            figures = _measure(prepared, asked)
+    except NotReady as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    text = as_markdown(rows(figures), figures, command=command)
+    sys.stdout.write(text)
+    if asked.write:
+        PAGE.write_text(_with_table(PAGE, text), encoding="utf-8")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="./2getpro bench", description=__doc__)
+    parser.add_argument("--rounds", type=int, default=3, help="how often each bot is measured (3)")
+    parser.add_argument("--updates", type=int, default=1000, help="updates a measurement (1000)")
+    parser.add_argument("--payments", type=int, default=600, help="payments a measurement (600)")
+    parser.add_argument("--users", type=int, default=1_000_000, help="of the large database; 0: none")
+    parser.add_argument("--old-payments", type=int, default=5_000_000)
+    parser.add_argument("--messages", type=int, default=50_000_000, help="rows of message_logs")
+    parser.add_argument("--write", action="store_true", help=f"put the table into {PAGE.relative_to(ROOT)}")
+    return parser
+
+
+def _measure(prepared: Stage, asked: argparse.Namespace) -> Figures:
+    empty: list[Cost] = []
+    shop: list[Cost] = []
+    _say("start and memory")
+    imports, sizes = [], []
+    for _ in range(asked.rounds):
+        imports.append(size.of_imports())
+        sizes.append(size.of_shop(prepared))
+    _say("statements a press")
+    per_press = statements.measure(prepared)
+    for at in range(asked.rounds):
+        _say(f"updates, round {at + 1} of {asked.rounds}")
+        empty.append(_cost(prepared, asked.updates, is_empty=True))
+        shop.append(_cost(prepared, asked.updates, is_empty=False))
+    empty.append(_cost(prepared, asked.updates, is_empty=True))
+    _say("money")
+    burst, steady, far, far_steady = _money(prepared, asked.payments)
+    history = None
+    if asked.users:
+        _say("a large database: some minutes")
+        amounts = Amounts(asked.users, asked.old_payments, asked.messages)
+        fill(prepared.database_url, amounts)
+        history = slowest(prepared.database_url)
+    return Figures(empty, shop, imports, sizes, per_press, burst, steady, far, far_steady, history)
+
+
+def _cost(prepared: Stage, count: int, *, is_empty: bool) -> Cost:
+    with prepared.empty_bot() if is_empty else prepared.shop() as bot:
+        return asyncio.run(updates.measure(bot, prepared, updates=count))
+
+
+def _money(prepared: Stage, payments: int) -> tuple[Flow, ...]:
+    """As fast as it goes and at a steady pace, with the panel near and 100 ms away."""
+    ways = (
+        (payments, None, 0.0),
+        (payments, 50, 0.0),
+        (payments, None, money.PANEL_SECONDS),
+        (payments // 2, 20, money.PANEL_SECONDS),
+    )
+    with prepared.shop() as shop:
+        return tuple(
+            asyncio.run(
+                money.measure(
+                    shop,
+                    prepared,
+                    first=_FIRST_BUYER + at * 1_000_000,
+                    payments=count,
+                    per_second=pace,
+                    panel_seconds=seconds,
+                )
+            )
+            for at, (count, pace, seconds) in enumerate(ways)
+        )
+
+
+def _with_table(page: Path, table: str) -> str:
+    """The page with its table replaced; what people have written around it stays."""
+    start, end = "<!-- table -->\n", "<!-- /table -->\n"
+    before, _, rest = page.read_text(encoding="utf-8").partition(start)
+    after = rest.partition(end)[2]
+    return f"{before}{start}{table}{end}{after}"
+
+
+def _say(what: str) -> None:
+    sys.stderr.write(f"{what}…\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

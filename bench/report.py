@@ -1,0 +1,158 @@
+"""The table: what was measured, beside what is to hold."""
+
+import os
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from statistics import median
+
+from bench.meter import percentile
+from bench.money import Flow
+from bench.size import Size
+from bench.updates import CROWDS, Cost
+
+
+@dataclass(frozen=True)
+class Figures:
+    """All of one run."""
+
+    empty: list[Cost]
+    shop: list[Cost]
+    imports: list[Size]
+    sizes: list[Size]
+    statements_a_press: float
+    burst: Flow
+    """As fast as the shop answers."""
+    steady: Flow
+    """50 notices a second."""
+    far: Flow
+    """As fast as the shop answers, the panel 100 ms away."""
+    far_steady: Flow
+    """20 a second, the panel 100 ms away."""
+    history: dict[str, float] | None
+    """Seconds of the guide's queries, slowest first."""
+
+
+@dataclass(frozen=True)
+class Row:
+    what: str
+    measured: str
+    to_hold: str
+    holds: bool
+
+
+def rows(figures: Figures) -> list[Row]:
+    return [
+        _ratio("CPU per `/start` of a new user", figures, lambda cost: cost.start_cpu_ms, 2.5),
+        _ratio("CPU per menu press of a known user", figures, lambda cost: cost.menu_cpu_ms, 2.0),
+        *_waiting(figures),
+        _row("SQL statements per menu press", figures.statements_a_press, "{:.1f}", most=3),
+        *_money(figures),
+        *_size(figures),
+        *_history(figures),
+    ]
+
+
+def as_markdown(table: list[Row], figures: Figures, *, command: str) -> str:
+    """The rows as a table of Markdown, and with what they were made."""
+    machine = (
+        f"{os.cpu_count()} cores shared by everything, {platform.system()} {platform.machine()}, "
+        f"Python {platform.python_version()}"
+    )
+    lines = [
+        f"{datetime.now(UTC):%Y-%m-%d}, `{command}`; {machine}.",
+        "",
+        "| | measured | to hold | |",
+        "|---|---|---|---|",
+        *(f"| {row.what} | {row.measured} | {row.to_hold} | {'✓' if row.holds else '✗'} |" for row in table),
+        "",
+        f"Lost or unanswered: {_lost(figures) or 'nothing'}.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _ratio(what: str, figures: Figures, of: Callable[[Cost], float], most: float) -> Row:
+    """``of``: milliseconds."""
+    ours, theirs = median(map(of, figures.shop)), median(map(of, figures.empty))
+    measured = f"{ours:.1f} ms, {ours / theirs:.2f} × the empty bot's {theirs:.1f} ms"
+    return Row(what, measured, f"≤ {most:g} ×", ours <= most * theirs)
+
+
+def _waiting(figures: Figures) -> list[Row]:
+    return [row for people in CROWDS for row in _waiting_in(people, figures)]
+
+
+def _waiting_in(people: int, figures: Figures) -> list[Row]:
+    def start(cost: Cost) -> float:
+        return cost.start_p95_ms[people]
+
+    def menu(cost: Cost) -> float:
+        return cost.menu_p95_ms[people]
+
+    return [
+        _ratio(f"p95 of `/start`, {people} people at once", figures, start, 3),
+        _ratio(f"p95 of a press, {people} people at once", figures, menu, 2.5),
+    ]
+
+
+def _money(figures: Figures) -> list[Row]:
+    steady = 1000 * percentile(figures.steady.answered, 0.5)
+    late = percentile(figures.far_steady.delivered, 0.99)
+    return [
+        _row("notices stored and answered", figures.burst.answered_per_second, "{:.0f}/s", least=300),
+        _row("… p50 at 50/s", steady, "{:.0f} ms", most=20),
+        _row("paid → on the panel, 100 ms away", figures.far.delivered_per_second, "{:.0f}/s", least=60),
+        _row("… p99 at 20/s", late, "{:.1f} s", most=2),
+    ]
+
+
+def _size(figures: Figures) -> list[Row]:
+    imports = median(size.ready_seconds for size in figures.imports)
+    ready = median(size.ready_seconds for size in figures.sizes)
+    bare = median(size.resident_mib for size in figures.imports)
+    resident = median(size.resident_mib for size in figures.sizes)
+    return [
+        Row(
+            "`2getpro run` ready on a migrated database",
+            f"{ready:.1f} s, the imports alone {imports:.1f} s",
+            "imports + 2 s",
+            ready <= imports + 2,
+        ),
+        Row(
+            "resident, PostgreSQL not counted",
+            f"{resident:.0f} MiB, {resident / bare:.2f} × the imports' {bare:.0f} MiB",
+            "≤ 1.2 ×",
+            resident <= 1.2 * bare,
+        ),
+    ]
+
+
+LONG_LOOKS = {"new_users_by_month", "top_customers", "conversion_by_duration", "active_users_30_days"}
+"""Queries over all history, or over thirty days of messages."""
+
+
+def _history(figures: Figures) -> list[Row]:
+    if figures.history is None:
+        return []
+    long = max(figures.history[name] for name in LONG_LOOKS)
+    short = max(seconds for name, seconds in figures.history.items() if name not in LONG_LOOKS)
+    return [
+        _row("the guide's SELECTs, the slowest", short, "{:.2f} s", most=1),
+        _row("… those over all history or 30 days of messages", long, "{:.2f} s", most=5),
+    ]
+
+
+def _row(
+    what: str, value: float, shape: str, *, most: float | None = None, least: float | None = None
+) -> Row:
+    if most is not None:
+        return Row(what, shape.format(value), f"≤ {most:g}", value <= most)
+    assert least is not None
+    return Row(what, shape.format(value), f"≥ {least:g}", value >= least)
+
+
+def _lost(figures: Figures) -> str:
+    costs = [cost.lost for cost in figures.shop]
+    flows = [flow.lost for flow in (figures.burst, figures.steady, figures.far, figures.far_steady)]
+    return ", ".join(f"{count} × {what}" for lost in (*costs, *flows) for what, count in lost.items())
