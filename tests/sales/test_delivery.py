@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
@@ -66,12 +67,64 @@ async def tell(shop: Shop) -> None:
 
 
 async def turned(shop: Shop) -> list[int]:
-    """The orders whose screens are to be turned."""
+    """The orders whose screens are to be turned, by themselves or with the news that are told on them."""
     async with shop.db.begin("test") as session:
         rows = await session.scalars(
-            text("SELECT args->'payment_id' FROM procrastinate_jobs WHERE task_name = 'turn_screen'")
+            text(
+                "SELECT args->'payment_id' FROM procrastinate_jobs WHERE task_name = 'turn_screen'"
+                " UNION ALL SELECT arguments->'payment_id' FROM notices JOIN procrastinate_jobs"
+                " ON (args->>'notice_id')::bigint = notice_id WHERE task_name = 'send_notice'"
+            )
         )
         return sorted(rows)
+
+
+async def test_a_delivery_at_once_turns_the_waiting_screen_once(shop: Shop) -> None:
+    alice = await shop.customer("alice")
+    order = await shop.order(alice)
+    await shop.notice(shop.pay(order))
+    await shop.run_jobs("settle")
+    assert await turned(shop) == []
+    await shop.run_jobs("deliver")
+    assert await turned(shop) == [order.payment_id]
+
+
+async def test_a_panel_that_takes_long_lets_the_screen_say_meanwhile_that_the_money_has_come(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "_SLOW_SECONDS", 0.01)
+    alice = await shop.customer("alice")
+    await shop.purchase(alice)
+    order = await shop.order(alice)
+    await shop.notice(shop.pay(order))
+    await shop.run_jobs("settle")
+    await lose_jobs(shop.db)
+    end = await shop.subscription_end(alice)
+    assert end is not None
+    shop.panel.held[end] = asyncio.Event()
+    delivering = asyncio.create_task(delivery.deliver(shop.deps, await subscription_id(shop, alice)))
+    await until_async(lambda: turned(shop), [order.payment_id])
+    assert shop.panel.expiry_of(alice) != end
+    shop.panel.held[end].set()
+    await delivering
+    assert shop.panel.expiry_of(alice) == end
+
+
+async def test_an_order_paid_while_an_earlier_one_waits_for_the_panel_says_that_its_money_has_come(
+    shop: Shop,
+) -> None:
+    alice = await shop.customer("alice")
+    first, second = [await shop.order(alice) for _ in range(2)]
+    for order in (first, second):
+        await shop.notice(shop.pay(order))
+        await shop.run_jobs("settle")
+    assert await turned(shop) == [second.payment_id]
+
+
+async def until_async(read: Callable[[], Awaitable[object]], wanted: object) -> None:
+    async with asyncio.timeout(10):
+        while await read() != wanted:
+            await asyncio.sleep(0.01)
 
 
 @pytest.mark.parametrize("is_told", [False, True])

@@ -80,7 +80,7 @@ async def turn_message(context: Context, payment_id: int) -> int | None:
 
 
 async def _wanted(context: Context, payment_id: int) -> _Wanted | None:
-    async with context.sales.db.begin("screen: read") as session:
+    async with context.sales.db.read("screen") as session:
         payment = await payments.by_id(session, payment_id)
         if payment is None or payment.screen_message_id is None:
             return None

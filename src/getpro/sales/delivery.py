@@ -1,5 +1,7 @@
 """Deliver: put the panel into the wanted state, any number of times and in any order."""
 
+import asyncio
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -32,6 +34,8 @@ from getpro.subscriptions.store import Subscription
 
 log = structlog.get_logger(__name__)
 
+_SLOW_SECONDS: Final = 2.0
+"""How long a customer who has paid may look at the waiting screen before it says more."""
 _SILENT: Final = frozenset({ChangeCause.REPAIR, ChangeCause.REFUND, ChangeCause.BLOCK})
 """Nothing was bought: the customer is told nothing, or was told when it was decided."""
 
@@ -57,7 +61,7 @@ async def deliver(deps: Deps, subscription_id: int) -> None:
     It always puts, also what seems to be there already: a delivery that was killed may have landed late.
     Raises PanelError: the job tries again, for days if need be.
     """
-    async with deps.db.begin("deliver: read") as session:
+    async with deps.db.read("deliver") as session:
         wanted = await subscriptions.by_id(session, subscription_id)
         known = await accounts.of_subscription(session, subscription_id)
         cause = None if wanted is None else (await _last_cause(session, subscription_id)).cause
@@ -71,8 +75,9 @@ async def deliver(deps: Deps, subscription_id: int) -> None:
         await _end(deps, wanted, known if cause is ChangeCause.REFUND else None)
         return
     access = WantedAccess(subscription_id=subscription_id, user_id=wanted.user_id, end_date=wanted.end_date)
+    putting = put(deps.panel, access, known, takes_nothing=cause is ChangeCause.REPAIR)
     try:
-        account = await put(deps.panel, access, known, takes_nothing=cause is ChangeCause.REPAIR)
+        account = await _showing_if_slow(deps, wanted, putting)
     except PanelError as error:
         await _note_trouble(deps, wanted, error)
         raise
@@ -84,6 +89,30 @@ async def deliver(deps: Deps, subscription_id: int) -> None:
         else:
             await defer_delivery(session, deps, subscription_id)
     log.info("subscription.delivered", subscription_id=subscription_id, version=wanted.wanted_version)
+
+
+async def _showing_if_slow(
+    deps: Deps, wanted: Subscription, putting: Coroutine[Any, Any, PanelAccount]
+) -> PanelAccount:
+    """Wait for the panel; where that takes long, the waiting screens say that the money has come.
+
+    Where it does not, they turn once, when access is open.
+    """
+    call = asyncio.ensure_future(putting)
+    try:
+        await asyncio.wait({call}, timeout=_SLOW_SECONDS)
+        if not call.done():
+            await _show_coming(deps, wanted)
+        return await call
+    finally:
+        call.cancel()
+
+
+async def _show_coming(deps: Deps, wanted: Subscription) -> None:
+    """Have the screens of what is paid and not delivered say so."""
+    async with deps.db.begin("deliver: coming") as session:
+        for payment in await _undelivered(session, wanted):
+            await turn_screen(session, deps, payment.order_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +174,8 @@ async def _tell_open(session: AsyncSession, deps: Deps, wanted: Subscription, *,
     )
     if is_news:
         for order_id in dict.fromkeys(overtaken + orders):
-            await turn_screen(session, deps, order_id)
+            if order_id != last.payment_id:  # on its screen the news themselves are told
+                await turn_screen(session, deps, order_id)
 
 
 async def _overtaken(session: AsyncSession, wanted: Subscription) -> list[int]:
@@ -235,6 +265,7 @@ async def _end(deps: Deps, wanted: Subscription, shut: PanelAccount | None) -> N
 async def _keep_out(deps: Deps, wanted: Subscription, known: PanelAccount | None) -> None:
     """An operator has shut the customer out: whatever they have paid for stays closed. Raises PanelError."""
     await _shut(deps, wanted, known)
+    await _show_coming(deps, wanted)
     async with deps.db.begin("deliver: blocked") as session:
         version = wanted.wanted_version
         if not await subscriptions.mark_provisioned(session, wanted.subscription_id, version=version):

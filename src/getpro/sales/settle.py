@@ -87,7 +87,7 @@ async def look_behind(deps: Deps, event_id: int) -> Charge | Outcome:
 
     Raises UnknownEvent, ProviderUnavailable, UnknownProvider.
     """
-    async with deps.db.begin("settle: read") as session:
+    async with deps.db.read("settle") as session:
         event = await inbox.event(session, event_id)
     if event is None:
         raise UnknownEvent(str(event_id))
@@ -254,4 +254,5 @@ async def grant(
         now=now,
     )
     await defer_delivery(session, deps, subscription.subscription_id)
-    await turn_screen(session, deps, order.payment_id)
+    if subscription.has_undelivered_before:  # the panel seems to be away: the news may be long in coming
+        await turn_screen(session, deps, order.payment_id)

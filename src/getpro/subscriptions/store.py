@@ -29,6 +29,11 @@ class Subscription:
     def is_delivered(self) -> bool:
         return self.provisioned_version == self.wanted_version
 
+    @property
+    def has_undelivered_before(self) -> bool:
+        """Whether more than the last change is still to be delivered."""
+        return self.wanted_version - self.provisioned_version > 1
+
 
 async def of_customer(session: AsyncSession, user_id: int) -> Subscription | None:
     """The customer's subscription: they have one today, the keys do not forbid more."""
