@@ -78,6 +78,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=20, help="how often the crash test kills")
+    parser.addoption("--examples", type=int, default=None, help="how many random sequences are played")
 
 
 @pytest.fixture
@@ -89,3 +90,10 @@ def figure(record_property: Callable[[str, object], None]) -> Callable[[str], No
 @pytest.fixture
 def kills(request: pytest.FixtureRequest) -> int:
     return int(request.config.getoption("--kills"))
+
+
+@pytest.fixture
+def examples(request: pytest.FixtureRequest) -> int | None:
+    """How many random sequences to play, new ones each time; None: a few, always the same."""
+    chosen = request.config.getoption("--examples")
+    return None if chosen is None else int(chosen)

@@ -15,7 +15,7 @@ from getpro.webhooks.app import make_app
 from getpro.webhooks.deps import Doors
 
 
-class _Server(uvicorn.Server):
+class QuietServer(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Any:
         yield
@@ -44,7 +44,7 @@ class Knocker:
 @contextlib.asynccontextmanager
 async def open_doors(doors: Doors) -> AsyncIterator[Knocker]:
     """Serve the doors on a free port while the block runs."""
-    server = _Server(
+    server = QuietServer(
         uvicorn.Config(
             make_app(doors),
             host="127.0.0.1",

@@ -1,7 +1,7 @@
 """``./2getpro test``: linters, types, import rules, tests; with pytest's arguments only pytest.
 
-Options: ``--full`` kills longer and runs the mutants; ``--install-system`` installs missing Debian
-packages by apt, as CI does. With CI=true a missing tool fails and nothing is skipped.
+Options: ``--full`` kills longer, plays more sequences and runs the mutants; ``--install-system`` installs
+missing Debian packages by apt, as CI does. With CI=true a missing tool fails and nothing is skipped.
 """
 
 import os
@@ -17,6 +17,7 @@ IN_CI = os.environ.get("CI") == "true"
 PACKAGES = {"chromium": "chromium"}
 """Programs that tests use, and the Debian packages that bring them."""
 KILLS_IF_FULL = 100
+EXAMPLES_IF_FULL = 100
 
 
 def main(arguments: list[str]) -> int:
@@ -63,7 +64,7 @@ def _pytest(chosen: list[str], *, is_full: bool, missing: list[str]) -> list[str
         "-q",
         "--durations=8",
         *(["-m", "not browser"] if missing else []),
-        *(["--kills", str(KILLS_IF_FULL)] if is_full else []),
+        *(["--kills", str(KILLS_IF_FULL), "--examples", str(EXAMPLES_IF_FULL)] if is_full else []),
     ]
 
 
