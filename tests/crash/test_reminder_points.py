@@ -1,0 +1,144 @@
+"""Kill -9 at each moment of a reminder: it never comes twice, and what is lost is written down as lost."""
+
+import asyncio
+import math
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import psycopg
+import pytest
+from forked import forked, preloaded
+from test_kills import settled_books
+from test_points import order, pay
+
+from folders import open_up
+from getpro.sales.reminders import due_for
+from getpro.sandbox.shop.world import World, world
+from getpro.sandbox.telegram.state import Person
+
+pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("points")]
+
+WAY_OF_REMINDER = ("remind: ", "notice: ", "telegram.sendMessage")
+"""How the names of points begin that a reminder passes."""
+NEVER_SENT = {"notice: read: after commit", "telegram.sendMessage: before call"}
+NOT_NOTED = {"telegram.sendMessage: after call", "notice: sent: before commit"}
+"""Between the claim and the note: nobody who comes later can know whether it went out."""
+MUST_BE_THERE = {
+    *("remind: before commit", "remind: after commit", "notice: read: before commit"),
+    *NEVER_SENT,
+    *NOT_NOTED,
+    "notice: sent: after commit",
+}
+TITLE = "Подписка закончится через 3 дня"
+UNTOLD = (
+    "SELECT FROM subscriptions WHERE provisioned_version < wanted_version"
+    " UNION ALL SELECT FROM notices WHERE sent_at IS NULL AND dropped_at IS NULL"
+)
+SOON = 2
+"""Seconds after its moment."""
+
+
+async def test_death_at_every_point_of_a_reminder_sends_it_once_or_counts_it_as_lost(
+    tmp_path: Path, figure: Callable[[str], None]
+) -> None:
+    trace = open_up(tmp_path) / "trace"
+    async with (
+        preloaded() as parent,
+        world(tmp_path, durable=False, retry_scale=0.05, make_product=forked(parent)) as here,
+    ):
+        here.telegram.limits.are_on = False
+        first = await bought(here, 3000)
+        await here.product.stop()
+        await come_to_its_moment(here, first)
+        await here.product.start("--trace", str(trace))
+        assert await ended(here, first) == (True, None)
+        points = await points_passed(trace)
+        for number, point in enumerate(points):
+            person = await bought(here, 3001 + number)
+            moment = await die_at(here, person, point)
+            was_sent, trouble = await ended(here, person)
+            is_lost = point in NEVER_SENT | NOT_NOTED
+            assert (was_sent, trouble) == ((False, "lost on its way") if is_lost else (True, None)), point
+            assert times_reminded(person) == (0 if point in NEVER_SENT else 1), point
+            assert here.clock() - moment < timedelta(hours=1), point
+        lost = ask(here, "SELECT count(*) FROM notices WHERE trouble = 'lost on its way'")[0][0]
+        figure(f"{len(points)} crash points of a reminder, {lost} of them counted as lost")
+        assert lost == len(NEVER_SENT | NOT_NOTED)
+
+
+async def points_passed(trace: Path) -> list[str]:
+    """The points of a reminder, in their order; the last one follows what can be seen of it."""
+    async with asyncio.timeout(10):
+        while True:
+            passed = await asyncio.to_thread(traced, trace)
+            if set(passed) >= MUST_BE_THERE:
+                return passed
+            await asyncio.sleep(0.1)
+
+
+def traced(trace: Path) -> list[str]:
+    return [p for p in dict.fromkeys(trace.read_text().splitlines()) if p.startswith(WAY_OF_REMINDER)]
+
+
+async def bought(here: World, user_id: int) -> Person:
+    """Somebody has bought a month by card and was told so."""
+    person = here.telegram.state.add_person(user_id, f"Покупатель {user_id}")
+    await pay(here, person, await order(here, person, "yookassa"), "yookassa")
+    assert await settled_books(here, seconds=30) == []
+    async with asyncio.timeout(30):
+        while await asyncio.to_thread(ask, here, UNTOLD):
+            await asyncio.sleep(0.1)
+    return person
+
+
+async def come_to_its_moment(here: World, person: Person) -> datetime:
+    """Move the clock until the person's first reminder is due; return when that is."""
+    [(end_date, changed_at)] = ask(
+        here,
+        "SELECT end_date, changed_at FROM subscriptions JOIN subscription_changes USING (subscription_id)"
+        " WHERE user_id = %s",
+        person.user_id,
+    )
+    due = next(due_for(end_date, changed_at=changed_at, zone=ZoneInfo(here.time_zone)))
+    await here.move_clock(math.ceil((due.at - here.clock()).total_seconds()) + SOON)
+    return due.at
+
+
+async def die_at(here: World, person: Person, point: str) -> datetime:
+    """Have the shop die at the point of the person's reminder, and begin again a minute later."""
+    await here.product.kill()
+    moment = await come_to_its_moment(here, person)
+    await here.product.start("--crash-at", point)
+    assert await here.product.died(within_seconds=30), point
+    await here.move_clock(60)  # the dead worker has been silent for long
+    await here.product.start()
+    return moment
+
+
+async def ended(here: World, person: Person) -> tuple[bool, str | None]:
+    """Whether the reminder was sent, and why not, once that is known."""
+    async with asyncio.timeout(40):
+        while True:
+            rows = await asyncio.to_thread(
+                ask,
+                here,
+                "SELECT sent_at IS NOT NULL, trouble FROM notices WHERE kind = 'reminder' AND user_id = %s"
+                " AND (sent_at IS NOT NULL OR dropped_at IS NOT NULL)",
+                person.user_id,
+            )
+            if rows:
+                assert len(rows) == 1
+                return rows[0][0], rows[0][1]
+            await asyncio.sleep(0.1)
+
+
+def times_reminded(person: Person) -> int:
+    return sum(TITLE in message.get("text", "") for message in person.messages.values())
+
+
+def ask(here: World, query: str, *values: Any) -> list[tuple[Any, ...]]:
+    with psycopg.connect(here.database_url) as connection:
+        return connection.execute(query, values).fetchall()
