@@ -6,7 +6,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from browsing import PATIENCE, button, fits, picture, shown
-from getpro.sandbox.shop.tour import Actor
+from getpro.sandbox.shop.actor import Actor
 from getpro.sandbox.shop.world import BOT_TOKEN, CRYPTOPAY_TOKEN, PANEL_TOKEN, SECRET_KEY, World
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180), pytest.mark.xdist_group("browser")]

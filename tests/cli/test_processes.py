@@ -12,8 +12,8 @@ import pytest
 
 from folders import open_up
 from getpro.platform.postgres import Cluster
+from getpro.sandbox.shop.actor import Actor
 from getpro.sandbox.shop.judge import judge
-from getpro.sandbox.shop.tour import Actor
 from getpro.sandbox.shop.world import Product, World, world
 
 SOURCE = Path(__file__).parents[2] / "src"

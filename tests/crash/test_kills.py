@@ -13,8 +13,8 @@ from forked import forked, preloaded
 from folders import open_up
 from getpro.kit.trouble import Trouble
 from getpro.sandbox.panel.moments import parsed
+from getpro.sandbox.shop.actor import Actor
 from getpro.sandbox.shop.judge import judge
-from getpro.sandbox.shop.tour import Actor
 from getpro.sandbox.shop.world import World, world
 from getpro.sandbox.telegram.state import Person
 

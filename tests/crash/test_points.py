@@ -10,7 +10,7 @@ from forked import forked, preloaded
 from test_kills import settled_books
 
 from folders import open_up
-from getpro.sandbox.shop.tour import Actor
+from getpro.sandbox.shop.actor import Actor
 from getpro.sandbox.shop.world import World, world
 from getpro.sandbox.telegram.state import Person
 

@@ -16,9 +16,9 @@ import pytest
 from forked import forked, preloaded
 
 from folders import open_up
+from getpro.sandbox.shop.actor import Actor
 from getpro.sandbox.shop.clock import LONGEST_MOVE_SECONDS, CannotMove, SandboxClock
 from getpro.sandbox.shop.joblines import JOBS_FILE
-from getpro.sandbox.shop.tour import Actor
 from getpro.sandbox.shop.world import Product, World, world
 from getpro.sandbox.telegram.state import Person
 

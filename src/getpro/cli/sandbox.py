@@ -38,7 +38,9 @@ PanelVersion = Annotated[str, typer.Option("--panel-version", help="Какую �
 def sandbox(
     ctx: typer.Context,
     *,
-    tour: Annotated[bool, typer.Option("--tour", help="Прожить день без браузера и сверить книги")] = False,
+    tour: Annotated[
+        bool, typer.Option("--tour", help="Прожить день и месяц без браузера и сверить книги")
+    ] = False,
     port: Annotated[int | None, typer.Option("--port", help="Порт страницы чата")] = None,
     directory: Annotated[Path | None, typer.Option("--dir", help="Папка песочницы")] = None,
     panel_version: PanelVersion = PANEL_VERSION,

@@ -1,16 +1,28 @@
-"""The judge: what was paid, by the simulators' books, against what the shop recorded and the panel shows."""
+"""The judge: what was paid and said, by the simulators' books, against what the shop recorded.
+
+It knows how many days a payment brings, how many a refund leaves, and that a reminder comes once.
+"""
 
 import math
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
-from typing import Any
+from typing import Any, Final
 
 import psycopg
 
 from getpro.sandbox.panel.state import User
+from getpro.sandbox.shop.shown import messages_to, reminder, russian_words
 from getpro.sandbox.shop.world import World
+from getpro.sandbox.telegram.state import Person
+
+NOTICED_WITHIN: Final = timedelta(minutes=1)
+"""How long after the end of a period access may still stand open."""
+_A_SECOND: Final = timedelta(seconds=1)
+"""Telegram's books have whole seconds."""
 
 
 @dataclass(frozen=True)
@@ -43,31 +55,75 @@ class Verdict:
     """How much of a period that was given back may have been used up before."""
     shop_end: datetime | None
     panel_end: datetime | None
+    judged_at: datetime
+    is_open_in_shop: bool = False
+    panel_status: str | None = None
+    reminders: list[str] = field(default_factory=list)
+    """The whole texts, as Telegram delivered them."""
+    reminders_noted: int = 0
+    """How many the shop knows to have sent."""
+    reminders_lost: int = 0
+    """How many it has given up, not knowing whether they went out."""
+    russian_words: list[str] = field(default_factory=list)
+    """What the bot has shown in Russian to somebody who reads English."""
 
     @property
     def troubles(self) -> list[str]:
-        found = []
+        """What does not agree, in sentences."""
+        return [*self._money_and_days(), *self._access(), *self._words()]
+
+    def _money_and_days(self) -> Iterator[str]:
         if sorted(self.taken, key=str) != sorted(self.recorded, key=str):
-            found.append(f"взято {self.taken}, записано {self.recorded}")
+            yield f"взято {self.taken}, записано {self.recorded}"
         if not self.days_paid <= self.days_added <= self.days_paid + self.days_used:
-            found.append(f"оплачено дней {self.days_paid}, добавлено {self.days_added}")
+            yield f"оплачено дней {self.days_paid}, добавлено {self.days_added}"
         if self.shop_end != self.panel_end:
-            found.append(f"в магазине до {self.shop_end}, на панели до {self.panel_end}")
-        return found
+            yield f"в магазине до {self.shop_end}, на панели до {self.panel_end}"
+
+    def _access(self) -> Iterator[str]:
+        if self.shop_end is None:
+            return
+        if self.shop_end > self.judged_at and self.panel_status == "EXPIRED":
+            yield f"оплачено до {self.shop_end}, а панель уже закрыла доступ"
+        if self.shop_end <= self.judged_at - NOTICED_WITHIN:
+            if self.panel_status not in {"EXPIRED", "DISABLED"}:
+                yield f"срок вышел {self.shop_end}, а на панели {self.panel_status}"
+            if self.is_open_in_shop:
+                yield f"срок вышел {self.shop_end}, а в магазине подписка действует"
+
+    def _words(self) -> Iterator[str]:
+        for text, times in Counter(self.reminders).items():
+            if times > 1:
+                yield f"напоминание пришло {times} раза: {text!r}"
+        told = len(self.reminders)
+        if not self.reminders_noted <= told <= self.reminders_noted + self.reminders_lost:
+            yield f"напоминаний пришло {told}, записано {self.reminders_noted}"
+        for words in self.russian_words:
+            yield f"читает по-английски, а показано {words!r}"
 
 
 def judge(world: World) -> list[Verdict]:
     """One verdict for each person of the simulated Telegram, from the three books as they are now.
 
     Days paid come from the price: what a plan of that price brings, and the trial's for who had one. Money
-    that went back takes its share of the days, rounded down, but none that were used already.
+    that went back takes its share of the days, rounded down, but none that were used already. Reminders and
+    words are what Telegram has on record.
     May run in a thread: the simulators go on writing, so each book is copied before it is read.
     """
     with psycopg.connect(world.database_url, options="-c timezone=UTC") as connection:
         books = _Books(connection)
     taken = _taken(world, books.customer_of_order)
+    given_back = _last_given_back(world, books.customer_of_order)
+    sent = messages_to(world)
     return [
-        _verdict(world, books, person.user_id, person.first_name, taken.get(person.user_id, []))
+        _verdict(
+            world,
+            books,
+            person,
+            taken.get(person.user_id, []),
+            sent=sent.get(person.user_id, []),
+            given_back_at=given_back.get(person.user_id),
+        )
         for person in list(world.telegram.state.people.values())
     ]
 
@@ -80,7 +136,10 @@ class _Books:
         self.recorded: dict[int, list[Charge]] = {}
         self.days_of: dict[str, int] = {}
         self.ends: dict[int, tuple[datetime, datetime]] = {}
+        self.open: set[int] = set()
+        self.reminders: dict[int, tuple[int, int]] = {}
         self.trial_days: dict[int, int] = {}
+        self.speak_russian: set[int] = set()
         for key, user_id in connection.execute("SELECT order_key::text, user_id FROM payments"):
             self.customer_of_order[key] = user_id
         for row in connection.execute(
@@ -94,15 +153,28 @@ class _Books:
         for days, price, stars in connection.execute("SELECT days, price, stars FROM plans"):
             self.days_of[_amount(str(price), "RUB")] = days
             self.days_of[_amount(str(stars), "XTR")] = days
-        for user_id, start, end in connection.execute(
-            "SELECT user_id, start_date, end_date FROM subscriptions"
+        for user_id, start, end, is_active in connection.execute(
+            "SELECT user_id, start_date, end_date, is_active FROM subscriptions"
         ):
             self.ends[user_id] = (start, end)
+            if is_active:
+                self.open.add(user_id)
+        for user_id, noted, lost in connection.execute(
+            "SELECT user_id, count(sent_at), count(*) FILTER (WHERE trouble = 'lost on its way')"
+            " FROM notices WHERE kind = 'reminder' GROUP BY user_id"
+        ):
+            self.reminders[user_id] = (noted, lost)
         for user_id, days in connection.execute(
             "SELECT s.user_id, c.days FROM subscription_changes c"
             " JOIN subscriptions s USING (subscription_id) WHERE c.cause = 'trial'"
         ):
             self.trial_days[user_id] = days
+        for (user_id,) in connection.execute("SELECT user_id FROM users WHERE language = 'ru'"):
+            self.speak_russian.add(user_id)
+
+    def reads_english(self, person: Person) -> bool:
+        """Whether Telegram says so, and they have not chosen Russian in the bot."""
+        return person.language_code == "en" and person.user_id not in self.speak_russian
 
 
 def _taken(world: World, customer_of_order: dict[str, int]) -> dict[int, list[Charge]]:
@@ -130,36 +202,78 @@ def _taken(world: World, customer_of_order: dict[str, int]) -> dict[int, list[Ch
     return taken
 
 
-def _verdict(world: World, books: _Books, user_id: int, name: str, taken: list[Charge]) -> Verdict:
+def _last_given_back(world: World, customer_of_order: dict[str, int]) -> dict[int, datetime]:
+    """When money went back to each customer for the last time, by the providers' own books."""
+    moments: dict[int, list[datetime]] = {}
+    for refund in list(world.yookassa.books.refunds.values()):
+        payment = world.yookassa.books.payments[refund["payment_id"]]
+        owner = customer_of_order[payment["metadata"]["order_key"]]
+        moments.setdefault(owner, []).append(datetime.fromisoformat(refund["created_at"]))
+    for moved in list(world.telegram.state.transactions):
+        if "receiver" in moved:
+            owner = moved["receiver"]["user"]["id"]
+            moments.setdefault(owner, []).append(datetime.fromtimestamp(moved["date"], UTC))
+    return {owner: max(theirs) for owner, theirs in moments.items()}
+
+
+def _verdict(
+    world: World,
+    books: _Books,
+    person: Person,
+    taken: list[Charge],
+    *,
+    sent: list[str],
+    given_back_at: datetime | None,
+) -> Verdict:
+    user_id, now = person.user_id, world.clock()
     start, shop_end = books.ends.get(user_id, (None, None))
-    panel_end = _panel_end(world, user_id, shop_end)
+    user = _on_panel(world, user_id)
+    panel_end = _panel_end(user, shop_end, now)
     added = used = 0.0
     if start is not None and panel_end is not None:
         added = (panel_end - start) / timedelta(days=1)
-        if any(charge.part_kept < 1 for charge in taken):
-            used = (world.clock() - start) / timedelta(days=1)
+        if given_back_at is not None:
+            used = max((given_back_at + _A_SECOND - start) / timedelta(days=1), 0.0)
     days_paid = sum(_days_kept(books.days_of[charge.amount], charge) for charge in taken)
-    days_paid += books.trial_days.get(user_id, 0)
-    recorded = books.recorded.get(user_id, [])
-    return Verdict(user_id, name, taken, recorded, days_paid, added, used, shop_end, panel_end)
+    noted, lost = books.reminders.get(user_id, (0, 0))
+    return Verdict(
+        user_id=user_id,
+        name=person.first_name,
+        taken=taken,
+        recorded=books.recorded.get(user_id, []),
+        days_paid=days_paid + books.trial_days.get(user_id, 0),
+        days_added=added,
+        days_used=used,
+        shop_end=shop_end,
+        panel_end=panel_end,
+        judged_at=now,
+        is_open_in_shop=user_id in books.open,
+        panel_status=None if user is None else user.status,
+        reminders=[text for text in sent if reminder(text) is not None],
+        reminders_noted=noted,
+        reminders_lost=lost,
+        russian_words=russian_words(world, user_id) if books.reads_english(person) else [],
+    )
 
 
 def _days_kept(days: int, charge: Charge) -> int:
     return days - math.floor(days * (1 - charge.part_kept))
 
 
-def _panel_end(world: World, user_id: int, shop_end: datetime | None) -> datetime | None:
-    """Until when the panel is open; for who is shut out there after a refund, the end that the shop says."""
-    found: list[User] = [
-        user for user in list(world.panel.state.users.values()) if user.telegramId == user_id
-    ]
+def _on_panel(world: World, user_id: int) -> User | None:
+    found = [user for user in list(world.panel.state.users.values()) if user.telegramId == user_id]
     if len(found) > 1:
         raise AssertionError(f"{user_id} has {len(found)} users on the panel")
-    if not found:
+    return found[0] if found else None
+
+
+def _panel_end(user: User | None, shop_end: datetime | None, now: datetime) -> datetime | None:
+    """Until when the panel is open; for who is shut out there after a refund, the end that the shop says."""
+    if user is None:
         return None
-    if found[0].status == "DISABLED" and shop_end is not None and shop_end <= world.clock():
+    if user.status == "DISABLED" and shop_end is not None and shop_end <= now:
         return shop_end
-    return found[0].expireAt.astimezone(UTC).replace(microsecond=0)
+    return user.expireAt.astimezone(UTC).replace(microsecond=0)
 
 
 def _amount(value: str, currency: str) -> str:
