@@ -1,6 +1,7 @@
 """The account of a tour: three books side by side, a customer a row."""
 
 from collections.abc import Mapping
+from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 from rich import box
@@ -65,8 +66,12 @@ def _panel(verdict: Verdict, zone: ZoneInfo) -> str:
 
 
 def _amounts(charges: list[Charge]) -> str:
-    """In an order that both books share, so that a line stands beside its own."""
-    return "\n".join(_amount(charge) for charge in sorted(charges, key=str)) or "—"
+    """In an order that both books share, so that a line stands beside its own: what went back comes last."""
+    return "\n".join(map(_amount, sorted(charges, key=_place))) or "—"
+
+
+def _place(charge: Charge) -> tuple[str, Fraction, str]:
+    return charge.amount, -charge.part_kept, str(charge)
 
 
 def _amount(charge: Charge) -> str:
