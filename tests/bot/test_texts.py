@@ -100,7 +100,7 @@ def test_every_message_that_the_code_names_exists() -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_way_to_pay_has_a_name(language: str) -> None:
     ways = {path.parent.name for path in Path(providers.__file__).parent.glob("*/provider.py")}
-    assert ways == {"yookassa", "cryptopay", "stars"}
+    assert ways == {way.code for way in providers.LIST}
     for way in ways:
         assert texts(language).provider(way) != way
     assert texts(language).provider("<other>") == "&lt;other&gt;"

@@ -46,6 +46,7 @@ def settings() -> Iterator[tuple[str, Any]]:
 def entries() -> dict[str, str]:
     """The settings page by variable: the text of its entry."""
     found = re.findall(r"(?m)^- `([A-Z_]+)`(.*\n(?:  .*\n)*)", SETTINGS_PAGE.read_text(encoding="utf-8"))
+    assert len(dict(found)) == len(found), "a setting stands twice"
     return dict(found)
 
 

@@ -4,7 +4,6 @@ import contextlib
 import functools
 from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
-from typing import TypeVar
 
 from getpro.checks import database, machine, panel, settings, telegram, web
 from getpro.checks import providers as paying
@@ -16,14 +15,10 @@ from getpro.platform.bot_api import BotApi
 from getpro.platform.postgres import default_directory
 from getpro.platform.settings import (
     TELEGRAM_PATH,
-    CryptoPaySettings,
     PanelSettings,
     ReadableSettings,
-    YooKassaSettings,
 )
 from getpro.platform.wrong_settings import Wrong
-
-Hurried = TypeVar("Hurried", PanelSettings, YooKassaSettings | None, CryptoPaySettings | None)
 
 
 @contextlib.asynccontextmanager
@@ -64,9 +59,7 @@ def _outside(read: ReadableSettings, running: contextlib.AsyncExitStack) -> Iter
         yield Check(telegram.TOKEN, lambda: telegram.look(api, group, webhook))
         yield Check(machine.CLOCK, lambda: machine.look_at_clock(group.api_url, group.proxy))
         stars = StarsOverHttp(api)
-    hurried = read.model_copy(
-        update={"yookassa": _hurried(read.yookassa), "cryptopay": _hurried(read.cryptopay)}
-    )
+    hurried = providers.hurried(read, seconds=CALL_SECONDS)
     for provider in providers.build(hurried, providers.Outside(telegram=stars)).active:
         running.push_async_callback(provider.close)
         yield Check(paying.line(provider), functools.partial(paying.look, provider))
@@ -77,10 +70,8 @@ def _outside(read: ReadableSettings, running: contextlib.AsyncExitStack) -> Iter
         yield Check(panel.PANEL, lambda: panel.look(client, squads))
 
 
-def _hurried(group: Hurried) -> Hurried:
+def _hurried(group: PanelSettings) -> PanelSettings:
     """The same, with no more patience than a check has."""
-    if group is None:
-        return group
     return group.model_copy(update={"timeout_seconds": min(group.timeout_seconds, CALL_SECONDS)})
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from getpro.checks.check import Finding, Line
+from getpro.payments.providers import LIST
 from getpro.platform.settings import ReadableSettings, variables
 from getpro.platform.wrong_settings import Wrong
 
@@ -17,12 +18,9 @@ _PROXIES: Final = Line("settings.proxies", "TRUSTED_PROXIES")
 _TITLES: Final = {
     "": "сервер",
     "telegram": "Telegram",
-    "yookassa": "ЮKassa",
-    "cryptopay": "Crypto Pay",
-    "stars": "звёзды",
     "panel": "панель",
     "shop": "магазин",
-}
+} | {way.code: way.title for way in LIST}
 _ELSEWHERE: Final = frozenset({"PG_BIN"})
 _ALIKE: Final = 0.85
 
@@ -46,10 +44,10 @@ async def look(
             "; ".join(f"{name} не читается" for name in strangers),
             "; ".join(f"{name}: наверное, это {known}" for name, known in strangers.items()) + ".",
         )
-    if settings.yookassa is None and settings.cryptopay is None and not settings.stars.enabled:
+    if not any(way.is_on(settings) for way in LIST):
         yield _PAYING.attention(
             "ни одного: купить подписку нельзя",
-            "Задайте YOOKASSA_SHOP_ID, CRYPTOPAY_TOKEN или включите STARS_ENABLED.",
+            f"Задайте одну из настроек: {', '.join(way.switch for way in LIST)}.",
         )
     if settings.public_url is not None and settings.yookassa is not None and not settings.trusted_proxies:
         yield _PROXIES.attention(

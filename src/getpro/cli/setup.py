@@ -300,7 +300,10 @@ def _say_what_next(talk: Interview, file: EnvFile) -> None:
     if public := talk.value("PUBLIC_URL"):
         talk.say("Куда слать уведомления об оплате, впишите в кабинетах:")
         if talk.value("YOOKASSA_SHOP_ID"):
-            talk.say(f"  ЮKassa: {public}/webhooks/yookassa, события payment.succeeded и payment.canceled")
+            talk.say(
+                f"  ЮKassa: {public}/webhooks/yookassa, события payment.succeeded, payment.canceled "
+                "и refund.succeeded"
+            )
         if talk.value("CRYPTOPAY_TOKEN"):
             talk.say(f"  @CryptoBot: {public}/webhooks/cryptopay")
     talk.say("Дальше:")

@@ -17,7 +17,12 @@ EVENTS_KEPT: Final = timedelta(days=180)
 """Evidence for as long as a bank may ask about a payment."""
 OUR_ERROR: Final = "our own error: "
 """How the outcome of a notice begins at which our own code failed; the error's name follows."""
-_KEPT_HEADERS = frozenset({"content-type", "user-agent", "x-forwarded-for", "x-request-id", "signature"})
+_KEPT_HEADERS = frozenset({"content-type", "user-agent", "x-forwarded-for", "x-request-id"})
+
+
+def _is_kept(header: str) -> bool:
+    """Whether a header is evidence: each provider calls its signature something else."""
+    return header in _KEPT_HEADERS or "signature" in header
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,7 @@ async def remember(
         object_id=notice.object_id,
         event=notice.event,
         body=body,
-        headers={name: value for name, value in headers.items() if name.lower() in _KEPT_HEADERS},
+        headers={name: value for name, value in headers.items() if _is_kept(name.lower())},
         received_at=now,
         last_received_at=now,
     )

@@ -149,7 +149,11 @@ class Refund:
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """The local reading of a notice: what it is about, not whether it is true."""
+    """The local reading of a notice: what it is about, not whether it is true.
+
+    Both together name one happening: a second notice of the same is not looked at once the first is handled.
+    Up to 64 characters each.
+    """
 
     object_id: str
     event: str
@@ -161,6 +165,7 @@ class Knock:
 
     body: bytes
     headers: Mapping[str, str]
+    """By name, in lower case."""
     address: IPv4Address | IPv6Address | None
     """Where it came from, seen through the trusted proxies."""
 
