@@ -111,6 +111,20 @@ async def test_a_customer_is_found_by_whatever_is_known(
     ]
 
 
+async def test_what_the_panel_shows_already_is_not_called_undelivered(
+    shop: Shop, olga: Person, bought: int
+) -> None:
+    """A delivery may come between the reading of the shop and that of the panel."""
+    async with shop.db.begin("test") as session:
+        await session.execute(text("UPDATE subscriptions SET wanted_version = wanted_version + 1"))
+    await olga.says("/admin 101")
+    assert "Подписка до 31 марта, 15:00 (МСК)" in olga.sees.split("\n")
+    async with shop.db.begin("test") as session:
+        await session.execute(text("UPDATE subscriptions SET end_date = end_date + interval '1 day'"))
+    await olga.says("/admin 101")
+    assert "Подписка до 1 апреля, 15:00 (МСК), на панель ещё не передана" in olga.sees.split("\n")
+
+
 @pytest.mark.parametrize("wanted", ["999", "@nobody", "p999", "9" * 40, "'; DROP TABLE users; --"])
 async def test_nobody_is_found_and_that_is_said(olga: Person, bought: int, wanted: str) -> None:
     await olga.says(f"/admin {wanted}")

@@ -1,6 +1,7 @@
 """What operators see: the day, a customer, their payments, what is stuck."""
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from html import escape
 
 from getpro.bot.screens.screen import Button, Desk, OnCustomer, OnPayment, OnStuck, Screen, in_pairs, lines
@@ -109,7 +110,13 @@ def _subscription(t: Texts, card: Card) -> str:
         return t("desk-no-subscription")
     end = t.moment(subscription.end_date)
     state = t("desk-subscription" if subscription.end_date > t.now else "desk-subscription-ended", end=end)
-    return state if subscription.is_delivered else f"{state}, {t('desk-undelivered')}"
+    is_there = subscription.is_delivered or _is_known_to_panel(card, subscription.end_date)
+    return state if is_there else f"{state}, {t('desk-undelivered')}"
+
+
+def _is_known_to_panel(card: Card, end: datetime) -> bool:
+    """Whether the panel, which was asked after the shop was read, shows this end to the second."""
+    return card.on_panel is not None and abs(card.on_panel.expire_at - end) < timedelta(seconds=1)
 
 
 def _on_panel(t: Texts, card: Card) -> str | None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -20,17 +21,23 @@ class _JobLines(logging.Handler):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self._path = path
+        self._begun: dict[int, tuple[float, float]] = {}
+        """By job: the time of day, and the monotonic clock, which no sandbox moves."""
 
     def emit(self, record: logging.LogRecord) -> None:
         action, job = getattr(record, "action", ""), getattr(record, "job", {})
+        if action == "start_job":
+            self._begun[job["id"]] = record.created, time.monotonic()
         if action in _ENDS:
+            began_at, began = self._begun.pop(job["id"], (record.created, time.monotonic()))
             line = {
+                "began_at": began_at,
                 "at": record.created,
                 "name": job["task_name"],
                 "arguments": job["task_kwargs"],
                 "outcome": _ENDS[action],
                 "is_good": action == "job_success",
-                "seconds": getattr(record, "duration", None),
+                "seconds": time.monotonic() - began,
             }
             with self._path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")

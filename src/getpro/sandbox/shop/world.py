@@ -251,6 +251,7 @@ async def world(
             retry_scale=retry_scale,
             links={"Пульт": f"http://{LOOPBACK}:{control_port}"},
             kill_path=KILL_PATH if with_kill_switch else "",
+            time_zone=time_zone,
             clock=clock,
             timeline=timeline,
         )

@@ -47,16 +47,19 @@ class TelegramSimulator:
         answer_seconds: float = 10.0,
         links: dict[str, str] | None = None,
         kill_path: str = "",
+        time_zone: str | None = None,
         clock: Clock = now,
         timeline: Timeline | None = None,
     ) -> None:
         """``answer_seconds``: how long a pre-checkout query waits for the bot.
 
-        ``links``, and ``kill_path``, which kills the shop, are offered on the chat page.
+        ``links``, and ``kill_path``, which kills the shop, are offered on the chat page, whose times are in
+        ``time_zone``; the browser's own without one.
         """
         self._token = bot_token
         self._links = links or {}
         self._kill_path = kill_path
+        self._time_zone = time_zone
         self.state = State(bot_token, bot_username, clock)
         self.timeline = timeline or Timeline(clock)
         self.limits = Limits()
@@ -194,6 +197,8 @@ class TelegramSimulator:
             bot=self.state.bot(),
             links=self._links,
             kill_path=self._kill_path,
+            time_zone=self._time_zone,
+            is_english=person.language_code == "en",
             now=self.state.time(),
             commands=self.state.commands.get(person.language_code) or self.state.commands.get("", []),
         )
