@@ -165,6 +165,7 @@ async def test_what_is_no_token_or_no_version_that_is_played_is_refused_in_a_sen
         assert (code, out) == (2, "")
         assert err.startswith("Ошибка: ")
         assert "Traceback" not in err
+    assert "Причина: Имитация панели бывает версии 3.3.2 или 2.8.1, а не 2.5.0.\n" in err
 
 
 async def test_a_shop_killed_while_it_starts_ends_no_sandbox_and_ctrl_c_is_answered_at_once(

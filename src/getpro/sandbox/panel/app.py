@@ -46,7 +46,7 @@ class PanelSimulator:
     ) -> None:
         """``public_url`` is where subscription links lead; empty: to the address of the first request."""
         if version not in EDITIONS:
-            raise ValueError(f"the simulator plays {', '.join(EDITIONS)}, not {version}")
+            raise ValueError(f"Имитация панели бывает версии {' или '.join(EDITIONS)}, а не {version}.")
         edition = EDITIONS[version]
         if webhook_url is not None:
             require_loopback_url(webhook_url)
