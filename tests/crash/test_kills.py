@@ -1,4 +1,4 @@
-"""Kill -9 while money is on its way: afterwards every rouble is delivered exactly once."""
+"""Kill -9 while money is on its way, or on its way back: afterwards each rouble has counted exactly once."""
 
 import asyncio
 import random
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import psycopg
 import pytest
 from forked import forked, preloaded
 
@@ -16,6 +17,7 @@ from getpro.sandbox.panel.moments import parsed
 from getpro.sandbox.shop.actor import Actor
 from getpro.sandbox.shop.judge import judge
 from getpro.sandbox.shop.world import World, world
+from getpro.sandbox.telegram import FIRST_PERSON
 from getpro.sandbox.telegram.state import Person
 
 ORDERS_A_KILL = 10
@@ -33,8 +35,11 @@ class Books:
         """Days that each customer has paid for, by the providers."""
         self.given: Counter[int] = Counter()
         """Days that each customer has been given, by the panel's record of changes."""
+        self.operator_is_busy = asyncio.Lock()
         self.payers: dict[str, int] = {}
         """Whose the payments and invoices are that were paid, by their last part of the page's address."""
+        self.given_back = 0
+        """How many payments by card were given back, whole."""
         self._charges = 0
         self._cards: set[str] = set()
         self._invoices: set[int] = set()
@@ -42,10 +47,10 @@ class Books:
         self._first: dict[int, datetime] = {}
 
     def in_flight(self) -> int:
-        """How many customers have paid for more than the panel shows."""
+        """How many customers have paid for more, or less, than the panel shows."""
         self._read_providers()
         self._read_panel()
-        return len(self.taken - self.given)
+        return sum(self.taken[user_id] != self.given[user_id] for user_id in self.taken | self.given)
 
     def _read_providers(self) -> None:
         charges = self.here.telegram.state.charges
@@ -57,6 +62,10 @@ class Books:
                 self._cards.add(number)
                 self.taken[self.payers[number]] += DAYS
 
+        refunds = list(self.here.yookassa.books.refunds.values())
+        for refund in refunds[self.given_back :]:
+            self.taken[self.payers[refund["payment_id"]]] -= DAYS
+        self.given_back = len(refunds)
         for invoice in self.here.cryptopay.books.invoices.values():
             if invoice["invoice_id"] not in self._invoices and invoice["status"] == "paid":
                 self._invoices.add(invoice["invoice_id"])
@@ -102,7 +111,7 @@ class Customer:
     async def _tried(self, attempt: "asyncio.Future[None] | object", *, seconds: float) -> bool:
         try:
             await asyncio.wait_for(attempt, seconds)  # type: ignore[arg-type]
-        except (TimeoutError, Trouble):
+        except (TimeoutError, Trouble, psycopg.OperationalError):
             return False
         return True
 
@@ -116,6 +125,42 @@ class Customer:
                     if str(button.get("url", "")).startswith(start):
                         return str(button["url"])
         return None
+
+    async def get_back(self, *, by_operator: bool) -> None:
+        """Once all is delivered, the money of the card goes back: an operator's doing, or the cabinet's."""
+        user_id = self.person.user_id
+        number = next(
+            number
+            for number, payer in self.books.payers.items()
+            if payer == user_id and number in self.here.yookassa.books.payments
+        )
+        while self.books.in_flight() and self.books.taken[user_id] != self.books.given[user_id]:
+            await asyncio.sleep(0.05)
+        payment = self.here.yookassa.books.payments[number]
+        if not by_operator:
+            self.here.yookassa.books.refund({"payment_id": number, "amount": payment["amount"]})
+        async with self.books.operator_is_busy:
+            while payment["refundable"]:
+                await self._tried(self._ask_operator(number), seconds=8)
+
+    async def _ask_operator(self, number: str) -> None:
+        operator = self.here.telegram.state.add_person(FIRST_PERSON, "Ольга")
+        payment_id = await asyncio.to_thread(self._payment_id, number)
+        self.here.telegram.people.send(operator, f"/admin {self.person.user_id}")
+        await self.actor.press(operator, f"cust:payments:{self.person.user_id}")
+        # The list may be too long to show it: whoever was killed out of an order has begun many.
+        newest = list(operator.messages.values())[-1]
+        self.here.telegram.people.callback(operator, f"pay:show:{payment_id}", newest)
+        await self.actor.press(operator, f"pay:refund:{payment_id}")
+        self.here.telegram.people.send(operator, "просили вернуть")
+        payment = self.here.yookassa.books.payments[number]
+        await self.actor.until(lambda: not payment["refundable"], "not given back")
+
+    def _payment_id(self, number: str) -> int:
+        with psycopg.connect(self.here.database_url) as connection:
+            query = "SELECT payment_id FROM payments WHERE charge_id = %s"
+            [(payment_id,)] = connection.execute(query, [number])
+        return int(payment_id)
 
     def _pay_on_page(self, provider: str) -> None:
         link = self._link(provider)
@@ -194,8 +239,14 @@ async def killed_again_and_again(
         async def shop_around(person: Person) -> None:
             async with at_once:
                 here.telegram.people.send(person, "/start")
-                for provider in random.sample(["yookassa", "cryptopay", "stars"], 2):
+                wants_back = person.user_id % 4 < 2
+                providers = random.sample(["yookassa", "cryptopay", "stars"], 2)
+                if wants_back and "yookassa" not in providers:
+                    providers[random.randrange(2)] = "yookassa"
+                for provider in providers:
                     await Customer(here, person, books).buy(provider)
+                if wants_back:
+                    await Customer(here, person, books).get_back(by_operator=person.user_id % 4 == 0)
 
         buying = asyncio.gather(*(shop_around(person) for person in people))
         await buying
@@ -203,12 +254,14 @@ async def killed_again_and_again(
         found = await killing
         troubles = await settled_books(here, seconds=60)
         in_flight = books.in_flight()
-        taken = sum(books.taken.values()) // DAYS
+        taken = sum(books.taken.values()) // DAYS + books.given_back
         hits = sum(1 for number in found if number)
         way = "polling" if by_polling else "webhook"
-        figure(f"{kills} kills during {taken} paid orders, by {way}, {hits} with an order in flight")
+        back = f"{books.given_back} of them given back"
+        figure(f"{kills} kills during {taken} paid orders, {back}, by {way}, {hits} with one in flight")
         figure(f"customers in flight at each kill: {found}")
         assert (troubles, in_flight) == ([], 0)
         assert here.telegram.state.unknown_parameters == []
         assert taken == orders
+        assert books.given_back == sum(person.user_id % 4 < 2 for person in people)
         assert hits >= kills * 3 // 4
