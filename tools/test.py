@@ -63,9 +63,15 @@ def _pytest(chosen: list[str], *, is_full: bool, missing: list[str]) -> list[str
         "loadgroup",
         "-q",
         "--durations=8",
-        *(["-m", "not browser"] if missing else []),
+        *_left_out(is_full=is_full, has_browser=not missing),
         *(["--kills", str(KILLS_IF_FULL), "--examples", str(EXAMPLES_IF_FULL)] if is_full else []),
     ]
+
+
+def _left_out(*, is_full: bool, has_browser: bool) -> list[str]:
+    """What takes long is for ``--full``; what needs a browser, for who has one."""
+    reasons = [*([] if is_full else ["not long"]), *([] if has_browser else ["not browser"])]
+    return ["-m", " and ".join(reasons)] if reasons else []
 
 
 def _missing(*, may_install: bool) -> list[str]:

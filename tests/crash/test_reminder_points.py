@@ -19,7 +19,7 @@ from getpro.sales.reminders import due_for
 from getpro.sandbox.shop.world import World, world
 from getpro.sandbox.telegram.state import Person
 
-pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("points")]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600), pytest.mark.xdist_group("points")]
 
 WAY_OF_REMINDER = ("remind: ", "notice: ", "telegram.sendMessage")
 """How the names of points begin that a reminder passes."""

@@ -21,8 +21,8 @@ from getpro.sandbox.telegram.state import Person
 
 NOTICED_WITHIN: Final = timedelta(minutes=1)
 """How long after the end of a period access may still stand open."""
-_A_SECOND: Final = timedelta(seconds=1)
-"""Telegram's books have whole seconds."""
+_RECORDED_WITHIN: Final = timedelta(hours=1)
+"""How long after money went back the shop may record it: it may have been dead, or not been told."""
 
 
 @dataclass(frozen=True)
@@ -233,7 +233,7 @@ def _verdict(
     if start is not None and panel_end is not None:
         added = (panel_end - start) / timedelta(days=1)
         if given_back_at is not None:
-            used = max((given_back_at + _A_SECOND - start) / timedelta(days=1), 0.0)
+            used = max((given_back_at + _RECORDED_WITHIN - start) / timedelta(days=1), 0.0)
     days_paid = sum(_days_kept(books.days_of[charge.amount], charge) for charge in taken)
     noted, lost = books.reminders.get(user_id, (0, 0))
     return Verdict(
