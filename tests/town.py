@@ -314,6 +314,7 @@ async def town(server: str, template: str, *, by_polling: bool) -> AsyncIterator
             await here.shop.telegram.set_webhook(
                 address + TELEGRAM_PATH, secret_token=SECRET, allowed_updates=ALLOWED_UPDATES
             )
+        await here.pass_time(timedelta())
         yield here
 
 

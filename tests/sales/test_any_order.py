@@ -181,13 +181,9 @@ class Street(RuleBasedStateMachine):
 
     @rule(days=st.sampled_from([2, 5, 29]), dies_at=DIES)
     def days_pass(self, days: int, dies_at: int | None) -> None:
-        """Nobody is away for days; but a shop that nobody looks at may be down for one."""
-        for switches in self._faults.values():
-            switches.clear()
-        while days:
-            stride = timedelta(days=2 if days > 3 else 1)  # the day before yesterday is compared as well
-            self._do(partial(self.town.pass_time, stride), dies_at)
-            days -= stride.days
+        """Nobody is there for days, be it the shop or others; it wakes, and may die of it, once a day."""
+        for _ in range(days):
+            self._do(partial(self.town.pass_time, timedelta(days=1)), dies_at)
 
     @rule(what=st.sampled_from(sorted(WEATHER)))
     def trouble_begins(self, what: str) -> None:

@@ -99,19 +99,6 @@ async def remaining(shop: Shop) -> list[str]:
         return list(rows.scalars())
 
 
-@pytest.mark.parametrize(
-    ("now", "days", "first", "after"),
-    [
-        ("2026-05-10T01:20Z", 1, "2026-05-08T21:00Z", "2026-05-09T21:00Z"),
-        ("2026-05-09T21:30Z", 1, "2026-05-08T21:00Z", "2026-05-09T21:00Z"),
-        ("2026-05-10T01:20Z", 3, "2026-05-06T21:00Z", "2026-05-07T21:00Z"),
-    ],
-)
-def test_a_day_is_the_operators(now: str, days: int, first: str, after: str) -> None:
-    found = jobs.day_before(datetime.fromisoformat(now), ZoneInfo(ZONE), days=days)
-    assert found == (datetime.fromisoformat(first), datetime.fromisoformat(after))
-
-
 async def test_messages_older_than_a_year_are_dropped_by_the_month(shop: Shop) -> None:
     shop.clock.now = datetime(2031, 1, 15, tzinfo=UTC)
     await keep_house(shop)

@@ -11,7 +11,7 @@ from getpro.panel.client import PanelClient
 from getpro.panel.errors import PanelError, PanelRefused
 from getpro.panel.service import WantedAccess
 from getpro.platform.settings import PanelSettings, ShopSettings
-from getpro.sales import decisions, delivery, reconcile, stuck, sweep, trial
+from getpro.sales import decisions, delivery, provider_books, reconcile, stuck, sweep, trial
 from getpro.sales.errors import CannotResolve
 from getpro.sales.stuck import StuckItem
 from getpro.sandbox.serving import serving
@@ -159,8 +159,10 @@ async def test_of_an_ended_subscription_only_what_the_panel_never_had_is_listed(
     assert await shop.run_jobs() == []
     assert [item.payment_id for item in await listed(shop)] == [renewal.payment_id]
     shop.panel.trouble = None
-    sums = await reconcile.compare_day(shop.deps, NOW - days(1), NOW + days(1))
-    assert sums == {"fakepay/RUB": (rub("398.00"), rub("398.00"))}
+    sums = await provider_books.compare_sums(
+        shop.deps, shop.provider, NOW - days(1), NOW + days(1), day=NOW.date()
+    )
+    assert sums == {"RUB": (rub("398.00"), rub("398.00"))}
 
 
 @pytest.mark.parametrize("response", [{}, [], {"users": []}, {"internalSquads": [{"name": "x"}]}])

@@ -15,7 +15,7 @@ from getpro.payments.provider import GivesBack, ProviderUnavailable
 from getpro.payments.store import Payment
 from getpro.platform.audit import audit_log
 from getpro.platform.jobs import RetryLater
-from getpro.sales import decisions, delivery, reads, reconcile, refunds, stuck, sweep
+from getpro.sales import decisions, delivery, provider_books, reads, refunds, stuck, sweep
 from getpro.sales.errors import CannotRefund, CannotResolve
 from getpro.subscriptions import store as subscriptions
 from moments import Broken, broken_at, lose_jobs
@@ -273,12 +273,14 @@ async def test_a_refund_that_hangs_is_shown(shop: Shop) -> None:
 
 
 async def found_in_the_list(shop: Shop) -> None:
-    await reconcile.find_lost_charges(shop.deps)
+    await provider_books.find_lost_charges(shop.deps)
     await shop.run_jobs()
 
 
 async def found_by_the_day(shop: Shop) -> None:
-    sums = await reconcile.compare_day(shop.deps, NOW - days(1), NOW + days(1))
+    sums = await provider_books.compare_sums(
+        shop.deps, shop.provider, NOW - days(1), NOW + days(1), day=NOW.date()
+    )
     assert [theirs == ours for theirs, ours in sums.values()] == [True]
     await shop.run_jobs()
 
@@ -304,7 +306,7 @@ async def test_our_refund_that_the_list_shows_first_is_not_taken_for_another_one
     shop.provider.loses_answers = True
     await give_back(shop, payment, "100.00")
     shop.provider.loses_answers = False
-    await reconcile.find_lost_charges(shop.deps)
+    await provider_books.find_lost_charges(shop.deps)
     assert await rows(shop) == [("shop", "succeeded", "100.000000", "100.00", 15)]
     await shop.run_jobs()
     assert returned(shop, payment) == rub("100.00")
@@ -341,7 +343,7 @@ async def test_what_a_hand_gave_back_is_not_taken_for_what_the_provider_shows(sh
     payment = await shop.purchase(alice)
     await give_back(shop, payment, "50.00", by_hand=True)
     shop.provider.give_back(payment.charge_id or "", rub("50.00"))
-    await reconcile.find_lost_charges(shop.deps)
+    await provider_books.find_lost_charges(shop.deps)
     assert [row[:3] for row in await rows(shop)] == [
         ("by hand", "succeeded", "50.000000"),
         ("cabinet", "succeeded", "50.000000"),

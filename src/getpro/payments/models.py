@@ -1,4 +1,4 @@
-"""Tables of money: orders and what was paid for them, the providers' notices, and what is stuck."""
+"""Tables of money: orders and what was paid for them, providers' notices, what is stuck, what was seen."""
 
 from sqlalchemy import (
     BigInteger,
@@ -148,3 +148,15 @@ stuck_payments = Table(
     UniqueConstraint("kind", "provider", "charge_id"),
     Index("stuck_payments_open_idx", "opened_at", postgresql_where=text("resolved_at IS NULL")),
 )
+
+provider_looks = Table(
+    "provider_looks",
+    metadata,
+    Column("provider", Text, primary_key=True),
+    Column("since", DateTime(timezone=True), nullable=False,
+           comment="what its account took before is not this shop's"),
+    Column("settled_until", DateTime(timezone=True), nullable=False,
+           comment="what it took before is settled, with or without a notice"),
+    Column("compared_until", DateTime(timezone=True), nullable=False,
+           comment="the sums of the days before are compared"),
+)  # fmt: skip

@@ -1,6 +1,6 @@
 """Background entry points of selling, and when they run by themselves."""
 
-from datetime import datetime, time, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -14,7 +14,7 @@ from getpro.payments import inbox
 from getpro.payments.provider import ProviderUnavailable, ProviderUnreadable
 from getpro.platform.jobs import Backoff, JobKind
 from getpro.platform.schedules import Schedule, routine
-from getpro.sales import delivery, polling, reconcile, refunds, settle
+from getpro.sales import delivery, polling, provider_books, reconcile, refunds, settle
 from getpro.sales.deps import Deps
 from getpro.sales.errors import UnknownProvider
 from getpro.sales.names import COMPARE, DELIVER, POLL_PAYMENT, REFUND, SETTLE
@@ -29,7 +29,6 @@ _BUGS_END: Final = Backoff(longest_seconds=60, attempts=8)
 _FOR_HOURS: Final = Backoff(longest_seconds=1800, attempts=24)
 _NEXT_TIME: Final = Backoff(attempts=1)
 """A routine that fails is not repeated: its schedule comes round."""
-_DAYS_COMPARED: Final = 3
 _OUTSIDE_AWAY: Final = (ProviderUnavailable, PanelError, UnknownProvider)
 _FAILED_ROUTINES_KEPT: Final = timedelta(days=7)
 
@@ -50,9 +49,9 @@ def schedules(zone: str) -> list[Schedule]:
 
 def job_kinds(deps: Deps, *, zone: ZoneInfo) -> list[JobKind]:
     """What the names mean; each may run twice."""
-    lost = partial(reconcile.find_lost_charges, deps)
+    lost = partial(provider_books.find_lost_charges, deps)
     differing = partial(reconcile.reconcile_panel, deps)
-    yesterday = partial(_compare_days, deps, zone)
+    yesterday = partial(provider_books.compare_days, deps, zone=zone)
     return [
         JobKind(SETTLE, partial(_settle_event, deps), _FOR_EVER, _OUTSIDE_AWAY),
         JobKind(DELIVER, partial(_deliver, deps), _FOR_EVER, _OUTSIDE_AWAY),
@@ -68,14 +67,6 @@ def job_kinds(deps: Deps, *, zone: ZoneInfo) -> list[JobKind]:
         JobKind(routine("compare_yesterday"), yesterday, _FOR_HOURS, _OUTSIDE_AWAY),
         JobKind(routine("keep_house"), partial(_keep_house, deps), _BUGS_END),
     ]
-
-
-def day_before(now: datetime, zone: ZoneInfo, *, days: int) -> tuple[datetime, datetime]:
-    """The day so many before today in ``zone``, midnight to midnight; 23 or 25 hours at a change of time."""
-    day = now.astimezone(zone).date() - timedelta(days=days)
-    first = datetime.combine(day, time(), tzinfo=zone)
-    after = datetime.combine(day + timedelta(days=1), time(), tzinfo=zone)
-    return first.astimezone(now.tzinfo), after.astimezone(now.tzinfo)
 
 
 async def _expire(deps: Deps) -> None:
@@ -107,12 +98,6 @@ async def _deliver(deps: Deps, subscription_id: int) -> None:
     except Exception as error:
         await delivery.note_error(deps, subscription_id, error)
         raise
-
-
-async def _compare_days(deps: Deps, zone: ZoneInfo) -> None:
-    """Yesterday, and the days before it that could not be compared because somebody was away, or we were."""
-    for days_ago in range(_DAYS_COMPARED, 0, -1):
-        await reconcile.compare_day(deps, *day_before(deps.clock(), zone, days=days_ago), zone=zone)
 
 
 async def _keep_house(deps: Deps) -> None:

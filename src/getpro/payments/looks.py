@@ -1,0 +1,55 @@
+"""Up to when we have looked through what each provider says that it took."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import func, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from getpro.payments.models import provider_looks
+
+_BEFORE_THE_FIRST: Final = timedelta(hours=3)
+"""How far back the first look at a provider goes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """Two looks, each with its own mark: for charges without a notice, and for sums that differ."""
+
+    since: datetime
+    """What the provider's account took before is not this shop's."""
+    settled_until: datetime
+    compared_until: datetime
+
+
+async def looks_at(session: AsyncSession, provider: str, *, now: datetime) -> Looked:
+    """How far the looks at a provider have come; the first call makes the marks, from which they go on."""
+    since, c = now - _BEFORE_THE_FIRST, provider_looks.c
+    first = insert(provider_looks).values(
+        provider=provider, since=since, settled_until=since, compared_until=since
+    )
+    await session.execute(first.on_conflict_do_nothing())
+    row = await session.execute(
+        select(c.since, c.settled_until, c.compared_until).where(c.provider == provider)
+    )
+    return Looked(*row.one())
+
+
+async def note_settled(session: AsyncSession, provider: str, until: datetime) -> None:
+    """Everything before ``until`` was looked through; an older look that ends later moves nothing back."""
+    await session.execute(
+        update(provider_looks)
+        .where(provider_looks.c.provider == provider)
+        .values(settled_until=func.greatest(provider_looks.c.settled_until, until))
+    )
+
+
+async def note_compared(session: AsyncSession, provider: str, until: datetime) -> None:
+    """The sums of every day before ``until`` were compared; as with ``note_settled``."""
+    await session.execute(
+        update(provider_looks)
+        .where(provider_looks.c.provider == provider)
+        .values(compared_until=func.greatest(provider_looks.c.compared_until, until))
+    )
