@@ -273,7 +273,6 @@ def _paying_by_stars(here: Town, slug: str) -> Callable[[], Awaitable[object]]:
     return pay
 
 
-@pytest.mark.long
 @pytest.mark.timeout(3000)
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the dead close nothing
 @pytest.mark.parametrize("by_polling", [False, True], ids=["webhook", "polling"])

@@ -2,8 +2,8 @@ import asyncio
 from uuid import uuid4
 
 import pytest
+from psycopg.errors import UniqueViolation
 from sqlalchemy import text
-from sqlalchemy.exc import IntegrityError
 
 from getpro.customers import store as customers
 from getpro.kit.money import Money
@@ -248,7 +248,7 @@ async def test_one_charge_is_recorded_once_whoever_writes_it(shop: Shop) -> None
     charge = await shop.provider.find(shop.pay(await shop.order(alice)))
     await settle_charge(shop.deps, charge)
     other = await shop.order(bob)
-    with pytest.raises(IntegrityError):
+    with pytest.raises(UniqueViolation):
         async with shop.db.begin("test") as session:
             await payments.succeed(session, other, charge, now=NOW)
 

@@ -7,12 +7,13 @@ from typing import Any, Final
 
 import structlog
 from aiogram.types import Update
-from sqlalchemy import insert, select
+from sqlalchemy import bindparam, insert, select
 from sqlalchemy.exc import DataError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.messaging.models import message_logs
 from getpro.platform.database import Database
+from getpro.platform.prepared import Prepared
 
 log = structlog.get_logger(__name__)
 
@@ -94,14 +95,20 @@ class MessageLog:
                 log.warning("message_log.row_dropped", error=type(error).__name__)
 
 
-async def has_written(session: AsyncSession, user_id: int, *, since: datetime) -> bool:
-    """Whether the customer has sent a message since then: each is answered, by a screen that stands below."""
-    later = select(message_logs.c.user_id).where(
-        message_logs.c.user_id == user_id,
-        message_logs.c.timestamp > since,
+_WRITTEN: Final = Prepared(
+    select(message_logs.c.user_id)
+    .where(
+        message_logs.c.user_id == bindparam("user_id"),
+        message_logs.c.timestamp > bindparam("since"),
         message_logs.c.kind == "message",
     )
-    return await session.scalar(later.limit(1)) is not None
+    .limit(1)
+)
+
+
+async def has_written(session: AsyncSession, user_id: int, *, since: datetime) -> bool:
+    """Whether the customer has sent a message since then: each is answered, by a screen that stands below."""
+    return await _WRITTEN.first(session, user_id=user_id, since=since) is not None
 
 
 def _kind(update: Update) -> tuple[str, str | None]:

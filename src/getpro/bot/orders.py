@@ -18,6 +18,7 @@ from getpro.payments.states import PaymentStatus
 from getpro.payments.store import Payment
 from getpro.platform.jobs import RetryLater
 from getpro.sales import reads
+from getpro.sales.reads import Bought
 from getpro.subscriptions import store as subscriptions
 
 log = structlog.get_logger(__name__)
@@ -34,14 +35,14 @@ class _Wanted(NamedTuple):
     payment: Payment
 
 
-async def screen_of(session: AsyncSession, payment: Payment, customer: Customer, context: Context) -> Screen:
+async def screen_of(session: AsyncSession, bought: Bought, customer: Customer, context: Context) -> Screen:
     """The order as it stands now."""
     return order(
         context.texts(customer),
-        payment,
-        await subscriptions.of_customer(session, payment.user_id),
-        is_kept=await reads.is_money_kept(session, payment),
-        given_back=await reads.money_given_back(session, payment),
+        bought.payment,
+        await subscriptions.of_customer(session, bought.payment.user_id),
+        is_kept=bought.is_money_kept,
+        given_back=bought.given_back,
         has_other_ways=context.has_other_ways,
         has_connected=customer.platform is not None,
     )
@@ -81,16 +82,17 @@ async def turn_message(context: Context, payment_id: int) -> int | None:
 
 async def _wanted(context: Context, payment_id: int) -> _Wanted | None:
     async with context.sales.db.read("screen") as session:
-        payment = await payments.by_id(session, payment_id)
-        if payment is None or payment.screen_message_id is None:
+        bought = await reads.bought(session, payment_id)
+        if bought is None or bought.payment.screen_message_id is None:
             return None
+        payment = bought.payment
         if not await reads.is_last_on_screen(session, payment):
             return None
         customer = await customers.customer(session, payment.user_id)
         if customer.unreachable_reason is not None:
             return None
-        screen = await screen_of(session, payment, customer, context)
-    return _Wanted(payment.screen_message_id, screen, payment)
+        screen = await screen_of(session, bought, customer, context)
+    return _Wanted(bought.payment.screen_message_id, screen, payment)
 
 
 async def _show(context: Context, wanted: _Wanted) -> int | None:

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.customers.models import users
+from getpro.platform.prepared import Prepared
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +37,15 @@ class CustomerGone(LookupError):
     """There is no customer with this id."""
 
 
+_CUSTOMER = Prepared(select(users).where(users.c.user_id == bindparam("user_id")))
+_LOCK = Prepared(
+    select(users.c.user_id).where(users.c.user_id == bindparam("user_id")).with_for_update(key_share=True)
+)
+
+
 async def customer(session: AsyncSession, user_id: int) -> Customer:
     """Return the customer; raises CustomerGone."""
-    row = (await session.execute(select(users).where(users.c.user_id == user_id))).first()
+    row = await _CUSTOMER.first(session, user_id=user_id)
     if row is None:
         raise CustomerGone(user_id)
     return customer_of(row)
@@ -57,10 +64,7 @@ async def lock(session: AsyncSession, user_id: int) -> None:
     subscription locked, would otherwise wait for a settle that waits for the subscription.
     Raises CustomerGone.
     """
-    found = await session.scalar(
-        select(users.c.user_id).where(users.c.user_id == user_id).with_for_update(key_share=True)
-    )
-    if found is None:
+    if await _LOCK.first(session, user_id=user_id) is None:
         raise CustomerGone(user_id)
 
 

@@ -3,19 +3,38 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.messaging.models import notices, telegram_updates
 from getpro.messaging.states import NoticeKind
 from getpro.platform.jobs import NOTICES, JobName, Jobs
+from getpro.platform.prepared import Prepared, named
 
 SEND_NOTICE = JobName("send_notice", NOTICES)
 """The job that sends one notice; the bot runs it."""
 MARKS_KEPT = timedelta(days=8)
 """Telegram redelivers for a day and restarts its numbers at random after a week of silence."""
 NOTICES_KEPT = timedelta(days=90)
+
+
+_ADD = Prepared(
+    insert(notices)
+    .values(named("user_id", "kind", "key", "arguments", "created_at"))
+    .on_conflict_do_nothing(index_elements=["key"])
+    .returning(notices.c.notice_id)
+)
+_WAITING = Prepared(
+    select(notices).where(
+        notices.c.notice_id == bindparam("notice_id"),
+        notices.c.sent_at.is_(None),
+        notices.c.dropped_at.is_(None),
+    )
+)
+_MARK_SENT = Prepared(
+    update(notices).where(notices.c.notice_id == bindparam("number")).values(named("sent_at", "message_id"))
+)
 
 
 async def add_notice(
@@ -29,11 +48,8 @@ async def add_notice(
     **arguments: Any,
 ) -> bool:
     """Write a notice once per ``key`` and defer its sending; False if it had been written before."""
-    notice_id = await session.scalar(
-        insert(notices)
-        .values(user_id=user_id, kind=kind, key=key, arguments=arguments, created_at=now)
-        .on_conflict_do_nothing(index_elements=["key"])
-        .returning(notices.c.notice_id)
+    notice_id = await _ADD.scalar(
+        session, user_id=user_id, kind=kind, key=key, arguments=arguments, created_at=now
     )
     if notice_id is None:
         return False
@@ -43,15 +59,7 @@ async def add_notice(
 
 async def waiting_notice(session: AsyncSession, notice_id: int) -> Any:
     """The row of a notice that is still to be sent, or None."""
-    return (
-        await session.execute(
-            select(notices).where(
-                notices.c.notice_id == notice_id,
-                notices.c.sent_at.is_(None),
-                notices.c.dropped_at.is_(None),
-            )
-        )
-    ).first()
+    return await _WAITING.first(session, notice_id=notice_id)
 
 
 async def claim(session: AsyncSession, notice_id: int, *, now: datetime) -> bool:
@@ -71,9 +79,7 @@ async def give_back(session: AsyncSession, notice_id: int) -> None:
 
 
 async def mark_sent(session: AsyncSession, notice_id: int, *, message_id: int, now: datetime) -> None:
-    await session.execute(
-        update(notices).where(notices.c.notice_id == notice_id).values(sent_at=now, message_id=message_id)
-    )
+    await _MARK_SENT.run(session, number=notice_id, sent_at=now, message_id=message_id)
 
 
 async def drop(session: AsyncSession, notice_id: int, *, trouble: str, now: datetime) -> None:

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, delete, exists, select, update
+from sqlalchemy import BigInteger, ColumnElement, bindparam, delete, exists, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.payments.models import provider_events, stuck_payments
 from getpro.payments.provider import Charge, Notice, StoredNotice
 from getpro.payments.states import Resolution, StuckMoney
+from getpro.platform.prepared import Prepared, named
 
 EVENTS_KEPT: Final = timedelta(days=180)
 """Evidence for as long as a bank may ask about a payment."""
@@ -43,6 +44,26 @@ class Event:
     """How settling ended last."""
 
 
+def _remember() -> Prepared:
+    statement = insert(provider_events).values(
+        named("provider", "object_id", "event", "body", "headers", "received_at", "last_received_at")
+    )
+    again = {
+        "body": statement.excluded.body,
+        "copies": provider_events.c.copies + 1,
+        "last_received_at": statement.excluded.last_received_at,
+        "dismissed_at": None,
+    }
+    return Prepared(
+        statement.on_conflict_do_update(
+            index_elements=["provider", "object_id", "event"], set_=again
+        ).returning(provider_events.c.event_id, provider_events.c.handled_at)
+    )
+
+
+_REMEMBER: Final = _remember()
+
+
 async def remember(
     session: AsyncSession,
     *,
@@ -53,7 +74,8 @@ async def remember(
     now: datetime,
 ) -> Remembered:
     """Keep a notice as it came; one that was seen before is counted, and its latest body kept."""
-    statement = insert(provider_events).values(
+    row = await _REMEMBER.first(
+        session,
         provider=provider,
         object_id=notice.object_id,
         event=notice.event,
@@ -62,26 +84,14 @@ async def remember(
         received_at=now,
         last_received_at=now,
     )
-    row = (
-        await session.execute(
-            statement.on_conflict_do_update(
-                index_elements=["provider", "object_id", "event"],
-                set_={
-                    "body": statement.excluded.body,
-                    "copies": provider_events.c.copies + 1,
-                    "last_received_at": now,
-                    "dismissed_at": None,
-                },
-            ).returning(provider_events.c.event_id, provider_events.c.handled_at)
-        )
-    ).one()
     return Remembered(row.event_id, row.handled_at is not None)
 
 
+_EVENT: Final = Prepared(select(provider_events).where(provider_events.c.event_id == bindparam("event_id")))
+
+
 async def event(session: AsyncSession, event_id: int) -> Event | None:
-    row = (
-        await session.execute(select(provider_events).where(provider_events.c.event_id == event_id))
-    ).first()
+    row = await _EVENT.first(session, event_id=event_id)
     return (
         None
         if row is None
@@ -117,16 +127,37 @@ def is_unknown() -> ColumnElement[bool]:
     return provider_events.c.handled_at.is_(None) & (outcome.is_(None) | outcome.startswith(OUR_ERROR))
 
 
-async def close(session: AsyncSession, *, provider: str, object_id: str, outcome: str, now: datetime) -> None:
-    """Handle every notice about an object that has found its end, however we heard of that end."""
-    await session.execute(
-        update(provider_events)
-        .where(
-            provider_events.c.provider == provider,
-            provider_events.c.object_id == object_id,
-            provider_events.c.handled_at.is_(None),
+_CLOSE: Final = Prepared(
+    update(provider_events)
+    .where(
+        provider_events.c.handled_at.is_(None),
+        (
+            (provider_events.c.provider == bindparam("its_provider"))
+            & (provider_events.c.object_id == bindparam("its_object"))
         )
-        .values(outcome=outcome, handled_at=now)
+        | (provider_events.c.event_id == bindparam("number", type_=BigInteger)),
+    )
+    .values(named("outcome", "handled_at"))
+)
+
+
+async def close(
+    session: AsyncSession,
+    *,
+    provider: str,
+    object_id: str,
+    event_id: int | None,
+    outcome: str,
+    now: datetime,
+) -> None:
+    """Handle every notice about an object that has found its end, and the one, if any, that told of it."""
+    await _CLOSE.run(
+        session,
+        its_provider=provider,
+        its_object=object_id,
+        number=event_id,
+        outcome=outcome,
+        handled_at=now,
     )
 
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Text, bindparam, insert, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.kit.money import Money
@@ -14,6 +14,7 @@ from getpro.payments.models import payment_moves, payments
 from getpro.payments.provider import Charge, Created
 from getpro.payments.rules import FIRST_POLL_AFTER, accounting_amount
 from getpro.payments.states import MOVES, Actor, PaymentStatus, sources_of
+from getpro.platform.prepared import Prepared, named
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,27 +119,34 @@ async def note_created(session: AsyncSession, payment_id: int, created: Created)
     )
 
 
+_BY_ID = Prepared(select(payments).where(payments.c.payment_id == bindparam("payment_id")))
+_BY_ORDER_KEY = Prepared(select(payments).where(payments.c.order_key == bindparam("order_key")))
+_BY_CHARGE = Prepared(
+    select(payments).where(
+        payments.c.provider == bindparam("provider"), payments.c.charge_id == bindparam("charge_id")
+    )
+)
+
+
 async def by_id(session: AsyncSession, payment_id: int) -> Payment | None:
-    return await _one(session, payments.c.payment_id == payment_id)
+    return _payment_or_none(await _BY_ID.first(session, payment_id=payment_id))
 
 
 async def by_order_key(session: AsyncSession, order_key: UUID) -> Payment | None:
-    return await _one(session, payments.c.order_key == order_key)
+    return _payment_or_none(await _BY_ORDER_KEY.first(session, order_key=order_key))
 
 
 async def by_charge(session: AsyncSession, provider: str, charge_id: str) -> Payment | None:
     """The payment that this charge has already been recorded as."""
-    return await _one(session, (payments.c.provider == provider) & (payments.c.charge_id == charge_id))
+    return _payment_or_none(await _BY_CHARGE.first(session, provider=provider, charge_id=charge_id))
 
 
 async def succeed(
     session: AsyncSession, payment: Payment, charge: Charge, *, now: datetime, actor: str = Actor.SHOP
 ) -> bool:
     """Move the payment to succeeded with what was paid; False if another charge had done so before."""
-    values = {"next_poll_at": None} | _paid(payment, charge, now=now)
-    return await _move(
-        session, payment.payment_id, PaymentStatus.SUCCEEDED, values, reason="paid", actor=actor, now=now
-    )
+    move = {"number": payment.payment_id, "moved_at": now, "reason": "paid", "actor": actor}
+    return await _SUCCEED.first(session, **move, **_paid(payment, charge, now=now)) is not None
 
 
 async def add_further_charge(
@@ -174,10 +182,8 @@ async def cancel(
     session: AsyncSession, payment: Payment, *, reason: str, now: datetime, actor: str = Actor.SHOP
 ) -> bool:
     """Move a pending payment to canceled; False if it was not pending any more."""
-    values = {"cancel_reason": reason}
-    return await _move(
-        session, payment.payment_id, PaymentStatus.CANCELED, values, reason=reason, actor=actor, now=now
-    )
+    move = {"number": payment.payment_id, "moved_at": now, "reason": reason, "actor": actor}
+    return await _CANCEL.first(session, **move, cancel_reason=reason) is not None
 
 
 async def explain_cancel(session: AsyncSession, payment_id: int, *, reason: str) -> None:
@@ -234,39 +240,43 @@ def _paid(payment: Payment, charge: Charge, *, now: datetime) -> dict[str, Any]:
     }
 
 
-async def _move(
-    session: AsyncSession,
-    payment_id: int,
-    target: PaymentStatus,
-    values: dict[str, Any],
-    *,
-    reason: str,
-    actor: str,
-    now: datetime,
-) -> bool:
-    """Claim the move to ``target`` and keep it; False from a status that does not allow it.
+def _move(target: PaymentStatus, *columns: str, **fixed: Any) -> Prepared:
+    """Claim the move of payment ``number`` to ``target`` and keep it; no row from a status that forbids it.
 
     The status before is the one under the row's lock: what the caller has read may be old.
     """
     before = (
         select(payments.c.payment_id, payments.c.status)
-        .where(payments.c.payment_id == payment_id)
+        .where(payments.c.payment_id == bindparam("number"))
         .with_for_update()
         .cte("before")
     )
-    source = await session.scalar(
+    moved = (
         update(payments)
         .where(
             payments.c.payment_id == before.c.payment_id,
-            before.c.status.in_(sources_of(target, MOVES)),
+            or_(*(before.c.status == source for source in sources_of(target, MOVES))),
         )
-        .values(status=target, **values)
-        .returning(before.c.status)
+        .values(status=target, **named(*columns), **fixed)
+        .returning(before.c.payment_id, before.c.status)
+        .cte("moved")
     )
-    if source is None:
-        return False
-    await _note_move(session, payment_id, PaymentStatus(source), target, reason, actor, now=now)
-    return True
+    how = [bindparam(name, type_=payment_moves.c[name].type) for name in _MOVE]
+    move = select(moved, literal(target, Text), *how)
+    return Prepared(
+        insert(payment_moves)
+        .from_select(["payment_id", "from_status", "to_status", *_MOVE], move)
+        .returning(payment_moves.c.move_id)
+    )
+
+
+_MOVE = ("moved_at", "reason", "actor")
+_SUCCEED = _move(
+    PaymentStatus.SUCCEEDED,
+    *("amount", "charge_id", "paid_at", "paid_amount", "paid_currency", "rate"),
+    next_poll_at=None,
+)
+_CANCEL = _move(PaymentStatus.CANCELED, "cancel_reason")
 
 
 async def _note_move(
@@ -291,8 +301,7 @@ async def _note_move(
     )
 
 
-async def _one(session: AsyncSession, condition: Any) -> Payment | None:
-    row = (await session.execute(select(payments).where(condition))).first()
+def _payment_or_none(row: Any) -> Payment | None:
     return None if row is None else payment_of(row)
 
 

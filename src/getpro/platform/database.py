@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
+import psycopg
 from procrastinate.exceptions import ConnectorException
 from psycopg import AsyncConnection
 from sqlalchemy import MetaData
@@ -42,11 +43,15 @@ SESSION_OPTIONS: Final = " ".join(
 DATABASE_AWAY: Final = (
     OperationalError,
     InterfaceError,
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
     PoolTimeout,
     ConnectorException,  # the queue's word, from a job that is deferred on our connection
     OSError,
 )
 """It cannot be asked now, and nothing has happened: whoever comes is asked to come again."""
+_DRIVER: Final = "driver's connection"
+"""Where a session remembers it: to ask SQLAlchemy for it costs as much as a statement."""
 
 
 class Database:
@@ -98,7 +103,9 @@ def sqlalchemy_url(url: str) -> str:
 
 async def driver_connection(session: AsyncSession) -> AsyncConnection[Any]:
     """The psycopg connection on which the session's transaction runs."""
-    raw = await (await session.connection()).get_raw_connection()
-    connection = raw.driver_connection
+    connection = session.info.get(_DRIVER)
+    if connection is None:
+        raw = await (await session.connection()).get_raw_connection()
+        connection = session.info[_DRIVER] = raw.driver_connection
     assert isinstance(connection, AsyncConnection)
     return connection

@@ -7,16 +7,17 @@ from datetime import datetime
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import Select, func, select
+from sqlalchemy import Integer, bindparam, func, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from getpro.customers import store as customers
+from getpro.customers.models import users
 from getpro.kit.money import Money
 from getpro.messaging.models import notices
 from getpro.messaging.states import NoticeKind
 from getpro.messaging.store import add_notice
 from getpro.panel import accounts
 from getpro.panel.errors import PanelError, PanelUnavailable
+from getpro.panel.models import panel_accounts
 from getpro.panel.service import PanelAccount, WantedAccess, put, shut_out
 from getpro.payments import inbox
 from getpro.payments.models import payments
@@ -24,13 +25,15 @@ from getpro.payments.provider import Charge, ChargeState
 from getpro.payments.refunds import given_back
 from getpro.payments.states import StuckMoney
 from getpro.payments.store import Payment, payment_of
+from getpro.platform.prepared import Prepared
 from getpro.sales.checkout import turn_screen
 from getpro.sales.deps import Deps
 from getpro.sales.names import DELIVER
 from getpro.subscriptions import store as subscriptions
 from getpro.subscriptions.models import subscription_changes
+from getpro.subscriptions.models import subscriptions as subscriptions_table
 from getpro.subscriptions.states import ChangeCause, DeliveryTrouble
-from getpro.subscriptions.store import Subscription
+from getpro.subscriptions.store import Subscription, subscription_of
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +41,33 @@ _SLOW_SECONDS: Final = 2.0
 """How long a customer who has paid may look at the waiting screen before it says more."""
 _SILENT: Final = frozenset({ChangeCause.REPAIR, ChangeCause.REFUND, ChangeCause.BLOCK})
 """Nothing was bought: the customer is told nothing, or was told when it was decided."""
+
+
+_CHANGES: Final = (
+    select(subscription_changes)
+    .where(subscription_changes.c.subscription_id == bindparam("subscription_id"))
+    .order_by(subscription_changes.c.change_id.desc())
+    .limit(bindparam("missing", type_=Integer))
+    .subquery("changes")
+)
+"""What made the versions that the panel did not have yet: one change made each version."""
+_UNDELIVERED: Final = Prepared(
+    select(payments)
+    .join(_CHANGES, _CHANGES.c.payment_id == payments.c.payment_id)
+    .where(_CHANGES.c.refund_id.is_(None), given_back() < payments.c.paid_amount)
+    .order_by(payments.c.payment_id)
+)
+_OVERTAKEN: Final = Prepared(
+    select(notices.c.arguments["orders"].label("orders"))
+    .where(
+        notices.c.user_id == bindparam("user_id"),
+        notices.c.kind == NoticeKind.ACCESS_OPEN,
+        notices.c.dropped_at.is_(None),
+        notices.c.sent_at.is_(None)
+        | (notices.c.sent_at >= select(func.min(_CHANGES.c.changed_at)).scalar_subquery()),
+    )
+    .order_by(notices.c.notice_id)
+)
 
 
 async def defer_delivery(session: AsyncSession, deps: Deps, subscription_id: int) -> None:
@@ -62,30 +92,28 @@ async def deliver(deps: Deps, subscription_id: int) -> None:
     Raises PanelError: the job tries again, for days if need be.
     """
     async with deps.db.read("deliver") as session:
-        wanted = await subscriptions.by_id(session, subscription_id)
-        known = await accounts.of_subscription(session, subscription_id)
-        cause = None if wanted is None else (await _last_cause(session, subscription_id)).cause
-        is_blocked = wanted is not None and (await customers.customer(session, wanted.user_id)).is_blocked
-    if wanted is None:
+        row = await _STANDING.first(session, subscription_id=subscription_id)
+    if row is None:
         return
-    if is_blocked:
-        await _keep_out(deps, wanted, known)
+    wanted, known, last = _standing_of(row)
+    if row.blocked_at is not None:
+        await _keep_out(deps, wanted, last, known)
         return
     if wanted.end_date <= deps.clock():
-        await _end(deps, wanted, known if cause is ChangeCause.REFUND else None)
+        await _end(deps, wanted, last, known if last.cause is ChangeCause.REFUND else None)
         return
     access = WantedAccess(subscription_id=subscription_id, user_id=wanted.user_id, end_date=wanted.end_date)
-    putting = put(deps.panel, access, known, takes_nothing=cause is ChangeCause.REPAIR)
+    putting = put(deps.panel, access, known, takes_nothing=last.cause is ChangeCause.REPAIR)
     try:
         account = await _showing_if_slow(deps, wanted, putting)
     except PanelError as error:
-        await _note_trouble(deps, wanted, error)
+        await _note_trouble(deps, wanted, last, error)
         raise
     async with deps.db.begin("deliver: mark") as session:
         now = deps.clock()
         await accounts.remember(session, subscription_id, account, now=now)
         if await subscriptions.mark_provisioned(session, subscription_id, version=wanted.wanted_version):
-            await _tell_open(session, deps, wanted, now=now)
+            await _tell_open(session, deps, wanted, last, now=now)
         else:
             await defer_delivery(session, deps, subscription_id)
     log.info("subscription.delivered", subscription_id=subscription_id, version=wanted.wanted_version)
@@ -131,32 +159,48 @@ class _Cause:
         return {"cause": self.cause, "payment_id": self.payment_id} | paid
 
 
-async def _last_cause(session: AsyncSession, subscription_id: int) -> _Cause:
-    row = (
-        await session.execute(
-            select(
-                subscription_changes.c.cause,
-                payments.c.payment_id,
-                payments.c.paid_amount,
-                payments.c.paid_currency,
-            )
-            .outerjoin(payments, payments.c.payment_id == subscription_changes.c.payment_id)
-            .where(subscription_changes.c.subscription_id == subscription_id)
-            .order_by(subscription_changes.c.change_id.desc())
-            .limit(1)
+def _standing() -> Prepared:
+    """A subscription, why its wanted version came to be, the account on the panel, whether it is shut."""
+    last = (
+        select(subscription_changes.c.cause, subscription_changes.c.payment_id)
+        .where(subscription_changes.c.subscription_id == subscriptions_table.c.subscription_id)
+        .order_by(subscription_changes.c.change_id.desc())
+        .limit(1)
+        .lateral("last")
+    )
+    a, p = panel_accounts.c, payments.c
+    return Prepared(
+        select(
+            subscriptions_table,
+            *(last.c.cause, p.payment_id, p.paid_amount, p.paid_currency, users.c.blocked_at),
+            *(a.panel_user_id, a.username, a.short_uuid, a.subscription_url),
         )
-    ).one()
+        .select_from(subscriptions_table)
+        .join(last, true())
+        .join(users, users.c.user_id == subscriptions_table.c.user_id)
+        .outerjoin(payments, p.payment_id == last.c.payment_id)
+        .outerjoin(panel_accounts, a.subscription_id == subscriptions_table.c.subscription_id)
+        .where(subscriptions_table.c.subscription_id == bindparam("subscription_id"))
+    )
+
+
+_STANDING: Final = _standing()
+
+
+def _standing_of(row: Any) -> tuple[Subscription, PanelAccount | None, _Cause]:
+    account = None if row.panel_user_id is None else accounts.account_of(row)
     paid = None if row.payment_id is None else Money.parse(str(row.paid_amount), row.paid_currency)
-    return _Cause(ChangeCause(row.cause), row.payment_id, paid)
+    return subscription_of(row), account, _Cause(ChangeCause(row.cause), row.payment_id, paid)
 
 
-async def _tell_open(session: AsyncSession, deps: Deps, wanted: Subscription, *, now: datetime) -> None:
+async def _tell_open(
+    session: AsyncSession, deps: Deps, wanted: Subscription, last: _Cause, *, now: datetime
+) -> None:
     """Tell the customer once per version that access is open, and turn the waiting screens.
 
     A repair is our own matter, and of a refund the customer was told when it was made: nothing was bought.
     Of a version that the panel had already nothing is new.
     """
-    last = await _last_cause(session, wanted.subscription_id)
     orders = [payment.order_id for payment in await _undelivered(session, wanted)]
     if wanted.is_delivered or (last.cause in _SILENT and not orders):
         return
@@ -183,24 +227,11 @@ async def _overtaken(session: AsyncSession, wanted: Subscription) -> list[int]:
 
     Their screens were turned while the panel had not confirmed that: they show that access is coming.
     """
-    undelivered = (
-        _changes(wanted).with_only_columns(subscription_changes.c.changed_at).subquery("undelivered")
-    )
-    told = await session.scalars(
-        select(notices.c.arguments["orders"])
-        .where(
-            notices.c.user_id == wanted.user_id,
-            notices.c.kind == NoticeKind.ACCESS_OPEN,
-            notices.c.dropped_at.is_(None),
-            notices.c.sent_at.is_(None)
-            | (notices.c.sent_at >= select(func.min(undelivered.c.changed_at)).scalar_subquery()),
-        )
-        .order_by(notices.c.notice_id)
-    )
-    return [order_id for orders in told for order_id in orders or []]
+    told = await _OVERTAKEN.all(session, user_id=wanted.user_id, **_versions(wanted))
+    return [order_id for row in told for order_id in row.orders or []]
 
 
-async def _note_trouble(deps: Deps, wanted: Subscription, error: PanelError) -> None:
+async def _note_trouble(deps: Deps, wanted: Subscription, last: _Cause, error: PanelError) -> None:
     """Remember why, and tell the customer once per version that the money is safe and access is coming."""
     is_away = isinstance(error, PanelUnavailable)
     trouble = DeliveryTrouble.AWAY if is_away else DeliveryTrouble.REFUSED
@@ -218,7 +249,6 @@ async def _note_trouble(deps: Deps, wanted: Subscription, error: PanelError) -> 
             trouble=trouble,
             text=str(error),
         )
-        last = await _last_cause(session, wanted.subscription_id)
         if wanted.is_delivered or last.cause in _SILENT:
             return
         await add_notice(
@@ -246,7 +276,7 @@ async def note_error(deps: Deps, subscription_id: int, error: Exception) -> None
             )
 
 
-async def _end(deps: Deps, wanted: Subscription, shut: PanelAccount | None) -> None:
+async def _end(deps: Deps, wanted: Subscription, last: _Cause, shut: PanelAccount | None) -> None:
     """The end has passed: the panel refuses past dates, and there is nothing left to open.
 
     ``shut``: the account to close, for after a refund the panel may have a later end still. What was paid
@@ -254,7 +284,7 @@ async def _end(deps: Deps, wanted: Subscription, shut: PanelAccount | None) -> N
     """
     if wanted.is_delivered:
         return
-    await _shut(deps, wanted, shut)
+    await _shut(deps, wanted, last, shut)
     log.warning("subscription.ended", subscription_id=wanted.subscription_id)
     async with deps.db.begin("deliver: expired") as session:
         version = wanted.wanted_version
@@ -262,9 +292,9 @@ async def _end(deps: Deps, wanted: Subscription, shut: PanelAccount | None) -> N
             await _list_undelivered(session, wanted, now=deps.clock())
 
 
-async def _keep_out(deps: Deps, wanted: Subscription, known: PanelAccount | None) -> None:
+async def _keep_out(deps: Deps, wanted: Subscription, last: _Cause, known: PanelAccount | None) -> None:
     """An operator has shut the customer out: whatever they have paid for stays closed. Raises PanelError."""
-    await _shut(deps, wanted, known)
+    await _shut(deps, wanted, last, known)
     await _show_coming(deps, wanted)
     async with deps.db.begin("deliver: blocked") as session:
         version = wanted.wanted_version
@@ -272,35 +302,24 @@ async def _keep_out(deps: Deps, wanted: Subscription, known: PanelAccount | None
             await defer_delivery(session, deps, wanted.subscription_id)
 
 
-async def _shut(deps: Deps, wanted: Subscription, account: PanelAccount | None) -> None:
+async def _shut(deps: Deps, wanted: Subscription, last: _Cause, account: PanelAccount | None) -> None:
     try:
         if account is not None:
             await shut_out(deps.panel, wanted.user_id, account, now=deps.clock())
     except PanelError as error:
-        await _note_trouble(deps, wanted, error)
+        await _note_trouble(deps, wanted, last, error)
         raise
-
-
-def _changes(wanted: Subscription) -> Select[Any]:
-    """What made the versions that the panel did not have yet: one change made each version."""
-    return (
-        select(subscription_changes)
-        .where(subscription_changes.c.subscription_id == wanted.subscription_id)
-        .order_by(subscription_changes.c.change_id.desc())
-        .limit(wanted.wanted_version - wanted.provisioned_version)
-    )
 
 
 async def _undelivered(session: AsyncSession, wanted: Subscription) -> list[Payment]:
     """The payments behind the versions that the panel did not have yet, but for those given back whole."""
-    changes = _changes(wanted).subquery()
-    rows = await session.execute(
-        select(payments)
-        .join(changes, changes.c.payment_id == payments.c.payment_id)
-        .where(changes.c.refund_id.is_(None), given_back() < payments.c.paid_amount)
-        .order_by(payments.c.payment_id)
-    )
-    return [payment_of(row) for row in rows]
+    return [payment_of(row) for row in await _UNDELIVERED.all(session, **_versions(wanted))]
+
+
+def _versions(wanted: Subscription) -> dict[str, int]:
+    """The parameters of ``_CHANGES``."""
+    missing = wanted.wanted_version - wanted.provisioned_version
+    return {"subscription_id": wanted.subscription_id, "missing": missing}
 
 
 async def _list_undelivered(session: AsyncSession, wanted: Subscription, *, now: datetime) -> None:

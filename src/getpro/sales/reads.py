@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Exists, exists, select, true
+from sqlalchemy import ColumnElement, Exists, bindparam, exists, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.catalog.models import plans
@@ -20,6 +19,7 @@ from getpro.payments.models import payments, stuck_payments
 from getpro.payments.refunds import given_back
 from getpro.payments.states import PaymentStatus
 from getpro.payments.store import Payment, payment_of
+from getpro.platform.prepared import Prepared
 from getpro.subscriptions.models import subscriptions
 from getpro.subscriptions.store import Subscription, of_customer, subscription_of
 
@@ -72,40 +72,36 @@ async def newest_payments(session: AsyncSession, *, user_id: int | None, most: i
     return await _newest(session, true() if user_id is None else payments.c.user_id == user_id, most=most)
 
 
-async def bought(session: AsyncSession, payment_id: int) -> Bought | None:
-    found = await _newest(session, payments.c.payment_id == payment_id, most=1)
-    return found[0] if found else None
+def _open_entry(payment_id: Any) -> Exists:
+    """Whether an entry of the operator's list names this payment."""
+    return exists().where(stuck_payments.c.payment_id == payment_id, stuck_payments.c.resolved_at.is_(None))
 
 
 def _is_kept() -> ColumnElement[bool]:
     return (payments.c.status != PaymentStatus.SUCCEEDED) & _open_entry(payments.c.payment_id)
 
 
+_ALL_BOUGHT = select(payments, _is_kept().label("is_money_kept"), given_back().label("given_back"))
+_BOUGHT = Prepared(_ALL_BOUGHT.where(payments.c.payment_id == bindparam("payment_id")))
+
+
+async def bought(session: AsyncSession, payment_id: int) -> Bought | None:
+    row = await _BOUGHT.first(session, payment_id=payment_id)
+    return None if row is None else _bought_of(row)
+
+
 async def _newest(session: AsyncSession, condition: ColumnElement[bool], *, most: int) -> list[Bought]:
     rows = await session.execute(
-        select(payments, _is_kept().label("is_money_kept"), given_back().label("given_back"))
-        .where(condition)
+        _ALL_BOUGHT.where(condition)
         .order_by(payments.c.created_at.desc(), payments.c.payment_id.desc())
         .limit(most)
     )
-    return [
-        Bought(payment_of(row), row.is_money_kept, _paid_back(row.given_back, row.paid_currency))
-        for row in rows
-    ]
+    return [_bought_of(row) for row in rows]
 
 
-async def money_given_back(session: AsyncSession, payment: Payment) -> Money | None:
-    """What has been given back of a payment, if anything."""
-    if payment.paid is None:
-        return None
-    found = await session.scalar(
-        select(given_back()).select_from(payments).where(payments.c.payment_id == payment.payment_id)
-    )
-    return _paid_back(found, payment.paid.currency)
-
-
-def _paid_back(amount: Decimal | None, currency: str) -> Money | None:
-    return Money.parse(str(amount), currency) if amount else None
+def _bought_of(row: Any) -> Bought:
+    back = Money.parse(str(row.given_back), row.paid_currency) if row.given_back else None
+    return Bought(payment_of(row), row.is_money_kept, back)
 
 
 async def last_purchase(session: AsyncSession, user_id: int) -> Payment | None:
@@ -150,11 +146,6 @@ async def is_money_kept(session: AsyncSession, payment: Payment) -> bool:
     return bool(await session.scalar(select(_open_entry(payment.payment_id))))
 
 
-def _open_entry(payment_id: Any) -> Exists:
-    """Whether an entry of the operator's list names this payment."""
-    return exists().where(stuck_payments.c.payment_id == payment_id, stuck_payments.c.resolved_at.is_(None))
-
-
 async def order_and_prices(session: AsyncSession, order_key: UUID) -> tuple[Payment | None, Prices | None]:
     """The order, and what its plan costs now: None if it is no longer sold, or not to this customer."""
     row = (
@@ -175,14 +166,26 @@ async def order_and_prices(session: AsyncSession, order_key: UUID) -> tuple[Paym
     return payment_of(row), Prices(Money.parse(str(row.price), "RUB"), Money(row.stars, "XTR"))
 
 
+_LATER_ON_SCREEN = Prepared(
+    select(payments.c.payment_id)
+    .where(
+        payments.c.user_id == bindparam("user_id"),
+        payments.c.screen_message_id == bindparam("message_id"),
+        payments.c.payment_id > bindparam("payment_id"),
+    )
+    .limit(1)
+)
+
+
 async def is_last_on_screen(session: AsyncSession, payment: Payment) -> bool:
     """Whether no later order has been shown on the message that shows this one."""
-    later = select(payments.c.payment_id).where(
-        payments.c.user_id == payment.user_id,
-        payments.c.screen_message_id == payment.screen_message_id,
-        payments.c.payment_id > payment.payment_id,
+    later = await _LATER_ON_SCREEN.first(
+        session,
+        user_id=payment.user_id,
+        message_id=payment.screen_message_id,
+        payment_id=payment.payment_id,
     )
-    return await session.scalar(later.limit(1)) is None
+    return later is None
 
 
 async def access(session: AsyncSession, user_id: int) -> tuple[Subscription | None, PanelAccount | None]:

@@ -123,8 +123,14 @@ async def settle(
         )
         if outcome.is_final:
             await inbox.close(
-                session, provider=found.provider, object_id=found.charge_id, outcome=str(outcome), now=now
+                session,
+                provider=found.provider,
+                object_id=found.charge_id,
+                event_id=event_id,
+                outcome=str(outcome),
+                now=now,
             )
+            return outcome
     if event_id is not None:
         await inbox.note_outcome(
             session, event_id, str(outcome), handled_at=now if outcome.is_final else None
@@ -135,14 +141,16 @@ async def settle(
 async def _settle(
     session: AsyncSession, deps: Deps, charge: Charge, *, event_id: int | None, now: datetime
 ) -> Outcome:
-    order = None if charge.order_key is None else await payments.by_order_key(session, charge.order_key)
-    recorded = await payments.by_charge(session, charge.provider, charge.charge_id)
-    payment = recorded or order
+    payment = None if charge.order_key is None else await payments.by_order_key(session, charge.order_key)
+    if payment is None:
+        payment = await payments.by_charge(session, charge.provider, charge.charge_id)
     if payment is None:
         return await _without_order(session, deps, charge, event_id=event_id, now=now)
     await customers.lock(session, payment.user_id)
-    recorded = recorded or await payments.by_charge(session, charge.provider, charge.charge_id)
+    recorded = await payments.by_charge(session, charge.provider, charge.charge_id)
     if recorded is not None:
+        if recorded.user_id != payment.user_id:  # an operator has credited it to somebody else
+            await customers.lock(session, recorded.user_id)
         await note_refunded(session, deps, recorded, charge)
         return SEEN_BEFORE
     if charge.state is ChargeState.PENDING:

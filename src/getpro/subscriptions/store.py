@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import Insert, Update, bindparam, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from getpro.platform.prepared import Prepared, named
 from getpro.subscriptions.models import subscription_changes, subscriptions
 from getpro.subscriptions.rules import Change, extended_end, unused
 from getpro.subscriptions.states import ChangeCause, DeliveryTrouble
@@ -35,24 +36,44 @@ class Subscription:
         return self.wanted_version - self.provisioned_version > 1
 
 
+_OF_CUSTOMER = Prepared(
+    select(subscriptions)
+    .where(subscriptions.c.user_id == bindparam("user_id"))
+    .order_by(subscriptions.c.subscription_id)
+    .limit(1)
+)
+_BY_ID = Prepared(select(subscriptions).where(subscriptions.c.subscription_id == bindparam("number")))
+
+
 async def of_customer(session: AsyncSession, user_id: int) -> Subscription | None:
     """The customer's subscription: they have one today, the keys do not forbid more."""
-    row = (
-        await session.execute(
-            select(subscriptions)
-            .where(subscriptions.c.user_id == user_id)
-            .order_by(subscriptions.c.subscription_id)
-            .limit(1)
-        )
-    ).first()
+    row = await _OF_CUSTOMER.first(session, user_id=user_id)
     return None if row is None else subscription_of(row)
 
 
 async def by_id(session: AsyncSession, subscription_id: int) -> Subscription | None:
-    row = (
-        await session.execute(select(subscriptions).where(subscriptions.c.subscription_id == subscription_id))
-    ).first()
+    row = await _BY_ID.first(session, number=subscription_id)
     return None if row is None else subscription_of(row)
+
+
+def _changing(statement: Insert | Update) -> Prepared:
+    """Make or change a subscription, and keep what that changed beside it."""
+    after = statement.returning(subscriptions).cte("after")
+    columns = ("changed_at", "cause", "payment_id", "days", "end_before", "end_after")
+    values = [bindparam(name, type_=subscription_changes.c[name].type) for name in columns]
+    change = insert(subscription_changes).from_select(
+        ["subscription_id", *columns], select(after.c.subscription_id, *values)
+    )
+    return Prepared(select(after).add_cte(change.cte("change")))
+
+
+_WANTED = named("provider", "end_date", "wanted_at", "next_reminder_at") | {"is_active": True}
+_BEGIN = _changing(insert(subscriptions).values(named("user_id", "start_date") | _WANTED))
+_EXTEND = _changing(
+    update(subscriptions)
+    .where(subscriptions.c.subscription_id == bindparam("number"))
+    .values({**_WANTED, "wanted_version": subscriptions.c.wanted_version + 1})
+)
 
 
 async def extend(
@@ -71,42 +92,26 @@ async def extend(
     """
     before = await of_customer(session, user_id)
     end_after = extended_end(before.end_date if before else None, days, now=now)
+    change = {
+        "changed_at": now,
+        "cause": cause,
+        "payment_id": payment_id,
+        "days": days,
+        "end_before": before.end_date if before else None,
+        "end_after": end_after,
+    }
+    wanted = {
+        "provider": provider,
+        "end_date": end_after,
+        "wanted_at": now,
+        "next_reminder_at": now,
+    }
     if before is None:
-        statement: Any = insert(subscriptions).values(
-            user_id=user_id,
-            provider=provider,
-            is_active=True,
-            start_date=now.replace(microsecond=0),
-            end_date=end_after,
-            wanted_at=now,
-            next_reminder_at=now,
-        )
+        start = now.replace(microsecond=0)
+        row = await _BEGIN.first(session, user_id=user_id, start_date=start, **wanted, **change)
     else:
-        statement = (
-            update(subscriptions)
-            .where(subscriptions.c.subscription_id == before.subscription_id)
-            .values(
-                provider=provider,
-                is_active=True,
-                end_date=end_after,
-                wanted_version=subscriptions.c.wanted_version + 1,
-                wanted_at=now,
-                next_reminder_at=now,
-            )
-        )
-    after = subscription_of((await session.execute(statement.returning(subscriptions))).one())
-    await session.execute(
-        insert(subscription_changes).values(
-            subscription_id=after.subscription_id,
-            changed_at=now,
-            cause=cause,
-            payment_id=payment_id,
-            days=days,
-            end_before=before.end_date if before else None,
-            end_after=end_after,
-        )
-    )
-    return after
+        row = await _EXTEND.first(session, number=before.subscription_id, **wanted, **change)
+    return subscription_of(row)
 
 
 async def take_back(
@@ -214,21 +219,23 @@ async def _note_same_end(
     )
 
 
+_MARK = Prepared(
+    update(subscriptions)
+    .where(
+        subscriptions.c.subscription_id == bindparam("number"),
+        subscriptions.c.wanted_version == bindparam("provisioned_version"),
+    )
+    .values(named("provisioned_version") | {"delivery_trouble": None, "delivery_trouble_text": None})
+    .returning(subscriptions.c.subscription_id)
+)
+
+
 async def mark_provisioned(session: AsyncSession, subscription_id: int, *, version: int) -> bool:
     """Note that the panel has ``version``; False if more is wanted meanwhile: deliver again.
 
     A slower, older delivery may have landed last, so only the version that is still wanted counts.
     """
-    marked = await session.scalar(
-        update(subscriptions)
-        .where(
-            subscriptions.c.subscription_id == subscription_id,
-            subscriptions.c.wanted_version == version,
-        )
-        .values(provisioned_version=version, delivery_trouble=None, delivery_trouble_text=None)
-        .returning(subscriptions.c.subscription_id)
-    )
-    return marked is not None
+    return await _MARK.first(session, number=subscription_id, provisioned_version=version) is not None
 
 
 async def note_trouble(

@@ -27,6 +27,7 @@ from getpro.payments.states import PaymentStatus
 from getpro.payments.store import Payment
 from getpro.sales import checkout, polling, precheckout, reads
 from getpro.sales.errors import EmailNeeded, UnknownProvider
+from getpro.sales.reads import Bought
 
 router = Router(name="buying")
 
@@ -218,7 +219,7 @@ async def show_new_order(chat_id: int, payment: Payment, turn: Turn, context: Co
     """Show an order on a message of its own, which turns when the money comes."""
     payment = await checkout.ask_provider(context.sales, payment)
     async with turn.begin("new order") as session:
-        screen = await screen_of(session, payment, turn.customer, context)
+        screen = await screen_of(session, await _bought(session, payment), turn.customer, context)
     sent = await send(context.bot, chat_id, screen)
     async with turn.begin("screen") as session:
         await payments.set_screen(session, payment.payment_id, sent)
@@ -247,10 +248,16 @@ async def show_order(
 
     async def read() -> Screen:
         async with turn.begin("order") as session:
-            fresh = await payments.by_id(session, payment.payment_id) or payment
-            return await screen_of(session, fresh, turn.customer, context)
+            return await screen_of(session, await _bought(session, payment), turn.customer, context)
 
     return await show_newest(read, lambda screen: show(query, screen, toast))
+
+
+async def _bought(session: AsyncSession, payment: Payment) -> Bought:
+    """The order as it stands now."""
+    fresh = await reads.bought(session, payment.payment_id)
+    assert fresh is not None
+    return fresh
 
 
 async def _order(session: AsyncSession, wanted: Buy, turn: Turn, context: Context) -> Ordered | Instead:
