@@ -39,10 +39,9 @@ async def measure(
     """Pay for ``payments`` orders: as fast as the shop answers, or ``per_second`` of them."""
     async with Crowd.at(shop.updates, stage.telegram) as crowd, Listener.at(stage.panel) as panel:
         numbers = await _order(crowd, range(first, first + payments))
-        notices = await _post(crowd.http, f"{stage.yookassa}/_pay", {"ids": list(numbers.values())})
         await _post(crowd.http, f"{stage.panel}/_latency", {"seconds": panel_seconds})
-        flow = Flow(paid=len(notices), lost=crowd.lost)
-        await _pay(shop, crowd.http, panel, flow, list(zip(numbers, notices, strict=True)), per_second)
+        flow = Flow(paid=len(numbers), lost=crowd.lost)
+        await _pay(shop, stage, crowd.http, panel, flow, list(numbers.items()), per_second)
         return flow
 
 
@@ -68,19 +67,21 @@ async def _order(crowd: Crowd, people: range) -> dict[int, str]:
 
 async def _pay(
     shop: Running,
+    stage: Stage,
     http: aiohttp.ClientSession,
     panel: Listener,
     flow: Flow,
-    notices: list[tuple[int, dict[str, Any]]],
+    numbers: list[tuple[int, str]],
     per_second: float | None,
 ) -> None:
     waiting = asyncio.Semaphore(AT_ONCE) if per_second is None else None
     started = time.monotonic()
 
-    async def tell(at: int, who: int, notice: dict[str, Any]) -> None:
+    async def tell(at: int, who: int, number: str) -> None:
         if per_second is not None:
             await asyncio.sleep(max(0.0, started + at / per_second - time.monotonic()))
-        change = panel.expect(who, lambda _: True)
+        change = panel.expect(who, lambda _: True)  # the shop asks by itself, too: it may be told before us
+        (notice,) = await _post(http, f"{stage.yookassa}/_pay", {"ids": [number]})
         sent = time.monotonic()
         async with http.post(f"{shop.address}/webhooks/yookassa", json=notice) as answer:
             await answer.read()
@@ -98,17 +99,17 @@ async def _pay(
             flow.delivered.append(record["at"] - sent)
             lasts.append(record["at"])
 
-    async def in_turn(at: int, who: int, notice: dict[str, Any]) -> None:
+    async def in_turn(at: int, who: int, number: str) -> None:
         if waiting is None:
-            await tell(at, who, notice)
+            await tell(at, who, number)
             return
         async with waiting:
-            await tell(at, who, notice)
+            await tell(at, who, number)
 
     seen: list[asyncio.Task[None]] = []
     lasts: list[float] = []
-    await asyncio.gather(*(in_turn(at, *notice) for at, notice in enumerate(notices)))
-    flow.answered_per_second = len(notices) / (time.monotonic() - started)
+    await asyncio.gather(*(in_turn(at, *one) for at, one in enumerate(numbers)))
+    flow.answered_per_second = len(numbers) / (time.monotonic() - started)
     await asyncio.gather(*seen)
     flow.delivered_per_second = len(lasts) / (max(lasts) - started) if lasts else 0.0
 

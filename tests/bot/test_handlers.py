@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, MutableMapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
 from aiogram.exceptions import (
     ClientDecodeError,
@@ -18,7 +19,7 @@ from aiogram.exceptions import (
 from aiohttp import web
 from procrastinate.jobs import Job
 from pydantic import SecretStr
-from sqlalchemy import event, text, update
+from sqlalchemy import text, update
 from sqlalchemy.exc import OperationalError
 
 from bot.chat import METHOD, Chats, Person, bad_request, orders, run_bot_jobs
@@ -664,7 +665,7 @@ async def test_telegrams_last_question_is_answered_yes_without_a_write(
     await alice.says("/plans")
     await alice.presses_data("buy:1:stars")
     order = (await orders(shop, alice))[0]
-    with statements(shop) as made:
+    with statements() as made:
         assert await alice.asks_to_pay(str(order.order_key), 120) == {
             "pre_checkout_query_id": "9",
             "ok": True,
@@ -1137,22 +1138,19 @@ async def test_whoever_has_connected_is_not_told_to_connect(shop: Shop, alice: P
 # What it costs
 
 
-class statements:  # noqa: N801 -- reads as a sentence: with statements(shop) as made
-    """The SQL statements that are sent while the block runs, BEGIN and COMMIT not among them."""
+@contextlib.contextmanager
+def statements() -> Iterator[list[str]]:
+    """The SQL statements that the driver sends while the block runs, BEGIN and COMMIT not among them."""
+    made: list[str] = []
+    execute = psycopg.AsyncCursor.execute
 
-    def __init__(self, shop: Shop) -> None:
-        self._engine = shop.db.engine.sync_engine
-        self.made: list[str] = []
+    async def noted(cursor: Any, query: Any, *arguments: Any, **options: Any) -> Any:
+        made.append(query)
+        return await execute(cursor, query, *arguments, **options)
 
-    def __enter__(self) -> list[str]:
-        event.listen(self._engine, "before_cursor_execute", self._note)
-        return self.made
-
-    def __exit__(self, *_: object) -> None:
-        event.remove(self._engine, "before_cursor_execute", self._note)
-
-    def _note(self, _: Any, __: Any, statement: str, *___: Any) -> None:
-        self.made.append(statement)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(psycopg.AsyncCursor, "execute", noted)
+        yield made
 
 
 async def test_a_press_costs_at_most_three_statements(
@@ -1165,7 +1163,7 @@ async def test_a_press_costs_at_most_three_statements(
         *("plan:1", "on:ios", "go:connect", "go:qr", "go:from_qr", "speak:en", "no such button"),
     ):
         alice.bot._flood = Flood()
-        with statements(shop) as made:
+        with statements() as made:
             await alice.presses_data(data)
         cost[data] = len(made)
     figure(f"SQL statements a press: {cost}")

@@ -24,11 +24,12 @@ from getpro.customers.store import Customer
 from getpro.messaging import store as messaging
 from getpro.messaging.states import NoticeKind
 from getpro.messaging.store import SEND_NOTICE
-from getpro.payments import store as payments
 from getpro.platform.database import DATABASE_AWAY
 from getpro.platform.jobs import Backoff, JobKind, RetryLater
 from getpro.platform.telegram import TELEGRAM_AWAY, is_unsent
+from getpro.sales import reads
 from getpro.sales.names import TURN_SCREEN
+from getpro.sales.reads import OnScreen
 from getpro.subscriptions import store as subscriptions
 from getpro.subscriptions.states import ChangeCause
 
@@ -91,15 +92,16 @@ async def _tell(context: Context, notice_id: int) -> None:
             return
         if row.kind == NoticeKind.REMINDER and not await _claim_reminder(session, context, row):
             return
-        customer = await customers.customer(session, row.user_id)
+        order = await reads.on_screen(session, row.arguments.get("payment_id") or 0)
+        customer = await customers.customer(session, row.user_id) if order is None else order.customer
         if customer.unreachable_reason is not None:
             await messaging.drop(session, notice_id, trouble=customer.unreachable_reason, now=context.now)
             return
-        is_seen = await _is_seen_on_screen(session, context, row, customer)
+        is_seen = await _is_seen_on_screen(session, context, row, customer, order)
     t = context.texts(customer)
     screen = notice(t, row.kind, row.arguments, has_connected=customer.platform is not None)
     try:
-        told_by = await _turn_its_screen(context, row, customer, screen)
+        told_by = await _turn_its_screen(context, row, customer, order, screen)
         if told_by is None or not is_seen:
             told_by = await send(context.bot, row.user_id, screen)
     except TelegramRetryAfter as error:
@@ -116,10 +118,12 @@ async def _tell(context: Context, notice_id: int) -> None:
         await messaging.mark_sent(session, notice_id, message_id=told_by, now=context.now)
 
 
-async def _turn_its_screen(context: Context, row: Any, customer: Customer, screen: Screen) -> int | None:
+async def _turn_its_screen(
+    context: Context, row: Any, customer: Customer, order: OnScreen | None, screen: Screen
+) -> int | None:
     """Turn the screen on which the customer waits for this; return the message, None where there is none."""
-    if (payment_id := row.arguments.get("payment_id")) is not None:
-        return await turn_message(context, payment_id)
+    if order is not None:
+        return await turn_message(context, order.bought.payment.payment_id, just_read=order)
     waiting = customer.trial_screen_id
     if waiting is None or not _opens_trial(row):
         return None
@@ -158,7 +162,9 @@ async def _unclaim(context: Context, notice_id: int) -> None:
         await messaging.give_back(session, notice_id)
 
 
-async def _is_seen_on_screen(session: AsyncSession, context: Context, row: Any, customer: Customer) -> bool:
+async def _is_seen_on_screen(
+    session: AsyncSession, context: Context, row: Any, customer: Customer, order: OnScreen | None
+) -> bool:
     """Whether the customer reads the news on the screen where they wait for it: an edit makes no sound.
 
     They do who have paid, or begun their trial, just now and have got nothing else below since. A later order
@@ -167,13 +173,13 @@ async def _is_seen_on_screen(session: AsyncSession, context: Context, row: Any, 
     if _opens_trial(row):
         started = customer.trial_started_at
         return started is not None and context.now - started <= _LOOKED_AT_FOR
-    payment = await payments.by_id(session, row.arguments.get("payment_id", 0))
-    if payment is None or payment.paid_at is None or context.now - payment.paid_at > _LOOKED_AT_FOR:
+    if order is None:
         return False
-    if row.kind == NoticeKind.ACCESS_OPEN:
-        subscription = await subscriptions.of_customer(session, row.user_id)
-        if subscription is None or not subscription.is_delivered:
-            return False
+    payment, subscription = order.bought.payment, order.subscription
+    if payment.paid_at is None or context.now - payment.paid_at > _LOOKED_AT_FOR:
+        return False
+    if row.kind == NoticeKind.ACCESS_OPEN and (subscription is None or not subscription.is_delivered):
+        return False
     return not await has_written(session, row.user_id, since=payment.created_at)
 
 

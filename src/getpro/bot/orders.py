@@ -5,21 +5,17 @@ from typing import NamedTuple, TypeVar
 
 import structlog
 from aiogram.exceptions import TelegramBadRequest, TelegramForbiddenError, TelegramRetryAfter
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.bot.context import Context
 from getpro.bot.screens.buying import order
 from getpro.bot.screens.screen import Screen
 from getpro.bot.showing import edit, send
-from getpro.customers import store as customers
-from getpro.customers.store import Customer
 from getpro.payments import store as payments
 from getpro.payments.states import PaymentStatus
 from getpro.payments.store import Payment
 from getpro.platform.jobs import RetryLater
 from getpro.sales import reads
-from getpro.sales.reads import Bought
-from getpro.subscriptions import store as subscriptions
+from getpro.sales.reads import OnScreen
 
 log = structlog.get_logger(__name__)
 
@@ -35,28 +31,27 @@ class _Wanted(NamedTuple):
     payment: Payment
 
 
-async def screen_of(session: AsyncSession, bought: Bought, customer: Customer, context: Context) -> Screen:
-    """The order as it stands now."""
+def screen_of(found: OnScreen, context: Context) -> Screen:
+    """The order as it stands."""
     return order(
-        context.texts(customer),
-        bought.payment,
-        await subscriptions.of_customer(session, bought.payment.user_id),
-        is_kept=bought.is_money_kept,
-        given_back=bought.given_back,
+        context.texts(found.customer),
+        found.bought.payment,
+        found.subscription,
+        is_kept=found.bought.is_money_kept,
+        given_back=found.bought.given_back,
         has_other_ways=context.has_other_ways,
-        has_connected=customer.platform is not None,
+        has_connected=found.customer.platform is not None,
     )
 
 
 async def show_newest(
-    read: Callable[[], Awaitable[Found]], show: Callable[[Found], Awaitable[Shown]]
+    found: Found, read: Callable[[], Awaitable[Found]], show: Callable[[Found], Awaitable[Shown]]
 ) -> Shown:
-    """Show what is read, and read again, until nothing has changed; return what the last showing did.
+    """Show what was found, and read again, until nothing has changed; return what the last showing did.
 
     Of two that turn one message at once, the one that read first may be the last to arrive: so each looks
     once more, and news of a payment are not painted over.
     """
-    found = await read()
     while True:
         shown = await show(found)
         last, found = found, await read()
@@ -64,7 +59,7 @@ async def show_newest(
             return shown
 
 
-async def turn_message(context: Context, payment_id: int) -> int | None:
+async def turn_message(context: Context, payment_id: int, *, just_read: OnScreen | None = None) -> int | None:
     """Show the present state of an order on the message that showed it first, and return that message.
 
     None where there is no such message (any more), and where the customer is not written to.
@@ -72,27 +67,25 @@ async def turn_message(context: Context, payment_id: int) -> int | None:
     """
 
     async def read() -> _Wanted | None:
-        return await _wanted(context, payment_id)
+        async with context.sales.db.read("screen") as session:
+            found = await reads.on_screen(session, payment_id)
+        return None if found is None else _wanted(context, found)
 
     async def show(wanted: _Wanted | None) -> int | None:
         return None if wanted is None else await _show(context, wanted)
 
-    return await show_newest(read, show)
+    found = await read() if just_read is None else _wanted(context, just_read)
+    return await show_newest(found, read, show)
 
 
-async def _wanted(context: Context, payment_id: int) -> _Wanted | None:
-    async with context.sales.db.read("screen") as session:
-        bought = await reads.bought(session, payment_id)
-        if bought is None or bought.payment.screen_message_id is None:
-            return None
-        payment = bought.payment
-        if not await reads.is_last_on_screen(session, payment):
-            return None
-        customer = await customers.customer(session, payment.user_id)
-        if customer.unreachable_reason is not None:
-            return None
-        screen = await screen_of(session, bought, customer, context)
-    return _Wanted(bought.payment.screen_message_id, screen, payment)
+def _wanted(context: Context, found: OnScreen) -> _Wanted | None:
+    """What the order's message is to show; None where there is none of its own, or nobody to read it."""
+    payment = found.bought.payment
+    if payment.screen_message_id is None or not found.is_last:
+        return None
+    if found.customer.unreachable_reason is not None:
+        return None
+    return _Wanted(payment.screen_message_id, screen_of(found, context), payment)
 
 
 async def _show(context: Context, wanted: _Wanted) -> int | None:

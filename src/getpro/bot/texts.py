@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from functools import cache
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from functools import cache, lru_cache
 from html import escape
 from importlib import resources
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_date, format_time
+from babel.dates import format_date
 from babel.numbers import format_decimal
 from fluent.runtime import FluentBundle, FluentResource
 
@@ -65,14 +66,14 @@ class Texts:
         if money.currency == "XTR":
             return f"⭐{NO_BREAK}{self._number(money.minor)}"
         whole = money.value == money.value.to_integral_value()
-        number = format_decimal(money.value, format="#,##0" if whole else "#,##0.00", locale=self.language)
+        number = _decimal(money.value, self.language, "#,##0" if whole else "#,##0.00")
         return f"{number}{NO_BREAK}{_SIGNS.get(money.currency, money.currency)}"
 
     def date(self, moment: datetime) -> str:
         """``30 апреля``; with the year when it is not this one's."""
         local = moment.astimezone(self.zone)
         pattern = "d MMMM" if local.year == self.now.astimezone(self.zone).year else "d MMMM y"
-        return format_date(local, pattern, locale=self.language)
+        return _date(local.date(), self.language, pattern)
 
     def moment(self, moment: datetime) -> str:
         """``30 апреля, 18:00 (МСК)``."""
@@ -81,7 +82,7 @@ class Texts:
     def clock(self, moment: datetime) -> str:
         """``18:00 (МСК)``."""
         local = moment.astimezone(self.zone)
-        clock = format_time(local, "HH:mm", locale=self.language)
+        clock = local.strftime("%H:%M")
         name = local.strftime("%Z")
         zone = _ZONE_NAMES.get((self.zone.key, self.language), f"UTC{name}" if name[0] in "+-" else name)
         return f"{clock}{NO_BREAK}({zone})"
@@ -112,6 +113,16 @@ class Texts:
 
     def _number(self, value: int) -> str:
         return format_decimal(value, locale=self.language)
+
+
+@lru_cache(maxsize=1024)
+def _decimal(number: Decimal, language: str, pattern: str) -> str:
+    return format_decimal(number, format=pattern, locale=language)
+
+
+@lru_cache(maxsize=1024)
+def _date(day: date, language: str, pattern: str) -> str:
+    return format_date(day, pattern, locale=language)
 
 
 def _escaped(value: str | int) -> str | int:

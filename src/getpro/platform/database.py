@@ -1,5 +1,6 @@
 """The database: an engine, and transactions that are named."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from typing import Any, Final
@@ -50,6 +51,7 @@ DATABASE_AWAY: Final = (
     OSError,
 )
 """It cannot be asked now, and nothing has happened: whoever comes is asked to come again."""
+_TURN_SECONDS: Final = 10
 _DRIVER: Final = "driver's connection"
 """Where a session remembers it: to ask SQLAlchemy for it costs as much as a statement."""
 
@@ -62,12 +64,13 @@ class Database:
             sqlalchemy_url(url),
             pool_size=pool_size,
             max_overflow=0,
-            pool_timeout=10,
+            pool_timeout=_TURN_SECONDS,
             pool_pre_ping=False,
             connect_args={"options": f"{SESSION_OPTIONS} -c lock_timeout=10s", "connect_timeout": 10},
             hide_parameters=True,  # links and addresses of customers stay out of errors, and so out of logs
         )
         self._reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._turns = asyncio.Semaphore(pool_size)
 
     @contextlib.asynccontextmanager
     async def begin(self, name: str) -> AsyncIterator[AsyncSession]:
@@ -75,7 +78,7 @@ class Database:
 
         ``name`` appears in the crash points ``<name>: before commit`` and ``<name>: after commit``.
         """
-        async with AsyncSession(self.engine, expire_on_commit=False) as session:
+        async with self._turn(), AsyncSession(self.engine, expire_on_commit=False) as session:
             yield session
             crashpoints.reach(f"{name}: before commit")
             await session.commit()
@@ -88,9 +91,23 @@ class Database:
         Nothing may be written or locked in the block: it would stand at once. ``name`` appears in the crash
         point ``<name>: read``.
         """
-        async with AsyncSession(self._reading, expire_on_commit=False) as session:
+        async with self._turn(), AsyncSession(self._reading, expire_on_commit=False) as session:
             yield session
         crashpoints.reach(f"{name}: read")
+
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Wait for a connection, whoever came first gets the first; raises TimeoutError.
+
+        The pool's own queue is one where a newcomer takes what was meant for whoever waits the longest: with
+        some hundred people at once a few of them waited for ever.
+        """
+        async with asyncio.timeout(_TURN_SECONDS):
+            await self._turns.acquire()
+        try:
+            yield
+        finally:
+            self._turns.release()
 
     async def close(self) -> None:
         await self.engine.dispose()

@@ -56,4 +56,4 @@ class Prepared:
         cursor = (await driver_connection(session)).cursor(row_factory=namedtuple_row)
         for name in self._json & values.keys():
             values[name] = Jsonb(values[name])
-        return await cursor.execute(self._sql, self._fixed | values)
+        return await cursor.execute(self._sql, self._fixed | values, prepare=True)

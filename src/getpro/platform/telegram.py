@@ -8,7 +8,7 @@ from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import TelegramAPIServer
 from aiogram.enums import ParseMode
 from aiogram.exceptions import ClientDecodeError, TelegramNetworkError, TelegramServerError
-from aiogram.methods import TelegramMethod
+from aiogram.methods import Response, TelegramMethod
 from aiogram.types import LinkPreviewOptions
 from aiohttp import ClientConnectorError, ClientSession, TCPConnector
 
@@ -30,6 +30,8 @@ class TelegramSession(AiohttpSession):
     def __init__(self, api_url: str, *, http_proxy: str | None, timeout_seconds: float = 30) -> None:
         super().__init__(api=TelegramAPIServer.from_base(api_url), timeout=timeout_seconds)
         self._http_proxy = http_proxy
+        self._shapes: dict[type[TelegramMethod[Any]], type[Response[Any]]] = {}
+        """Of the answers: aiogram asks for one at each call, and pydantic forgets those that nobody keeps."""
 
     async def create_session(self) -> ClientSession:
         """Aiogram's own needs one more library to use a proxy; aiohttp can by itself."""
@@ -46,6 +48,8 @@ class TelegramSession(AiohttpSession):
         timeout: int | None = None,  # noqa: ASYNC109 -- aiogram's signature
     ) -> Any:
         name = method.__api_method__
+        if type(method) not in self._shapes:
+            self._shapes[type(method)] = Response[method.__returning__]  # type: ignore[name-defined]
         crashpoints.reach(f"telegram.{name}: before call")
         try:
             result = await super().make_request(bot, method, timeout=timeout)

@@ -1,15 +1,16 @@
 """Somebody has written or pressed: the update is marked, and the customer found or made, in one statement."""
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from sqlalchemy import case, func, literal, select
+from sqlalchemy import Boolean, bindparam, case, func, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.customers.models import users
 from getpro.customers.store import Customer, customer_of
 from getpro.messaging.models import telegram_updates
+from getpro.platform.prepared import Prepared, named
 
 
 class Person(NamedTuple):
@@ -20,6 +21,36 @@ class Person(NamedTuple):
     first_name: str
     language: str
     """To begin with; the customer's own choice is kept."""
+
+
+def _welcome() -> Prepared:
+    mark = (
+        insert(telegram_updates)
+        .values(named("update_id", "seen_at"))
+        .on_conflict_do_nothing()
+        .returning(telegram_updates.c.update_id)
+        .cte("mark")
+    )
+    newcomer = (*Person._fields, "registration_date", "start_parameter")
+    typed = [bindparam(name, type_=users.c[name].type) for name in newcomer]
+    arrived = insert(users).from_select(newcomer, select(*typed).select_from(mark))
+    return Prepared(
+        arrived.on_conflict_do_update(
+            index_elements=["user_id"],
+            set_={
+                "username": arrived.excluded.username,
+                "first_name": arrived.excluded.first_name,
+                "start_parameter": func.coalesce(users.c.start_parameter, arrived.excluded.start_parameter),
+                "dialog": case((bindparam("is_answer", type_=Boolean), users.c.dialog)),
+                "trial_screen_id": None,
+                "unreachable_since": None,
+                "unreachable_reason": None,
+            },
+        ).returning(*users.c)
+    )
+
+
+_WELCOME: Final = _welcome()
 
 
 async def welcome(
@@ -41,33 +72,13 @@ async def welcome(
     beginning, and only a write waits for the customer's other press, a newcomer's first one too, and
     returns the row as that press has left it.
     """
-    mark = (
-        insert(telegram_updates)
-        .values(update_id=update_id, seen_at=now)
-        .on_conflict_do_nothing()
-        .returning(telegram_updates.c.update_id)
-        .cte("mark")
-    )
-    newcomer = {
+    row = await _WELCOME.first(
+        session,
         **person._asdict(),
-        "registration_date": now,
-        "start_parameter": start_parameter,
-    }
-    typed = [literal(value, users.c[name].type) for name, value in newcomer.items()]
-    arrived = insert(users).from_select(list(newcomer), select(*typed).select_from(mark))
-    rows = await session.execute(
-        arrived.on_conflict_do_update(
-            index_elements=["user_id"],
-            set_={
-                "username": arrived.excluded.username,
-                "first_name": arrived.excluded.first_name,
-                "start_parameter": func.coalesce(users.c.start_parameter, arrived.excluded.start_parameter),
-                "dialog": case((literal(is_answer), users.c.dialog)),
-                "trial_screen_id": None,
-                "unreachable_since": None,
-                "unreachable_reason": None,
-            },
-        ).returning(*users.c)
+        update_id=update_id,
+        seen_at=now,
+        registration_date=now,
+        start_parameter=start_parameter,
+        is_answer=is_answer,
     )
-    row = rows.first()
     return None if row is None else customer_of(row)

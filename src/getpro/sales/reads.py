@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Exists, bindparam, exists, select, true
@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.catalog.models import plans
 from getpro.customers.models import users
-from getpro.customers.store import Customer
+from getpro.customers.store import Customer, customer_of
 from getpro.kit.money import Money
 from getpro.panel.accounts import account_of
 from getpro.panel.models import panel_accounts
@@ -90,6 +90,47 @@ async def bought(session: AsyncSession, payment_id: int) -> Bought | None:
     return None if row is None else _bought_of(row)
 
 
+class OnScreen(NamedTuple):
+    """All that the screen of an order shows."""
+
+    bought: Bought
+    is_last: bool
+    """No later order has been shown on the message that shows this one."""
+    customer: Customer
+    subscription: Subscription | None
+
+
+_LATER = payments.alias("later")
+_ON_SCREEN = Prepared(
+    _ALL_BOUGHT.add_columns(
+        (
+            ~exists().where(
+                _LATER.c.user_id == payments.c.user_id,
+                _LATER.c.screen_message_id == payments.c.screen_message_id,
+                _LATER.c.payment_id > payments.c.payment_id,
+            )
+        ).label("is_last")
+    ).where(payments.c.payment_id == bindparam("payment_id"))
+)
+_WITH_SUBSCRIPTION = Prepared(
+    select(users, subscriptions)
+    .outerjoin(subscriptions, subscriptions.c.user_id == users.c.user_id)
+    .where(users.c.user_id == bindparam("user_id"))
+    .order_by(subscriptions.c.subscription_id)
+    .limit(1)
+)
+
+
+async def on_screen(session: AsyncSession, payment_id: int) -> OnScreen | None:
+    """The order as it stands now."""
+    row = await _ON_SCREEN.first(session, payment_id=payment_id)
+    if row is None:
+        return None
+    whose = await _WITH_SUBSCRIPTION.first(session, user_id=row.user_id)
+    subscription = None if whose.subscription_id is None else subscription_of(whose)
+    return OnScreen(_bought_of(row), row.is_last, customer_of(whose), subscription)
+
+
 async def _newest(session: AsyncSession, condition: ColumnElement[bool], *, most: int) -> list[Bought]:
     rows = await session.execute(
         _ALL_BOUGHT.where(condition)
@@ -164,28 +205,6 @@ async def order_and_prices(session: AsyncSession, order_key: UUID) -> tuple[Paym
     if row.price is None:
         return payment_of(row), None
     return payment_of(row), Prices(Money.parse(str(row.price), "RUB"), Money(row.stars, "XTR"))
-
-
-_LATER_ON_SCREEN = Prepared(
-    select(payments.c.payment_id)
-    .where(
-        payments.c.user_id == bindparam("user_id"),
-        payments.c.screen_message_id == bindparam("message_id"),
-        payments.c.payment_id > bindparam("payment_id"),
-    )
-    .limit(1)
-)
-
-
-async def is_last_on_screen(session: AsyncSession, payment: Payment) -> bool:
-    """Whether no later order has been shown on the message that shows this one."""
-    later = await _LATER_ON_SCREEN.first(
-        session,
-        user_id=payment.user_id,
-        message_id=payment.screen_message_id,
-        payment_id=payment.payment_id,
-    )
-    return later is None
 
 
 async def access(session: AsyncSession, user_id: int) -> tuple[Subscription | None, PanelAccount | None]:

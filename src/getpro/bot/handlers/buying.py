@@ -27,7 +27,7 @@ from getpro.payments.states import PaymentStatus
 from getpro.payments.store import Payment
 from getpro.sales import checkout, polling, precheckout, reads
 from getpro.sales.errors import EmailNeeded, UnknownProvider
-from getpro.sales.reads import Bought
+from getpro.sales.reads import OnScreen
 
 router = Router(name="buying")
 
@@ -219,7 +219,7 @@ async def show_new_order(chat_id: int, payment: Payment, turn: Turn, context: Co
     """Show an order on a message of its own, which turns when the money comes."""
     payment = await checkout.ask_provider(context.sales, payment)
     async with turn.begin("new order") as session:
-        screen = await screen_of(session, await _bought(session, payment), turn.customer, context)
+        screen = screen_of(await _as_it_stands(session, payment), context)
     sent = await send(context.bot, chat_id, screen)
     async with turn.begin("screen") as session:
         await payments.set_screen(session, payment.payment_id, sent)
@@ -248,14 +248,13 @@ async def show_order(
 
     async def read() -> Screen:
         async with turn.begin("order") as session:
-            return await screen_of(session, await _bought(session, payment), turn.customer, context)
+            return screen_of(await _as_it_stands(session, payment), context)
 
-    return await show_newest(read, lambda screen: show(query, screen, toast))
+    return await show_newest(await read(), read, lambda screen: show(query, screen, toast))
 
 
-async def _bought(session: AsyncSession, payment: Payment) -> Bought:
-    """The order as it stands now."""
-    fresh = await reads.bought(session, payment.payment_id)
+async def _as_it_stands(session: AsyncSession, payment: Payment) -> OnScreen:
+    fresh = await reads.on_screen(session, payment.payment_id)
     assert fresh is not None
     return fresh
 
