@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.catalog.models import plans
 from getpro.kit.money import Money
+from getpro.platform.prepared import Prepared
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +27,11 @@ class PlanGone(LookupError):
     """The plan does not exist or is no longer sold."""
 
 
+_ACTIVE = Prepared(select(plans).where(plans.c.is_active).order_by(plans.c.position, plans.c.days))
+
+
 async def active_plans(session: AsyncSession) -> list[Plan]:
-    rows = await session.execute(
-        select(plans).where(plans.c.is_active).order_by(plans.c.position, plans.c.days)
-    )
-    return [_plan(row) for row in rows]
+    return [_plan(row) for row in await _ACTIVE.all(session)]
 
 
 async def active_plan(session: AsyncSession, plan_id: int) -> Plan:
