@@ -44,6 +44,7 @@ def start(*, web: bool, worker: bool, migrate: bool) -> None:
         from getpro.running import run_shop  # noqa: PLC0415 -- seconds; what is wrong is told before
 
         gc.freeze()
+        gc.set_threshold(20_000, 20, 20)  # what a customer brings is gone before it is looked for
         gc.enable()
         keep = keeper_of_database()
         uvloop.run(run_shop(settings, database_url=url, web=web, worker=worker, keep_database=keep))
