@@ -1,0 +1,100 @@
+"""Transactions and prepared statements: whose turn it is, and what stands when a block breaks off."""
+
+import asyncio
+from datetime import UTC, datetime
+
+import psycopg
+import pytest
+from sqlalchemy import Column, Integer, MetaData, Table, Text, bindparam, insert, select
+from sqlalchemy.dialects.postgresql import JSONB
+
+from getpro.messaging.models import telegram_updates
+from getpro.platform.database import Database
+from getpro.platform.prepared import Prepared, named
+from shop import NOW
+
+THINGS = Table("things", MetaData(), Column("number", Integer), Column("body", JSONB), Column("state", Text))
+ADD = Prepared(insert(telegram_updates).values(named("update_id", "seen_at")))
+SEEN = Prepared(select(telegram_updates.c.seen_at).where(telegram_updates.c.update_id == bindparam("number")))
+
+
+class Broken(Exception):
+    pass
+
+
+async def seen(db: Database, number: int) -> datetime | None:
+    async with db.read("test") as session:
+        found = await SEEN.scalar(session, number=number)
+    assert found is None or isinstance(found, datetime)
+    return found
+
+
+async def test_a_prepared_statement_stands_and_falls_with_its_transaction(db: Database) -> None:
+    async def break_off() -> None:
+        async with db.begin("test") as session:
+            await ADD.run(session, update_id=1, seen_at=NOW)
+            assert await SEEN.scalar(session, number=1) == NOW
+            raise Broken
+
+    with pytest.raises(Broken):
+        await break_off()
+    assert await seen(db, 1) is None
+    async with db.begin("test") as session:
+        await ADD.run(session, update_id=1, seen_at=NOW)
+        by_sqlalchemy = await session.scalar(select(telegram_updates.c.seen_at))
+    assert by_sqlalchemy == await seen(db, 1) == NOW
+    assert NOW.tzinfo is UTC
+
+
+async def test_a_parameter_that_is_forgotten_is_an_error_and_not_a_null(db: Database) -> None:
+    async with db.begin("test") as session:
+        with pytest.raises(psycopg.ProgrammingError, match="seen_at"):
+            await ADD.run(session, update_id=1)
+        assert await SEEN.first(session, number=1) is None
+
+
+async def test_what_the_statement_fixes_and_what_is_json_arrive_as_they_are(db: Database) -> None:
+    add = Prepared(insert(THINGS).values(named("number", "body") | {"state": "new"}))
+    read = Prepared(select(THINGS).where(THINGS.c.state == "new").order_by(THINGS.c.number))
+    async with db.begin("test") as session:
+        await session.execute(insert(telegram_updates), [{"update_id": 1, "seen_at": NOW}])
+        await (await session.connection()).exec_driver_sql(
+            "CREATE TEMPORARY TABLE things (number integer, body jsonb, state text) ON COMMIT DROP"
+        )
+        for number, body in enumerate(({"a": [1, None]}, None)):
+            await add.run(session, number=number, body=body)
+        rows = await read.all(session)
+    assert [(row.number, row.body, row.state) for row in rows] == [
+        (0, {"a": [1, None]}, "new"),
+        (1, None, "new"),
+    ]
+
+
+def test_a_statement_whose_text_depends_on_its_values_is_refused_when_it_is_written() -> None:
+    with pytest.raises(AssertionError, match="a list must be an array"):
+        Prepared(select(THINGS).where(THINGS.c.number.in_([1, 2])))
+
+
+async def test_connections_are_given_in_the_order_of_asking(database_url: str) -> None:
+    db = Database(database_url, pool_size=1)
+    served = []
+    everybody_waits = asyncio.Event()
+
+    async def take_a_turn(name: str) -> None:
+        async with db.read("test") as session:
+            await SEEN.first(session, number=1)
+            await everybody_waits.wait()
+            served.append(name)
+
+    async def come_again_and_again() -> None:
+        for _ in range(3):
+            await take_a_turn("the busy one")
+
+    busy = asyncio.create_task(come_again_and_again())
+    await asyncio.sleep(0)
+    patient = [asyncio.create_task(take_a_turn(f"patient {at}")) for at in range(3)]
+    await asyncio.sleep(0)
+    everybody_waits.set()
+    await asyncio.gather(busy, *patient)
+    await db.close()
+    assert served == ["the busy one", "patient 0", "patient 1", "patient 2", "the busy one", "the busy one"]
