@@ -1,6 +1,7 @@
 """Transactions and prepared statements: whose turn it is, and what stands when a block breaks off."""
 
 import asyncio
+import random
 from datetime import UTC, datetime
 
 import psycopg
@@ -77,24 +78,17 @@ def test_a_statement_whose_text_depends_on_its_values_is_refused_when_it_is_writ
 
 async def test_connections_are_given_in_the_order_of_asking(database_url: str) -> None:
     db = Database(database_url, pool_size=1)
-    served = []
-    everybody_waits = asyncio.Event()
+    chance = random.Random(1)
+    asked, served = [], []
 
-    async def take_a_turn(name: str) -> None:
-        async with db.read("test") as session:
-            await SEEN.first(session, number=1)
-            await everybody_waits.wait()
-            served.append(name)
+    async def come_again_and_again(name: int) -> None:
+        for at in range(10):
+            await asyncio.sleep(chance.random() / 100)
+            asked.append((name, at))
+            async with db.read("test") as session:
+                await SEEN.first(session, number=1)
+                served.append((name, at))
 
-    async def come_again_and_again() -> None:
-        for _ in range(3):
-            await take_a_turn("the busy one")
-
-    busy = asyncio.create_task(come_again_and_again())
-    await asyncio.sleep(0)
-    patient = [asyncio.create_task(take_a_turn(f"patient {at}")) for at in range(3)]
-    await asyncio.sleep(0)
-    everybody_waits.set()
-    await asyncio.gather(busy, *patient)
+    await asyncio.gather(*(come_again_and_again(name) for name in range(20)))
     await db.close()
-    assert served == ["the busy one", "patient 0", "patient 1", "patient 2", "the busy one", "the busy one"]
+    assert served == asked
