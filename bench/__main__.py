@@ -2,16 +2,17 @@
 
 import argparse
 import asyncio
+import itertools
 import sys
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from bench import money, size, statements, updates
 from bench.data import Amounts, fill
 from bench.history import slowest
 from bench.money import Flow
-from bench.report import Figures, as_markdown, rows
-from bench.stage import ROOT, NotReady, Stage, stage
+from bench.report import Figures, Flows, as_markdown, rows
+from bench.stage import ROOT, NotReady, Running, Stage, stage
 from bench.updates import Cost
 
 PAGE: Final = ROOT / "docs/development/performance.md"
@@ -62,14 +63,14 @@ def _measure(prepared: Stage, asked: argparse.Namespace) -> Figures:
         shop.append(_cost(prepared, asked.updates, is_empty=False))
     empty.append(_cost(prepared, asked.updates, is_empty=True))
     _say("money")
-    burst, steady, far, far_steady = _money(prepared, asked.payments)
+    flows = _money(prepared, asked.payments)
     history = None
     if asked.users:
         _say("a large database: some minutes")
         amounts = Amounts(asked.users, asked.old_payments, asked.messages)
         fill(prepared.database_url, amounts)
         history = slowest(prepared.database_url)
-    return Figures(empty, shop, imports, sizes, per_press, burst, steady, far, far_steady, history)
+    return Figures(empty, shop, imports, sizes, per_press, flows, history)
 
 
 def _cost(prepared: Stage, count: int, *, is_empty: bool) -> Cost:
@@ -77,27 +78,24 @@ def _cost(prepared: Stage, count: int, *, is_empty: bool) -> Cost:
         return asyncio.run(updates.measure(bot, prepared, updates=count))
 
 
-def _money(prepared: Stage, payments: int) -> tuple[Flow, ...]:
-    """As fast as it goes and at a steady pace, with the panel near and 100 ms away."""
-    ways = (
-        (payments, None, 0.0),
-        (payments, 50, 0.0),
-        (payments, None, money.PANEL_SECONDS),
-        (payments // 2, 20, money.PANEL_SECONDS),
-    )
+def _money(prepared: Stage, payments: int) -> Flows:
+    """The door by itself; then the whole shop: as fast as it goes, and at a steady pace."""
+    buyers = itertools.count(_FIRST_BUYER, 1_000_000)
+
+    def paid(shop: Running, count: int, **how: Any) -> Flow:
+        return asyncio.run(money.measure(shop, prepared, first=next(buyers), payments=count, **how))
+
+    with prepared.shop("web") as web:
+        door = paid(web, payments, delivers=False)
+    far = {"panel_seconds": money.PANEL_SECONDS}
     with prepared.shop() as shop:
-        return tuple(
-            asyncio.run(
-                money.measure(
-                    shop,
-                    prepared,
-                    first=_FIRST_BUYER + at * 1_000_000,
-                    payments=count,
-                    per_second=pace,
-                    panel_seconds=seconds,
-                )
-            )
-            for at, (count, pace, seconds) in enumerate(ways)
+        if left := asyncio.run(money.drain(prepared)):
+            door.lost["not delivered"] += left
+        return Flows(
+            door=door,
+            near=paid(shop, payments, per_second=50),
+            far=paid(shop, payments, **far),
+            far_steady=paid(shop, payments // 2, per_second=20, **far),
         )
 
 

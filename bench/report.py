@@ -22,16 +22,23 @@ class Figures:
     imports: list[Size]
     sizes: list[Size]
     statements_a_press: float
-    burst: Flow
-    """As fast as the shop answers."""
-    steady: Flow
-    """50 notices a second."""
+    flows: "Flows"
+    history: dict[str, float] | None
+    """Seconds of the guide's queries, slowest first."""
+
+
+@dataclass(frozen=True)
+class Flows:
+    """Of money."""
+
+    door: Flow
+    """As fast as ``web`` answers; a worker comes later."""
+    near: Flow
+    """50 notices a second; settled and delivered meanwhile, as is all below."""
     far: Flow
     """As fast as the shop answers, the panel 100 ms away."""
     far_steady: Flow
     """20 a second, the panel 100 ms away."""
-    history: dict[str, float] | None
-    """Seconds of the guide's queries, slowest first."""
 
 
 @dataclass(frozen=True)
@@ -97,12 +104,13 @@ def _waiting_in(people: int, figures: Figures) -> list[Row]:
 
 
 def _money(figures: Figures) -> list[Row]:
-    steady = 1000 * percentile(figures.steady.answered, 0.5)
-    late = percentile(figures.far_steady.delivered, 0.99)
+    flows = figures.flows
+    steady = 1000 * percentile(flows.near.answered, 0.5)
+    late = percentile(flows.far_steady.delivered, 0.99)
     return [
-        _row("notices stored and answered", figures.burst.answered_per_second, "{:.0f}/s", least=300),
-        _row("… p50 at 50/s", steady, "{:.0f} ms", most=20),
-        _row("paid → on the panel, 100 ms away", figures.far.delivered_per_second, "{:.0f}/s", least=60),
+        _row("notices stored and answered, by `web`", flows.door.answered_per_second, "{:.0f}/s", least=300),
+        _row("… p50 at 50/s, by `run`, which delivers meanwhile", steady, "{:.0f} ms", most=20),
+        _row("paid → on the panel, 100 ms away", flows.far.delivered_per_second, "{:.0f}/s", least=60),
         _row("… p99 at 20/s", late, "{:.1f} s", most=2),
     ]
 
@@ -154,5 +162,6 @@ def _row(
 
 def _lost(figures: Figures) -> str:
     costs = [cost.lost for cost in figures.shop]
-    flows = [flow.lost for flow in (figures.burst, figures.steady, figures.far, figures.far_steady)]
+    of_money = figures.flows
+    flows = [flow.lost for flow in (of_money.door, of_money.near, of_money.far, of_money.far_steady)]
     return ", ".join(f"{count} × {what}" for lost in (*costs, *flows) for what, count in lost.items())
