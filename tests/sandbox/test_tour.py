@@ -65,6 +65,7 @@ async def test_a_day_and_a_month_are_lived_and_the_judge_sees_whatever_is_wrong(
     assert troubles(here, "Emma") == []
 
     await whatever_is_not_as_it_should_be_is_seen(here)
+    await what_was_told_long_ago_may_be_forgotten(here)
 
 
 def the_page_shows_what_is_printed(told: list[str], printed: str) -> None:
@@ -85,9 +86,9 @@ def a_year_is_paid_by_crypto_pay_and_open_on_the_panel(here: World) -> None:
 def the_stars_went_back_and_both_sides_read_of_it(here: World) -> None:
     assert [charge.is_refunded for charge in here.telegram.state.charges] == [True, False]
     read = messages_to(here)
-    [said] = [text for text in read[named(here, "Борис").user_id] if text.startswith("Деньги возвращены")]
+    [said] = [text for _, text in read[named(here, "Борис").user_id] if text.startswith("Деньги возвращены")]
     assert "Доступ открыт до" in said
-    assert any("Возвращено ⭐\xa0120" in text for text in read[named(here, "Анна").user_id])
+    assert any("Возвращено ⭐\xa0120" in text for _, text in read[named(here, "Анна").user_id])
 
 
 def each_reminder_came_once_by_day_and_none_after_a_renewal(here: World) -> None:
@@ -161,6 +162,26 @@ async def whatever_is_not_as_it_should_be_is_seen(here: World) -> None:
     with psycopg.connect(here.database_url) as connection:
         connection.execute("UPDATE subscriptions SET is_active = true WHERE user_id = %s", [emma.user_id])
     assert any("в магазине подписка действует" in trouble for trouble in troubles(here, "Emma"))
+
+
+async def what_was_told_long_ago_may_be_forgotten(here: World) -> None:
+    """The shop keeps what it told for ninety days; the judge asks it for no more."""
+    emma = named(here, "Emma")
+    await here.move_clock(91 * 24 * 3600)
+    async with asyncio.timeout(30):
+        while await asyncio.to_thread(remembered, here, emma):
+            await asyncio.sleep(0.1)
+    assert [trouble for trouble in troubles(here, "Emma") if "напоминаний" in trouble] == []
+    await here.product.kill()  # it would first compare three months with the providers
+
+
+def remembered(here: World, person: Person) -> int:
+    """How many reminders of the person's the shop still knows of."""
+    with psycopg.connect(here.database_url) as connection:
+        [(number,)] = connection.execute(
+            "SELECT count(*) FROM notices WHERE kind = 'reminder' AND user_id = %s", [person.user_id]
+        )
+    return int(number)
 
 
 def with_a_button(label: str) -> dict[str, Any]:

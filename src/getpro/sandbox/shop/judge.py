@@ -15,7 +15,7 @@ from typing import Any, Final
 import psycopg
 
 from getpro.sandbox.panel.state import User
-from getpro.sandbox.shop.shown import messages_to, reminder, russian_words
+from getpro.sandbox.shop.shown import Sent, messages_to, reminder, russian_words
 from getpro.sandbox.shop.world import World
 from getpro.sandbox.telegram.state import Person
 
@@ -23,6 +23,8 @@ NOTICED_WITHIN: Final = timedelta(minutes=1)
 """How long after the end of a period access may still stand open."""
 _RECORDED_WITHIN: Final = timedelta(hours=1)
 """How long after money went back the shop may record it: it may have been dead, or not been told."""
+_REMEMBERED_FOR: Final = timedelta(days=90)
+"""How long the shop keeps what it has told; after that it may forget it, any night."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class Verdict:
     """How many the shop knows to have sent."""
     reminders_lost: int = 0
     """How many it has given up, not knowing whether they went out."""
+    reminders_old: int = 0
+    """How many came so long ago that the shop may have forgotten them."""
     russian_words: list[str] = field(default_factory=list)
     """What the bot has shown in Russian to somebody who reads English."""
 
@@ -95,8 +99,8 @@ class Verdict:
         for text, times in Counter(self.reminders).items():
             if times > 1:
                 yield f"напоминание пришло {times} раза: {text!r}"
-        told = len(self.reminders)
-        if not self.reminders_noted <= told <= self.reminders_noted + self.reminders_lost:
+        told, unnoted = len(self.reminders), self.reminders_lost + self.reminders_old
+        if not self.reminders_noted <= told <= self.reminders_noted + unnoted:
             yield f"напоминаний пришло {told}, записано {self.reminders_noted}"
         for words in self.russian_words:
             yield f"читает по-английски, а показано {words!r}"
@@ -222,7 +226,7 @@ def _verdict(
     person: Person,
     taken: list[Charge],
     *,
-    sent: list[str],
+    sent: list[Sent],
     given_back_at: datetime | None,
 ) -> Verdict:
     user_id, now = person.user_id, world.clock()
@@ -236,6 +240,7 @@ def _verdict(
             used = max((given_back_at + _RECORDED_WITHIN - start) / timedelta(days=1), 0.0)
     days_paid = sum(_days_kept(books.days_of[charge.amount], charge) for charge in taken)
     noted, lost = books.reminders.get(user_id, (0, 0))
+    reminders = [message for message in sent if reminder(message.text) is not None]
     return Verdict(
         user_id=user_id,
         name=person.first_name,
@@ -249,9 +254,10 @@ def _verdict(
         judged_at=now,
         is_open_in_shop=user_id in books.open,
         panel_status=None if user is None else user.status,
-        reminders=[text for text in sent if reminder(text) is not None],
+        reminders=[message.text for message in reminders],
         reminders_noted=noted,
         reminders_lost=lost,
+        reminders_old=sum(message.at < now - _REMEMBERED_FOR for message in reminders),
         russian_words=russian_words(world, user_id) if books.reads_english(person) else [],
     )
 

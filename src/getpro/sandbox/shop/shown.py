@@ -3,8 +3,9 @@
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from html import unescape
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from getpro.sandbox.shop.world import World
 
@@ -38,13 +39,20 @@ REMINDERS: Final = {
 _WHICH: Final = {title: which for which, titles in REMINDERS.items() for title in titles}
 
 
-def messages_to(world: World) -> dict[int, list[str]]:
-    """The texts that each person was sent as messages of their own, without tags, oldest first."""
-    sent: dict[int, list[str]] = {}
+class Sent(NamedTuple):
+    at: datetime
+    text: str
+    """Without tags."""
+
+
+def messages_to(world: World) -> dict[int, list[Sent]]:
+    """What each person was sent as messages of their own, oldest first."""
+    sent: dict[int, list[Sent]] = {}
     for call in _done(world):
         if call["method"] == "sendMessage":
             given = call["parameters"]
-            sent.setdefault(int(given["chat_id"]), []).append(_plain(given["text"]))
+            message = Sent(datetime.fromtimestamp(call["at"], UTC), _plain(given["text"]))
+            sent.setdefault(int(given["chat_id"]), []).append(message)
     return sent
 
 
