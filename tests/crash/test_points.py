@@ -1,123 +1,132 @@
-"""Each named moment at which the shop can die between a notice and the delivery, one after another."""
+"""Each named moment at which the shop can die between a payment and the delivery, one after another."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import psycopg
 import pytest
-from forked import forked, preloaded
+from points import a_shop, bought, killed_at, let_pass, order, passed, pay
 from test_kills import settled_books
 
-from folders import open_up
 from getpro.sandbox.shop.actor import Actor
-from getpro.sandbox.shop.world import World, world
+from getpro.sandbox.shop.world import World
 from getpro.sandbox.telegram.state import Person
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("points")]
+takes_minutes = [pytest.mark.long, pytest.mark.timeout(2400)]
 
-PROVIDERS = ("yookassa", "cryptopay", "stars")
-WAY_OF_MONEY = (
-    *("notice", "stars notice", "settle", "deliver", "yookassa.read_payment"),
-    *("panel.create_user", "panel.find_user", "panel.change_user"),
-)
-"""How the names of points between a notice and the delivery begin."""
-MUST_BE_THERE = {
-    "notice: before commit",
-    "notice: after commit",
-    "stars notice: before commit",
-    "stars notice: after commit",
-    "settle: read",
-    "settle: before commit",
-    "settle: after commit",
-    "yookassa.read_payment: before call",
-    "yookassa.read_payment: after call",
-    "deliver: read",
-    "panel.create_user: before call",
-    "panel.create_user: after call",
-    "panel.change_user: before call",
-    "panel.change_user: after call",
-    "deliver: mark: before commit",
-    "deliver: mark: after commit",
+Ways = Mapping[str, tuple[str, ...]]
+"""By provider: how the names of the points begin at which the shop dies of its purchase."""
+
+NOTICE = ("notice: ", "yookassa.read_payment")
+DELIVERY = ("settle: ", "deliver", "panel.create_user", "panel.find_user", "panel.change_user")
+ASKED = ("poll: claim", "poll: read", "poll: done")
+FETCHED = ("telegram.getUpdates", "pre-checkout: ", "telegram.answerPreCheckoutQuery", "stars notice: ")
+
+BY_NOTICE: Ways = {"yookassa": NOTICE + DELIVERY, "stars": ("stars notice: ",)}
+ALL_BY_NOTICE: Ways = {
+    "yookassa": NOTICE + DELIVERY,
+    "cryptopay": ("notice: ", *DELIVERY),  # which is signed, so that nothing is asked
+    "stars": ("pre-checkout: ", "stars notice: ", *DELIVERY),
 }
+BY_POLLING: Ways = {
+    "yookassa": (*ASKED, "yookassa.read_payment"),
+    "cryptopay": ("cryptopay.read_invoices",),
+    "stars": FETCHED,
+}
+"""Up to where the way is the one that a notice takes."""
+ALL_BY_POLLING: Ways = {
+    "yookassa": (*ASKED, "yookassa.read_payment", *DELIVERY),
+    "cryptopay": (*ASKED, "cryptopay.read_invoices", *DELIVERY),
+    "stars": FETCHED + DELIVERY,
+}
+MUST_BE_THERE = {
+    *("notice: before commit", "notice: after commit"),
+    *("stars notice: before commit", "stars notice: after commit"),
+    *("settle: read", "settle: before commit", "settle: after commit"),
+    *("yookassa.read_payment: before call", "yookassa.read_payment: after call"),
+    *("deliver: read", "deliver: mark: before commit", "deliver: mark: after commit"),
+    *("panel.create_user: before call", "panel.create_user: after call"),
+    *("panel.change_user: before call", "panel.change_user: after call"),
+}
+MUST_BE_POLLED = {
+    *("telegram.getUpdates: before call", "telegram.getUpdates: after call"),
+    *("pre-checkout: before commit", "pre-checkout: after commit"),
+    *("telegram.answerPreCheckoutQuery: before call", "telegram.answerPreCheckoutQuery: after call"),
+    *("stars notice: before commit", "stars notice: after commit"),
+    *("poll: claim: before commit", "poll: claim: after commit"),
+    *("poll: read: before commit", "poll: read: after commit"),
+    *("poll: done: before commit", "poll: done: after commit"),
+    *("yookassa.read_payment: before call", "yookassa.read_payment: after call"),
+    *("cryptopay.read_invoices: before call", "cryptopay.read_invoices: after call"),
+}
+STARS_ARE_TAKEN = "telegram.answerPreCheckoutQuery: after call"
+ASKED_AFTER = 20
+"""Seconds; by then a worker that was killed has been silent for long enough, too."""
 
 
-async def order(here: World, person: Person, provider: str) -> Actor:
-    """Come to the payment page."""
-    actor = Actor(here)
-    here.telegram.people.send(person, "/plans")
-    await actor.press(person, "plan:1")
-    await actor.press(person, f"buy:1:{provider}")
-    await actor.until(lambda: has_page(person), "no page to pay on")
-    return actor
-
-
-def has_page(person: Person) -> bool:
-    newest = list(person.messages.values())[-1]
-    rows = newest.get("reply_markup", {}).get("inline_keyboard", [])
-    return any(button.get("url") for row in rows for button in row)
-
-
-async def pay(here: World, person: Person, actor: Actor, provider: str) -> None:
-    if provider == "yookassa":
-        here.yookassa.books.pay(actor.newest_payment())
-    elif provider == "cryptopay":
-        here.cryptopay.books.pay(actor.newest_invoice())
-    else:
-        assert provider == "stars"
-        paid, said = await here.telegram.pay(person, link=actor.pay_link(person))
-        assert paid, said
-
-
+@pytest.mark.parametrize("ways", [BY_NOTICE, pytest.param(ALL_BY_NOTICE, marks=takes_minutes)])
 async def test_death_at_every_point_between_notice_and_delivery_loses_and_doubles_nothing(
-    tmp_path: Path, figure: Callable[[str], None]
+    tmp_path: Path, ways: Ways, figure: Callable[[str], None]
 ) -> None:
-    trace = open_up(tmp_path) / "trace"
-    async with (
-        preloaded() as parent,
-        world(tmp_path, durable=False, retry_scale=0.05, make_product=forked(parent)) as here,
-    ):
-        here.telegram.limits.are_on = False
-        await here.product.stop()
-        await here.product.start("--trace", str(trace))
-        traced = here.telegram.state.add_person(3000, "Первый")
-        for provider in PROVIDERS:  # the second one finds the user there and changes it
-            await pay(here, traced, await order(here, traced, provider), provider)
-            assert await settled_books(here, seconds=20) == []
-        points = [p for p in dict.fromkeys(trace.read_text().splitlines()) if p.startswith(WAY_OF_MONEY)]
-        assert set(points) >= MUST_BE_THERE
-        hit = []
-        for number, point in enumerate(points):
-            person = here.telegram.state.add_person(3001 + number, f"У точки {point}")
-            hit.append(await die_at(here, person, point))
-        missed = [point for point, was_hit in zip(points, hit, strict=True) if not was_hit]
-        figure(f"{len(points)} crash points between notice and delivery, not hit: {missed or 'none'}")
-        assert missed == []
+    async with a_shop(tmp_path) as here:
+        points = await points_of_purchases(here, ways, tmp_path / "trace")
+        assert {point for _, point in points} >= MUST_BE_THERE
+        for number, (provider, point) in enumerate(points):
+            await buy_through(here, point, 3100 + number, provider)
+        figure(f"{len(points)} crash points between notice and delivery, all hit")
         assert here.telegram.state.unknown_parameters == []
         assert await settled_books(here, seconds=60) == []
 
 
-async def die_at(here: World, person: Person, point: str) -> bool:
-    """Buy, and have the shop die at the point; whether it did. It is up again when this returns."""
-    provider = next((one for one in PROVIDERS if point.startswith(one)), "yookassa")
+@pytest.mark.parametrize("ways", [BY_POLLING, pytest.param(ALL_BY_POLLING, marks=takes_minutes)])
+async def test_death_at_every_point_of_polling_loses_and_doubles_nothing(
+    tmp_path: Path, ways: Ways, figure: Callable[[str], None]
+) -> None:
+    async with a_shop(tmp_path, by_polling=True) as here:
+        here.yookassa.faults.now.notices_lost_rate = 1
+        here.cryptopay.faults.now.notices_lost_rate = 1
+        points = await points_of_purchases(here, ways, tmp_path / "trace", asked_after=ASKED_AFTER)
+        assert {point for _, point in points} >= MUST_BE_POLLED
+        for number, (provider, point) in enumerate(points):
+            await buy_through(here, point, 3100 + number, provider, asked_after=ASKED_AFTER)
+        figure(f"{len(points)} crash points of polling, all hit")
+        assert here.telegram.state.unknown_parameters == []
+        assert await settled_books(here, seconds=60) == []
+
+
+async def points_of_purchases(
+    here: World, ways: Ways, trace: Path, *, asked_after: int = 0
+) -> list[tuple[str, str]]:
+    """Each provider with each point of its way that its purchases pass, in their order."""
+    await here.product.stop()
+    await here.product.start("--trace", str(trace))
+    found = []
+    for number, (provider, way) in enumerate(ways.items()):
+        await asyncio.to_thread(trace.write_text, "")
+        for _ in ("makes the user on the panel", "changes it"):
+            await bought(here, 3000 + number, provider, asked_after=asked_after)
+        points = await passed(trace, *way, at_least={"deliver: mark: after commit"})
+        found += [(provider, point) for point in points]
+    return found
+
+
+async def buy_through(here: World, point: str, user_id: int, provider: str, *, asked_after: int = 0) -> None:
+    """Buy, and have the shop die at the point. It is up again when this returns."""
+    person = here.telegram.state.add_person(user_id, f"Покупатель {user_id}")
     if "change_user" in point:
-        await pay(here, person, await order(here, person, provider), provider)
-        assert await settled_books(here, seconds=30) == []
+        await bought(here, user_id, provider, asked_after=asked_after)
     actor = await order(here, person, provider)
-    await here.product.kill()
-    await here.product.start("--crash-at", point)
-    await pay_when_it_answers(here, person, actor, provider)
-    has_died = await here.product.died(within_seconds=20)
-    await here.product.kill()
+    paying: asyncio.Task[None] | None = None
+    for deadly in [STARS_ARE_TAKEN, point] if "getUpdates" in point else [point]:  # what it fetches is money
+        async with killed_at(here, deadly):
+            paying = paying or asyncio.create_task(pay(actor, person, provider))
+            await let_pass(here, asked_after)
+        await let_pass(here, asked_after)
     await here.product.start()
-    return has_died
-
-
-async def pay_when_it_answers(here: World, person: Person, actor: Actor, provider: str) -> None:
-    """Stars need the shop's answer before they are taken; it may die of something that was left over."""
-    if provider == "stars":
-        await here.product.wait_ready()
-    await pay(here, person, actor, provider)
+    assert paying is not None
+    await paying
 
 
 WAY_BACK = ("refund: ", "yookassa.create_refund", "yookassa.list_refunds", "panel.disable_user")
@@ -127,18 +136,8 @@ WAY_BACK = ("refund: ", "yookassa.create_refund", "yookassa.list_refunds", "pane
 async def test_death_at_every_point_of_a_refund_gives_the_money_back_once(
     tmp_path: Path, figure: Callable[[str], None]
 ) -> None:
-    trace = open_up(tmp_path) / "trace"
-    async with (
-        preloaded() as parent,
-        world(
-            tmp_path,
-            durable=False,
-            retry_scale=0.05,
-            make_product=forked(parent),
-            shop={"operators": [OPERATOR]},
-        ) as here,
-    ):
-        here.telegram.limits.are_on = False
+    trace = tmp_path / "trace"
+    async with a_shop(tmp_path, shop={"operators": [OPERATOR]}) as here:
         operator = here.telegram.state.add_person(OPERATOR, "Ольга")
         await here.product.stop()
         await here.product.start("--trace", str(trace))
@@ -146,23 +145,18 @@ async def test_death_at_every_point_of_a_refund_gives_the_money_back_once(
         await give_back(here, operator, 3000)
         await Actor(here).sees(operator, "✅ Возвращено")
         assert await settled_books(here, seconds=20) == []
-        points = [p for p in dict.fromkeys(trace.read_text().splitlines()) if p.startswith(WAY_BACK)]
-        assert {"refund: ask: after commit", "yookassa.create_refund: after call"} < set(points)
-        hit = 0
+        surely = {"refund: ask: after commit", "yookassa.create_refund: after call"}
+        points = await passed(trace, *WAY_BACK, at_least=surely)
         for number, point in enumerate(points):
             await bought(here, 3001 + number)
-            await here.product.kill()
-            await here.product.start("--crash-at", point)
-            asking = asyncio.create_task(give_back(here, operator, 3001 + number))
-            hit += await here.product.died(within_seconds=30)  # perhaps of the refund before this one
+            async with killed_at(here, point):
+                asking = asyncio.create_task(give_back(here, operator, 3001 + number))
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
-            await here.product.kill()
             await here.product.start()
             if not await asyncio.to_thread(is_asked, here, 3001 + number):
                 await give_back(here, operator, 3001 + number)  # the operator has seen no answer
-        figure(f"{len(points)} crash points of a refund, hit: {hit}")
-        assert hit == len(points)
+        figure(f"{len(points)} crash points of a refund, all hit")
         refunds = here.yookassa.books.refunds
         await Actor(here).until(lambda: len(refunds) > len(points), f"{len(refunds)} refunds")
         assert await settled_books(here, seconds=60) == []
@@ -170,13 +164,6 @@ async def test_death_at_every_point_of_a_refund_gives_the_money_back_once(
 
 
 OPERATOR = 2999
-
-
-async def bought(here: World, user_id: int) -> None:
-    """Somebody has bought a month by card."""
-    person = here.telegram.state.add_person(user_id, f"Покупатель {user_id}")
-    await pay(here, person, await order(here, person, "yookassa"), "yookassa")
-    assert await settled_books(here, seconds=30) == []
 
 
 def is_asked(here: World, user_id: int) -> bool:

@@ -10,13 +10,10 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
-from forked import forked, preloaded
-from test_kills import settled_books
-from test_points import order, pay
+from points import a_shop, bought, killed_at, passed
 
-from folders import open_up
 from getpro.sales.reminders import due_for
-from getpro.sandbox.shop.world import World, world
+from getpro.sandbox.shop.world import World
 from getpro.sandbox.telegram.state import Person
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(600), pytest.mark.xdist_group("points")]
@@ -33,10 +30,6 @@ MUST_BE_THERE = {
     "notice: sent: after commit",
 }
 TITLE = "Подписка закончится через 3 дня"
-UNTOLD = (
-    "SELECT FROM subscriptions WHERE provisioned_version < wanted_version"
-    " UNION ALL SELECT FROM notices WHERE sent_at IS NULL AND dropped_at IS NULL"
-)
 SOON = 2
 """Seconds after its moment."""
 
@@ -44,21 +37,22 @@ SOON = 2
 async def test_death_at_every_point_of_a_reminder_sends_it_once_or_counts_it_as_lost(
     tmp_path: Path, figure: Callable[[str], None]
 ) -> None:
-    trace = open_up(tmp_path) / "trace"
-    async with (
-        preloaded() as parent,
-        world(tmp_path, durable=False, retry_scale=0.05, make_product=forked(parent)) as here,
-    ):
-        here.telegram.limits.are_on = False
+    trace = tmp_path / "trace"
+    async with a_shop(tmp_path) as here:
         first = await bought(here, 3000)
         await here.product.stop()
         await come_to_its_moment(here, first)
         await here.product.start("--trace", str(trace))
         assert await ended(here, first) == (True, None)
-        points = await points_passed(trace)
+        points = await passed(trace, *WAY_OF_REMINDER, at_least=MUST_BE_THERE)
         for number, point in enumerate(points):
             person = await bought(here, 3001 + number)
-            moment = await die_at(here, person, point)
+            await here.product.kill()
+            moment = await come_to_its_moment(here, person)
+            async with killed_at(here, point):
+                pass  # it finds the reminder by itself
+            await here.move_clock(60)  # the dead worker has been silent for long
+            await here.product.start()
             was_sent, trouble = await ended(here, person)
             is_lost = point in NEVER_SENT | NOT_NOTED
             assert (was_sent, trouble) == ((False, "lost on its way") if is_lost else (True, None)), point
@@ -67,31 +61,6 @@ async def test_death_at_every_point_of_a_reminder_sends_it_once_or_counts_it_as_
         lost = ask(here, "SELECT count(*) FROM notices WHERE trouble = 'lost on its way'")[0][0]
         figure(f"{len(points)} crash points of a reminder, {lost} of them counted as lost")
         assert lost == len(NEVER_SENT | NOT_NOTED)
-
-
-async def points_passed(trace: Path) -> list[str]:
-    """The points of a reminder, in their order; the last one follows what can be seen of it."""
-    async with asyncio.timeout(10):
-        while True:
-            passed = await asyncio.to_thread(traced, trace)
-            if set(passed) >= MUST_BE_THERE:
-                return passed
-            await asyncio.sleep(0.1)
-
-
-def traced(trace: Path) -> list[str]:
-    return [p for p in dict.fromkeys(trace.read_text().splitlines()) if p.startswith(WAY_OF_REMINDER)]
-
-
-async def bought(here: World, user_id: int) -> Person:
-    """Somebody has bought a month by card and was told so."""
-    person = here.telegram.state.add_person(user_id, f"Покупатель {user_id}")
-    await pay(here, person, await order(here, person, "yookassa"), "yookassa")
-    assert await settled_books(here, seconds=30) == []
-    async with asyncio.timeout(30):
-        while await asyncio.to_thread(ask, here, UNTOLD):
-            await asyncio.sleep(0.1)
-    return person
 
 
 async def come_to_its_moment(here: World, person: Person) -> datetime:
@@ -105,17 +74,6 @@ async def come_to_its_moment(here: World, person: Person) -> datetime:
     due = next(due_for(end_date, changed_at=changed_at, zone=ZoneInfo(here.time_zone)))
     await here.move_clock(math.ceil((due.at - here.clock()).total_seconds()) + SOON)
     return due.at
-
-
-async def die_at(here: World, person: Person, point: str) -> datetime:
-    """Have the shop die at the point of the person's reminder, and begin again a minute later."""
-    await here.product.kill()
-    moment = await come_to_its_moment(here, person)
-    await here.product.start("--crash-at", point)
-    assert await here.product.died(within_seconds=30), point
-    await here.move_clock(60)  # the dead worker has been silent for long
-    await here.product.start()
-    return moment
 
 
 async def ended(here: World, person: Person) -> tuple[bool, str | None]:
