@@ -45,6 +45,7 @@ async def test_death_at_every_point_of_a_reminder_sends_it_once_or_counts_it_as_
         await here.product.start("--trace", str(trace))
         assert await ended(here, first) == (True, None)
         points = await passed(trace, *WAY_OF_REMINDER, at_least=MUST_BE_THERE)
+        lost = 0  # counted as it goes: in the night, the shop forgets what is three months old
         for number, point in enumerate(points):
             person = await bought(here, 3001 + number)
             await here.product.kill()
@@ -58,7 +59,7 @@ async def test_death_at_every_point_of_a_reminder_sends_it_once_or_counts_it_as_
             assert (was_sent, trouble) == ((False, "lost on its way") if is_lost else (True, None)), point
             assert times_reminded(person) == (0 if point in NEVER_SENT else 1), point
             assert here.clock() - moment < timedelta(hours=1), point
-        lost = ask(here, "SELECT count(*) FROM notices WHERE trouble = 'lost on its way'")[0][0]
+            lost += trouble == "lost on its way"
         figure(f"{len(points)} crash points of a reminder, {lost} of them counted as lost")
         assert lost == len(NEVER_SENT | NOT_NOTED)
 
