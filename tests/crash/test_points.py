@@ -14,7 +14,6 @@ from getpro.sandbox.shop.world import World
 from getpro.sandbox.telegram.state import Person
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("points")]
-takes_minutes = [pytest.mark.long, pytest.mark.timeout(2400)]
 
 Ways = Mapping[str, tuple[str, ...]]
 """By provider: how the names of the points begin at which the shop dies of its purchase."""
@@ -31,12 +30,6 @@ ALL_BY_NOTICE: Ways = {
     "stars": ("pre-checkout: ", "stars notice: ", *DELIVERY),
 }
 BY_POLLING: Ways = {
-    "yookassa": (*ASKED, "yookassa.read_payment"),
-    "cryptopay": ("cryptopay.read_invoices",),
-    "stars": FETCHED,
-}
-"""Up to where the way is the one that a notice takes."""
-ALL_BY_POLLING: Ways = {
     "yookassa": (*ASKED, "yookassa.read_payment", *DELIVERY),
     "cryptopay": (*ASKED, "cryptopay.read_invoices", *DELIVERY),
     "stars": FETCHED + DELIVERY,
@@ -66,7 +59,9 @@ ASKED_AFTER = 20
 """Seconds; by then a worker that was killed has been silent for long enough, too."""
 
 
-@pytest.mark.parametrize("ways", [BY_NOTICE, pytest.param(ALL_BY_NOTICE, marks=takes_minutes)])
+@pytest.mark.parametrize(
+    "ways", [BY_NOTICE, pytest.param(ALL_BY_NOTICE, marks=[pytest.mark.long, pytest.mark.timeout(2400)])]
+)
 async def test_death_at_every_point_between_notice_and_delivery_loses_and_doubles_nothing(
     tmp_path: Path, ways: Ways, figure: Callable[[str], None]
 ) -> None:
@@ -80,14 +75,15 @@ async def test_death_at_every_point_between_notice_and_delivery_loses_and_double
         assert await settled_books(here, seconds=60) == []
 
 
-@pytest.mark.parametrize("ways", [BY_POLLING, pytest.param(ALL_BY_POLLING, marks=takes_minutes)])
+@pytest.mark.long
+@pytest.mark.timeout(2400)
 async def test_death_at_every_point_of_polling_loses_and_doubles_nothing(
-    tmp_path: Path, ways: Ways, figure: Callable[[str], None]
+    tmp_path: Path, figure: Callable[[str], None]
 ) -> None:
     async with a_shop(tmp_path, by_polling=True) as here:
         here.yookassa.faults.now.notices_lost_rate = 1
         here.cryptopay.faults.now.notices_lost_rate = 1
-        points = await points_of_purchases(here, ways, tmp_path / "trace", asked_after=ASKED_AFTER)
+        points = await points_of_purchases(here, BY_POLLING, tmp_path / "trace", asked_after=ASKED_AFTER)
         assert {point for _, point in points} >= MUST_BE_POLLED
         for number, (provider, point) in enumerate(points):
             await buy_through(here, point, 3100 + number, provider, asked_after=ASKED_AFTER)

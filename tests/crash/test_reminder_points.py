@@ -20,11 +20,11 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(600), pytest.mark.xdist_grou
 
 WAY_OF_REMINDER = ("remind: ", "notice: ", "telegram.sendMessage")
 """How the names of points begin that a reminder passes."""
-NEVER_SENT = {"notice: read: after commit", "telegram.sendMessage: before call"}
+NEVER_SENT = {"notice: claim: after commit", "telegram.sendMessage: before call"}
 NOT_NOTED = {"telegram.sendMessage: after call", "notice: sent: before commit"}
 """Between the claim and the note: nobody who comes later can know whether it went out."""
 MUST_BE_THERE = {
-    *("remind: before commit", "remind: after commit", "notice: read: before commit"),
+    *("remind: before commit", "remind: after commit", "notice: read", "notice: claim: before commit"),
     *NEVER_SENT,
     *NOT_NOTED,
     "notice: sent: after commit",

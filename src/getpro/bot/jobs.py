@@ -86,18 +86,22 @@ async def _tell(context: Context, notice_id: int) -> None:
     News of an order are told by its own screen, and by a message of their own only where nobody looks at
     that. Killed before it is noted, they are told once more: better twice than never where it is money.
     """
-    async with context.sales.db.begin("notice: read") as session:
+    async with context.sales.db.read("notice") as session:
         row = await messaging.waiting_notice(session, notice_id)
         if row is None:
             return
-        if row.kind == NoticeKind.REMINDER and not await _claim_reminder(session, context, row):
-            return
         order = await reads.on_screen(session, row.arguments.get("payment_id") or 0)
         customer = await customers.customer(session, row.user_id) if order is None else order.customer
-        if customer.unreachable_reason is not None:
-            await messaging.drop(session, notice_id, trouble=customer.unreachable_reason, now=context.now)
-            return
         is_seen = await _is_seen_on_screen(session, context, row, customer, order)
+    if customer.unreachable_reason is not None:
+        async with context.sales.db.begin("notice: unreachable") as session:
+            await messaging.drop(session, notice_id, trouble=customer.unreachable_reason, now=context.now)
+        return
+    if row.kind == NoticeKind.REMINDER:
+        async with context.sales.db.begin("notice: claim") as session:
+            is_ours = await _claim_reminder(session, context, row)
+        if not is_ours:
+            return
     t = context.texts(customer)
     screen = notice(t, row.kind, row.arguments, has_connected=customer.platform is not None)
     try:
