@@ -18,7 +18,7 @@ class Amounts:
 
 
 def fill(database_url: str, amounts: Amounts) -> None:
-    """Add rows to a migrated database, evenly over two years; a few minutes for the full size.
+    """Add rows to a migrated database, evenly over two years and in their order, as they would have come.
 
     Numbers of users begin at 1. The same seed gives the same rows, but for the moment that they end at.
     """
@@ -35,7 +35,7 @@ def fill(database_url: str, amounts: Amounts) -> None:
 _USERS = """
 INSERT INTO users (user_id, username, first_name, registration_date, language)
 SELECT n, 'user' || n, 'User ' || n,
-       now() - (random() * interval '730 days'), CASE WHEN n %% 5 = 0 THEN 'en' ELSE 'ru' END
+       now() - interval '730 days' * (1 - n / %(users)s::float), CASE WHEN n %% 5 = 0 THEN 'en' ELSE 'ru' END
 FROM generate_series(1, %(users)s::bigint) AS n
 """
 _PAYMENTS = """
@@ -48,7 +48,7 @@ SELECT gen_random_uuid(), user_id, provider, price, status, at,
 FROM (
     SELECT n, 1 + floor(random() * %(users)s::bigint)::bigint AS user_id,
            (ARRAY['yookassa', 'yookassa', 'stars', 'cryptopay'])[1 + n %% 4] AS provider,
-           now() - (random() * interval '730 days') AS at,
+           now() - interval '730 days' * (1 - n / %(payments)s::float) AS at,
            n %% 10 < 7 AS is_paid, CASE WHEN n %% 10 < 7 THEN 'succeeded' ELSE 'canceled' END AS status,
            1 + (n / 7) %% 4 AS plan
     FROM generate_series(1, %(payments)s::bigint) AS n
@@ -67,7 +67,8 @@ FROM (
 """
 _MESSAGES = """
 INSERT INTO message_logs (user_id, timestamp, kind, content, update_id)
-SELECT 1 + floor(random() * %(users)s::bigint)::bigint, now() - (random() * interval '730 days'),
+SELECT 1 + floor(random() * %(users)s::bigint)::bigint,
+       now() - interval '730 days' * (1 - n / %(messages)s::float),
        CASE WHEN n %% 3 = 0 THEN 'message' ELSE 'button' END,
        CASE WHEN n %% 3 = 0 THEN '/start' ELSE 'go:menu' END, n
 FROM generate_series(1, %(messages)s::bigint) AS n
