@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import alembic.command
 import psycopg
 import pytest
 
 from folders import open_up
 from gateway import sick_gateway
-from getpro import cli, running
+from getpro import cli, migrations, running
 from getpro.cli.tables import in_words
 from getpro.kit.clock import utc_now
 from getpro.kit.trouble import Trouble
@@ -208,16 +209,40 @@ def test_psql_runs_what_comes_in_with_its_own_options(database_url: str, tmp_pat
     assert wrong.returncode == 3
 
 
-def test_psql_starts_the_embedded_database_migrates_it_and_stops_it(tmp_path: Path) -> None:
-    open_up(tmp_path)
-    done = run("psql", "-Atc", "SELECT count(*) FROM plans", cwd=tmp_path, GETPRO_DATA_DIR=str(tmp_path))
+def test_the_embedded_database_is_migrated_when_asked_and_stopped_after(tmp_path: Path) -> None:
+    home = str(open_up(tmp_path))
+    tables = ("psql", "-Atc", "SELECT count(*) FROM pg_tables WHERE tablename = 'plans'")
+    done = run(*tables, cwd=tmp_path, GETPRO_DATA_DIR=home)
+    assert (done.returncode, done.stdout) == (0, "0\n"), done.stderr
+    done = run("migrate", cwd=tmp_path, GETPRO_DATA_DIR=home)
+    assert (done.returncode, done.stdout) == (0, "База данных обновлена.\n"), done.stderr
+    done = run("psql", "-Atc", "SELECT count(*) FROM plans", cwd=tmp_path, GETPRO_DATA_DIR=home)
     assert (done.returncode, done.stdout) == (0, "4\n"), done.stderr
     cluster = Cluster(tmp_path / "postgres", durable=False)
     assert cluster.server_pid() is None
     with Cluster.running(tmp_path / "postgres", durable=False):
-        again = run("psql", "-Atc", "SHOW TimeZone", cwd=tmp_path, GETPRO_DATA_DIR=str(tmp_path))
+        again = run("psql", "-Atc", "SHOW TimeZone", cwd=tmp_path, GETPRO_DATA_DIR=home)
         assert (again.returncode, again.stdout) == (0, "Europe/Moscow\n"), again.stderr
         assert cluster.server_pid() is not None
+
+
+def test_beside_an_older_shop_the_embedded_database_is_opened_but_not_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = open_up(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    needed = {"TELEGRAM_BOT_TOKEN": TOKEN, "PANEL_URL": "http://127.0.0.1:9", "PANEL_TOKEN": "t"}
+    for name, value in (needed | {"GETPRO_DATA_DIR": str(home)}).items():
+        monkeypatch.setenv(name, value)
+    version = "SELECT version_num FROM alembic_version"
+    with Cluster.running(home / "postgres", durable=False) as url:
+        alembic.command.upgrade(migrations.alembic_config(url), "0004")
+        done = run_here("payments", "stuck")
+        assert done.returncode == 2
+        assert "База данных старее программы." in done.stderr
+        assert "2getpro migrate" in done.stderr
+        seen = run("psql", "-Atc", version, cwd=tmp_path, GETPRO_DATA_DIR=str(home))
+        assert (seen.returncode, seen.stdout) == (0, "0004\n"), seen.stderr
 
 
 async def test_the_embedded_database_runs_until_the_last_psql_is_left(tmp_path: Path) -> None:

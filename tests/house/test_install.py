@@ -47,6 +47,8 @@ def test_as_root_everything_works_from_a_clone_that_nobody_else_may_enter(tmp_pa
     for name in ("2getpro", "requirements.lock"):
         shutil.copy2(ROOT / name, clone / name)
     shutil.copytree(ROOT / ".venv", clone / ".venv", symlinks=True)
+    done = run(clone / "2getpro", "migrate", GETPRO_DATA_DIR=str(data))
+    assert done.returncode == 0, done.stderr
     done = run(clone / "2getpro", "psql", "-Atc", "SELECT count(*) FROM plans", GETPRO_DATA_DIR=str(data))
     assert (done.returncode, done.stdout) == (0, "4\n"), done.stderr
 

@@ -7,6 +7,7 @@ from alembic import command
 from alembic.script import ScriptDirectory
 
 from getpro import migrations
+from getpro.kit.trouble import Trouble
 from getpro.messaging import partitions
 
 
@@ -38,6 +39,22 @@ def test_the_number_of_a_panel_user_is_kept_as_text(server: str) -> None:
             kept = database.execute("SELECT panel_user_id, username FROM panel_accounts").fetchone()
         connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
     assert kept == ("17", "tg_101")
+
+
+def test_a_migration_that_fails_is_named_and_leaves_the_database_as_it_was(server: str) -> None:
+    url = f"{server}/broken_one"
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+        connection.execute("CREATE DATABASE broken_one")
+    command.upgrade(migrations.alembic_config(url), "0003")
+    with psycopg.connect(url, autocommit=True) as database:
+        database.execute("ALTER TABLE users ADD COLUMN blocked_at int")  # 0005 makes one of its own
+    with pytest.raises(Trouble) as caught:
+        migrations.upgrade(url)
+    assert caught.value.what == "Миграция 0005_blocked не выполнилась, база осталась как была."
+    assert "blocked_at" in caught.value.why
+    assert "2getpro migrate" in caught.value.remedy
+    with psycopg.connect(url) as database:
+        assert database.execute("SELECT version_num FROM alembic_version").fetchone() == ("0003",)
 
 
 def test_telegram_ids_are_plain_bigint(database_url: str) -> None:

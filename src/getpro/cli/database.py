@@ -15,23 +15,22 @@ from getpro.platform.settings import DatabaseSettings
 
 @contextlib.contextmanager
 def database(*, migrate: bool, any_version: bool = False) -> Iterator[str]:
-    """The address of the database while the block runs.
+    """The address of the database while the block runs, the embedded one started and stopped for it.
 
-    The embedded one is started if none runs, migrated, and stopped after if nobody else uses it. One
-    elsewhere is migrated only when asked; otherwise Trouble is raised when its version is not ours,
-    unless the caller takes ``any_version``.
+    Migrated only when asked: another process may work on it with a program of another version. Otherwise
+    Trouble is raised when its version is not ours, unless the caller takes ``any_version``.
     """
     settings = read_settings(DatabaseSettings)
-    if settings.database_url is None:
-        with Cluster.running(_embedded_directory(settings), time_zone=settings.time_zone) as embedded:
-            migrations.upgrade(embedded)
-            yield embedded
-        return
-    url = settings.database_url.get_secret_value()
-    _require_postgresql(url)
-    if not any_version:
-        _require_version(url, migrate=migrate)
-    yield url
+    with contextlib.ExitStack() as running:
+        if settings.database_url is None:
+            here = Cluster.running(_embedded_directory(settings), time_zone=settings.time_zone)
+            url = running.enter_context(here)
+        else:
+            url = settings.database_url.get_secret_value()
+            _require_postgresql(url)
+        if not any_version:
+            _require_version(url, migrate=migrate)
+        yield url
 
 
 def _require_postgresql(url: str) -> None:
@@ -56,9 +55,9 @@ def _require_version(url: str, *, migrate: bool) -> None:
         ) from error
     if not is_ours:
         raise Trouble(
-            "База данных не той версии, что программа.",
-            "Миграции ещё не выполнены.",
-            "Выполните: 2getpro migrate",
+            "База данных старее программы.",
+            f"Её таблицы не версии {migrations.HEAD}, или их ещё нет.",
+            "Остановите магазин, если он работает, и выполните: 2getpro migrate",
         )
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from alembic import context
-from sqlalchemy import create_engine
+from sqlalchemy import NullPool, create_engine
 
 from getpro.models import metadata
 from getpro.platform.database import sqlalchemy_url
@@ -14,11 +14,19 @@ def is_ours(name: str | None, kind: str, _parents: Any) -> bool:
     return kind != "table" or not (name or "").startswith(("procrastinate_", "message_logs_"))
 
 
-engine = create_engine(sqlalchemy_url(context.config.attributes["url"]))
+def note(*_: Any, **applied: Any) -> None:
+    """A revision has run."""
+    context.config.attributes["done"].append(applied["step"].up_revision_id)
+
+
+engine = create_engine(sqlalchemy_url(context.config.attributes["url"]), poolclass=NullPool)
 with engine.connect() as connection:
     context.configure(
-        connection=connection, target_metadata=metadata, include_name=is_ours, compare_server_default=True
+        connection=connection,
+        target_metadata=metadata,
+        include_name=is_ours,
+        compare_server_default=True,
+        on_version_apply=note,
     )
     with context.begin_transaction():
         context.run_migrations()
-engine.dispose()
