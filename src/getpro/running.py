@@ -13,6 +13,7 @@ from aiogram.exceptions import TelegramAPIError
 
 from getpro.bootstrap.shop import Shop, build
 from getpro.bot.mailbox import Mailbox
+from getpro.checks.web import no_place
 from getpro.kit.trouble import Trouble
 from getpro.platform import schedules
 from getpro.platform.settings import TELEGRAM_PATH, Settings
@@ -91,7 +92,7 @@ async def _working(shop: Shop, stop: asyncio.Future[None]) -> AsyncIterator[None
 @contextlib.asynccontextmanager
 async def _serving(shop: Shop, stop: asyncio.Future[None], database_url: str) -> AsyncIterator[None]:
     settings = shop.settings
-    listening = _listen(settings.listen_host, settings.listen_port)
+    listening = await _listen(settings.listen_host, settings.listen_port)
     server = _QuietServer(
         uvicorn.Config(
             make_app(shop.doors),
@@ -117,15 +118,13 @@ async def _serving(shop: Shop, stop: asyncio.Future[None], database_url: str) ->
             await asyncio.wait([serving])
 
 
-def _listen(host: str, port: int) -> socket.socket:
+async def _listen(host: str, port: int) -> socket.socket:
     """The socket of the web door; raises Trouble when it cannot be had."""
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family, backlog=2048)
     except OSError as error:
-        raise Trouble(
-            "Адрес занят или недоступен.", f"{host}:{port}: {error.strerror}", "Укажите другой GETPRO_PORT."
-        ) from error
+        raise await no_place(host, port, error) from error
 
 
 async def _hear_telegram(shop: Shop, database_url: str) -> None:

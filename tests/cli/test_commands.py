@@ -12,15 +12,18 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import alembic.command
 import psycopg
 import pytest
+from aiohttp import web
 
 from folders import open_up
 from gateway import sick_gateway
 from getpro import cli, migrations, running
+from getpro.cli import processes
 from getpro.cli.tables import in_words
 from getpro.kit.clock import utc_now
 from getpro.kit.trouble import Trouble
@@ -509,9 +512,33 @@ def test_a_database_that_is_none_is_one_sentence(
     assert "geheim" not in done.stderr
 
 
-async def test_a_taken_port_is_one_sentence(database_url: str) -> None:
+async def refused_place(**where: Any) -> Trouble:
+    """Why a shop may not start, as the command says before it has loaded; the shop itself says the same."""
+    settings = shop_settings(**where)
+    host, port = settings.listen_host, settings.listen_port
+    with pytest.raises(Trouble) as caught:
+        await asyncio.to_thread(processes.require_free, host, port)
+    with pytest.raises(Trouble) as later:
+        await running.run_shop(settings, database_url="postgresql://127.0.0.1:9/x", web=True, worker=False)
+    assert str(later.value) == str(caught.value)
+    return caught.value
+
+
+async def test_a_second_shop_is_told_that_the_first_one_runs() -> None:
+    async def ready(_: web.Request) -> web.Response:
+        return web.Response(text='{"status":"ok"}')
+
+    app = web.Application()
+    app.router.add_get("/health/ready", ready)
+    async with serving(app) as url:
+        trouble = await refused_place(GETPRO_PORT=urlsplit(url).port)
+    assert (trouble.what, trouble.remedy) == ("Магазин уже работает.", "Посмотреть, как он: 2getpro doctor")
+
+
+async def test_a_place_that_cannot_be_had_is_one_sentence_in_russian() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        settings = shop_settings(GETPRO_PORT=taken.getsockname()[1])
-        with pytest.raises(Trouble, match=r"Адрес занят или недоступен\.") as caught:
-            await running.run_shop(settings, database_url=database_url, web=True, worker=False)
-    assert caught.value.remedy == "Укажите другой GETPRO_PORT."
+        trouble = await refused_place(GETPRO_PORT=taken.getsockname()[1])
+    assert (trouble.what, trouble.remedy) == ("Адрес занят.", "Укажите свободный порт в GETPRO_PORT.")
+    trouble = await refused_place(GETPRO_HOST="192.0.2.1")
+    assert trouble.why == "Адреса 192.0.2.1 у этой машины нет."
+    assert "GETPRO_HOST" in trouble.remedy

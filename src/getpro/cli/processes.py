@@ -1,11 +1,13 @@
 """What ``run``, ``web`` and ``worker`` share: settings, log, database, the event loop."""
 
+import asyncio
 import gc
 import socket
 import sys
 
 import uvloop
 
+from getpro.checks.web import no_place
 from getpro.cli.database import database, keeper_of_database
 from getpro.cli.settings import read_settings
 from getpro.kit.trouble import Trouble
@@ -13,7 +15,7 @@ from getpro.platform import logging
 from getpro.platform.settings import Settings
 
 
-def _require_free(host: str, port: int) -> None:
+def require_free(host: str, port: int) -> None:
     """Told before the seconds that the shop takes to load; raises Trouble."""
     try:
         family, kind, number, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -21,16 +23,14 @@ def _require_free(host: str, port: int) -> None:
             tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             tried.bind(address)
     except OSError as error:
-        raise Trouble(
-            "Адрес занят или недоступен.", f"{host}:{port}: {error.strerror}", "Укажите другой GETPRO_PORT."
-        ) from error
+        raise asyncio.run(no_place(host, port, error)) from error
 
 
 def start(*, web: bool, worker: bool, migrate: bool) -> None:
     """Run the shop's process until it is told to stop; raises Trouble for settings that cannot be used."""
     settings = read_settings(Settings)
     if web:
-        _require_free(settings.listen_host, settings.listen_port)
+        require_free(settings.listen_host, settings.listen_port)
     name = "web" if not worker else "worker" if not web else "2getpro"
     try:
         logging.configure(level=settings.log_level, directory=settings.log_dir, name=name)
