@@ -174,6 +174,13 @@ def test_a_command_used_wrongly_is_told_so(arguments: list[str], said: str) -> N
         ("PANEL_FOO", "1", "такой настройки нет"),
         ("SHOP", "x", "такой настройки нет"),
         ("SHOP_OPERATORS", "olga", "нужно целое число"),
+        *(
+            ("PANEL_COOKIE", value, "нужно имя=значение, одно и без пробелов")
+            for value in ("foo", "=", "door=", "дверь=открыта", "door=open; x=y")
+        ),
+        ("PANEL_API_KEY", "ключ", "нужны латинские буквы, цифры и знаки, без пробелов"),
+        ("PANEL_TOKEN", "a b", "нужны латинские буквы, цифры и знаки, без пробелов"),
+        ("CRYPTOPAY_TOKEN", "token", "нужен токен приложения вида 12345:ABC, его даёт @CryptoBot"),
     ],
 )
 def test_a_wrong_setting_is_named_in_plain_words(
@@ -186,6 +193,20 @@ def test_a_wrong_setting_is_named_in_plain_words(
     done = run_here("payments", "stuck")
     assert done.returncode == 2
     assert f"Причина: {setting}: {said}\n" in done.stderr
+
+
+def test_credentials_of_yookassa_that_cannot_be_any_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, fine in {"TELEGRAM_BOT_TOKEN": TOKEN, "PANEL_URL": "http://p", "PANEL_TOKEN": "t"}.items():
+        monkeypatch.setenv(name, fine)
+    monkeypatch.setenv("YOOKASSA_SHOP_ID", "мой магазин")
+    monkeypatch.setenv("YOOKASSA_SECRET_KEY", "test_ключ secret")
+    done = run_here("payments", "stuck")
+    assert "YOOKASSA_SHOP_ID: нужен номер магазина (shopId), одни цифры" in done.stderr
+    assert "YOOKASSA_SECRET_KEY: нужны латинские буквы, цифры и знаки, без пробелов" in done.stderr
+    assert "ключ secret" not in done.stderr
 
 
 def test_a_settings_file_that_is_no_text_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

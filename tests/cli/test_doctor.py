@@ -108,7 +108,7 @@ async def test_a_shop_with_which_nothing_is_wrong_is_only_told_to_start(clinic: 
             "@BotFather",
         ),
         ({"YOOKASSA_SECRET_KEY": "x"}, "payments.yookassa", "wrong", "401", "YOOKASSA_SECRET_KEY"),
-        ({"CRYPTOPAY_TOKEN": "x"}, "payments.cryptopay", "wrong", "401", "CRYPTOPAY_TESTNET=true"),
+        ({"CRYPTOPAY_TOKEN": "1:x"}, "payments.cryptopay", "wrong", "401", "CRYPTOPAY_TESTNET=true"),
         ({"CRYPTOPAY_API_URL": NOWHERE}, "payments.cryptopay", "unknown", "там никто не слушает", "сеть"),
         ({"PANEL_SQUADS": "Premium,Gold"}, "panel.squads", "wrong", "Gold", "Default-Squad, Premium"),
         ({"PANEL_TOKEN": "x"}, "panel", "wrong", "панель не знает токена", "PANEL_TOKEN"),
@@ -232,6 +232,10 @@ async def test_a_panel_that_is_none_or_sick_is_told_apart(clinic: Clinic) -> Non
         told = await clinic.examine(PANEL_URL=url)
     assert told.levels == {"panel": "wrong"} | NOT_RUNNING
     assert told.at("panel")[0] == "по этому адресу отвечает не Remnawave (404)"
+    assert "задайте PANEL_COOKIE" in told.at("panel")[1]
+    async with door() as (_, url):
+        told = await clinic.examine(PANEL_URL=url, PANEL_COOKIE="door=open")
+    assert told.at("panel")[1] == "Проверьте PANEL_URL и пропуск прокси перед панелью: PANEL_COOKIE."
     faults = clinic.services.panel.faults.now
     faults.error_rate, faults.error_status = 1, 502
     assert (await clinic.examine()).levels == {"panel": "unknown"} | NOT_RUNNING

@@ -63,11 +63,10 @@ def _outside(read: ReadableSettings, running: contextlib.AsyncExitStack) -> Iter
     for provider in providers.build(hurried, providers.Outside(telegram=stars)).active:
         running.push_async_callback(provider.close)
         yield Check(paying.line(provider), functools.partial(paying.look, provider))
-    if read.panel is not None:
-        client = PanelClient(_hurried(read.panel), read.shop, owner="doctor")
+    if (behind := read.panel) is not None:
+        client = PanelClient(_hurried(behind), read.shop, owner="doctor")
         running.push_async_callback(client.close)
-        squads = read.panel.squads
-        yield Check(panel.PANEL, lambda: panel.look(client, squads))
+        yield Check(panel.PANEL, lambda: panel.look(client, behind))
 
 
 def _hurried(group: PanelSettings) -> PanelSettings:

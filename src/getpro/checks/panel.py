@@ -14,6 +14,7 @@ from getpro.panel.client import PanelClient
 from getpro.panel.dialect import SUPPORTED, dialect_of
 from getpro.panel.errors import PanelRefused, PanelUnavailable
 from getpro.platform.http import Answer
+from getpro.platform.settings import PanelSettings
 
 PANEL: Final = Line("panel", "Панель")
 _SCOPES: Final = Line("panel.scopes", "Панель: права токена")
@@ -31,22 +32,23 @@ _NEEDS: Final = {
 asked: a user without a name is refused with 400 where the token may make users, and with 403 where not."""
 
 
-async def look(client: PanelClient, wanted_squads: Sequence[str]) -> AsyncIterator[Finding]:
+async def look(client: PanelClient, settings: PanelSettings) -> AsyncIterator[Finding]:
+    """``settings`` are those that the client was made with."""
     try:
-        panel = await look_at_version(client)
+        panel = await look_at_version(client, settings)
         yield panel
         if panel.remedy:
             return
         answers = await ask_scopes(client)
         yield judged_scopes(answers)
         if (squads := squads_in(answers[READ_SQUADS])) is not None:
-            yield _judged_squads(squads, wanted_squads)
+            yield _judged_squads(squads, settings.squads)
         yield await _look_at_links(client, answers[_READ_USERS])
     except PanelUnavailable as error:
         yield away(error)
 
 
-async def look_at_version(client: PanelClient) -> Finding:
+async def look_at_version(client: PanelClient, settings: PanelSettings) -> Finding:
     """Whether a panel that we know answers there, and knows the token; raises PanelUnavailable."""
     answer = await client.raw("GET", "/api/system/metadata")
     version = _response(answer).get("version")
@@ -67,10 +69,15 @@ async def look_at_version(client: PanelClient) -> Finding:
         )
     if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status == HTTPStatus.TOO_MANY_REQUESTS:
         return PANEL.unknown(f"отвечает {answer.status}", "Посмотрите, работает ли панель, и повторите.")
-    return PANEL.wrong(
-        f"по этому адресу отвечает не Remnawave ({answer.status})",
-        "Проверьте PANEL_URL; если перед панелью прокси с паролем, задайте PANEL_COOKIE или PANEL_API_KEY.",
-    )
+    return PANEL.wrong(f"по этому адресу отвечает не Remnawave ({answer.status})", _at_the_gate(settings))
+
+
+def _at_the_gate(settings: PanelSettings) -> str:
+    """What to do where somebody else answers: often a proxy before the panel that lets nobody in."""
+    keys = {"PANEL_COOKIE": settings.cookie, "PANEL_API_KEY": settings.api_key}
+    if given := [name for name, key in keys.items() if key is not None]:
+        return f"Проверьте PANEL_URL и пропуск прокси перед панелью: {', '.join(given)}."
+    return "Проверьте PANEL_URL; если перед панелью прокси с паролем, задайте PANEL_COOKIE или PANEL_API_KEY."
 
 
 async def ask_scopes(client: PanelClient) -> dict[str, Answer]:

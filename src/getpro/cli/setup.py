@@ -196,7 +196,7 @@ class _Setup:
             group.model_copy(update={"timeout_seconds": CALL_SECONDS}), ShopSettings(), owner="setup"
         )
         try:
-            found = await panel.look_at_version(client)
+            found = await panel.look_at_version(client, group)
             if found.remedy:
                 return found
             answers = await panel.ask_scopes(client)

@@ -81,6 +81,17 @@ YOOKASSA_NETWORKS = [
 """Where YooKassa's notices come from: its documentation, "Входящие уведомления"."""
 
 
+def _text(pattern: str, wanted: str) -> AfterValidator:
+    """A text of this form; ``wanted`` is said about another one."""
+
+    def check(value: str) -> str:
+        if re.fullmatch(pattern, value, re.ASCII) is None:
+            raise ValueError(wanted)
+        return value
+
+    return AfterValidator(check)
+
+
 class Group(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -95,25 +106,37 @@ class Group(BaseModel):
         }
 
 
-def _bot_token(value: SecretStr) -> SecretStr:
-    if re.fullmatch(r"\d+:\S+", value.get_secret_value()) is None:
-        raise ValueError("нужен токен бота вида 123456:ABC, его даёт @BotFather")
-    return value
+def _secret(pattern: str, wanted: str) -> AfterValidator:
+    """A secret of this form; what is said about another one is ``wanted``, never the secret."""
+
+    def check(value: SecretStr) -> SecretStr:
+        if re.fullmatch(pattern, value.get_secret_value(), re.ASCII) is None:
+            raise ValueError(wanted)
+        return value
+
+    return AfterValidator(check)
 
 
-def _webhook_secret(value: SecretStr) -> SecretStr:
-    if re.fullmatch(r"[A-Za-z0-9_-]{1,256}", value.get_secret_value()) is None:
-        raise ValueError("нужны латинские буквы, цифры, _ и -, до 256 знаков")
-    return value
+Key = Annotated[SecretStr, _secret(r"[!-~]+", "нужны латинские буквы, цифры и знаки, без пробелов")]
+"""What travels in a header as it stands."""
+BotToken = Annotated[
+    SecretStr, _secret(r"[0-9]+:[!-~]+", "нужен токен бота вида 123456:ABC, его даёт @BotFather")
+]
+CryptoPayToken = Annotated[
+    SecretStr, _secret(r"[0-9]+:[!-~]+", "нужен токен приложения вида 12345:ABC, его даёт @CryptoBot")
+]
+WebhookSecret = Annotated[
+    SecretStr, _secret(r"[A-Za-z0-9_-]{1,256}", "нужны латинские буквы, цифры, _ и -, до 256 знаков")
+]
+Cookie = Annotated[SecretStr, _secret(r"[\w.-]+=[!-:<-~]+", "нужно имя=значение, одно и без пробелов")]
+ShopNumber = Annotated[str, _text(r"[0-9]+", "нужен номер магазина (shopId), одни цифры")]
 
 
 class TelegramSettings(Group):
-    bot_token: Annotated[SecretStr, AfterValidator(_bot_token)]
+    bot_token: BotToken
     api_url: Address = "https://api.telegram.org"
     proxy: str | None = None
-    webhook_secret: Annotated[SecretStr, AfterValidator(_webhook_secret)] = Field(
-        default_factory=lambda: SecretStr(secrets.token_urlsafe(32))
-    )
+    webhook_secret: WebhookSecret = Field(default_factory=lambda: SecretStr(secrets.token_urlsafe(32)))
     """Telegram repeats it in every update. Without one, each start makes a new one and tells Telegram:
     set it when several processes serve the webhook."""
 
@@ -124,8 +147,8 @@ class TelegramSettings(Group):
 
 
 class YooKassaSettings(Group):
-    shop_id: str
-    secret_key: SecretStr
+    shop_id: ShopNumber
+    secret_key: Key
     api_url: Address = "https://api.yookassa.ru/v3"
     proxy: str | None = None
     networks: Networks = YOOKASSA_NETWORKS
@@ -139,7 +162,7 @@ class YooKassaSettings(Group):
 
 
 class CryptoPaySettings(Group):
-    token: SecretStr
+    token: CryptoPayToken
     testnet: bool = False
     """The network without money of @CryptoTestnetBot, which has tokens of its own."""
     api_url: Address | None = None
@@ -156,11 +179,11 @@ class StarsSettings(Group):
 
 class PanelSettings(Group):
     url: Address
-    token: SecretStr
+    token: Key
     proxy: str | None = None
-    cookie: SecretStr | None = None
+    cookie: Cookie | None = None
     """``name=value`` that a reverse proxy in front of the panel asks for."""
-    api_key: SecretStr | None = None
+    api_key: Key | None = None
     """``X-Api-Key`` that a reverse proxy in front of the panel asks for."""
     webhook_secret: SecretStr | None = None
     timeout_seconds: float = Field(default=15, gt=0, le=15)
