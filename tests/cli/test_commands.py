@@ -178,6 +178,15 @@ def test_a_command_used_wrongly_is_told_so(arguments: list[str], said: str) -> N
             ("PANEL_COOKIE", value, "нужно имя=значение, одно и без пробелов")
             for value in ("foo", "=", "door=", "дверь=открыта", "door=open; x=y")
         ),
+        ("PANEL_PROXY", "foo", "нужен адрес вида http://proxy.example:3128"),
+        (
+            "PANEL_WEBHOOK_SECRET",
+            "x" * 31,
+            "нужен тот же секрет, что на панели: от 32 латинских букв и цифр",
+        ),
+        ("GETPRO_HOST", "foo", "нужен адрес этой машины, обычно 127.0.0.1"),
+        ("TRUSTED_PROXIES", "::/0", "::/0 значит верить всем, а нужен адрес вашего прокси"),
+        ("SHOP_SUPPORT", "foo bar", "нужно имя в Telegram вида @my_support"),
         ("PANEL_API_KEY", "ключ", "нужны латинские буквы, цифры и знаки, без пробелов"),
         ("PANEL_TOKEN", "a b", "нужны латинские буквы, цифры и знаки, без пробелов"),
         ("CRYPTOPAY_TOKEN", "token", "нужен токен приложения вида 12345:ABC, его даёт @CryptoBot"),
@@ -203,7 +212,9 @@ def test_credentials_of_yookassa_that_cannot_be_any_are_named(
         monkeypatch.setenv(name, fine)
     monkeypatch.setenv("YOOKASSA_SHOP_ID", "мой магазин")
     monkeypatch.setenv("YOOKASSA_SECRET_KEY", "test_ключ secret")
+    monkeypatch.setenv("YOOKASSA_RECEIPT_EMAIL", "foo")
     done = run_here("payments", "stuck")
+    assert "YOOKASSA_RECEIPT_EMAIL: нужна почта вида receipts@shop.example" in done.stderr
     assert "YOOKASSA_SHOP_ID: нужен номер магазина (shopId), одни цифры" in done.stderr
     assert "YOOKASSA_SECRET_KEY: нужны латинские буквы, цифры и знаки, без пробелов" in done.stderr
     assert "ключ secret" not in done.stderr

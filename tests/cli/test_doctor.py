@@ -131,6 +131,10 @@ async def test_a_shop_with_which_nothing_is_wrong_is_only_told_to_start(clinic: 
         ({"SHOP": "x"}, "settings.shop", "wrong", "SHOP: такой настройки нет", "SHOP: уберите"),
         ({"GETPRO_PORT": "x"}, "settings.server", "wrong", "GETPRO_PORT: нужно целое число", "Исправьте"),
         ({"TRUSTED_PROXY": "x"}, "settings.names", "attention", "TRUSTED_PROXY", "это TRUSTED_PROXIES"),
+        ({"GETPRO_HOST": "::"}, "settings.host", "attention", "без TLS", "GETPRO_HOST=127.0.0.1"),
+        ({"CRYPTOPAY_ASSETS": "FOO,TON"}, "payments.cryptopay", "wrong", "монет: FOO", "USDT, TON"),
+        ({"CRYPTOPAY_ASSETS": "usdt"}, "settings.cryptopay", "wrong", "как USDT,TON", "Исправьте"),
+        ({"PANEL_PROXY": NOWHERE}, "panel", "unknown", "прокси не отвечает", "PANEL_PROXY"),
         ({"DATABASE_URL": "mysql://x"}, "database", "wrong", "не адрес PostgreSQL", "postgresql://"),
     ],
 )

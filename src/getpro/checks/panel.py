@@ -45,7 +45,7 @@ async def look(client: PanelClient, settings: PanelSettings) -> AsyncIterator[Fi
             yield _judged_squads(squads, settings.squads)
         yield await _look_at_links(client, answers[_READ_USERS])
     except PanelUnavailable as error:
-        yield away(error)
+        yield away(error, settings)
 
 
 async def look_at_version(client: PanelClient, settings: PanelSettings) -> Finding:
@@ -85,8 +85,9 @@ async def ask_scopes(client: PanelClient) -> dict[str, Answer]:
     return {scope: await client.raw(*call) for scope, call in _NEEDS.items()}
 
 
-def away(error: PanelUnavailable) -> Finding:
-    return PANEL.unknown(f"не отвечает: {why(error)}", "Проверьте PANEL_URL и что панель запущена.")
+def away(error: PanelUnavailable, settings: PanelSettings) -> Finding:
+    way = "PANEL_URL" if settings.proxy is None else "PANEL_PROXY, PANEL_URL"
+    return PANEL.unknown(f"не отвечает: {why(error)}", f"Проверьте {way} и что панель запущена.")
 
 
 def judged_scopes(answers: Mapping[str, Answer]) -> Finding:

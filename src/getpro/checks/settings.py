@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import AsyncIterator, Iterable, Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +15,7 @@ LINE: Final = Line("settings", "Настройки")
 _NAMES: Final = Line("settings.names", "Настройки: имена")
 FILE: Final = Line("settings.file", "Файл .env")
 _PAYING: Final = Line("settings.payments", "Способы оплаты")
+_HOST: Final = Line("settings.host", "GETPRO_HOST")
 _PROXIES: Final = Line("settings.proxies", "TRUSTED_PROXIES")
 _TITLES: Final = {
     "": "сервер",
@@ -49,11 +51,24 @@ async def look(
             "ни одного: купить подписку нельзя",
             f"Задайте одну из настроек: {', '.join(way.switch for way in LIST)}.",
         )
+    if _is_open(settings.listen_host) and not settings.trusted_proxies:
+        yield _HOST.attention(
+            f"{settings.listen_host}: магазин виден снаружи без TLS",
+            "Верните GETPRO_HOST=127.0.0.1; если прокси на другой машине, впишите её в TRUSTED_PROXIES.",
+        )
     if settings.public_url is not None and settings.yookassa is not None and not settings.trusted_proxies:
         yield _PROXIES.attention(
             "не задана: адрес ЮKassa за прокси не виден, её уведомления отклоняются",
             "Впишите адрес прокси, обычно TRUSTED_PROXIES=127.0.0.1.",
         )
+
+
+def _is_open(host: str) -> bool:
+    """Whether who listens there can be called from other networks."""
+    if host == "localhost":
+        return False
+    address = ip_address(host)
+    return address.is_unspecified or address.is_global
 
 
 def _remedy(problems: list[Wrong]) -> str:

@@ -204,7 +204,7 @@ class _Setup:
             scopes = panel.judged_scopes(answers)
             return scopes if scopes.remedy else found
         except PanelUnavailable as error:
-            return panel.away(error)
+            return panel.away(error, group)
         finally:
             await client.close()
 

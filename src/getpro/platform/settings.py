@@ -6,7 +6,7 @@ without settings is off. The sandbox builds :class:`Settings` from its own value
 
 import re
 import secrets
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args
 from urllib.parse import urlsplit
@@ -51,6 +51,30 @@ def _origin(value: str) -> str:
     return value
 
 
+def _proxy(value: str) -> str:
+    try:
+        return _address(value)
+    except ValueError:
+        raise ValueError("нужен адрес вида http://proxy.example:3128") from None
+
+
+def _host(value: str) -> str:
+    if value != "localhost":
+        try:
+            ip_address(value)
+        except ValueError:
+            raise ValueError("нужен адрес этой машины, обычно 127.0.0.1") from None
+    return value
+
+
+def _not_everybody(networks: "list[Network]") -> "list[Network]":
+    """Who believes everybody believes whatever a stranger writes into X-Forwarded-For."""
+    for network in networks:
+        if network.prefixlen == 0:
+            raise ValueError(f"{network} значит верить всем, а нужен адрес вашего прокси")
+    return networks
+
+
 def _zone(value: str) -> str:
     try:
         ZoneInfo(value)
@@ -62,7 +86,10 @@ def _zone(value: str) -> str:
 Address = Annotated[str, BeforeValidator(_address)]
 Origin = Annotated[Address, AfterValidator(_origin)]
 Zone = Annotated[str, AfterValidator(_zone)]
+Proxy = Annotated[str, AfterValidator(_proxy)]
+Host = Annotated[str, AfterValidator(_host)]
 Networks = Annotated[list[Network], NoDecode, BeforeValidator(_split)]
+Proxies = Annotated[Networks, AfterValidator(_not_everybody)]
 Names = Annotated[list[str], NoDecode, BeforeValidator(_split)]
 Ids = Annotated[list[Annotated[int, Field(gt=0)]], NoDecode, BeforeValidator(_split)]
 
@@ -129,13 +156,22 @@ WebhookSecret = Annotated[
     SecretStr, _secret(r"[A-Za-z0-9_-]{1,256}", "нужны латинские буквы, цифры, _ и -, до 256 знаков")
 ]
 Cookie = Annotated[SecretStr, _secret(r"[\w.-]+=[!-:<-~]+", "нужно имя=значение, одно и без пробелов")]
+PanelSecret = Annotated[
+    SecretStr, _secret(r"[A-Za-z0-9]{32,}", "нужен тот же секрет, что на панели: от 32 латинских букв и цифр")
+]
+"""Source: the panel's own check of WEBHOOK_SECRET_HEADER."""
 ShopNumber = Annotated[str, _text(r"[0-9]+", "нужен номер магазина (shopId), одни цифры")]
+
+Email = Annotated[str, _text(r"[^@\s]+@[^@\s]+\.[^@\s]+", "нужна почта вида receipts@shop.example")]
+Coin = Annotated[str, _text(r"[A-Z0-9]{2,10}", "нужны монеты через запятую, как USDT,TON")]
+Coins = Annotated[list[Coin], NoDecode, BeforeValidator(_split)]
+Username = Annotated[str, _text(r"(@?\w{4,32})?", "нужно имя в Telegram вида @my_support")]
 
 
 class TelegramSettings(Group):
     bot_token: BotToken
     api_url: Address = "https://api.telegram.org"
-    proxy: str | None = None
+    proxy: Proxy | None = None
     webhook_secret: WebhookSecret = Field(default_factory=lambda: SecretStr(secrets.token_urlsafe(32)))
     """Telegram repeats it in every update. Without one, each start makes a new one and tells Telegram:
     set it when several processes serve the webhook."""
@@ -150,12 +186,12 @@ class YooKassaSettings(Group):
     shop_id: ShopNumber
     secret_key: Key
     api_url: Address = "https://api.yookassa.ru/v3"
-    proxy: str | None = None
+    proxy: Proxy | None = None
     networks: Networks = YOOKASSA_NETWORKS
     timeout_seconds: float = Field(default=15, gt=0, le=15)
     receipts: bool = False
     """Send the data of a 54-FZ receipt with each payment; the customer is asked for an e-mail once."""
-    receipt_email: str | None = None
+    receipt_email: Email | None = None
     """Takes the receipts instead, so that nobody is asked."""
     vat_code: int = Field(default=1, ge=1, le=12)
     tax_system_code: int | None = Field(default=None, ge=1, le=6)
@@ -167,9 +203,9 @@ class CryptoPaySettings(Group):
     """The network without money of @CryptoTestnetBot, which has tokens of its own."""
     api_url: Address | None = None
     """Instead of the network's own address."""
-    proxy: str | None = None
+    proxy: Proxy | None = None
     timeout_seconds: float = Field(default=15, gt=0, le=15)
-    assets: Names = []
+    assets: Coins = []
     """The coins that are taken, like USDT,TON; none named: all that Crypto Pay knows."""
 
 
@@ -180,12 +216,12 @@ class StarsSettings(Group):
 class PanelSettings(Group):
     url: Address
     token: Key
-    proxy: str | None = None
+    proxy: Proxy | None = None
     cookie: Cookie | None = None
     """``name=value`` that a reverse proxy in front of the panel asks for."""
     api_key: Key | None = None
     """``X-Api-Key`` that a reverse proxy in front of the panel asks for."""
-    webhook_secret: SecretStr | None = None
+    webhook_secret: PanelSecret | None = None
     timeout_seconds: float = Field(default=15, gt=0, le=15)
     squads: Names = Field(default=["Default-Squad"], min_length=1)
     """Names or uuids of the internal squads that a customer is put into."""
@@ -199,7 +235,7 @@ class ShopSettings(Group):
     """A month; 0 is unlimited."""
     device_limit: int = Field(default=3, ge=0)
     """0 leaves it to the panel."""
-    support: str = ""
+    support: Username = ""
     """The @username that answers customers."""
     operators: Ids = []
     """The Telegram ids of those who may give the bot an operator's commands; empty: nobody."""
@@ -243,11 +279,11 @@ class Settings(DatabaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", validation_alias="GETPRO_LOG_LEVEL"
     )
-    listen_host: str = Field(default="127.0.0.1", validation_alias="GETPRO_HOST")
+    listen_host: Host = Field(default="127.0.0.1", validation_alias="GETPRO_HOST")
     listen_port: int = Field(default=8080, ge=0, le=65535, validation_alias="GETPRO_PORT")
     public_url: Origin | None = None
     """Where Telegram, providers and the panel reach this shop."""
-    trusted_proxies: Networks = []
+    trusted_proxies: Proxies = []
     """Whose X-Forwarded-For is believed."""
 
     # NoDecode: a variable called SHOP belongs to somebody else, and is no JSON.

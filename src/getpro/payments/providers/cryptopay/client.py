@@ -47,6 +47,10 @@ class CryptoPayClient:
         """The app behind the token; raises ProviderDenied."""
         return dict(await self._call("read_me", "getMe", {}))
 
+    async def currencies(self) -> list[dict[str, Any]]:
+        """Everything that Crypto Pay counts in: coins, and the currencies of states."""
+        return list(await self._call("read_currencies", "getCurrencies", {}))
+
     async def close(self) -> None:
         await self._service.close()
 

@@ -144,6 +144,13 @@ class CryptoPay:
                 "Возьмите его в @CryptoBot: Crypto Pay → Мои приложения; впишите в CRYPTOPAY_TOKEN. "
                 "Токену от @CryptoTestnetBot нужна ещё CRYPTOPAY_TESTNET=true.",
             ) from error
+        if self._assets:
+            known = [coin["code"] for coin in await self._client.currencies() if not coin["is_fiat"]]
+            if strange := [code for code in self._assets if code not in known]:
+                raise ProviderUnfit(
+                    f"Crypto Pay не знает монет: {', '.join(strange)}",
+                    f"Впишите в CRYPTOPAY_ASSETS нужные из этих: {', '.join(known)}.",
+                )
         return Checked(f"приложение «{me.get('name')}» № {me.get('app_id')}")
 
     async def close(self) -> None:
