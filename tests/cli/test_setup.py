@@ -95,8 +95,7 @@ async def set_up_telegram_and_panel(screen: Terminal, outside: Services) -> None
     await screen.answers("Адрес панели", outside.urls["panel"])
     await screen.answers("Токен API", "wrong")
     await screen.sees("панель не знает токена")
-    await screen.answers("Адрес панели", "")
-    await screen.answers("Токен API", PANEL_TOKEN)
+    await screen.answers("Токен API с панели: ", PANEL_TOKEN)
     await screen.sees("Remnawave 3.3.2")
     await screen.sees("2. Premium")
     await screen.answers("Номера через запятую", "3", "2, 1")
@@ -106,8 +105,8 @@ async def set_up_payments(screen: Terminal) -> None:
     await screen.answers("номер магазина", SHOP_ID)
     await screen.answers("Секретный ключ", "test_wrong")
     await screen.sees("магазин и ключ не подходят друг к другу")
-    await screen.answers("номер магазина", "")
-    await screen.answers("Секретный ключ", SECRET_KEY)
+    await screen.answers(f"номер магазина (shopId) [{SHOP_ID}", "")
+    await screen.answers("Секретный ключ: ", SECRET_KEY)
     await screen.sees("тестовый магазин 100500")
     await screen.answers("Передавать чеки", "да")
     await screen.answers("Ставка НДС, номер [1]", "13", "7")
@@ -212,6 +211,40 @@ async def test_a_panel_that_is_away_may_stay_unchecked_and_a_provider_is_taken_o
     ]
     later = {"shop": "attention", "telegram.updates": "attention", "shop.public": "wrong"}
     assert (await doctor(outside.folder, "--json")).levels == later
+
+
+async def test_what_was_wrong_is_said_at_once_and_never_offered_again(outside: Services) -> None:
+    outside.begin_complete(PANEL_TOKEN="of-before")
+    async with terminal("setup", cwd=outside.folder) as screen:
+        await screen.answers("Токен бота", "")
+        await screen.answers("Адрес вида", "")
+        await screen.answers(f"Адрес панели [{outside.urls['panel']}]", PANEL_TOKEN)
+        await screen.sees("Не подходит: нужен адрес вида https://shop.example.")
+        await screen.answers(f"Адрес панели [{outside.urls['panel']}]", "")
+        await screen.answers("Токен API с панели [••••••, Enter: оставить]", "")
+        await screen.sees("панель не знает токена")
+        await screen.answers("Токен API с панели: ", "")
+        await screen.sees("Без этого магазин не запустится.")
+        await screen.answers("Токен API с панели: ", PANEL_TOKEN)
+        await screen.sees("Remnawave 3.3.2")
+        screen.interrupt()
+        assert await screen.ended() == 130
+    assert "of-before" not in screen.text
+
+
+async def test_a_provider_that_was_begun_can_be_given_up(outside: Services) -> None:
+    outside.begin_complete(YOOKASSA_SHOP_ID="", YOOKASSA_SECRET_KEY="")
+    async with terminal("setup", cwd=outside.folder) as screen:
+        for question in QUESTIONS[:5]:
+            await screen.answers(question, "")
+        await screen.answers("номер магазина", SHOP_ID)
+        await screen.answers("Секретный ключ", "")
+        await screen.sees("Нужны оба ответа; «-»: обойтись без обоих.")
+        await screen.answers("Секретный ключ", "-")
+        await screen.sees("Без ЮKassa.")
+        await screen.sees("Crypto Pay")
+        screen.interrupt()
+        assert await screen.ended() == 130
 
 
 async def test_ctrl_c_and_the_end_of_input_leave_everything_as_it_was(outside: Services) -> None:

@@ -31,6 +31,11 @@ _NEEDS: Final = {
 """Scopes, and a call without a body that needs each. The panel looks at scopes before it looks at what is
 asked: a user without a name is refused with 400 where the token may make users, and with 403 where not."""
 
+_MORE_SCOPES: Final = (
+    "Создайте на панели токен с правом * или с правами system, users, internal-squads, hwid; впишите в "
+    "PANEL_TOKEN."
+)
+
 
 async def look(client: PanelClient, settings: PanelSettings) -> AsyncIterator[Finding]:
     """``settings`` are those that the client was made with."""
@@ -65,7 +70,7 @@ async def look_at_version(client: PanelClient, settings: PanelSettings) -> Findi
     if answer.status == HTTPStatus.FORBIDDEN:
         return PANEL.wrong(
             "токен удалён или не имеет права system:read",
-            "Создайте на панели токен с правом * или с правами system, users, internal-squads, hwid.",
+            _MORE_SCOPES,
         )
     if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR or answer.status == HTTPStatus.TOO_MANY_REQUESTS:
         return PANEL.unknown(f"отвечает {answer.status}", "Посмотрите, работает ли панель, и повторите.")
@@ -95,7 +100,7 @@ def judged_scopes(answers: Mapping[str, Answer]) -> Finding:
     if denied:
         return _SCOPES.wrong(
             f"не хватает: {', '.join(denied)}",
-            "Создайте на панели токен с правом * или с правами system, users, internal-squads, hwid.",
+            _MORE_SCOPES,
         )
     failed = [f"{scope}: {answer.status}" for scope, answer in answers.items() if _is_broken(answer)]
     if failed:

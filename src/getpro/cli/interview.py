@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from getpro.checks.check import Finding, Level, Line
 from getpro.cli.env_file import EnvFile
-from getpro.platform.settings import variables
+from getpro.platform.settings import require_form, variables
 from getpro.platform.wrong_settings import wrong_settings
 
 with contextlib.suppress(ImportError):
@@ -39,7 +39,7 @@ class Question:
     is_secret: bool = False
     is_optional: bool = False
     only_with: str = ""
-    """Asked only if that setting has an answer."""
+    """Asked only if that setting has an answer, and needed then: both or neither."""
 
 
 class Interview:
@@ -53,6 +53,8 @@ class Interview:
         }
         self._console = Console(highlight=False)
         self.changes: dict[str, str] = {}
+        self._refused: set[tuple[str, str]] = set()
+        """Settings with answers that were wrong, here or outside: not offered again."""
 
     def value(self, name: str) -> str:
         return self.changes.get(name, self._before.get(name, ""))
@@ -83,16 +85,17 @@ class Interview:
         self._console.print(f"\n[bold]{escape(text)}[/]")
 
     def step(self, *questions: Question, check: Check | None = None) -> None:
-        """Ask until the answers are right, or are to stay unchecked because nobody answers out there."""
+        """Ask until the answers are right, or are to stay unchecked because nobody answers out there.
+
+        After a wrong answer only that is asked again which the check's remedy names, where it names any.
+        """
+        left: Sequence[Question] = questions
         while True:
-            before = dict(self.changes)
-            for question in questions:
+            for question in left:
                 if not question.only_with or self.value(question.only_with):
                     self.put(question.name, self._asked(question))
-            if check is None or self._is_settled(check):
+            if check is None or not (left := self._wrong_ones(questions, check)):
                 return
-            if len(questions) == 1:  # of several, who knows which is wrong: each is offered again
-                self.changes = before
 
     def yes(self, name: str, text: str, *, default: bool) -> bool:
         """A question of yes or no; the answer is put as the setting ``name``."""
@@ -122,43 +125,85 @@ class Interview:
             self.say(f"Нужны номера от 1 до {len(offered)} через запятую.")
 
     def _asked(self, question: Question) -> str:
-        now = self.value(question.name)
-        shown = "••••••, Enter: оставить" if question.is_secret and now else now
-        if question.is_optional:
-            shown = f"{shown}; {_NOTHING}: убрать" if now else "Enter: пропустить"
-        prompt = f"{question.text}{f' [{shown}]' if shown else ''}: "
+        is_droppable = question.is_optional or bool(question.only_with)
         while True:
+            now = self._offered(question)
+            prompt = f"{question.text}{_hint(question, now)}: "
             given = (getpass.getpass(prompt) if question.is_secret else input(prompt)).strip()
-            if given == _NOTHING and question.is_optional:
+            if given == _NOTHING and is_droppable:
+                if question.only_with:
+                    self.put(question.only_with, "")
                 return ""
-            if given or now or question.is_optional:
-                return given or now
-            self.say("Без этого магазин не запустится.")
+            given = given or now
+            if given and (words := _wrong_form(question.name, given)):
+                self._refused.add((question.name, given))
+                self.say(f"Не подходит: {words}.")
+            elif given or question.is_optional:
+                return given
+            elif question.only_with:
+                self.say(f"Нужны оба ответа; «{_NOTHING}»: обойтись без обоих.")
+            else:
+                self.say("Без этого магазин не запустится.")
 
-    def _is_settled(self, check: Check) -> bool:
+    def _offered(self, question: Question) -> str:
+        """What Enter stands for: the answer of now, or of before, unless it was wrong."""
+        before = self._before.get(question.name, "")
+        for answer in (self.value(question.name), before):
+            if (question.name, answer) not in self._refused:
+                return answer
+        return ""
+
+    def _wrong_ones(self, questions: Sequence[Question], check: Check) -> Sequence[Question]:
+        """What is to be asked again after the check; nothing where all is well, or to stay as it is."""
         while True:
             found = self._checked(check)
             self._show(found)
+            if found.level is Level.WRONG:
+                wrong = [question for question in questions if question.name in found.remedy] or questions
+                for question in wrong:  # of several, a secret is the likelier slip, and shows nothing to keep
+                    if question.is_secret or len(wrong) == 1:
+                        self._refused.add((question.name, self.value(question.name)))
+                return wrong
             if found.level is not Level.UNKNOWN:
-                return found.level is not Level.WRONG
+                return ()
             given = ""
             while given not in {"1", "2", "3"}:
                 given = input("1: проверить ещё раз, 2: изменить ответ, 3: оставить без проверки: ").strip()
             if given != "1":
-                return given == "3"
+                return questions if given == "2" else ()
 
     def _checked(self, check: Check) -> Finding:
         with self._console.status("Проверяю…"):
             try:
                 return asyncio.run(_run(check))
             except ValidationError as error:
-                words = "; ".join(wrong.words for wrong in wrong_settings(error))
-                return _ANSWER.wrong(f"не подходит: {words}", "Ответьте ещё раз.")
+                return _ANSWER.wrong(f"не подходит: {_words(error)}", "Ответьте ещё раз.")
 
     def _show(self, found: Finding) -> None:
         self._console.print(f"[{_COLOURS[found.level]}]{escape(found.seen)}[/]")
         if found.remedy:
             self._console.print(f"[bold]→ {escape(found.remedy)}[/]")
+
+
+def _hint(question: Question, now: str) -> str:
+    """What stands in brackets: what Enter and «-» are for."""
+    shown = "••••••, Enter: оставить" if question.is_secret and now else now
+    if question.is_optional:
+        shown = f"{shown}; {_NOTHING}: убрать" if now else "Enter: пропустить"
+    return f" [{shown}]" if shown else ""
+
+
+def _wrong_form(name: str, answer: str) -> str:
+    """Why the setting cannot have that answer, whatever is outside; "" where it can."""
+    try:
+        require_form(name, answer)
+    except ValidationError as error:
+        return _words(error)
+    return ""
+
+
+def _words(error: ValidationError) -> str:
+    return "; ".join(dict.fromkeys(wrong.words for wrong in wrong_settings(error)))
 
 
 async def _run(check: Check) -> Finding:

@@ -19,11 +19,13 @@ from pydantic import (
     ConfigDict,
     Field,
     SecretStr,
+    TypeAdapter,
     ValidationError,
     ValidatorFunctionWrapHandler,
     field_validator,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUseDefault
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -317,14 +319,28 @@ class ReadableSettings(Settings):
             raise PydanticUseDefault from None
 
 
-def variables() -> dict[str, str]:
-    """Every environment variable that the settings read, and the group that it belongs to ("" for none)."""
-    found: dict[str, str] = {}
+def _fields() -> dict[str, tuple[str, FieldInfo]]:
+    """Every environment variable that the settings read: its group ("" for none) and its field."""
+    found: dict[str, tuple[str, FieldInfo]] = {}
     for name, field in Settings.model_fields.items():
         kinds = (field.annotation, *get_args(field.annotation))
         groups = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Group)]
         for group in groups:
-            found |= {f"{name}_{inner}".upper(): name for inner in group.model_fields}
+            found |= {
+                f"{name}_{inner}".upper(): (name, inside) for inner, inside in group.model_fields.items()
+            }
         if not groups:
-            found[str(field.validation_alias or name).upper()] = ""
+            found[str(field.validation_alias or name).upper()] = ("", field)
     return found
+
+
+def variables() -> dict[str, str]:
+    """Every environment variable that the settings read, and the group that it belongs to ("" for none)."""
+    return {name: group for name, (group, _) in _fields().items()}
+
+
+def require_form(name: str, value: str) -> None:
+    """Raises ValidationError unless the setting ``name`` could have this value."""
+    field = _fields()[name][1]
+    # With the name in it: there must be something beside the type, and a field may have no more to say.
+    TypeAdapter(Annotated[field.annotation, name, *field.metadata]).validate_python(value)
