@@ -13,8 +13,14 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from getpro.checks.check import Level
 from getpro.cli.env_file import EnvFile
+from getpro.cli.interview import Interview
+from getpro.cli.setup import Steps
 from getpro.kit.trouble import Trouble
+from getpro.payments.providers.cryptopay import client
+from getpro.sandbox.providers.cryptopay import CryptoPaySimulator
+from getpro.sandbox.serving import serving
 from getpro.sandbox.shop.world import free_port
 from services import BOT_TOKEN, CRYPTOPAY_TOKEN, PANEL_TOKEN, SECRET_KEY, SECRETS, SHOP_ID, Services, services
 from terminal import SOURCE, Terminal, terminal
@@ -197,6 +203,8 @@ async def test_a_panel_that_is_away_may_stay_unchecked_and_a_provider_is_taken_o
         await screen.answers("Адрес панели", "")
         await screen.answers("Токен API", "")
         await screen.sees("не отвечает: соединение закрыто без ответа")
+        await screen.answers("проверить ещё раз", "да")
+        await screen.sees("Ответьте 1, 2 или 3.")
         await screen.answers("проверить ещё раз", "1", "3")
         await screen.answers("номер магазина", "-")
         await screen.sees("Без ЮKassa.")
@@ -255,10 +263,28 @@ async def test_ctrl_c_and_the_end_of_input_leave_everything_as_it_was(outside: S
             await screen.answers("Токен бота", "")
             await screen.sees("Адрес вида")
             leave(screen)
+            await screen.sees("Выхожу, ничего не записано.")
             assert await screen.ended() == 130
         assert "Traceback" not in screen.text
         assert [path.name for path in outside.folder.iterdir()] == [".env"]
         assert outside.env_file.read_bytes() == former
+
+
+@pytest.mark.parametrize(("before", "testnet"), [("", "true"), ("CRYPTOPAY_TESTNET=true\n", "false")])
+async def test_the_network_of_a_crypto_pay_token_is_found_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str, testnet: str
+) -> None:
+    (tmp_path / ".env").write_text(f"{before}CRYPTOPAY_TOKEN={CRYPTOPAY_TOKEN}\n")
+    talk = Interview(EnvFile.read(tmp_path / ".env"))
+    knows, other = CryptoPaySimulator(CRYPTOPAY_TOKEN), CryptoPaySimulator("2:another")
+    async with serving(knows.app) as this_url, serving(other.app) as other_url:
+        names = ("TESTNET", "MAINNET") if testnet == "true" else ("MAINNET", "TESTNET")
+        for name, url in zip(names, (this_url, other_url), strict=True):
+            monkeypatch.setattr(client, name, url)
+        found = await Steps(talk).cryptopay()
+        assert (found.level, talk.changes) == (Level.OK, {"CRYPTOPAY_TESTNET": testnet})
+        talk.put("CRYPTOPAY_TOKEN", "3:of-neither")
+        assert (await Steps(talk).cryptopay()).level is Level.WRONG
 
 
 async def test_without_a_keyboard_it_says_so_in_one_sentence(tmp_path: Path) -> None:

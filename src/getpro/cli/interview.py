@@ -166,9 +166,11 @@ class Interview:
                 return wrong
             if found.level is not Level.UNKNOWN:
                 return ()
-            given = ""
-            while given not in {"1", "2", "3"}:
+            while True:
                 given = input("1: проверить ещё раз, 2: изменить ответ, 3: оставить без проверки: ").strip()
+                if given in {"1", "2", "3"}:
+                    break
+                self.say("Ответьте 1, 2 или 3.")
             if given != "1":
                 return questions if given == "2" else ()
 

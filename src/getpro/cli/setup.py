@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 
 from getpro.checks import database, panel, telegram
 from getpro.checks import providers as paying
-from getpro.checks.check import CALL_SECONDS, Finding, Line, worst
+from getpro.checks.check import CALL_SECONDS, Finding, Level, Line, worst
 from getpro.checks.outside import glance, why
 from getpro.cli.env_file import EnvFile
 from getpro.cli.interview import Interview, Question
@@ -74,15 +74,16 @@ def setup() -> None:
     talk.say(f"Настройка магазина. Ответы попадут в {file.path}, когда вопросы кончатся.")
     talk.say("Enter: то, что в скобках. Ctrl-C: выйти, ничего не меняя.")
     try:
-        _Setup(talk).ask_everything()
-    except EOFError:
+        Steps(talk).ask_everything()
+    except (EOFError, KeyboardInterrupt):
+        talk.say("\nВыхожу, ничего не записано.")
         raise typer.Abort from None
     file.changed(talk.changes).write()
     _say_what_next(talk, file)
 
 
-class _Setup:
-    """The steps, in their order."""
+class Steps:
+    """The steps of the wizard, in their order."""
 
     def __init__(self, talk: Interview) -> None:
         self._talk = talk
@@ -142,7 +143,7 @@ class _Setup:
             talk.step(Question("YOOKASSA_VAT_CODE", "Ставка НДС, номер"), check=self._receipts)
         talk.step(
             Question("CRYPTOPAY_TOKEN", "Токен приложения Crypto Pay", is_secret=True, is_optional=True),
-            check=self._cryptopay,
+            check=self.cryptopay,
         )
         if talk.yes("STARS_ENABLED", "Принимать звёзды Telegram?", default=True):
             talk.step(check=self._stars)
@@ -219,12 +220,21 @@ class _Setup:
         self._talk.group(YooKassaSettings, "yookassa")
         return _OFF.ok("Чеки будут передаваться.")
 
-    async def _cryptopay(self) -> Finding:
+    async def cryptopay(self) -> Finding:
         if not self._talk.value("CRYPTOPAY_TOKEN"):
             self._talk.drop("cryptopay")
             return _OFF.ok("Без Crypto Pay.")
         group = self._talk.group(CryptoPaySettings, "cryptopay")
-        return await _tried(CryptoPay(group, CryptoPayClient(group)))
+        found = await _tried(CryptoPay(group, CryptoPayClient(group)))
+        if found.level is not Level.WRONG or group.api_url is not None:
+            return found
+        group = group.model_copy(update={"testnet": not group.testnet})  # a token is of one of two networks
+        other = await _tried(CryptoPay(group, CryptoPayClient(group)))
+        if other.level is not Level.OK:
+            return found
+        self._talk.put("CRYPTOPAY_TESTNET", str(group.testnet).lower())
+        self._talk.say(f"Токен {'тестовой сети, без денег' if group.testnet else 'основной сети'}.")
+        return other
 
     async def _stars(self) -> Finding:
         async with self._bot_api() as api:
