@@ -228,6 +228,20 @@ def test_a_settings_file_that_is_no_text_is_named(tmp_path: Path, monkeypatch: p
     assert f"Файл {tmp_path}/.env не читается.\nПричина: Это не UTF-8." in done.stderr
 
 
+@pytest.mark.parametrize("command", [["doctor"], ["payments", "stuck"]])
+def test_a_line_of_the_settings_file_that_says_nothing_is_named_once(
+    tmp_path: Path, command: list[str]
+) -> None:
+    (tmp_path / ".env").write_text(f'TELEGRAM_BOT_TOKEN={TOKEN}\nPANEL_TOKEN="geheim\n', encoding="utf-8")
+    done = run(*command, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"Ошибка: Файл {tmp_path}/.env не читается.\n"
+        "Причина: Строка 2: нужно ИМЯ=значение, кавычки парами.\n"
+        "Что делать: Исправьте её или поставьте перед ней #.\n"
+    )
+
+
 def test_missing_settings_are_named_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("YOOKASSA_SHOP_ID", "1")

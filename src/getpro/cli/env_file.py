@@ -26,10 +26,10 @@ class EnvFile:
 
     @classmethod
     def read(cls, path: Path) -> "EnvFile":
-        """Raises Trouble for a file that cannot be read."""
+        """Raises Trouble for a file that cannot be read, or has a line that says nothing."""
         path = path.resolve()
         try:
-            return cls(path, path.read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8")
         except FileNotFoundError:
             return cls(path, "")
         except OSError as error:
@@ -38,6 +38,14 @@ class EnvFile:
             ) from error
         except UnicodeDecodeError as error:
             raise Trouble(f"Файл {path} не читается.", "Это не UTF-8.", "Сохраните его в UTF-8.") from error
+        for binding in parse_stream(io.StringIO(text)):
+            if binding.error:  # without its text: it may hold a secret
+                raise Trouble(
+                    f"Файл {path} не читается.",
+                    f"Строка {binding.original.line}: нужно ИМЯ=значение, кавычки парами.",
+                    "Исправьте её или поставьте перед ней #.",
+                )
+        return cls(path, text)
 
     @property
     def values(self) -> dict[str, str]:
