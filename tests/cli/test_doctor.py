@@ -110,6 +110,7 @@ async def test_a_shop_with_which_nothing_is_wrong_is_only_told_to_start(clinic: 
         ({"YOOKASSA_SECRET_KEY": "x"}, "payments.yookassa", "wrong", "401", "YOOKASSA_SECRET_KEY"),
         ({"CRYPTOPAY_TOKEN": "1:x"}, "payments.cryptopay", "wrong", "401", "CRYPTOPAY_TESTNET=true"),
         ({"CRYPTOPAY_API_URL": NOWHERE}, "payments.cryptopay", "unknown", "там никто не слушает", "сеть"),
+        ({"GETPRO_LOG_DIR": "/proc/x"}, "machine.disk.logs", "wrong", "не место для файлов", "на диске"),
         ({"PANEL_SQUADS": "Premium,Gold"}, "panel.squads", "wrong", "Gold", "Default-Squad, Premium"),
         ({"PANEL_TOKEN": "x"}, "panel", "wrong", "панель не знает токена", "PANEL_TOKEN"),
         ({"PANEL_URL": NOWHERE}, "panel", "unknown", "там никто не слушает", "PANEL_URL"),
@@ -146,6 +147,18 @@ async def test_what_is_wrong_is_said_at_its_line_with_what_to_do(
     assert seen in told.at(line)[0]
     assert remedy in told.at(line)[1]
     assert told.returncode == {"attention": 1, "wrong": 2, "unknown": 2}[level]
+
+
+async def test_an_address_that_is_not_the_api_is_wrong_and_no_fault_of_the_network(clinic: Clinic) -> None:
+    urls = clinic.services.urls
+    told = await clinic.examine(
+        CRYPTOPAY_API_URL=f"{urls['cryptopay']}/api/", YOOKASSA_API_URL=urls["yookassa"]
+    )
+    for code in ("cryptopay", "yookassa"):
+        seen, remedy = told.at(f"payments.{code}")
+        assert seen.startswith("по этому адресу не его API: 404")
+        assert remedy.startswith(f"Проверьте {code.upper()}_API_URL")
+    assert told.levels == dict.fromkeys(("payments.cryptopay", "payments.yookassa"), "wrong") | NOT_RUNNING
 
 
 async def test_services_in_trouble_are_unknown_by_their_own_words(clinic: Clinic) -> None:

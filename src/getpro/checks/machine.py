@@ -50,6 +50,9 @@ async def look_at_disks(folders: Mapping[str, Path]) -> AsyncIterator[Finding]:
         line = Line(f"machine.disk.{purpose}", f"Диск: {_PURPOSES[purpose]}")
         there = next(path for path in (folder, *folder.parents) if path.exists())
         room = os.statvfs(there)
+        if not room.f_blocks:  # /proc and its like
+            yield line.wrong(f"{folder}: это не место для файлов", "Укажите папку на диске.")
+            continue
         free = room.f_bavail * room.f_frsize
         shares = {"места": room.f_bavail / room.f_blocks}
         if room.f_files:  # some file systems do not count them

@@ -44,7 +44,7 @@ class CryptoPayClient:
         return list(found["items"])
 
     async def me(self) -> dict[str, Any]:
-        """The app behind the token; raises ProviderDenied."""
+        """The app behind the token; raises ProviderDenied, ProviderRefused."""
         return dict(await self._call("read_me", "getMe", {}))
 
     async def currencies(self) -> list[dict[str, Any]]:

@@ -80,8 +80,8 @@ class YooKassaClient:
             params["cursor"] = page["next_cursor"]
 
     async def me(self) -> dict[str, Any]:
-        """The shop behind the credentials; raises ProviderDenied."""
-        return _read(await self._call("read_me", "GET", "/me"))
+        """The shop behind the credentials; raises ProviderDenied, ProviderRefused."""
+        return _object(await self._call("read_me", "GET", "/me"))
 
     async def close(self) -> None:
         await self._service.close()
