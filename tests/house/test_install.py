@@ -53,6 +53,35 @@ def test_as_root_everything_works_from_a_clone_that_nobody_else_may_enter(tmp_pa
     assert (done.returncode, done.stdout) == (0, "4\n"), done.stderr
 
 
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """The launcher and the program, with an environment that is already as its lock wants it."""
+    for name in ("2getpro", "requirements.lock"):
+        shutil.copy2(ROOT / name, tmp_path / name)
+    (tmp_path / "src").symlink_to(ROOT / "src")
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    lock = (tmp_path / "requirements.lock").read_text()
+    wanted = subprocess.run(["cksum"], input=lock, capture_output=True, text=True, check=True)
+    (tmp_path / ".venv" / ".stamp").write_text(wanted.stdout.strip())
+    return tmp_path
+
+
+def test_hints_repeat_the_way_the_program_was_started(clone: Path) -> None:
+    for name in ("./2getpro", str(clone / "2getpro")):
+        done = subprocess.run([name, "nonsense"], capture_output=True, text=True, check=False, cwd=clone)
+        assert (done.returncode, done.stderr.splitlines()[-1]) == (
+            64,
+            f"Что делать: Список команд: {name} --help",
+        )
+    done = subprocess.run(
+        ["./2getpro", "customers", "show", "--help"], capture_output=True, text=True, check=False, cwd=clone
+    )
+    assert "Пример: ./2getpro customers show @anna" in done.stdout
+
+
 def test_an_installed_package_gives_the_same_command_with_its_migrations(server: str, tmp_path: Path) -> None:
     python = sys.executable
     built = run(python, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path, ROOT)

@@ -13,7 +13,7 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from getpro import __version__
-from getpro.cli.words import complaint, speak_russian
+from getpro.cli.words import as_started, complaint, program, speak_russian
 from getpro.kit.trouble import Trouble
 
 USAGE: Final = 64
@@ -72,13 +72,13 @@ def execute(arguments: list[str]) -> int:
 def _run_command(name: str, arguments: list[str]) -> int:
     command = typer.main.get_command(importlib.import_module(COMMANDS[name][0]).app)
     if "--help" in arguments or not arguments:
-        speak_russian()
+        speak_russian(command)
     try:
-        code = command.main(arguments, prog_name=f"2getpro {name}", standalone_mode=False)
+        code = command.main(arguments, prog_name=f"{program()} {name}", standalone_mode=False)
     except TyperException as error:
         if not (said := complaint(error)):
             return USAGE
-        where = getattr(getattr(error, "ctx", None), "command_path", f"2getpro {name}")
+        where = getattr(getattr(error, "ctx", None), "command_path", f"{program()} {name}")
         return _say(Trouble("Команда записана неверно.", said, f"Подсказка: {where} --help"), USAGE)
     except (Abort, KeyboardInterrupt):
         return INTERRUPTED
@@ -90,7 +90,7 @@ def _run_command(name: str, arguments: list[str]) -> int:
 def help_text() -> str:
     """The list of commands, from the table alone."""
     lines = [f"  {name:<10}{text}" for name, (_, text) in COMMANDS.items()]
-    return "\n".join(
+    text = "\n".join(
         [
             f"2GETPRO {__version__}: магазин VPN-подписок в Telegram, который работает сам.",
             "",
@@ -102,8 +102,10 @@ def help_text() -> str:
             "",
         ]
     )
+    return as_started(text)
 
 
 def _say(trouble: Trouble, code: int) -> int:
-    sys.stderr.write(f"Ошибка: {trouble.what}\nПричина: {trouble.why}\nЧто делать: {trouble.remedy}\n")
+    said = f"Ошибка: {trouble.what}\nПричина: {trouble.why}\nЧто делать: {trouble.remedy}\n"
+    sys.stderr.write(as_started(said))
     return code

@@ -7,7 +7,7 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -22,6 +22,7 @@ from getpro.checks.check import Finding, Level, run, worst
 from getpro.cli.env_file import EnvFile
 from getpro.cli.settings import read_settings
 from getpro.cli.tables import WIDE
+from getpro.cli.words import as_started
 from getpro.platform.settings import ReadableSettings, Settings
 from getpro.platform.wrong_settings import Wrong, wrong_settings
 
@@ -62,7 +63,11 @@ async def _look() -> list[Finding]:
         read_settings(ReadableSettings), _wrong(), names=names, env_file=env_file.path
     ) as everything:
         with _progress(len(everything)) as on_progress:
-            return await run(everything, on_progress=on_progress)
+            found = await run(everything, on_progress=on_progress)
+    return [
+        replace(finding, seen=as_started(finding.seen), remedy=as_started(finding.remedy))
+        for finding in found
+    ]
 
 
 def _wrong() -> list[Wrong]:

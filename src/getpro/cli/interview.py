@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from getpro.checks.check import Finding, Level, Line
 from getpro.cli.env_file import EnvFile
+from getpro.cli.words import as_started
 from getpro.platform.settings import require_form, variables
 from getpro.platform.wrong_settings import wrong_settings
 
@@ -79,7 +80,7 @@ class Interview:
         return [name for name, value in self.changes.items() if os.environ.get(name) not in {None, "", value}]
 
     def say(self, text: str = "") -> None:
-        self._console.print(escape(text))
+        self._console.print(escape(as_started(text)))
 
     def title(self, text: str) -> None:
         self._console.print(f"\n[bold]{escape(text)}[/]")
@@ -184,7 +185,7 @@ class Interview:
     def _show(self, found: Finding) -> None:
         self._console.print(f"[{_COLOURS[found.level]}]{escape(found.seen)}[/]")
         if found.remedy:
-            self._console.print(f"[bold]→ {escape(found.remedy)}[/]")
+            self._console.print(f"[bold]→ {escape(as_started(found.remedy))}[/]")
 
 
 def _hint(question: Question, now: str) -> str:

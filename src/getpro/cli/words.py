@@ -1,7 +1,8 @@
-"""The words of the command line's own library, in Russian: its help and its complaints."""
+"""The words of the command line: how it was started, its library's help and complaints in Russian."""
 
+import os
 import re
-from typing import Final
+from typing import Any, Final
 
 from typer.exceptions import TyperException
 
@@ -20,6 +21,19 @@ _COMPLAINTS: Final = tuple(
     )
 )
 
+_HINT: Final = re.compile(r"(?<![\w/])2getpro(?= [-a-zК])")
+"""The program in a hint, not in a path or a service's name."""
+
+
+def program() -> str:
+    """How the program was started: the launcher of a clone tells, as ``./2getpro``."""
+    return os.environ.get("GETPRO_STARTED_AS") or "2getpro"
+
+
+def as_started(text: str) -> str:
+    """``text`` with its hints to be typed as the program was."""
+    return _HINT.sub(lambda _: program(), text)
+
 
 def complaint(error: TyperException) -> str:
     """What the library complains about, in its own words where we have none; "" if it has said it."""
@@ -31,8 +45,8 @@ def complaint(error: TyperException) -> str:
     return said
 
 
-def speak_russian() -> None:
-    """Give the help its Russian headings; loads what prints it, so only when it is asked for."""
+def speak_russian(command: Any) -> None:
+    """Make the help of a command Russian; loads what prints it, so only when it is asked for."""
     from typer import rich_utils  # noqa: PLC0415 -- a tenth of a second that other commands save
 
     rich_utils.DEFAULT_STRING = "[по умолчанию: {}]"
@@ -40,3 +54,5 @@ def speak_russian() -> None:
     rich_utils.ARGUMENTS_PANEL_TITLE = "Что назвать"
     rich_utils.OPTIONS_PANEL_TITLE = "Параметры"
     rich_utils.COMMANDS_PANEL_TITLE = "Команды"
+    for one in (command, *getattr(command, "commands", {}).values()):
+        one.help = as_started(one.help or "")
