@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import json
 import os
 import signal
@@ -303,6 +304,30 @@ def test_what_is_written_is_what_is_read(tmp_path: Path, value: str) -> None:
     assert link.is_symlink()
     assert EnvFile.read(file).values == {"A": "1", "SHOP_NAME": value}
     assert file.read_text(encoding="utf-8").startswith("export A=1\n\nSHOP_NAME=")
+
+
+def test_settings_that_another_user_may_not_read_are_handed_over_or_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: Path, **_: object) -> str:
+        raise PermissionError(errno.EACCES, "Permission denied", str(self))
+
+    file = tmp_path / ".env"
+    monkeypatch.setattr(Path, "read_text", refuse)
+    monkeypatch.setattr(os, "geteuid", lambda: 1)
+    for owner, remedy in ((0, f"sudo chown daemon {file}"), (2, "sudo -u bin")):
+        told = os.stat_result((0o600, 0, 0, 1, owner, owner, 0, 0, 0, 0))
+        monkeypatch.setattr(Path, "stat", lambda *_, told=told, **__: told)
+        with pytest.raises(Trouble, match=r"Нет прав\.") as caught:
+            EnvFile.read(file)
+        assert remedy in caught.value.remedy
+
+
+def test_a_folder_in_the_place_of_the_settings_is_called_one(tmp_path: Path) -> None:
+    (tmp_path / ".env").mkdir()
+    with pytest.raises(Trouble, match="Это папка, а не файл") as caught:
+        EnvFile.read(tmp_path / ".env")
+    assert caught.value.remedy == f"Настройки лежат в файле: уберите папку {tmp_path / '.env'}."
 
 
 def test_a_file_that_cannot_be_written_is_told_before_and_after(tmp_path: Path) -> None:

@@ -82,6 +82,18 @@ def test_hints_repeat_the_way_the_program_was_started(clone: Path) -> None:
     assert "Пример: ./2getpro customers show @anna" in done.stdout
 
 
+def test_a_user_who_may_not_run_what_another_has_installed_is_told_what_to_do(clone: Path) -> None:
+    def start() -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            ["./2getpro", "--version"], capture_output=True, text=True, check=False, cwd=clone, timeout=20
+        )
+
+    (clone / ".venv" / "bin" / "python").chmod(0o644)
+    done = start()
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "удалите .venv и запустите от него ещё раз" in done.stderr
+
+
 def test_an_installed_package_gives_the_same_command_with_its_migrations(server: str, tmp_path: Path) -> None:
     python = sys.executable
     built = run(python, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path, ROOT)

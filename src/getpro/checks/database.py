@@ -15,7 +15,7 @@ from psycopg.conninfo import make_conninfo
 from getpro import migrations
 from getpro.checks.check import CALL_SECONDS, Finding, Line
 from getpro.checks.machine import judged_clock
-from getpro.kit.trouble import Trouble
+from getpro.kit.trouble import Trouble, system_words
 from getpro.platform.postgres import Cluster
 
 DATABASE: Final = Line("database", "База данных")
@@ -74,7 +74,7 @@ async def look_at_own(directory: Path, zone: str) -> AsyncIterator[Finding]:
         runs = cluster is not None and cluster.server_pid() is not None
     except OSError as error:
         yield DATABASE.unknown(
-            f"{directory}: {error.strerror}", "Запустите от того пользователя, что и магазин."
+            f"{directory}: {system_words(error)}", "Запустите от того пользователя, что и магазин."
         )
         return
     if cluster is None:

@@ -9,6 +9,7 @@ import aiohttp
 
 from getpro.checks.check import Finding, Line
 from getpro.checks.outside import glance, why
+from getpro.kit.trouble import system_words
 
 CLOCK: Final = Line("machine.clock", "Часы")
 DISK: Final = Line("machine.disk", "Диск")
@@ -48,8 +49,14 @@ async def look_at_disks(folders: Mapping[str, Path]) -> AsyncIterator[Finding]:
     """``folders`` by their purpose; one that is not there yet is judged by the folder it will be made in."""
     for purpose, folder in folders.items():
         line = Line(f"machine.disk.{purpose}", f"Диск: {_PURPOSES[purpose]}")
-        there = next(path for path in (folder, *folder.parents) if path.exists())
-        room = os.statvfs(there)
+        try:
+            there = next(path for path in (folder, *folder.parents) if path.exists())
+            room = os.statvfs(there)
+        except OSError as error:
+            yield line.unknown(
+                f"{folder}: {system_words(error)}", "Запустите от того пользователя, что и магазин."
+            )
+            continue
         if not room.f_blocks:  # /proc and its like
             yield line.wrong(f"{folder}: это не место для файлов", "Укажите папку на диске.")
             continue

@@ -2,6 +2,7 @@
 
 import io
 import os
+import pwd
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Final
 from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 
-from getpro.kit.trouble import Trouble
+from getpro.kit.trouble import Trouble, system_words
 
 _PLAIN: Final = re.compile(r"[\w./:@,+=%?&~-]*", re.ASCII)
 """What every reader of such files takes as it stands."""
@@ -34,7 +35,7 @@ class EnvFile:
             return cls(path, "")
         except OSError as error:
             raise Trouble(
-                f"Файл {path} не читается.", f"{error.strerror}.", "Запустите от его владельца."
+                f"Файл {path} не читается.", f"{system_words(error).capitalize()}.", _remedy(path, error)
             ) from error
         except UnicodeDecodeError as error:
             raise Trouble(f"Файл {path} не читается.", "Это не UTF-8.", "Сохраните его в UTF-8.") from error
@@ -90,17 +91,39 @@ class EnvFile:
                 _put(self.path.with_name(f"{self.path.name}.bak"), fresh, self.path.read_bytes(), owner)
             _put(self.path, fresh, self.text.encode(), owner)
         except OSError as error:
-            raise self._unwritable(error.strerror) from error
+            raise self._unwritable(system_words(error)) from error
 
     def require_writable(self) -> None:
         """Raises Trouble where :meth:`write` would."""
         if not os.access(self.path.parent, os.W_OK):
             raise self._unwritable("нет прав на папку")
 
-    def _unwritable(self, why: str | None) -> Trouble:
+    def _unwritable(self, why: str) -> Trouble:
         return Trouble(
-            f"Файл {self.path} не записать.", f"{why}.", "Запустите от владельца папки или освободите место."
+            f"Файл {self.path} не записать.",
+            f"{why.capitalize()}.",
+            "Запустите от владельца папки или освободите место.",
         )
+
+
+def _remedy(path: Path, error: OSError) -> str:
+    """What to do about a file that the system does not let us read."""
+    if isinstance(error, IsADirectoryError):
+        return f"Настройки лежат в файле: уберите папку {path}."
+    try:
+        owner = path.stat().st_uid
+    except OSError:
+        return "Запустите от пользователя, которому открыта эта папка."
+    if owner != 0:
+        return f"Запустите от его владельца: sudo -u {_name(owner)} …"
+    return f"Отдайте файл тому, от кого работает магазин: sudo chown {_name(os.geteuid())} {path}"
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def _put(path: Path, fresh: Path, content: bytes, owner: os.stat_result) -> None:

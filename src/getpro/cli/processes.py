@@ -10,7 +10,7 @@ import uvloop
 from getpro.checks.web import no_place
 from getpro.cli.database import database, keeper_of_database
 from getpro.cli.settings import read_settings
-from getpro.kit.trouble import Trouble
+from getpro.kit.trouble import Trouble, system_words
 from getpro.platform import logging
 from getpro.platform.settings import Settings
 
@@ -35,7 +35,7 @@ def start(*, web: bool, worker: bool, migrate: bool) -> None:
     try:
         logging.configure(level=settings.log_level, directory=settings.log_dir, name=name)
     except OSError as error:
-        why = f"{settings.log_dir}: {error.strerror}"
+        why = f"{settings.log_dir}: {system_words(error)}"
         raise Trouble("Журнал некуда писать.", why, "Укажите другую GETPRO_LOG_DIR.") from error
     if sys.stderr.isatty():
         sys.stderr.write("Запускаю магазин…\n")

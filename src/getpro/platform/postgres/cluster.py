@@ -15,7 +15,7 @@ from typing import IO, Final
 from urllib.parse import quote
 
 from getpro.kit.clock import DEFAULT_ZONE
-from getpro.kit.trouble import Trouble
+from getpro.kit.trouble import Trouble, system_words
 from getpro.platform.postgres.account import Account, server_account
 from getpro.platform.postgres.tools import SHARED_ROOT, Tools, embedded_tools
 
@@ -107,7 +107,7 @@ class Cluster:
         except OSError as error:
             raise Trouble(
                 "Встроенная база не открылась.",
-                f"{error.filename or self.directory}: {error.strerror}.",
+                f"{error.filename or self.directory}: {system_words(error)}.",
                 "Запустите от того пользователя, что и магазин, или укажите другую папку в GETPRO_DATA_DIR.",
             ) from error
 
