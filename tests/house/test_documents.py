@@ -13,7 +13,7 @@ from pydantic_core import PydanticUndefined
 
 from getpro.cli import COMMANDS
 from getpro.cli.payments import _KINDS
-from getpro.platform.settings import Group, Settings
+from getpro.platform.settings import GROUPS, Group, Settings
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -100,8 +100,13 @@ def test_the_example_file_starts_a_shop_and_knows_only_settings(nothing_set: Non
     text = file.read_text(encoding="utf-8")
     assert set(re.findall(r"(?m)^#?([A-Z_]+)=", text)) <= {name for name, _ in settings()}
     shop = Settings(_env_file=file)  # type: ignore[call-arg]
-    assert shop.public_url == "https://shop.example"
-    assert shop.yookassa is None
+    assert (shop.public_url, shop.trusted_proxies, shop.yookassa) == (None, [], None)
+
+
+def test_the_example_file_calls_required_what_is_and_nothing_else() -> None:
+    text = (ROOT / ".env.example").read_text(encoding="utf-8")
+    required = {f"{group}_{name}".upper() for group, names in GROUPS.items() for name in names}
+    assert set(re.findall(r"(?m)^([A-Z_]+)=", text)) == required
 
 
 def test_every_kind_of_stuck_money_has_its_place_on_the_operators_page() -> None:
