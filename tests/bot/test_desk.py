@@ -111,6 +111,34 @@ async def test_a_customer_is_found_by_whatever_is_known(
     ]
 
 
+async def test_several_of_one_name_are_told_apart_on_their_buttons(
+    shop: Shop, chats: Chats, olga: Person, bought: int
+) -> None:
+    await chats.person("bob").says("/start")
+    await chats.person("charlie", first_name="Ш" * 64).says("/start")
+    await shop.purchase(102)
+    async with shop.db.begin("test") as session:
+        await session.execute(text("UPDATE users SET username = 'anna' WHERE user_id < 104"))
+        await session.execute(
+            text(
+                "UPDATE subscriptions SET start_date = start_date - interval '9 days',"
+                " end_date = start_date - interval '2 days' WHERE user_id = 102"
+            )
+        )
+    await olga.says("/admin @anna")
+    assert olga.sees == "Нашлось несколько, выберите."
+    shown = [[button.replace("\u2068", "").replace("\u2069", "") for button in row] for row in olga.buttons]
+    assert shown == [
+        ["Alice · до 31 марта · 101"],
+        ["Bob · кончилась 27 февраля · 102"],
+        [f"{'Ш' * 20} · без подписки · 103"],
+        ["Найти клиента"],
+        ["‹ Назад"],
+    ]
+    await olga.presses(olga.buttons[0][0])
+    assert olga.sees.startswith("Alice\n@anna · 101")
+
+
 async def test_what_the_panel_shows_already_is_not_called_undelivered(
     shop: Shop, olga: Person, bought: int
 ) -> None:

@@ -46,7 +46,7 @@ def show(
     async def look(deps: Deps) -> list[Card]:
         async with deps.db.begin("customers: find") as session:
             found = await desk.find(session, deps, wanted, by=by)
-        return [await desk.card(deps, number, by=by) for number in found]
+        return [await desk.card(deps, match.user_id, by=by) for match in found]
 
     cards = with_shop(look)
     for card in cards:

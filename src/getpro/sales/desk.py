@@ -61,6 +61,16 @@ class Card:
 
 
 @dataclass(frozen=True, slots=True)
+class Match:
+    """A customer who may be the one that is looked for."""
+
+    user_id: int
+    first_name: str
+    subscription_until: datetime | None
+    """Its end, in the past too; None for who never had one."""
+
+
+@dataclass(frozen=True, slots=True)
 class Today:
     """The shop's day so far; ``taken`` and ``given_back`` in roubles, by provider."""
 
@@ -71,7 +81,7 @@ class Today:
     active: int
 
 
-async def find(session: AsyncSession, deps: Deps, wanted: str, *, by: Operator) -> list[int]:
+async def find(session: AsyncSession, deps: Deps, wanted: str, *, by: Operator) -> list[Match]:
     """The customers that ``wanted`` may mean: an id, @name, payment (p12), or a provider's number; a step.
 
     Raises NotAllowed.
@@ -86,10 +96,18 @@ async def find(session: AsyncSession, deps: Deps, wanted: str, *, by: Operator) 
     if text[:1] in {"p", "п"} and (payment_id := _number(text[1:])) is not None:
         bought = or_(bought, payments.c.payment_id == payment_id)
     conditions.append(users.c.user_id.in_(select(payments.c.user_id).where(bought)))
-    found = await session.scalars(
-        select(users.c.user_id).where(or_(*conditions)).order_by(users.c.user_id).limit(_MOST_FOUND)
+    until = (
+        select(func.max(subscriptions_table.c.end_date))
+        .where(subscriptions_table.c.user_id == users.c.user_id)
+        .scalar_subquery()
     )
-    return list(found)
+    found = await session.execute(
+        select(users.c.user_id, users.c.first_name, until.label("until"))
+        .where(or_(*conditions))
+        .order_by(users.c.user_id)
+        .limit(_MOST_FOUND)
+    )
+    return [Match(row.user_id, row.first_name, row.until) for row in found]
 
 
 def _number(text: str) -> int | None:

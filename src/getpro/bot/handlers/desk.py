@@ -24,6 +24,7 @@ from getpro.customers.store import CustomerGone
 from getpro.panel.errors import PanelError
 from getpro.payments.provider import ProviderError
 from getpro.sales import decisions, desk, reads, refunds
+from getpro.sales.desk import Match
 from getpro.sales.errors import CannotDo, SaleError
 from getpro.sales.staff import Operator, is_operator
 from getpro.sales.stuck import list_stuck
@@ -293,8 +294,10 @@ async def _day(turn: Turn, context: Context, by: Operator) -> Screen:
     return screens.day(t, today, len(await list_stuck(context.sales)))
 
 
-async def _found(t: Texts, found: list[int], context: Context, by: Operator) -> Screen:
-    return await _customer(t, found[0], context, by) if len(found) == 1 else screens.found(t, found)
+async def _found(t: Texts, found: list[Match], context: Context, by: Operator) -> Screen:
+    if len(found) == 1:
+        return await _customer(t, found[0].user_id, context, by)
+    return screens.found(t, found)
 
 
 async def _customer(

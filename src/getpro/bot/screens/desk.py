@@ -10,12 +10,13 @@ from getpro.kit.money import Money
 from getpro.payments.provider import GivesBack
 from getpro.payments.refunds import RefundRow
 from getpro.payments.states import PaymentStatus
-from getpro.sales.desk import Card, Today
+from getpro.sales.desk import Card, Match, Today
 from getpro.sales.reads import Bought
 from getpro.sales.reference import Listed, Reference
 from getpro.sales.stuck import StuckItem
 
 _MOST_STUCK = 7
+_LONGEST_NAME = 20
 _DEEDS = {
     Listed.MONEY: ("retry", "credit", "refunded"),
     Listed.DELIVERY: ("retry",),
@@ -65,11 +66,20 @@ def to_entry(t: Texts, reference: str) -> Button:
     return Button(t("button-back"), OnStuck(do="show", reference=reference))
 
 
-def found(t: Texts, user_ids: Sequence[int]) -> Screen:
+def found(t: Texts, matches: Sequence[Match]) -> Screen:
     """More than one customer, or none."""
-    buttons = [Button(str(number), OnCustomer(do="show", user_id=number)) for number in user_ids]
-    text = t("desk-found-several" if user_ids else "desk-found-none")
-    return Screen(text, (*in_pairs(buttons), (Button(t("button-desk-find"), Desk(to="find")),), (home(t),)))
+    rows = [(Button(_match(t, one), OnCustomer(do="show", user_id=one.user_id)),) for one in matches]
+    text = t("desk-found-several" if matches else "desk-found-none")
+    return Screen(text, (*rows, (Button(t("button-desk-find"), Desk(to="find")),), (home(t),)))
+
+
+def _match(t: Texts, one: Match) -> str:
+    """What tells customers apart; short, for a phone cuts a button's end off."""
+    who = f"\N{FIRST STRONG ISOLATE}{one.first_name[:_LONGEST_NAME]}\N{POP DIRECTIONAL ISOLATE}"
+    if one.subscription_until is None:
+        return t("button-desk-match-without", who=who, id=one.user_id)
+    ended = "" if one.subscription_until > t.now else "-ended"
+    return t(f"button-desk-match{ended}", who=who, id=one.user_id, date=t.date(one.subscription_until))
 
 
 def customer(t: Texts, card: Card, *, note: str | None = None) -> Screen:
