@@ -75,11 +75,14 @@ def found(t: Texts, matches: Sequence[Match]) -> Screen:
 
 def _match(t: Texts, one: Match) -> str:
     """What tells customers apart; short, for a phone cuts a button's end off."""
+    # A button is no HTML: the name stands beside the words, which escape what they are given.
     who = f"\N{FIRST STRONG ISOLATE}{one.first_name[:_LONGEST_NAME]}\N{POP DIRECTIONAL ISOLATE}"
     if one.subscription_until is None:
-        return t("button-desk-match-without", who=who, id=one.user_id)
-    ended = "" if one.subscription_until > t.now else "-ended"
-    return t(f"button-desk-match{ended}", who=who, id=one.user_id, date=t.date(one.subscription_until))
+        state = t("button-desk-match-without")
+    else:
+        ended = "" if one.subscription_until > t.now else "-ended"
+        state = t(f"button-desk-match{ended}", date=t.date(one.subscription_until))
+    return f"{who} · {state} · {one.user_id}"
 
 
 def customer(t: Texts, card: Card, *, note: str | None = None) -> Screen:
