@@ -5,6 +5,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -325,6 +326,18 @@ async def test_the_embedded_database_runs_until_the_last_psql_is_left(tmp_path: 
     third = await open_psql()
     await third.communicate(b"\\q\n")
     assert Cluster(tmp_path / "postgres").server_pid() is None
+
+
+@pytest.mark.parametrize(
+    "command", [[name] for name in cli.COMMANDS] + [["customers", "extend"], ["payments", "list"]]
+)
+def test_help_is_all_russian(command: list[str]) -> None:
+    done = run_here(*command, "--help")
+    assert done.returncode == 0
+    assert "Запуск: 2getpro" in done.stdout
+    assert not re.search(r"Usage|OPTIONS|COMMAND|ARGS|Show this|<\w+>", done.stdout), done.stdout
+    if command != ["psql"]:
+        assert "Показать эту справку." in done.stdout
 
 
 def test_help_for_psql_starts_no_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """The words of the command line: how it was started, its library's help and complaints in Russian."""
 
+import functools
 import os
 import re
 from typing import Any, Final
@@ -21,6 +22,8 @@ _COMPLAINTS: Final = tuple(
     )
 )
 
+_KINDS: Final = {"<bool>": None, "<int>": "число", "<int range>": "число", "<str>": "текст", "<path>": "путь"}
+"""What a parameter takes; a switch takes nothing."""
 _HINT: Final = re.compile(r"(?<![\w/])2getpro(?= [-a-zК])")
 """The program in a hint, not in a path or a service's name."""
 
@@ -55,4 +58,26 @@ def speak_russian(command: Any) -> None:
     rich_utils.OPTIONS_PANEL_TITLE = "Параметры"
     rich_utils.COMMANDS_PANEL_TITLE = "Команды"
     for one in (command, *getattr(command, "commands", {}).values()):
-        one.help = as_started(one.help or "")
+        _translate(one)
+
+
+def _translate(command: Any) -> None:
+    """The words for which the library has no setting: it asks these objects for them."""
+    command.help = as_started(command.help or "")
+    command.options_metavar = "[ПАРАМЕТРЫ]"
+    command.subcommand_metavar = "КОМАНДА …"
+    context = command.make_context("", [], resilient_parsing=True)
+    if (option := command.get_help_option(context)) is not None:
+        option.help = "Показать эту справку."
+    for parameter in command.get_params(context):
+        kind = parameter.display_type(context)
+        parameter.display_type_rich = functools.partial(lambda word, **_: word, _KINDS.get(kind, kind))
+    command.context_class = _with_russian_usage(command.context_class)
+
+
+def _with_russian_usage(context: Any) -> Any:
+    class Formatter(context.formatter_class):  # type: ignore[misc] # the library's own, whichever it is
+        def write_usage(self, prog: str, args: str = "", prefix: str | None = None) -> None:
+            super().write_usage(prog, args, prefix or "Запуск: ")
+
+    return type("RussianContext", (context,), {"formatter_class": Formatter})
