@@ -25,8 +25,9 @@ from folders import open_up
 from gateway import sick_gateway
 from getpro import cli, migrations, running
 from getpro.cli import processes
-from getpro.cli.tables import in_words
+from getpro.cli.tables import in_money, in_title, in_words
 from getpro.kit.clock import utc_now
+from getpro.kit.money import Money
 from getpro.kit.trouble import Trouble
 from getpro.panel.client import PanelClient
 from getpro.platform.postgres import Cluster
@@ -179,6 +180,7 @@ def test_a_command_used_wrongly_is_told_so(arguments: list[str], said: str) -> N
             ("PANEL_COOKIE", value, "нужно имя=значение, одно и без пробелов")
             for value in ("foo", "=", "door=", "дверь=открыта", "door=open; x=y")
         ),
+        ("GETPRO_LOG_LEVEL", "loud", "нужно одно из: DEBUG, INFO, WARNING, ERROR"),
         ("PANEL_PROXY", "foo", "нужен адрес вида http://proxy.example:3128"),
         (
             "PANEL_WEBHOOK_SECRET",
@@ -464,7 +466,7 @@ async def test_money_goes_back_by_a_command_and_stands_in_the_list(counter: Coun
         "ольга",
     )
     assert done.returncode == 0, done.stderr
-    assert "Возвращено: 100.00 RUB (r1)." in done.stdout
+    assert "Возвращено: 100 ₽ (r1)." in done.stdout
     listed = await counter.run("payments", "list", "--user", str(alice), "--json")
     (entry,) = json.loads(listed.stdout)
     assert (entry["payment_id"], entry["amount"], entry["given_back"]) == (
@@ -472,7 +474,7 @@ async def test_money_goes_back_by_a_command_and_stands_in_the_list(counter: Coun
         "199.00 RUB",
         "100.00 RUB",
     )
-    assert "100.00 RUB" in (await counter.run("payments", "list")).stdout
+    assert "100 ₽" in (await counter.run("payments", "list")).stdout
     assert "Платежей нет." in (await counter.run("payments", "list", "--user", "102")).stdout
 
 
@@ -490,12 +492,21 @@ async def test_a_customer_is_found_given_days_and_blocked_by_commands(counter: C
     assert "Alice (101)" in shown
     assert "заблокирован с" in shown
     assert f"подписка до {until}" in shown
-    assert "199.00 RUB fakepay" in shown
+    assert "оплачен, 199 ₽, fakepay" in shown
     again = await counter.run("customers", "block", "101", "--reason", "продаёт")
     assert again.returncode == 2
     assert "клиент уже заблокирован" in again.stderr
     gone = await counter.run("customers", "unblock", "999", "--reason", "x")
     assert "Клиента 999 нет." in gone.stderr
+
+
+@pytest.mark.parametrize(
+    ("money", "said"), [("199.00", "199 ₽"), ("198.50", "198,50 ₽"), ("1590.00", "1590 ₽")]
+)
+def test_money_is_written_as_people_do(money: str, said: str) -> None:
+    assert in_money(rub(money)) == said
+    assert (in_money(Money(250, "XTR")), in_money(None)) == ("⭐ 250", "")
+    assert [in_title(code) for code in ("yookassa", "fakepay")] == ["ЮKassa", "fakepay"]
 
 
 async def test_the_panel_is_compared_and_what_is_safe_is_applied(counter: Counter, shop: Shop) -> None:
@@ -556,6 +567,7 @@ async def test_an_outside_that_does_not_answer_is_one_sentence(counter: Counter)
     [
         ("mysql://x", "DATABASE_URL: это не адрес PostgreSQL."),
         ("postgresql://a:geheim@127.0.0.1:9/x", "База данных не отвечает."),
+        ("postgresql://a:geh/eim@127.0.0.1:9/x", "Запишите их как %2F, %3F и %23."),
     ],
 )
 def test_a_database_that_is_none_is_one_sentence(

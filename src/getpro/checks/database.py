@@ -17,6 +17,7 @@ from getpro.checks.check import CALL_SECONDS, Finding, Line
 from getpro.checks.machine import judged_clock
 from getpro.kit.trouble import Trouble, system_words
 from getpro.platform.postgres import Cluster
+from getpro.platform.postgres.address import wrong_address
 
 DATABASE: Final = Line("database", "База данных")
 _SCHEMA: Final = Line("database.migrations", "База: таблицы")
@@ -44,11 +45,8 @@ class Seen:
 
 async def look(url: str, zone: str) -> AsyncIterator[Finding]:
     """``zone`` is the shop's time zone."""
-    if not url.startswith(("postgresql://", "postgres://")):
-        yield DATABASE.wrong(
-            "DATABASE_URL: это не адрес PostgreSQL",
-            "Нужен вида postgresql://имя:пароль@127.0.0.1:5432/2getpro_v2.",
-        )
+    if (told := wrong_address(url)) is not None:
+        yield DATABASE.wrong(*told)
         return
     try:
         seen = await asyncio.to_thread(_ask, url)

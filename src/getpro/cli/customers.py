@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.cli.settings import read_settings
 from getpro.cli.shop import with_shop
-from getpro.cli.tables import BIGGEST_ID, in_words
+from getpro.cli.tables import BIGGEST_ID, STATUSES, in_money, in_title, in_words
 from getpro.customers.store import CustomerGone
 from getpro.kit.trouble import Trouble
 from getpro.platform.settings import DatabaseSettings
@@ -130,7 +130,8 @@ def _in_lines(card: Card) -> str:
 
 def _payment(one: Bought, zone: ZoneInfo) -> str:
     payment = one.payment
-    back = f", возвращено {one.given_back}" if one.given_back else ""
+    back = f", возвращено {in_money(one.given_back)}" if one.given_back else ""
     moment = in_words(payment.paid_at or payment.created_at, zone)
-    paid = payment.paid or payment.asked
-    return f"p{payment.payment_id} {payment.status} {moment} {paid} {payment.provider}{back}"
+    paid = in_money(payment.paid or payment.asked)
+    status, provider = STATUSES[payment.status], in_title(payment.provider)
+    return f"p{payment.payment_id} {moment}: {status}, {paid}, {provider}{back}"

@@ -10,6 +10,7 @@ from getpro import migrations
 from getpro.cli.settings import read_settings
 from getpro.kit.trouble import Trouble
 from getpro.platform.postgres import Cluster, default_directory
+from getpro.platform.postgres.address import wrong_address
 from getpro.platform.settings import DatabaseSettings
 
 
@@ -34,12 +35,8 @@ def database(*, migrate: bool, any_version: bool = False) -> Iterator[str]:
 
 
 def _require_postgresql(url: str) -> None:
-    if not url.startswith(("postgresql://", "postgres://")):
-        raise Trouble(
-            "Настройки не подходят.",
-            "DATABASE_URL: это не адрес PostgreSQL.",
-            "Пример: postgresql://имя:пароль@127.0.0.1:5432/2getpro_v2",
-        )
+    if (told := wrong_address(url)) is not None:
+        raise Trouble("Настройки не подходят.", f"{told[0]}.", told[1])
 
 
 def _require_version(url: str, *, migrate: bool) -> None:

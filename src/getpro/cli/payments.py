@@ -14,11 +14,11 @@ from rich.table import Table
 from getpro.catalog.store import PlanGone
 from getpro.cli.settings import read_settings
 from getpro.cli.shop import with_shop
-from getpro.cli.tables import BIGGEST_ID, BIGGEST_PLAN, WIDE, in_words
+from getpro.cli.tables import BIGGEST_ID, BIGGEST_PLAN, STATUSES, WIDE, in_money, in_title, in_words
 from getpro.customers.store import CustomerGone
 from getpro.kit.trouble import Trouble
 from getpro.payments.refunds import RefundRow
-from getpro.payments.states import PaymentStatus, RefundStatus, StuckMoney
+from getpro.payments.states import RefundStatus, StuckMoney
 from getpro.platform.settings import DatabaseSettings
 from getpro.sales import decisions, reads, refunds
 from getpro.sales.deps import Deps
@@ -66,11 +66,6 @@ _ENDINGS: Final = {
 }
 
 
-_STATUSES: Final = {
-    PaymentStatus.PENDING: "ждёт оплаты",
-    PaymentStatus.SUCCEEDED: "оплачен",
-    PaymentStatus.CANCELED: "отменён",
-}
 _REFUNDS: Final = {
     RefundStatus.SUCCEEDED: "Возвращено: {money} ({reference}). Клиенту сообщим сами.",
     RefundStatus.PENDING: "Возврат {reference} на {money} записан, провайдер ещё не закончил: доведём сами.",
@@ -191,7 +186,7 @@ def refund(
     made = with_shop(give_back, remedy="Платежи: 2getpro payments list")
     typer.echo(
         _REFUNDS[made.status].format(
-            reference=f"r{made.refund_id}", money=made.refunded, trouble=made.trouble
+            reference=f"r{made.refund_id}", money=in_money(made.refunded), trouble=made.trouble
         )
     )
     raise typer.Exit(0 if made.status is RefundStatus.SUCCEEDED else 1)
@@ -231,7 +226,7 @@ def _table(items: list[StuckItem], zone: ZoneInfo) -> Table:
             _KINDS[item.kind],
             in_words(item.since, zone),
             str(item.user_id or ""),
-            str(item.money or ""),
+            in_money(item.money),
             item.details,
         )
     return table
@@ -246,12 +241,12 @@ def _payments_table(found: list[Bought], zone: ZoneInfo) -> Table:
         table.add_row(
             str(payment.payment_id),
             str(payment.user_id),
-            _STATUSES[payment.status],
+            STATUSES[payment.status],
             in_words(payment.paid_at or payment.created_at, zone),
-            str(payment.paid or payment.asked),
-            str(one.given_back or ""),
+            in_money(payment.paid or payment.asked),
+            in_money(one.given_back),
             str(payment.days),
-            payment.provider,
+            in_title(payment.provider),
         )
     return table
 

@@ -256,7 +256,7 @@ def _response_of(answer: Answer) -> Any:
     A proxy's page says nothing about the change. Its text is not repeated: it could hold links.
     """
     if not isinstance(answer.body, dict) or "response" not in answer.body:
-        raise PanelUnavailable(f"{answer.status} without the panel's envelope")
+        raise PanelUnavailable(f"{answer.status}, а ответ не похож на ответ панели")
     return answer.body["response"]
 
 

@@ -1,6 +1,7 @@
 """What is wrong with settings, in plain words and by the names that stand in ``.env``."""
 
 import itertools
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -50,6 +51,9 @@ def _in_words(problem: ErrorDetails) -> list[Wrong]:
     names = list(itertools.takewhile(lambda part: isinstance(part, str), problem["loc"]))
     if problem["type"] == "missing" and len(names) == 1 and names[0] in GROUPS:
         return [Wrong(f"{names[0]}_{name}".upper(), _WORDS["missing"]) for name in GROUPS[names[0]]]
-    words = _WORDS.get(problem["type"], problem["msg"]).format(**problem.get("ctx", {}))
+    told = dict(problem.get("ctx", {}))
+    if "expected" in told:  # 'DEBUG', 'INFO' or 'ERROR'
+        told["expected"] = ", ".join(re.findall(r"'(.*?)'", told["expected"]))
+    words = _WORDS.get(problem["type"], problem["msg"]).format(**told)
     is_unknown = problem["type"] in {"extra_forbidden", "model_type"}
     return [Wrong("_".join(map(str, names)).upper(), words, is_unknown=is_unknown)]

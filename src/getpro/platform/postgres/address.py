@@ -1,0 +1,15 @@
+"""The form of ``DATABASE_URL``."""
+
+import re
+
+
+def wrong_address(url: str) -> tuple[str, str] | None:
+    """What is wrong with the form of DATABASE_URL, and what to do; None where nothing is."""
+    if not url.startswith(("postgresql://", "postgres://")):
+        return (
+            "DATABASE_URL: это не адрес PostgreSQL",
+            "Нужен вида postgresql://имя:пароль@127.0.0.1:5432/2getpro_v2.",
+        )
+    if "@" in url and "@" not in re.split("[/?#]", url.partition("://")[2])[0]:
+        return "DATABASE_URL: в имени или пароле есть /, ? или #", "Запишите их как %2F, %3F и %23."
+    return None
