@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -151,6 +152,9 @@ def test_what_needs_no_bot_loads_none(
         (["payments", "refund", "x", "--reason", "y"], "payment: нужно целое число"),
         (["payments", "refund", "0", "--reason", "y"], "payment: нужно не меньше 1"),
         (["payments", "refund", "9" * 20, "--reason", "y"], f"payment: нужно не больше {2**63 - 1}"),
+        (["customers", "extend", "42", "0", "--reason", "y"], "days: нужно не меньше 1"),
+        (["customers", "extend", "42", "7", "--reason", " "], "--reason: напишите, почему"),
+        (["payments", "retry", "s1", "--reason", ""], "--reason: напишите, почему"),
         (["sandbox", "telegram", "--port", "many"], "--port: нужно целое число"),
     ],
 )
@@ -445,6 +449,20 @@ async def test_stuck_money_is_listed_and_decided_upon(counter: Counter, shop: Sh
     assert (await counter.run("payments", "stuck")).returncode == 0
 
 
+async def test_what_is_on_its_way_is_counted_before_it_is_late(counter: Counter, shop: Shop) -> None:
+    shop.clock.now = utc_now() - timedelta(minutes=3)
+    shop.panel.is_away = True
+    await shop.purchase(await shop.customer("alice"))
+    shop.clock.now = utc_now()
+    await shop.purchase(await shop.customer("bob"))
+    told = await counter.run("payments", "stuck")
+    assert (told.returncode, told.stdout.splitlines()) == (
+        0,
+        ["Ничего не застряло.", "Ждут панель: 2, самому старому 3 мин. Покажем здесь, если не дождутся."],
+    )
+    assert json.loads((await counter.run("payments", "stuck", "--json")).stdout) == []
+
+
 async def test_money_goes_back_by_a_command_and_stands_in_the_list(counter: Counter, shop: Shop) -> None:
     alice = await shop.customer("alice")
     await shop.customer("bob")
@@ -496,6 +514,7 @@ async def test_a_customer_is_found_given_days_and_blocked_by_commands(counter: C
     again = await counter.run("customers", "block", "101", "--reason", "продаёт")
     assert again.returncode == 2
     assert "клиент уже заблокирован" in again.stderr
+    assert "Посмотреть клиента: 2getpro customers show 101" in again.stderr
     gone = await counter.run("customers", "unblock", "999", "--reason", "x")
     assert "Клиента 999 нет." in gone.stderr
 

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import typer
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from getpro.cli.options import By, Reason
 from getpro.cli.settings import read_settings
 from getpro.cli.shop import with_shop
 from getpro.cli.tables import BIGGEST_ID, STATUSES, in_money, in_title, in_words
@@ -26,11 +27,6 @@ app = typer.Typer(
 
 _FIND: Final = "Клиента ищет 2getpro customers show @имя"
 Number = Annotated[int, typer.Argument(help="Номер клиента в Telegram", min=1, max=BIGGEST_ID)]
-Reason = Annotated[str, typer.Option("--reason", help="Почему; останется в записи")]
-By = Annotated[
-    str,
-    typer.Option("--by", help="Кто решает", default_factory=getpass.getuser, show_default="имя в системе"),
-]
 
 
 @app.command()
@@ -58,7 +54,10 @@ def show(
 
 @app.command()
 def extend(
-    customer: Number, days: Annotated[int, typer.Argument(help="Сколько дней")], reason: Reason, by: By
+    customer: Number,
+    days: Annotated[int, typer.Argument(help="Сколько дней", min=1, max=desk.LONGEST_GIFT)],
+    reason: Reason,
+    by: By,
 ) -> None:
     """Добавить дни без оплаты.
 
@@ -69,7 +68,7 @@ def extend(
         after = await desk.give_days(session, deps, customer, days=days, by=Operator(by), reason=reason)
         return f"Добавлено, подписка до {in_words(after.end_date, read_settings(DatabaseSettings).zone)}."
 
-    typer.echo(_do(give))
+    typer.echo(_do(customer, give))
 
 
 @app.command()
@@ -83,7 +82,7 @@ def block(customer: Number, reason: Reason, by: By) -> None:
         await desk.block(session, deps, customer, by=Operator(by), reason=reason)
         return "Заблокирован."
 
-    typer.echo(_do(shut))
+    typer.echo(_do(customer, shut))
 
 
 @app.command()
@@ -97,16 +96,16 @@ def unblock(customer: Number, reason: Reason, by: By) -> None:
         await desk.unblock(session, deps, customer, by=Operator(by), reason=reason)
         return "Блокировка снята."
 
-    typer.echo(_do(let_in))
+    typer.echo(_do(customer, let_in))
 
 
-def _do(step: Callable[[AsyncSession, Deps], Awaitable[str]]) -> str:
+def _do(customer: int, step: Callable[[AsyncSession, Deps], Awaitable[str]]) -> str:
     async def flow(deps: Deps) -> str:
         async with deps.db.begin("customers: do") as session:
             return await step(session, deps)
 
     try:
-        return with_shop(flow, remedy=_FIND)
+        return with_shop(flow, remedy=f"Посмотреть клиента: 2getpro customers show {customer}")
     except CustomerGone as error:
         raise Trouble("Не сделано.", f"Клиента {error} нет.", _FIND) from error
 

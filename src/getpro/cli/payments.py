@@ -1,9 +1,9 @@
 """``2getpro payments``: the money that waits for a person."""
 
-import getpass
 import json
 import sys
 from dataclasses import asdict
+from datetime import datetime, timedelta
 from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from getpro.catalog.store import PlanGone
+from getpro.cli.options import By, Reason
 from getpro.cli.settings import read_settings
 from getpro.cli.shop import with_shop
 from getpro.cli.tables import BIGGEST_ID, BIGGEST_PLAN, STATUSES, WIDE, in_money, in_title, in_words
@@ -25,16 +26,11 @@ from getpro.sales.deps import Deps
 from getpro.sales.reads import Bought
 from getpro.sales.settle import Ending, Outcome
 from getpro.sales.staff import Operator
-from getpro.sales.stuck import StuckItem, StuckWork, list_stuck
+from getpro.sales.stuck import OnTheWay, StuckItem, StuckWork, list_stuck, on_the_way
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Платежи: что застряло и как это решить.")
 
 Reference = Annotated[str, typer.Argument(help="Ссылка из списка: s12, d7, r5, e9, j31")]
-Reason = Annotated[str, typer.Option("--reason", help="Почему; останется в записи")]
-By = Annotated[
-    str,
-    typer.Option("--by", help="Кто решает", default_factory=getpass.getuser, show_default="имя в системе"),
-]
 
 _KINDS: Final[dict[StuckMoney | StuckWork, str]] = {
     StuckMoney.UNDERPAID: "недоплата",
@@ -79,7 +75,11 @@ def stuck(*, as_json: Annotated[bool, typer.Option("--json", help="Для про
 
     Пример: 2getpro payments stuck --json
     """
-    items = with_shop(list_stuck)
+
+    async def read(deps: Deps) -> tuple[list[StuckItem], str]:
+        return await list_stuck(deps), _waiting(await on_the_way(deps), deps.clock())
+
+    items, waiting = with_shop(read)
     if as_json:
         typer.echo(json.dumps([_plain(item) for item in items], ensure_ascii=False, indent=2))
     elif not items:
@@ -88,6 +88,8 @@ def stuck(*, as_json: Annotated[bool, typer.Option("--json", help="Для про
         Console(width=None if sys.stdout.isatty() else WIDE).print(
             _table(items, read_settings(DatabaseSettings).zone)
         )
+    if waiting and not as_json:
+        typer.echo(waiting)
     raise typer.Exit(1 if items else 0)
 
 
@@ -216,6 +218,13 @@ def dismiss(reference: Reference, reason: Reason, by: By) -> None:
 
 def _in_words(outcome: Outcome) -> str:
     return _ENDINGS[outcome.ending] if outcome.kind is None else f"Без перемен: {_KINDS[outcome.kind]}."
+
+
+def _waiting(found: OnTheWay, now: datetime) -> str:
+    if found.oldest is None:
+        return ""
+    minutes = (now - found.oldest) // timedelta(minutes=1)
+    return f"Ждут панель: {found.count}, самому старому {minutes} мин. Покажем здесь, если не дождутся."
 
 
 def _table(items: list[StuckItem], zone: ZoneInfo) -> Table:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.kit.money import Money
@@ -81,6 +81,29 @@ async def list_stuck(deps: Deps) -> list[StuckItem]:
             *await _failed_jobs(session, deps),
         ]
     return sorted(items, key=lambda item: item.since)
+
+
+@dataclass(frozen=True, slots=True)
+class OnTheWay:
+    """Accesses that the panel has still to take, none of them late."""
+
+    count: int
+    oldest: datetime | None
+    """None where there is none."""
+
+
+async def on_the_way(deps: Deps) -> OnTheWay:
+    """What is delivered just now, and will be in the list if it does not arrive; a flow."""
+    async with deps.db.begin("stuck: on the way") as session:
+        row = (
+            await session.execute(
+                select(func.count(), func.min(subscriptions.c.wanted_at)).where(
+                    subscriptions.c.provisioned_version < subscriptions.c.wanted_version,
+                    subscriptions.c.wanted_at >= deps.clock() - LATE,
+                )
+            )
+        ).one()
+    return OnTheWay(*row)
 
 
 async def _money(session: AsyncSession) -> list[StuckItem]:
