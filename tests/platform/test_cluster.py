@@ -35,6 +35,16 @@ def test_the_server_stops_when_the_last_user_leaves_whoever_started_it(home: Pat
     operator.stop()
 
 
+def test_what_lies_beside_the_data_is_for_its_owner_alone(home: Path) -> None:
+    home.mkdir()
+    (home / "server.log").touch(mode=0o644)
+    with Cluster.running(home, durable=False):
+        modes = {name: (home / name).stat().st_mode & 0o777 for name in ("password", "port", "server.log")}
+        owners = {path.stat().st_uid for path in (home / "data", home / "password", home / "port")}
+    assert modes == dict.fromkeys(modes, 0o600)
+    assert len(owners) == 1
+
+
 def test_a_killed_server_comes_back_at_the_same_address_with_its_data(home: Path) -> None:
     killed = Cluster(home)
     killed.start()

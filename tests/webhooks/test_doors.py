@@ -7,6 +7,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
@@ -124,6 +125,15 @@ async def test_a_notice_from_elsewhere_is_refused(
     assert await door.post(YOOKASSA, NOTICE, X_Forwarded_For=forwarded_for) == 403
     assert await kept(shop) == []
     assert door.doors.refused["yookassa: address"] == 1
+
+
+async def test_a_refused_notice_without_an_address_is_logged_with_the_proxy_that_told_none(
+    door: Knocker,
+) -> None:
+    with structlog.testing.capture_logs() as lines:
+        assert await door.post(YOOKASSA, NOTICE) == 403
+    (line,) = [line for line in lines if line["event"] == "webhook.refused"]
+    assert (line["address"], line["peer"]) == ("unknown", "127.0.0.1")
 
 
 async def test_without_a_trusted_proxy_the_forwarded_address_is_not_believed(

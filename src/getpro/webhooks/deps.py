@@ -34,5 +34,8 @@ class Doors:
         """Count and log a refusal with where it came from, and say so: nothing was changed."""
         self.refused[f"{door}: {reason}"] += 1
         address = of_request(request, self.trusted_proxies)
-        log.warning("webhook.refused", door=door, reason=reason, address=str(address))
+        peer = request.client.host if request.client else "unknown"
+        # Behind a proxy of ours that tells nobody's address, the peer says which proxy it is.
+        where = str(address) if address is not None else "unknown"
+        log.warning("webhook.refused", door=door, reason=reason, address=where, peer=peer)
         return PlainTextResponse(f"refused: {reason}", status_code=status)

@@ -226,10 +226,8 @@ class Cluster:
     def _init(self) -> None:
         password = self.directory / "password"
         password.unlink(missing_ok=True)
-        descriptor = os.open(password, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
+        with self._private(password, os.O_EXCL) as file:
             file.write(secrets.token_urlsafe(24))
-        self._account.own(password)
         for half_made in self.directory.glob("data.*"):
             shutil.rmtree(half_made)
         # Named so until it is whole: a folder from an initdb that was killed is no cluster.
@@ -240,12 +238,20 @@ class Cluster:
         )  # fmt: skip
         fresh.rename(self.data)
 
+    def _private(self, path: Path, flags: int) -> IO[str]:
+        """Open ``path`` to be written, made where it is missing; for the server's user alone."""
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | flags, 0o600)
+        os.fchmod(descriptor, 0o600)  # an older program left it open to all
+        self._account.own(path)
+        return os.fdopen(descriptor, "w", encoding="ascii")
+
     def _launch(self) -> None:
         port = self._wanted_port or self._free_port()
         arguments = [self._tools.path("postgres"), "-D", str(self.data), "-p", str(port)]
         for name, value in self._settings.items():
             arguments += ["-c", f"{name}={value}"]
-        (self.directory / "port").write_text(str(port), encoding="ascii")
+        with self._private(self.directory / "port", os.O_TRUNC) as file:
+            file.write(str(port))
         log_path = self.directory / "server.log"
         deadline = time.monotonic() + START_SECONDS
         self._server = server = self._spawn(arguments, log_path)
@@ -263,7 +269,7 @@ class Cluster:
             time.sleep(0.02)
 
     def _spawn(self, arguments: list[str], log_path: Path) -> "subprocess.Popen[bytes]":
-        with log_path.open("ab") as log_file:
+        with self._private(log_path, os.O_APPEND) as log_file:
             return subprocess.Popen(  # noqa: S603 -- our own program and settings
                 arguments,
                 stdin=subprocess.DEVNULL,
