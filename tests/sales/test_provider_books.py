@@ -4,6 +4,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from functools import partial
 from zoneinfo import ZoneInfo
 
@@ -181,6 +182,48 @@ async def test_money_that_its_provider_knows_nothing_of_differs(shop: Shop) -> N
     shop.provider.charges_by_id.clear()
     assert await sums(shop) == {"RUB": (rub("0.00"), rub("199.00"))}
     assert await shop.stuck() == ["sum_differs"]
+
+
+async def recorded_as(shop: Shop, amount: str) -> None:
+    """Somebody has written another amount into our books; the day is then compared."""
+    async with shop.db.begin("test") as session:
+        await session.execute(text("UPDATE payments SET paid_amount = :amount"), {"amount": Decimal(amount)})
+    await sums(shop)
+
+
+async def test_a_difference_that_grows_is_shown_as_it_is_now(shop: Shop) -> None:
+    await shop.purchase(await shop.customer("alice"))
+    await recorded_as(shop, "198.99")
+    await recorded_as(shop, "100.00")
+    (item,) = await stuck.list_stuck(shop.deps)
+    assert item.money == rub("99.00")
+    assert "взял 199.00 RUB, у нас записано 100.00 RUB" in item.details
+
+
+async def test_a_difference_that_has_gone_says_so_on_the_list(shop: Shop) -> None:
+    await shop.purchase(await shop.customer("alice"))
+    await recorded_as(shop, "198.99")
+    await recorded_as(shop, "199.00")
+    (item,) = await stuck.list_stuck(shop.deps)
+    assert item.money == rub("0.00")
+    assert "взял 199.00 RUB, у нас записано 199.00 RUB" in item.details
+
+
+async def test_a_difference_that_was_resolved_opens_again_once_it_is_another(shop: Shop) -> None:
+    await shop.purchase(await shop.customer("alice"))
+    await recorded_as(shop, "198.99")
+    (item,) = await stuck.list_stuck(shop.deps)
+    await decisions.mark_refunded(shop.deps, item.reference, by=OLGA, reason="комиссия банка")
+    await recorded_as(shop, "198.99")
+    await recorded_as(shop, "199.00")
+    assert await stuck.list_stuck(shop.deps) == []
+    shop.clock.forward(hours=1)
+    await recorded_as(shop, "100.00")
+    (again,) = await stuck.list_stuck(shop.deps)
+    assert (again.reference, again.money, again.since) == (item.reference, rub("99.00"), shop.clock())
+    assert "Разница была 0.01 RUB, 01.03.2026 её разобрал(а) ольга: «комиссия банка»." in again.details
+    await decisions.mark_refunded(shop.deps, again.reference, by=OLGA, reason="нашли")
+    assert await stuck.list_stuck(shop.deps) == []
 
 
 @pytest.mark.parametrize(

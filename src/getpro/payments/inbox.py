@@ -9,6 +9,7 @@ from sqlalchemy import BigInteger, ColumnElement, bindparam, delete, exists, sel
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from getpro.kit.money import Money
 from getpro.payments.models import provider_events, stuck_payments
 from getpro.payments.provider import Charge, Notice, StoredNotice
 from getpro.payments.states import Resolution, StuckMoney
@@ -207,6 +208,54 @@ async def open_stuck(
         .returning(stuck_payments.c.stuck_id)
     )
     return opened is not None
+
+
+async def keep_difference(
+    session: AsyncSession, *, provider: str, name: str, difference: Money, details: str, now: datetime
+) -> bool:
+    """Put a difference of sums on the operator's list, or bring the entry called ``name`` up to date; a step.
+
+    One that was resolved opens again once it is another, and says who had resolved which; one that is gone
+    opens nothing, and an entry that is open then says so. True if a person has not seen this difference.
+    """
+    key = {"kind": StuckMoney.SUM_DIFFERS, "provider": provider, "charge_id": name}
+    written: dict[str, Any] = {"amount": difference.value, "details": details}
+    if difference.minor:
+        opened = await session.scalar(
+            insert(stuck_payments)
+            .values(key | written | {"currency": difference.currency, "taken_at": now, "opened_at": now})
+            .on_conflict_do_nothing(index_elements=list(key))
+            .returning(stuck_payments.c.stuck_id)
+        )
+        if opened is not None:
+            return True
+    kept = (await session.execute(select(stuck_payments).filter_by(**key).with_for_update())).first()
+    if kept is None:
+        return False
+    is_other = bool(kept.amount != difference.value)
+    if kept.resolved_at is not None:
+        if not (is_other and difference.minor):
+            return False
+        written |= _opened_again(kept, details, now=now)
+    await session.execute(
+        update(stuck_payments).where(stuck_payments.c.stuck_id == kept.stuck_id).values(written)
+    )
+    return is_other
+
+
+def _opened_again(resolved: Any, details: str, *, now: datetime) -> dict[str, Any]:
+    """What opens an entry again; what a person had decided about it goes on in its words."""
+    before = Money.parse(str(resolved.amount), resolved.currency)
+    day = resolved.resolved_at
+    return {
+        "details": f"{details} Разница была {before}, {day:%d.%m.%Y} её разобрал(а) "
+        f"{resolved.resolved_by}: «{resolved.reason}».",
+        "opened_at": now,
+        "resolved_at": None,
+        "resolution": None,
+        "resolved_by": None,
+        "reason": None,
+    }
 
 
 async def lock_stuck(session: AsyncSession, stuck_id: int) -> Any:

@@ -169,8 +169,7 @@ async def compare_sums(
             zero = Money(0, currency)
             pair = theirs.get(currency, zero), ours.get(currency, zero)
             sums[currency] = pair
-            if pair[0] != pair[1]:
-                await _open_difference(session, provider.code, day, *pair, now=deps.clock())
+            await _keep_difference(session, provider.code, day, *pair, now=deps.clock())
     return sums
 
 
@@ -224,22 +223,16 @@ async def _recorded(session: AsyncSession, provider: str, day: _Day) -> dict[str
     return sums
 
 
-async def _open_difference(
+async def _keep_difference(
     session: AsyncSession, provider: str, day: date, theirs: Money, ours: Money, *, now: datetime
 ) -> None:
-    opened = await inbox.open_stuck(
+    is_new = await inbox.keep_difference(
         session,
-        kind=StuckMoney.SUM_DIFFERS,
-        charge=Charge(
-            provider=provider,
-            charge_id=f"{day:%Y-%m-%d}/{theirs.currency}",
-            state=ChargeState.PAID,
-            order_key=None,
-            taken=theirs - ours,
-            refunded=Money(0, theirs.currency),
-        ),
+        provider=provider,
+        name=f"{day:%Y-%m-%d}/{theirs.currency}",
+        difference=theirs - ours,
         details=f"За {day:%d.%m.%Y} провайдер взял {theirs}, у нас записано {ours}.",
         now=now,
     )
-    if opened:
+    if is_new and theirs != ours:
         log.error("payment.sums_differ", provider=provider, theirs=str(theirs), ours=str(ours))
