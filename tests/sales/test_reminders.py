@@ -10,7 +10,7 @@ from sqlalchemy import select, text
 
 from getpro.customers import store as customers
 from getpro.messaging.models import notices
-from getpro.sales import refunds, reminders, trial
+from getpro.sales import desk, refunds, reminders, trial
 from getpro.sales.reminders import Reminder, due_for
 from getpro.subscriptions import store as subscriptions
 from shop import OLGA, Shop, days
@@ -188,6 +188,45 @@ async def test_a_repair_of_the_panel_is_no_purchase(shop: Shop) -> None:
         assert found is not None
         assert await subscriptions.want_again(session, found.subscription_id, now=shop.clock())
     await live(shop, timedelta(hours=2))
+    assert await reminded(shop, alice) == [Reminder.IN_THREE_DAYS]
+
+
+async def blocked(shop: Shop, user_id: int) -> None:
+    async with shop.db.begin("test") as session:
+        await desk.block(session, shop.deps, user_id, by=OLGA, reason="спам")
+
+
+async def let_in_again(shop: Shop, user_id: int) -> None:
+    async with shop.db.begin("test") as session:
+        await desk.unblock(session, shop.deps, user_id, by=OLGA, reason="ошиблись")
+
+
+async def test_whoever_is_shut_out_is_not_reminded(shop: Shop) -> None:
+    alice = await shop.customer("alice")
+    await shop.purchase(alice)
+    await blocked(shop, alice)
+    await live(shop, days(40), step=timedelta(hours=1))
+    assert await reminded(shop, alice) == []
+
+
+async def test_to_be_let_in_again_is_no_purchase(shop: Shop) -> None:
+    alice = await shop.customer("alice")
+    await shop.purchase(alice)
+    await blocked(shop, alice)
+    shop.clock.now = datetime(2026, 3, 28, 8, 0, tzinfo=UTC)  # 11:00 in Moscow, three days before
+    await let_in_again(shop, alice)
+    await live(shop, days(5))
+    assert await reminded(shop, alice) == list(Reminder)
+
+
+async def test_whoever_is_let_in_on_a_reminders_day_has_it_still(shop: Shop) -> None:
+    alice = await shop.customer("alice")
+    await shop.purchase(alice)
+    await blocked(shop, alice)
+    shop.clock.now = datetime(2026, 3, 28, 8, 0, tzinfo=UTC)
+    await live(shop, timedelta(hours=4))
+    await let_in_again(shop, alice)
+    await live(shop, timedelta(hours=1))
     assert await reminded(shop, alice) == [Reminder.IN_THREE_DAYS]
 
 

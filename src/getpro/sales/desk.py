@@ -20,7 +20,7 @@ from getpro.panel.service import PanelAccount, PanelUser
 from getpro.payments.models import payments, refunds
 from getpro.payments.states import PaymentStatus, RefundStatus
 from getpro.platform import audit
-from getpro.sales import reads
+from getpro.sales import reads, reminders
 from getpro.sales.delivery import defer_delivery
 from getpro.sales.deps import Deps
 from getpro.sales.errors import CannotDo
@@ -191,6 +191,7 @@ async def unblock(session: AsyncSession, deps: Deps, user_id: int, *, by: Operat
     if not await customers.unblock(session, user_id):
         raise CannotDo("клиент не заблокирован")
     await _deliver(session, deps, user_id, cause=ChangeCause.UNBLOCK)
+    await reminders.look_again(session, user_id, now=deps.clock())
     await _note(session, deps, "unblock", user_id, by=by, reason=reason, outcome="unblocked")
 
 

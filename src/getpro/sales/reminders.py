@@ -17,7 +17,7 @@ from getpro.messaging.states import NoticeKind
 from getpro.messaging.store import add_notice
 from getpro.sales.deps import Deps
 from getpro.subscriptions.models import subscription_changes, subscriptions
-from getpro.subscriptions.states import TRIAL, ChangeCause
+from getpro.subscriptions.states import TRIAL
 
 _MORNING: Final = time(9)
 _NOON: Final = time(12)
@@ -84,12 +84,17 @@ async def _remind_some(deps: Deps, shop_zone: ZoneInfo) -> int:
             select(func.max(subscription_changes.c.changed_at))
             .where(
                 subscription_changes.c.subscription_id == subscriptions.c.subscription_id,
-                subscription_changes.c.cause != ChangeCause.REPAIR,
+                subscription_changes.c.end_before.is_distinct_from(subscription_changes.c.end_after),
             )
             .scalar_subquery()
         )
         rows = await session.execute(
-            select(subscriptions, users.c.zone, users.c.is_reminded, changed_at.label("changed_at"))
+            select(
+                subscriptions,
+                users.c.zone,
+                (users.c.is_reminded & users.c.blocked_at.is_(None)).label("is_reminded"),
+                changed_at.label("changed_at"),
+            )
             .join(users, users.c.user_id == subscriptions.c.user_id)
             .where(subscriptions.c.next_reminder_at <= now)
             .order_by(subscriptions.c.next_reminder_at)
@@ -130,7 +135,7 @@ async def _write(session: AsyncSession, deps: Deps, row: Any, due: Due, *, now: 
 
 
 async def look_again(session: AsyncSession, user_id: int, *, now: datetime) -> None:
-    """Count the customer's reminders anew: they have another zone, or want to be reminded; a step."""
+    """Count the customer's reminders anew: in another zone, wanted again, or let in again; a step."""
     await session.execute(
         update(subscriptions).where(subscriptions.c.user_id == user_id).values(next_reminder_at=now)
     )
