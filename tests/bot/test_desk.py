@@ -202,6 +202,25 @@ async def test_money_is_given_back_from_the_desk(
     ]
 
 
+async def test_a_refund_that_is_refused_may_be_answered_better(shop: Shop, olga: Person, bought: int) -> None:
+    await olga.says("/admin 101")
+    await olga.presses("Платежи и возврат")
+    await olga.presses(f"p{bought} · 199 ₽")
+    await olga.presses("Вернуть часть")
+    for wrong in ("сто рублей", "500 щедро", "100"):
+        await olga.says(wrong)
+        assert olga.sees.startswith("Не вышло: ")
+    shop.provider.is_away = True
+    await olga.says("100 неделя без связи")
+    assert olga.sees.startswith("Снаружи не ответили")
+    shop.provider.is_away = False
+    await olga.says("100 неделя без связи")
+    assert olga.sees.startswith("✅ Возвращено 100 ₽")
+    await olga.says("100 неделя без связи")
+    assert not olga.sees.startswith("✅")
+    assert [deed[1:] for deed in await deeds(shop)] == [("payments.refund", f"p{bought}", "неделя без связи")]
+
+
 async def test_a_provider_that_gives_nothing_back_offers_only_the_record(
     shop: Shop, olga: Person, bought: int
 ) -> None:
@@ -314,7 +333,6 @@ async def test_money_without_an_order_is_credited_to_whom_the_operator_names(
     await olga.presses("Засчитать")
     await olga.says("не знаю за что")
     assert olga.sees == "Не вышло: чтобы зачесть эти деньги, назовите и клиента, и тариф"
-    await olga.presses_data("stuck:credit:s1")
     await olga.says("101 1 оплата по старой ссылке")
     assert olga.sees.startswith("✅ Засчитано")
     await shop.run_jobs()

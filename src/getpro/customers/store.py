@@ -98,6 +98,13 @@ async def set_dialog(session: AsyncSession, user_id: int, dialog: str | None) ->
     await _set(session, user_id, dialog=dialog)
 
 
+async def ask_again(session: AsyncSession, user_id: int, dialog: str) -> None:
+    """Open a question whose answer was refused; one that was opened meanwhile stays."""
+    await session.execute(
+        update(users).where(users.c.user_id == user_id, users.c.dialog.is_(None)).values(dialog=dialog)
+    )
+
+
 async def set_unreachable(session: AsyncSession, user_id: int, *, reason: str, now: datetime) -> None:
     """Remember that messages do not arrive; what was paid is still delivered."""
     await session.execute(

@@ -197,18 +197,23 @@ async def answer(message: Message, asked: Asked, turn: Turn, context: Context) -
     """Do what was asked about, and show how things stand then; a refusal leaves the question open."""
     by, said = _operator(turn.person), (message.text or "").strip()
     try:
-        screen = await _answered(asked, said, turn, context, by)
+        return say(message, await _answered(asked, said, turn, context, by))
     except (SaleError, CustomerGone, PlanGone) as error:
-        t = context.texts(turn.customer)
-        screen = Screen(t("desk-failed", why=_why(error)), ((screens.home(t),),))
+        name, why = "desk-failed", _why(error)
     except (ProviderError, PanelError) as error:
-        t = context.texts(turn.customer)
-        screen = Screen(t("desk-away", why=str(error)[:300]), ((screens.home(t),),))
-    return say(message, screen)
+        name, why = "desk-away", str(error)[:300]
+    async with context.sales.db.begin("desk: ask again") as session:
+        await customers.ask_again(session, turn.customer.user_id, asked.pack())
+    t = context.texts(turn.customer)
+    return say(message, Screen(t(name, why=why), ((screens.home(t),),)))
 
 
 async def _answered(asked: Asked, said: str, turn: Turn, context: Context, by: Operator) -> Screen:
-    """A deed of ours alone is done with the update's mark; what asks outside comes after it."""
+    """A deed of ours alone is done with the update's mark; what asks outside comes after it.
+
+    The question is closed first: a kill may leave a deed undone, and the operator asks once more, but the
+    next text never does for the second time what a kill had left done and unsaid.
+    """
     sales, number = context.sales, int(asked.subject) if asked.subject.isdecimal() else 0
     note, found = "", None
     async with turn.begin("desk: answer") as session:
