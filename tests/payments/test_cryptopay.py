@@ -178,6 +178,19 @@ async def test_a_page_of_a_gateway_leaves_open_what_happened() -> None:
         await provider.close()
 
 
+async def test_an_invoice_without_its_date_hides_no_other(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("getpro.payments.providers.cryptopay.provider._PAGE", 2)
+    for _ in range(5):
+        place.pay(await place.create(an_order()))
+    for number in ("2", "4"):
+        place.invoice(number)["created_at"] = None
+    now = datetime.now(UTC)
+    charges = place.provider.charges(now - timedelta(hours=1), now + timedelta(hours=1))
+    assert [charge.charge_id async for charge in charges] == ["5", "4", "3", "2", "1"]
+
+
 async def test_charges_of_a_time_are_read_page_by_page(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("getpro.payments.providers.cryptopay.provider._PAGE", 2)
     for _ in range(5):

@@ -21,6 +21,7 @@ from getpro.payments.provider import (
     Order,
     ProviderRefused,
     ProviderUnavailable,
+    ProviderUnreadable,
     Refund,
     StoredNotice,
 )
@@ -131,6 +132,33 @@ async def test_stars_are_given_back_once_and_found_among_what_was(place: Place) 
     foreign = Refund(uuid4(), "stx-of-another-bot", 101, PRICE, None, "Тест")
     with pytest.raises(ProviderRefused, match="CHARGE_NOT_FOUND"):
         await place.stars.refund(foreign.refund_key, place.stars.refund_request(foreign))
+
+
+ODD: dict[str, dict[str, Any]] = {
+    "no number": {"id": None},
+    "a date in words": {"date": "yesterday"},
+    "a payer without a user": {"source": {"type": "user"}},
+    "a payer that is a word": {"source": "user"},
+    "an amount in words": {"amount": "many"},
+    "a time that no clock shows": {"date": 10**18},
+}
+
+
+@pytest.mark.parametrize("changes", ODD.values(), ids=ODD)
+async def test_a_transaction_that_cannot_be_read_hides_no_other(changes: dict[str, Any]) -> None:
+    telegram = TelegramSimulator(TOKEN)
+    async with serving(telegram.app) as url, over_http(url) as stars:
+        place = Place(telegram, stars, telegram.state.add_person(101, "Алиса"))
+        odd, alike, last = [await place.buy(uuid4()) for _ in range(3)]
+        telegram.methods.call("refundStarPayment", {"user_id": 101, "telegram_payment_charge_id": last})
+        telegram.state.transactions[0] |= changes
+        assert [charge.charge_id for charge in await place.charges()] == [alike, last]
+        now = datetime.now(UTC)
+        day = timedelta(days=1)
+        assert [found async for found in stars.refunded(now - day, now + day)] == [last]
+        assert (await stars.find(alike)).taken == PRICE
+        with pytest.raises((ProviderUnreadable, NoSuchCharge)):
+            await stars.find(odd)
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 99, 100, 101, 230])

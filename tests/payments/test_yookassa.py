@@ -165,6 +165,20 @@ async def test_a_part_is_given_back_once_also_after_yookassa_forgot_the_key(at: 
         await at.provider.refund(more.refund_key, at.provider.refund_request(more))
 
 
+@pytest.mark.parametrize("payment_id", [None, 7, "../me"])
+async def test_a_refund_that_cannot_be_read_hides_no_other(at: AtYooKassa, payment_id: object) -> None:
+    numbers = [await at.create(an_order()) for _ in range(3)]
+    for number in numbers:
+        at.simulator.books.pay(number)
+        refund = a_refund(number)
+        await at.provider.refund(refund.refund_key, at.provider.refund_request(refund))
+    _, odd, _ = at.simulator.books.refunds.values()
+    odd["payment_id"] = payment_id
+    assert await refunded(at) == [numbers[2], numbers[0]]
+    del odd["payment_id"]
+    assert await refunded(at) == [numbers[2], numbers[0]]
+
+
 async def test_the_receipt_of_a_refund_is_for_what_goes_back(at: AtYooKassa) -> None:
     provider = at.with_settings(receipts=True, vat_code=1)
     number = await at.create(an_order())

@@ -119,7 +119,7 @@ class CryptoPay:
                     continue
                 if charge.paid_at is not None and since <= charge.paid_at < until:
                     yield charge
-            if len(page) < _PAGE or _moment(page[-1]["created_at"]) < oldest:
+            if len(page) < _PAGE or _is_created_before(oldest, page[-1]):
                 return
             offset += _PAGE
 
@@ -178,6 +178,14 @@ def _charge(raw: Any) -> Charge:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         number = raw.get("invoice_id") if isinstance(raw, dict) else None
         raise ProviderUnreadable(f"the invoice {number} cannot be read: {error!r}") from error
+
+
+def _is_created_before(moment: datetime, raw: Any) -> bool:
+    """An odd one does not say: then more is read than need be, and nothing missed."""
+    try:
+        return _moment(raw["created_at"]) < moment
+    except (KeyError, TypeError, ValueError):
+        return False
 
 
 def _moment(text: str) -> datetime:

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 from uuid import UUID
 
+import structlog
+
 from getpro.kit.money import Money
 from getpro.payments.provider import (
     Charge,
@@ -30,11 +32,15 @@ from getpro.payments.provider import (
     StoredNotice,
 )
 
+log = structlog.get_logger(__name__)
+
 SUCCESSFUL_PAYMENT: Final = "successful_payment"
 REFUNDED_PAYMENT: Final = "refunded_payment"
 _LONGEST_ID: Final = 1000
 """More than Telegram has ever sent, and as much as an index takes."""
+_LONGEST_SHOWN: Final = 300
 _PAGE: Final = 100
+_LAST_SECOND: Final = 2**32
 _END: Final = datetime.max.replace(tzinfo=UTC)
 
 
@@ -98,7 +104,8 @@ class Stars:
         end, is_refunded = await self._offset_of(_END), False
         while end > 0:
             start = max(0, end - _PAGE)
-            for transaction in reversed(await self._api.star_transactions(offset=start, limit=end - start)):
+            page = await self._api.star_transactions(offset=start, limit=end - start)
+            for transaction in reversed(_readable(page)):
                 if _charge_id(transaction["id"]) != object_id:
                     continue
                 if "receiver" not in transaction:
@@ -111,14 +118,18 @@ class Stars:
         """Incoming payments of the time named; a refund repeats its charge's id and is added to it."""
         offset, incoming, refunded = await self._offset_of(since), [], set()
         while page := await self._api.star_transactions(offset=offset, limit=_PAGE):
-            for transaction in page:
+            for transaction in _readable(page):
                 if "receiver" in transaction:
                     refunded.add(transaction["id"])
                 elif (transaction.get("source") or {}).get("type") == "user":
                     incoming.append(transaction)
             offset += len(page)
         for transaction in incoming:
-            charge = _of_transaction(transaction, is_refunded=transaction["id"] in refunded)
+            try:
+                charge = _of_transaction(transaction, is_refunded=transaction["id"] in refunded)
+            except ProviderUnreadable:  # one that is odd must not hide the others
+                log.exception("payment.unreadable", provider=self.code)
+                continue
             if charge.paid_at is not None and since <= charge.paid_at < until:
                 yield charge
 
@@ -132,7 +143,7 @@ class Stars:
     async def refunded(self, since: datetime, until: datetime) -> AsyncIterator[str]:
         offset, end = await self._offset_of(since), until.timestamp()
         while page := await self._api.star_transactions(offset=offset, limit=_PAGE):
-            for transaction in page:
+            for transaction in _readable(page):
                 if transaction["date"] >= end:
                     return
                 if (transaction.get("receiver") or {}).get("type") == "user":
@@ -157,7 +168,8 @@ class Stars:
 
     async def _is_before(self, offset: int, moment: datetime) -> bool:
         page = await self._api.star_transactions(offset=offset, limit=1)
-        return bool(page) and datetime.fromtimestamp(page[0]["date"], UTC) < moment
+        # Where an odd one stands more is read than need be, and nothing missed.
+        return any(datetime.fromtimestamp(one["date"], UTC) < moment for one in _readable(page))
 
     async def check(self) -> Checked:
         try:
@@ -200,18 +212,50 @@ def _of_message(message: dict[str, Any]) -> Charge:
     )
 
 
-def _of_transaction(raw: dict[str, Any], *, is_refunded: bool = False) -> Charge:
-    source = raw["source"]
-    return Charge(
-        provider=Stars.code,
-        charge_id=_charge_id(raw["id"]),
-        state=ChargeState.PAID,
-        order_key=_order_key(source.get("invoice_payload")),
-        taken=Money(raw["amount"], "XTR"),
-        refunded=Money(raw["amount"] if is_refunded else 0, "XTR"),
-        paid_at=datetime.fromtimestamp(raw["date"], UTC),
-        payer_id=source["user"]["id"],
+def _readable(page: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those that say which they are, when and between whom; an odd one is logged, and hides no other."""
+    found = []
+    for raw in page:
+        if _is_transaction(raw):
+            found.append(raw)
+        else:
+            log.error("payment.unreadable", provider=Stars.code, transaction=repr(raw)[:_LONGEST_SHOWN])
+    return found
+
+
+def _is_transaction(raw: Any) -> bool:
+    return (
+        isinstance(raw, dict)
+        and isinstance(raw.get("id"), str)
+        and isinstance(raw.get("date"), int)
+        and 0 <= raw["date"] < _LAST_SECOND
+        and all(isinstance(raw.get(side, {}), dict) for side in ("source", "receiver"))
     )
+
+
+def _of_transaction(raw: dict[str, Any], *, is_refunded: bool = False) -> Charge:
+    """The charge in a transaction; raises ProviderUnreadable."""
+    try:
+        source = raw["source"]
+        return Charge(
+            provider=Stars.code,
+            charge_id=_charge_id(raw["id"]),
+            state=ChargeState.PAID,
+            order_key=_order_key(source.get("invoice_payload")),
+            taken=_stars(raw["amount"]),
+            refunded=_stars(raw["amount"] if is_refunded else 0),
+            paid_at=datetime.fromtimestamp(raw["date"], UTC),
+            payer_id=int(source["user"]["id"]),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise ProviderUnreadable(f"the transaction {raw['id']!r} cannot be read: {error!r}") from error
+
+
+def _stars(amount: Any) -> Money:
+    """Whole Stars; raises TypeError for what is no number of them."""
+    if not isinstance(amount, int):
+        raise TypeError(f"{amount!r} is no number of Stars")
+    return Money(amount, "XTR")
 
 
 def _order_key(payload: Any) -> UUID | None:

@@ -40,6 +40,7 @@ REFUND_KEY: Final = "refund_key"
 _EVENT: Final = re.compile(r"[a-z_.]{1,64}")
 _ID: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
 """It becomes part of an address that we ask: nothing that leaves the path may pass."""
+_LONGEST_SHOWN: Final = 300
 _STATES: Final = {"succeeded": ChargeState.PAID, "canceled": ChargeState.CANCELED}
 
 
@@ -138,8 +139,13 @@ class YooKassa:
 
     async def refunded(self, since: datetime, until: datetime) -> AsyncIterator[str]:
         filters = {"created_at.gte": since.isoformat(), "created_at.lt": until.isoformat()}
+        raw: Any
         async for raw in self._client.refunds(**filters, status="succeeded"):
-            yield raw["payment_id"]
+            number = raw.get("payment_id") if isinstance(raw, dict) else None
+            if _is(number, _ID):
+                yield str(number)
+            else:  # one that is odd must not hide the others
+                log.error("refund.unreadable", provider=self.code, refund=repr(raw)[:_LONGEST_SHOWN])
 
     async def check(self) -> Checked:
         try:
