@@ -246,7 +246,8 @@ class Town:
 
     async def _look_at_schedules(self) -> None:
         async with self.shop.db.begin("schedules") as session:
-            await schedules.run_due(session, self.shop.jobs, now=self.clock())
+            names = [schedule.name for schedule in sales_schedules("UTC")]
+            await schedules.run_due(session, self.shop.jobs, names, now=self.clock())
 
     async def pass_time(self, by: timedelta) -> None:
         """Everybody's clock goes on; routines are due, and workers there to run them."""

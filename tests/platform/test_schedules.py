@@ -18,9 +18,13 @@ async def waiting(db: Database) -> list[str]:
         return list(await session.scalars(text("SELECT task_name FROM procrastinate_jobs ORDER BY id")))
 
 
+NAMES = ["sweep", "report", "a", "b"]
+"""The schedules of the release that runs."""
+
+
 async def run(db: Database, jobs: Jobs, now: datetime) -> list[str]:
     async with db.begin("test") as session:
-        return await schedules.run_due(session, jobs, now=now)
+        return await schedules.run_due(session, jobs, NAMES, now=now)
 
 
 async def declare(db: Database, *declared: Schedule, now: datetime = NOW) -> None:
@@ -68,7 +72,7 @@ async def test_of_two_processes_that_look_at_once_one_claims(db: Database, jobs:
     await declare(db, Schedule("report", "0 9 * * *", catch_up="each"))
     due = NOW + timedelta(days=1)
     async with db.begin("test") as session:
-        assert await schedules.run_due(session, jobs, now=due) == ["report"]
+        assert await schedules.run_due(session, jobs, NAMES, now=due) == ["report"]
         other = asyncio.create_task(run(db, jobs, due))
         await until_it_waits(db, other)
     assert await other == []
@@ -90,6 +94,29 @@ async def test_a_changed_rule_counts_from_now_and_an_unchanged_one_goes_on(db: D
     async with db.begin("test") as session:
         rows = (await session.execute(select(schedules.schedules))).all()
     assert {row.name: row.next_run_at for row in rows} == {"a": later, "b": NOW + timedelta(hours=1)}
+
+
+async def test_a_schedule_of_another_release_is_left_to_it(db: Database, jobs: Jobs) -> None:
+    await declare(db, Schedule("sweep", "every 30s"), Schedule("wipe", "every 30s"))
+    assert await run(db, jobs, NOW + timedelta(days=1)) == ["sweep"]
+    assert await waiting(db) == ["sweep"]
+
+
+async def test_a_schedule_of_another_release_keeps_nobody_awake(
+    db: Database, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is overdue for ever, and is not slept for."""
+    await declare(db, Schedule("wipe", "every 30s"))
+    pauses: list[float] = []
+
+    async def sleep(seconds: float, clock: object) -> None:
+        pauses.append(seconds)
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(schedules, "_sleep", sleep)
+    with pytest.raises(asyncio.CancelledError):
+        await schedules.run_for_ever(db, jobs, lambda: NOW, [Schedule("report", "0 9 * * *")])
+    assert pauses == [schedules._LONGEST_SLEEP_SECONDS]
 
 
 async def edit(db: Database, name: str, rule: str, zone: str = "UTC") -> None:

@@ -4,6 +4,7 @@ A run that is late, because nobody was there, happens once and is marked late.
 """
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -99,11 +100,14 @@ async def declare(session: AsyncSession, declared: list[Schedule], *, now: datet
         )
 
 
-async def run_due(session: AsyncSession, jobs: Jobs, *, now: datetime) -> list[str]:
-    """Claim every schedule that is due, defer its job in the same transaction, return the names."""
+async def run_due(session: AsyncSession, jobs: Jobs, names: Collection[str], *, now: datetime) -> list[str]:
+    """Claim of ``names`` every schedule that is due, defer its job in the same transaction, return which.
+
+    A row of another name is left alone: it is of another release, and this one has no such job.
+    """
     due = await session.execute(
         select(schedules)
-        .where(schedules.c.next_run_at <= now)
+        .where(schedules.c.next_run_at <= now, schedules.c.name.in_(names))
         .order_by(schedules.c.next_run_at)
         .with_for_update(skip_locked=True)
     )
@@ -146,7 +150,7 @@ async def _is_waiting(session: AsyncSession, name: str) -> Any:
 
 async def run_for_ever(db: Database, jobs: Jobs, clock: Clock, declared: list[Schedule]) -> None:
     """Declare the schedules, then run what is due until cancelled; a lost database is waited for."""
-    is_declared = False
+    is_declared, names = False, [schedule.name for schedule in declared]
     while True:
         pause = 1.0
         try:
@@ -154,8 +158,10 @@ async def run_for_ever(db: Database, jobs: Jobs, clock: Clock, declared: list[Sc
                 now = clock()
                 if not is_declared:
                     await declare(session, declared, now=now)
-                await run_due(session, jobs, now=now)
-                soonest = await session.scalar(select(func.min(schedules.c.next_run_at)))
+                await run_due(session, jobs, names, now=now)
+                soonest = await session.scalar(
+                    select(func.min(schedules.c.next_run_at)).where(schedules.c.name.in_(names))
+                )
             is_declared = True
             if soonest is not None:
                 pause = min(max((soonest - clock()).total_seconds(), 0.05), _LONGEST_SLEEP_SECONDS)
