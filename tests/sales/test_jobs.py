@@ -1,5 +1,6 @@
 """Every routine that runs by itself has something to run, and ends well on a shop with some history."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -8,9 +9,11 @@ from sqlalchemy import text
 
 from getpro.kit.clock import utc_now
 from getpro.messaging import partitions
-from getpro.platform.jobs import JobName
-from getpro.sales import decisions, jobs, stuck
+from getpro.platform.jobs import Backoff, JobKind, JobName
+from getpro.sales import checkout, decisions, jobs, stuck
+from getpro.sales.names import TURN_SCREEN
 from shop import OLGA, Shop, rub
+from waiting import until
 
 ZONE = "Europe/Moscow"
 ROUTINES = [schedule.name for schedule in jobs.schedules(ZONE)]
@@ -31,6 +34,25 @@ async def test_a_routine_ends_well_and_may_run_twice(shop: Shop, name: str) -> N
         await kinds[name].run()
     assert await shop.run_jobs() == []
     assert await shop.subscription_end(alice) == shop.panel.expiry_of(alice) == before
+
+
+async def test_the_screen_of_an_order_is_turned_by_one_at_a_time(shop: Shop) -> None:
+    seen: list[str] = []
+
+    async def turn(payment_id: int) -> None:
+        seen.append(f"{payment_id} begins")
+        await asyncio.sleep(0.2)
+        seen.append(f"{payment_id} ends")
+
+    shop.jobs.register([JobKind(TURN_SCREEN, turn, Backoff())])
+    async with shop.db.begin("test") as session:
+        for payment_id in (7, 7, 8):
+            await checkout.turn_screen(session, shop.deps, payment_id)
+    working = asyncio.create_task(shop.jobs.work(money=1, others=3))
+    await until(lambda: len(seen) == 6)
+    working.cancel()
+    await asyncio.gather(working, return_exceptions=True)
+    assert [said for said in seen if said.startswith("7")] == ["7 begins", "7 ends"] * 2
 
 
 async def keep_house(shop: Shop) -> None:

@@ -149,8 +149,11 @@ async def time_out(session: AsyncSession, deps: Deps, payment: Payment, *, reaso
 
 
 async def turn_screen(session: AsyncSession, deps: Deps, payment_id: int) -> None:
-    """Have the bot show the order as it then stands on the message that showed it; a step."""
-    await deps.jobs.defer(session, TURN_SCREEN, payment_id=payment_id)
+    """Have the bot show the order as it then stands on the message that showed it; a step.
+
+    One after the other: of two beside each other the slower could write last what it had read first.
+    """
+    await deps.jobs.defer(session, TURN_SCREEN, lock=f"screen:{payment_id}", payment_id=payment_id)
 
 
 async def _again(session: AsyncSession, payment: Payment) -> Payment:
