@@ -13,7 +13,7 @@ from getpro.customers.store import CustomerGone
 from getpro.payments.provider import GivesBack
 from getpro.payments.states import StuckMoney
 from getpro.platform.audit import audit_log
-from getpro.sales import desk
+from getpro.sales import decisions, desk, refunds
 from getpro.sales.errors import NotAllowed
 from getpro.sales.settle import Ending
 from getpro.sales.staff import Operator
@@ -70,11 +70,21 @@ async def test_each_use_case_asks_by_itself_who_wants_it(shop: Shop, bought: int
             desk.unblock(session, shop.deps, 101, by=bob, reason="x"),
             desk.write_to(session, shop.deps, 101, "x", by=bob),
             desk.today(session, shop.deps, texts_of("ru", MOSCOW, now=NOW).zone, by=bob),
+            desk.payment(session, shop.deps, bought, by=bob),
         ):
             with pytest.raises(NotAllowed):
                 await step
-    with pytest.raises(NotAllowed):
-        await desk.card(shop.deps, 101, by=bob)
+    for flow in (
+        desk.card(shop.deps, 101, by=bob),
+        desk.stuck(shop.deps, by=bob),
+        decisions.retry(shop.deps, "s1", by=bob, reason="x"),
+        decisions.credit(shop.deps, "s1", by=bob, reason="x"),
+        decisions.mark_refunded(shop.deps, "s1", by=bob, reason="x"),
+        decisions.dismiss(shop.deps, "e1", by=bob, reason="x"),
+        refunds.ask_refund(shop.deps, bought, by=bob, reason="x"),
+    ):
+        with pytest.raises(NotAllowed):
+            await flow
 
 
 async def test_the_day_is_told_in_figures(shop: Shop, olga: Person, bought: int) -> None:
@@ -175,6 +185,17 @@ async def test_days_are_given_with_a_reason(shop: Shop, alice: Person, olga: Per
     assert await deeds(shop) == [("104", "customers.extend", "u101", "сбой 24 ноября")]
     await olga.says("7 сбой 24 ноября")
     assert await shop.subscription_end(101) == NOW + days(37)
+
+
+async def test_a_deed_is_kept_under_the_operators_name_and_number(
+    shop: Shop, olga: Person, bought: int
+) -> None:
+    """A name is changed in a minute, and then somebody else may have it."""
+    olga.username = "olga_shop"
+    await olga.says("/admin 101")
+    await olga.presses("Добавить дни")
+    await olga.says("7 сбой")
+    assert [deed[0] for deed in await deeds(shop)] == ["@olga_shop (104)"]
 
 
 async def test_money_is_given_back_from_the_desk(

@@ -26,6 +26,7 @@ from getpro.sales.deps import Deps
 from getpro.sales.errors import CannotDo
 from getpro.sales.reads import Bought
 from getpro.sales.staff import Operator, require
+from getpro.sales.stuck import StuckItem, list_stuck
 from getpro.subscriptions import store as subscriptions
 from getpro.subscriptions.models import subscriptions as subscriptions_table
 from getpro.subscriptions.states import GIFT, TRIAL, ChangeCause
@@ -145,6 +146,18 @@ async def card(deps: Deps, user_id: int, *, by: Operator) -> Card:
         on_panel=on_panel,
         panel_trouble=trouble,
     )
+
+
+async def payment(session: AsyncSession, deps: Deps, payment_id: int, *, by: Operator) -> Bought | None:
+    """An order with what was given back of it; a step. Raises NotAllowed."""
+    require(deps, by)
+    return await reads.bought(session, payment_id)
+
+
+async def stuck(deps: Deps, *, by: Operator) -> list[StuckItem]:
+    """Everything that waits for a person, oldest first; a flow. Raises NotAllowed."""
+    require(deps, by)
+    return await list_stuck(deps)
 
 
 async def give_days(

@@ -23,11 +23,10 @@ from getpro.customers import store as customers
 from getpro.customers.store import CustomerGone
 from getpro.panel.errors import PanelError
 from getpro.payments.provider import ProviderError
-from getpro.sales import decisions, desk, reads, refunds
+from getpro.sales import decisions, desk, refunds
 from getpro.sales.desk import Match
 from getpro.sales.errors import CannotDo, SaleError
 from getpro.sales.staff import Operator, is_operator
-from getpro.sales.stuck import list_stuck
 
 router = Router(name="desk")
 
@@ -105,7 +104,8 @@ async def find(query: CallbackQuery, turn: Turn, context: Context) -> TelegramMe
 async def stuck(query: CallbackQuery, turn: Turn, context: Context) -> TelegramMethod[bool]:
     async with turn.begin("desk: stuck"):
         t = context.texts(turn.customer)
-    return await show(query, screens.stuck(t, await list_stuck(context.sales)))
+    items = await desk.stuck(context.sales, by=_operator(query.from_user))
+    return await show(query, screens.stuck(t, items))
 
 
 @router.callback_query(OnCustomer.filter(F.do == "show"))
@@ -145,7 +145,8 @@ async def payment(
     query: CallbackQuery, callback_data: OnPayment, turn: Turn, context: Context
 ) -> TelegramMethod[bool]:
     async with turn.begin("desk: payment") as session:
-        one = await reads.bought(session, callback_data.payment_id)
+        by = _operator(query.from_user)
+        one = await desk.payment(session, context.sales, callback_data.payment_id, by=by)
         t = context.texts(turn.customer)
     if one is None:
         return await show(query, screens.found(t, []))
@@ -159,7 +160,7 @@ async def act_on_payment(
 ) -> TelegramMethod[bool]:
     number = callback_data.payment_id
     async with turn.begin("desk: refund") as session:
-        one = await reads.bought(session, number)
+        one = await desk.payment(session, context.sales, number, by=_operator(query.from_user))
         t = context.texts(turn.customer)
     if one is None:
         return await show(query, screens.found(t, []))
@@ -176,7 +177,7 @@ async def entry(
 ) -> TelegramMethod[bool]:
     async with turn.begin("desk: entry"):
         t = context.texts(turn.customer)
-    items = await list_stuck(context.sales)
+    items = await desk.stuck(context.sales, by=_operator(query.from_user))
     item = next((one for one in items if one.reference == callback_data.reference), None)
     if item is None:
         return await show(query, screens.stuck(t, items), t("desk-stuck-gone"))
@@ -249,7 +250,7 @@ async def _give_back(
         context.sales, payment_id, by=by, reason=reason, amount=amount, by_hand=deed == "hand"
     )
     async with context.sales.db.begin("desk: refunded") as session:
-        one = await reads.bought(session, payment_id)
+        one = await desk.payment(session, context.sales, payment_id, by=by)
     assert one is not None
     return await _customer(t, one.payment.user_id, context, by, note=screens.refunded(t, made))
 
@@ -274,7 +275,7 @@ async def _decide(t: Texts, asked: Asked, said: str, context: Context, by: Opera
         case _:
             await decisions.dismiss(sales, reference, by=by, reason=said)
             note = t("desk-done-dismiss")
-    listed = screens.stuck(t, await list_stuck(sales))
+    listed = screens.stuck(t, await desk.stuck(sales, by=by))
     return Screen(f"{t('desk-note', note=note)}\n\n{listed.text}", listed.rows)
 
 
@@ -296,7 +297,7 @@ async def _day(turn: Turn, context: Context, by: Operator) -> Screen:
     async with turn.begin("desk: day") as session:
         t = context.texts(turn.customer)
         today = await desk.today(session, context.sales, context.zone, by=by)
-    return screens.day(t, today, len(await list_stuck(context.sales)))
+    return screens.day(t, today, len(await desk.stuck(context.sales, by=by)))
 
 
 async def _found(t: Texts, found: list[Match], context: Context, by: Operator) -> Screen:
@@ -316,7 +317,9 @@ async def _customer(
 
 
 def _operator(person: User) -> Operator:
-    return Operator(f"@{person.username}" if person.username else str(person.id), person.id)
+    """By the name that people know, and by the number, which nobody can change or take over."""
+    name = f"@{person.username} ({person.id})" if person.username else str(person.id)
+    return Operator(name, person.id)
 
 
 def _first_word(said: str) -> tuple[str, str]:
