@@ -257,6 +257,26 @@ async def test_a_refused_refund_that_is_given_up_may_be_asked_for_anew(shop: Sho
     assert returned(shop, payment) == rub("50.00")
 
 
+@pytest.mark.parametrize("how", [{}, {"by_hand": True}, {"amount": "100.00"}])
+async def test_a_refused_refund_is_not_made_after_the_money_went_back_otherwise(
+    shop: Shop, how: dict[str, Any]
+) -> None:
+    alice = await shop.customer("alice")
+    payment = await shop.purchase(alice)
+    shop.provider.refuses = "insufficient_funds"
+    await give_back(shop, payment)
+    (item,) = await stuck.list_stuck(shop.deps)
+    shop.provider.refuses = None
+    await give_back(shop, payment, **how)
+    before, recorded = returned(shop, payment), await rows(shop)
+    with pytest.raises(CannotResolve, match=r"dismiss"):
+        await decisions.retry(shop.deps, item.reference, by=OLGA, reason="пополнили счёт")
+    await shop.run_jobs()
+    assert (returned(shop, payment), await rows(shop)) == (before, recorded)
+    await decisions.dismiss(shop.deps, item.reference, by=OLGA, reason="уже вернули")
+    assert await stuck.list_stuck(shop.deps) == []
+
+
 async def test_a_refund_that_hangs_is_shown(shop: Shop) -> None:
     alice = await shop.customer("alice")
     payment = await shop.purchase(alice)

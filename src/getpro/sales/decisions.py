@@ -11,15 +11,15 @@ from getpro.kit.money import Money
 from getpro.payments import inbox, refunds
 from getpro.payments import store as payments
 from getpro.payments.provider import Charge, ChargeState, NoSuchCharge
-from getpro.payments.states import CancelReason, RefundStatus, Resolution, StuckMoney
+from getpro.payments.states import CancelReason, Resolution, StuckMoney
 from getpro.payments.store import NewOrder, Payment
 from getpro.platform import audit
 from getpro.sales.checkout import turn_screen
 from getpro.sales.delivery import bring_delivery_forward
 from getpro.sales.deps import Deps
-from getpro.sales.errors import CannotResolve, UnknownEvent
+from getpro.sales.errors import CannotRefund, CannotResolve, UnknownEvent
 from getpro.sales.reference import Listed, Reference
-from getpro.sales.refunds import bring_refund_forward
+from getpro.sales.refunds import try_refund_again
 from getpro.sales.settle import SEEN_BEFORE, SETTLED, Ending, Outcome, grant, look_behind, settle
 from getpro.sales.staff import Operator, require
 from getpro.subscriptions.states import ChangeCause
@@ -104,12 +104,10 @@ async def _deliver_now(session: AsyncSession, deps: Deps, entry: Reference) -> O
 
 
 async def _refund_again(session: AsyncSession, deps: Deps, entry: Reference) -> Outcome:
-    refund = await refunds.by_id(session, entry.number)
-    if refund is None:
-        raise CannotResolve(f"{entry}: такого возврата нет")
-    if not await refunds.try_again(session, entry.number) and refund.status is not RefundStatus.PENDING:
-        raise CannotResolve(f"{entry}: деньги уже возвращены или возврат отозван")
-    await bring_refund_forward(session, deps, entry.number)
+    try:
+        await try_refund_again(session, deps, entry.number)
+    except CannotRefund as error:
+        raise CannotResolve(f"{entry}: {error}") from error
     return BROUGHT_FORWARD
 
 

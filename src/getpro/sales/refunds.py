@@ -120,11 +120,7 @@ async def _write(
     by_hand: bool,
 ) -> RefundRow:
     """Write the refund that is asked for, and have it made; a step, under the customer's lock."""
-    assert payment.paid is not None
-    left = payment.paid
-    for earlier in await refunds.of_payment(session, payment.payment_id):
-        if earlier.status in {RefundStatus.PENDING, RefundStatus.SUCCEEDED}:
-            left -= earlier.refunded
+    left = await _left(session, payment)
     money = money or left
     _check_amount(money, left)
     key, now = uuid4(), deps.clock()
@@ -169,6 +165,16 @@ async def _write(
     return refund
 
 
+async def _left(session: AsyncSession, payment: Payment) -> Money:
+    """What of a payment is neither given back nor about to be."""
+    assert payment.paid is not None
+    left = payment.paid
+    for earlier in await refunds.of_payment(session, payment.payment_id):
+        if earlier.status in {RefundStatus.PENDING, RefundStatus.SUCCEEDED}:
+            left -= earlier.refunded
+    return left
+
+
 def _read(amount: str, currency: str) -> Money:
     try:
         return Money.parse(amount.replace(",", "."), currency)
@@ -181,6 +187,28 @@ def _check_amount(money: Money, left: Money) -> None:
         raise CannotRefund("деньги уже возвращены или возвращаются")
     if not 0 < money.minor <= left.minor:
         raise CannotRefund(f"вернуть можно от {Money(1, left.currency)} до {left}")
+
+
+async def try_refund_again(session: AsyncSession, deps: Deps, refund_id: int) -> None:
+    """Ask the provider once more for a refund that it has refused, or that it is still at; a step.
+
+    Raises CannotRefund, also where the money has gone back otherwise since the provider's no.
+    """
+    refund = await refunds.by_id(session, refund_id)
+    payment = None if refund is None else await payments.by_id(session, refund.payment_id)
+    if refund is None or payment is None:
+        raise CannotRefund("такого возврата нет")
+    await customers.lock(session, payment.user_id)
+    refund = await _again(session, refund_id)
+    if refund.status is RefundStatus.REFUSED:
+        try:
+            _check_amount(refund.refunded, await _left(session, payment))
+        except CannotRefund as error:
+            raise CannotRefund(f"{error}; уберите эту запись (dismiss)") from error
+        await refunds.try_again(session, refund_id)
+    elif refund.status is not RefundStatus.PENDING:
+        raise CannotRefund("деньги уже возвращены или возврат отозван")
+    await bring_refund_forward(session, deps, refund_id)
 
 
 async def defer_refund(session: AsyncSession, deps: Deps, refund_id: int) -> None:
