@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from fakes import FakeProvider
 from getpro.kit.money import Money
+from getpro.messaging.models import notices
 from getpro.panel.errors import PanelUnavailable
 from getpro.payments.models import refunds as refunds_table
 from getpro.payments.provider import GivesBack, ProviderUnavailable
@@ -108,6 +109,40 @@ async def test_parts_sum_up_to_the_whole_in_money_and_in_days(shop: Shop) -> Non
     assert returned(shop, payment) == PRICE
     with pytest.raises(CannotRefund, match="уже возвращены"):
         await give_back(shop, payment)
+
+
+@pytest.mark.parametrize(
+    ("parts", "taken"),
+    [
+        (["100.00"], [0]),
+        (["60.00", "40.00", "199.00"], [0, 0, 30]),
+        (["199.50"], [15]),
+        (["99.99", "0.01", "99.50", "99.50"], [0, 0, 15, 15]),
+        (["299.00"], [30]),
+    ],
+)
+async def test_what_was_paid_beyond_the_price_goes_back_first_and_costs_no_days(
+    shop: Shop, parts: list[str], taken: list[int]
+) -> None:
+    alice = await shop.customer("alice")
+    payment = await shop.order(alice)
+    await shop.notice(shop.pay(payment, taken=rub("299.00")))
+    await shop.run_jobs()
+    payment = await shop.payment(payment.payment_id)
+    for part in parts:
+        shop.provider.give_back(payment.charge_id or "", rub(part))
+        await found_in_the_list(shop)
+    assert [row[4] for row in await rows(shop)] == taken
+    assert await shop.subscription_end(alice) == NOW + days(30 - sum(taken))
+    async with shop.db.begin("test") as session:
+        told = await session.scalars(
+            select(notices.c.arguments).where(notices.c.kind == "refunded").order_by(notices.c.notice_id)
+        )
+        assert told.all()[-1] == {
+            "refunded_amount": parts[-1],
+            "refunded_currency": "RUB",
+            "end_date": (NOW + days(30 - sum(taken))).isoformat(),
+        }
 
 
 @pytest.mark.parametrize("amount", ["199.01", "0", "-1", "1.001", "сто"])

@@ -38,6 +38,18 @@ def days_of(part: Money, *, of: Money, days: int) -> int:
     return days * part.minor // of.minor
 
 
+def days_back(part: Money, *, of: Money, free: Money, days: int) -> int:
+    """The whole days that go back once ``part`` of what was paid has: the first ``free`` of it costs none."""
+    zero = Money(0, of.currency)
+    return days_of(max(part - free, zero), of=of - free, days=days)
+
+
+def overpaid(paid: Money, *, asked: Money) -> Money:
+    """What came beyond ``asked``, and bought nothing; zero where it cannot be told, in another currency."""
+    zero = Money(0, paid.currency)
+    return max(paid - asked, zero) if paid.currency == asked.currency else zero
+
+
 def next_poll(created_at: datetime, *, now: datetime) -> datetime:
     """When a pending payment is asked for next: often while the customer waits, then seldom."""
     age = now - created_at

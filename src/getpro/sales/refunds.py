@@ -27,7 +27,7 @@ from getpro.payments.provider import (
     Refund,
 )
 from getpro.payments.refunds import RefundRow
-from getpro.payments.rules import days_of, share
+from getpro.payments.rules import days_back, overpaid, share
 from getpro.payments.states import Actor, PaymentStatus, RefundOrigin, RefundStatus
 from getpro.payments.store import Payment
 from getpro.platform import audit
@@ -324,7 +324,8 @@ async def _complete(
     after = before + refund.refunded
     roubles = payment.amount.minor
     given_back = share(roubles, part=after, of=payment.paid) - share(roubles, part=before, of=payment.paid)
-    days = days_of(after, of=payment.paid, days=payment.days) - days_before
+    free = overpaid(payment.paid, asked=payment.asked)
+    days = max(days_back(after, of=payment.paid, free=free, days=payment.days) - days_before, 0)
     amount = Money(given_back, payment.amount.currency)
     if not await refunds.succeed(session, refund.refund_id, amount=amount, days=days, now=now):
         return
