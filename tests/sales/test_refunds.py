@@ -468,6 +468,41 @@ async def test_a_second_charge_of_an_order_is_given_back_by_itself(shop: Shop) -
     assert await ends(shop, alice) == NOW + days(30)
 
 
+async def test_what_had_gone_back_before_the_rest_was_credited_takes_no_days(shop: Shop) -> None:
+    alice = await shop.customer("alice")
+    order = await shop.order(alice)
+    await shop.notice(shop.pay(order, refunded=rub("99.00")))
+    await shop.run_jobs()
+    (item,) = await stuck.list_stuck(shop.deps)
+    assert item.kind == "refunded_before_settled"
+    paid = await decisions.credit(shop.deps, item.reference, by=OLGA, reason=WHY)
+    await shop.run_jobs()
+    for _ in range(2):
+        await found_in_the_list(shop)
+    assert await rows(shop) == [("before credit", "succeeded", "99.000000", "99.00", 0)]
+    assert await ends(shop, alice) == NOW + days(30)
+    await give_back(shop, paid, "50.00")
+    assert await ends(shop, alice) == NOW + days(15)
+    await give_back(shop, paid)
+    assert (await rows(shop))[1:] == [
+        ("shop", "succeeded", "50.000000", "50.00", 15),
+        ("shop", "succeeded", "50.000000", "50.00", 15),
+    ]
+    assert is_shut_out(shop, alice)
+
+
+async def test_money_that_has_gone_back_whole_is_not_credited(shop: Shop) -> None:
+    alice = await shop.customer("alice")
+    await shop.notice(shop.pay(await shop.order(alice), refunded=PRICE))
+    await shop.run_jobs()
+    (item,) = await stuck.list_stuck(shop.deps)
+    with pytest.raises(CannotResolve, match="возвращены целиком"):
+        await decisions.credit(shop.deps, item.reference, by=OLGA, reason=WHY)
+    assert await shop.subscription_end(alice) is None
+    await decisions.mark_refunded(shop.deps, item.reference, by=OLGA, reason=WHY)
+    assert await stuck.list_stuck(shop.deps) == []
+
+
 async def test_money_in_another_currency_goes_back_in_it_and_counts_in_roubles(shop: Shop) -> None:
     shop.more_providers = (FakeProvider("other"),)
     alice = await shop.customer("alice")

@@ -81,7 +81,7 @@ refunds = Table(
     Column("payment_id", BigInteger, ForeignKey("payments.payment_id"), nullable=False),
     Column("refund_key", Uuid, nullable=False, comment="our id at the provider and the idempotence key"),
     Column("status", Text, nullable=False),
-    Column("origin", Text, nullable=False, comment="shop, cabinet or by hand"),
+    Column("origin", Text, nullable=False, comment="shop, cabinet, before credit or by hand"),
     Column("amount", Numeric(12, 2), comment="in roubles; null until the money is given back"),
     Column("refunded_amount", Numeric(18, 6), nullable=False, comment="in what the customer had paid with"),
     Column("refunded_currency", Text, nullable=False),

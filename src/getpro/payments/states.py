@@ -43,6 +43,8 @@ class RefundOrigin(StrEnum):
     """We asked the provider to."""
     CABINET = "cabinet"
     """It was given back at the provider's, or taken back from us by the payer's bank, and we found it."""
+    BEFORE_CREDIT = "before credit"
+    """It had gone back before a person credited the rest for all that is sold: it costs no days."""
     BY_HAND = "by hand"
     """A person gave it back past the provider, and told us."""
 

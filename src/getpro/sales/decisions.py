@@ -17,9 +17,9 @@ from getpro.platform import audit
 from getpro.sales.checkout import turn_screen
 from getpro.sales.delivery import bring_delivery_forward
 from getpro.sales.deps import Deps
-from getpro.sales.errors import CannotRefund, CannotResolve, UnknownEvent
+from getpro.sales.errors import CannotRefund, CannotResolve, UnknownEvent, UnknownProvider
 from getpro.sales.reference import Listed, Reference
-from getpro.sales.refunds import try_refund_again
+from getpro.sales.refunds import note_refunded_before_credit, try_refund_again
 from getpro.sales.settle import SEEN_BEFORE, SETTLED, Ending, Outcome, grant, look_behind, settle
 from getpro.sales.staff import Operator, require
 from getpro.subscriptions.states import ChangeCause
@@ -128,17 +128,17 @@ async def credit(
 ) -> Payment:
     """Accept stuck money as the payment of its order, or of ``plan_id`` for ``user_id``; a flow.
 
-    Raises CannotResolve, CustomerGone, PlanGone.
+    What has gone back of it by now is recorded, and takes none of the days that are credited.
+    Raises CannotResolve, CustomerGone, PlanGone, UnknownProvider, ProviderUnavailable.
     """
     require(deps, by)
     entry = _named(reference, reason)
     if entry.kind is not Listed.MONEY:
         raise CannotResolve("засчитать можно только деньги (s…), остальное повторяют")
+    refunded = await _refunded_by_now(deps, entry)
     now = deps.clock()
     async with deps.db.begin("stuck: credit") as session:
-        row = await _open_row(session, entry)
-        if row.kind in {StuckMoney.OVERPAID, StuckMoney.SUM_DIFFERS}:
-            raise CannotResolve(f"{entry}: срок по этому платежу уже выдан")
+        row = await _open_row(session, entry)  # once more: somebody may have decided meanwhile
         order = await _order_for(session, row, user_id=user_id, plan_id=plan_id, by=by, now=now)
         await customers.lock(session, order.user_id)
         charge = Charge(
@@ -156,13 +156,38 @@ async def credit(
         if not await payments.succeed(session, order, charge, now=now, actor=by.name):
             paid = await payments.add_further_charge(session, order, charge, now=now, actor=by.name)
         await grant(session, deps, order, recorded_id=paid.payment_id, cause=ChangeCause.CREDIT, now=now)
+        fresh = await payments.by_id(session, paid.payment_id)
+        assert fresh is not None
+        if refunded is not None:
+            await note_refunded_before_credit(session, deps, fresh, refunded)
         if row.payment_id != order.payment_id:
             await _end_order(session, deps, row, reason=CancelReason.CREDITED_APART, by=by)
         await _resolve(session, deps, row, Resolution.CREDITED, by=by, reason=reason)
         await _note(session, deps, "credit", entry, by=by, reason=reason, outcome=f"p{paid.payment_id}")
-        fresh = await payments.by_id(session, paid.payment_id)
-        assert fresh is not None
         return fresh
+
+
+async def _refunded_by_now(deps: Deps, entry: Reference) -> Money | None:
+    """What the provider has given back of stuck money, asked while no transaction is open.
+
+    None where nobody can tell: the provider does not know the charge, or is switched off and nothing was
+    known to have gone back. Raises CannotResolve for money that cannot be credited.
+    """
+    async with deps.db.begin("stuck: read") as session:
+        row = await _open_row(session, entry)
+    if row.kind in {StuckMoney.OVERPAID, StuckMoney.SUM_DIFFERS}:
+        raise CannotResolve(f"{entry}: срок по этому платежу уже выдан")
+    try:
+        charge = await deps.provider(row.provider).find(row.charge_id)
+    except NoSuchCharge:
+        return None
+    except UnknownProvider:
+        if row.kind == StuckMoney.REFUNDED_BEFORE_SETTLED:
+            raise
+        return None
+    if charge.taken.minor <= charge.refunded.minor:
+        raise CannotResolve(f"{entry}: деньги возвращены целиком, засчитать нечего")
+    return charge.refunded
 
 
 async def mark_refunded(deps: Deps, reference: str, *, by: Operator, reason: str) -> None:

@@ -275,6 +275,18 @@ async def _refused(
             log.error("refund.refused", refund_id=refund.refund_id, error=str(error))
 
 
+async def note_refunded_before_credit(
+    session: AsyncSession, deps: Deps, payment: Payment, refunded: Money
+) -> None:
+    """Record what had gone back when a person credited the rest for all the days; a step.
+
+    Left unrecorded, it would be found later, and take days of what was credited. The caller holds the
+    customer's lock.
+    """
+    if refunded.minor > 0:
+        await _record_found(session, deps, payment, refunded, origin=RefundOrigin.BEFORE_CREDIT)
+
+
 async def note_refunded(session: AsyncSession, deps: Deps, payment: Payment, charge: Charge) -> None:
     """Record what the provider has given back of a charge beyond what we know; a step.
 
@@ -295,19 +307,26 @@ async def note_refunded(session: AsyncSession, deps: Deps, payment: Payment, cha
             unknown -= refund.refunded
             await _complete(session, deps, payment, refund, now=now)
     if unknown.minor > 0:
-        found = await refunds.add(
-            session,
-            payment_id=payment.payment_id,
-            refund_key=uuid4(),
-            money=unknown,
-            origin=RefundOrigin.CABINET,
-            request=None,
-            by=Actor.SHOP,
-            reason="found at the provider's",
-            now=now,
-        )
-        log.warning("refund.found", payment_id=payment.payment_id, refund_id=found.refund_id)
-        await _complete(session, deps, payment, found, now=now)
+        await _record_found(session, deps, payment, unknown, origin=RefundOrigin.CABINET)
+
+
+async def _record_found(
+    session: AsyncSession, deps: Deps, payment: Payment, money: Money, *, origin: RefundOrigin
+) -> None:
+    now = deps.clock()
+    found = await refunds.add(
+        session,
+        payment_id=payment.payment_id,
+        refund_key=uuid4(),
+        money=money,
+        origin=origin,
+        request=None,
+        by=Actor.SHOP,
+        reason="found at the provider's",
+        now=now,
+    )
+    log.warning("refund.found", payment_id=payment.payment_id, refund_id=found.refund_id)
+    await _complete(session, deps, payment, found, now=now)
 
 
 async def _complete(
@@ -315,16 +334,18 @@ async def _complete(
 ) -> None:
     """The money is given back: take its days back, tell the customer; once, under the customer's lock."""
     assert payment.paid is not None
-    before = Money(0, payment.paid.currency)
+    before = before_credit = Money(0, payment.paid.currency)
     days_before = 0
     for earlier in await refunds.of_payment(session, payment.payment_id):
+        if earlier.origin is RefundOrigin.BEFORE_CREDIT:
+            before_credit += earlier.refunded
         if earlier.status is RefundStatus.SUCCEEDED:
             before += earlier.refunded
             days_before += earlier.days
     after = before + refund.refunded
     roubles = payment.amount.minor
     given_back = share(roubles, part=after, of=payment.paid) - share(roubles, part=before, of=payment.paid)
-    free = overpaid(payment.paid, asked=payment.asked)
+    free = max(overpaid(payment.paid, asked=payment.asked), before_credit)
     days = max(days_back(after, of=payment.paid, free=free, days=payment.days) - days_before, 0)
     amount = Money(given_back, payment.amount.currency)
     if not await refunds.succeed(session, refund.refund_id, amount=amount, days=days, now=now):
