@@ -405,6 +405,69 @@ async def test_what_a_hand_gave_back_is_not_taken_for_what_the_provider_shows(sh
     ]
 
 
+async def test_what_a_hand_tells_of_is_first_looked_for_in_the_providers_cabinet(shop: Shop) -> None:
+    alice = await shop.customer("alice")
+    payment = await shop.purchase(alice)
+    shop.provider.give_back(payment.charge_id or "", PRICE)
+    with pytest.raises(CannotRefund, match="уже возвращены"):
+        await give_back(shop, payment, by_hand=True)
+    assert await rows(shop) == [("cabinet", "succeeded", "199.000000", "199.00", 30)]
+    assert await stuck.list_stuck(shop.deps) == []
+
+
+async def test_a_hand_is_recorded_where_the_provider_has_forgotten_the_charge(shop: Shop) -> None:
+    alice = await shop.customer("alice")
+    payment = await shop.purchase(alice)
+    del shop.provider.charges_by_id[payment.charge_id or ""]
+    assert await give_back(shop, payment, "100.00", by_hand=True) == "succeeded"
+
+
+@pytest.mark.parametrize(("by_hand", "recorded"), [("199.00", []), ("100.00", ["99.000000"])])
+async def test_what_goes_back_beyond_the_payment_is_not_recorded_but_waits_for_an_operator(
+    shop: Shop, by_hand: str, recorded: list[str]
+) -> None:
+    alice = await shop.customer("alice")
+    payment = await shop.purchase(alice)
+    await give_back(shop, payment, by_hand, by_hand=True)
+    shop.provider.give_back(payment.charge_id or "", PRICE)
+    for _ in range(2):
+        await found_in_the_list(shop)
+    assert [row[2] for row in await rows(shop) if row[0] == "cabinet"] == recorded
+    (item,) = await stuck.list_stuck(shop.deps)
+    assert (item.kind, item.user_id, item.money) == ("given_back_twice", alice, rub(by_hand))
+    for act in (decisions.retry, decisions.credit):
+        with pytest.raises(CannotResolve):
+            await act(shop.deps, item.reference, by=OLGA, reason=WHY)
+    await decisions.mark_refunded(shop.deps, item.reference, by=OLGA, reason="клиент вернул лишнее")
+    await found_in_the_list(shop)
+    assert await stuck.list_stuck(shop.deps) == []
+    assert (await shop.payment(payment.payment_id)).status == "succeeded"
+
+
+async def test_a_refund_that_a_hand_and_the_cabinet_overtook_is_recorded_as_far_as_it_was_paid(
+    shop: Shop,
+) -> None:
+    alice = await shop.customer("alice")
+    payment = await shop.purchase(alice)
+    await give_back(shop, payment, "99.00", by_hand=True)
+    with broken_at("refund: ask: after commit"), pytest.raises(Broken):
+        await give_back(shop, payment, "100.00")
+    shop.provider.give_back(payment.charge_id or "", rub("99.00"))
+    await provider_books.find_lost_charges(shop.deps)
+    await shop.run_jobs()
+    assert [row[:3] for row in await rows(shop)] == [
+        ("by hand", "succeeded", "99.000000"),
+        ("shop", "refused", "100.000000"),
+        ("cabinet", "succeeded", "99.000000"),
+        ("cabinet", "succeeded", "1.000000"),
+    ]
+    twice, refused = await stuck.list_stuck(shop.deps)
+    assert (twice.kind, twice.money) == ("given_back_twice", rub("99.00"))
+    with pytest.raises(CannotResolve):
+        await decisions.retry(shop.deps, refused.reference, by=OLGA, reason=WHY)
+    await decisions.dismiss(shop.deps, refused.reference, by=OLGA, reason=WHY)
+
+
 async def test_a_provider_that_gives_back_only_the_whole_is_asked_for_no_part(shop: Shop) -> None:
     shop.provider.gives_back = GivesBack.WHOLE
     alice = await shop.customer("alice")

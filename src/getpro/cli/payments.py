@@ -40,6 +40,7 @@ _KINDS: Final[dict[StuckMoney | StuckWork, str]] = {
     StuckMoney.REFUNDED_BEFORE_SETTLED: "возвращено до зачёта",
     StuckMoney.WRONG_PAYER: "оплатил другой",
     StuckMoney.EXPIRED_UNDELIVERED: "срок вышел, доступ не выдан",
+    StuckMoney.GIVEN_BACK_TWICE: "возвращено дважды",
     StuckMoney.SUM_DIFFERS: "суммы не сошлись",
     StuckWork.NOT_DELIVERED_AWAY: "панель недоступна",
     StuckWork.NOT_DELIVERED_REFUSED: "панель отказала",

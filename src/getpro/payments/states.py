@@ -89,6 +89,8 @@ class StuckMoney(StrEnum):
     REFUNDED_BEFORE_SETTLED = "refunded_before_settled"
     WRONG_PAYER = "wrong_payer"
     EXPIRED_UNDELIVERED = "expired_undelivered"
+    GIVEN_BACK_TWICE = "given_back_twice"
+    """More has gone back than was paid: by hand, and at the provider's as well."""
     SUM_DIFFERS = "sum_differs"
 
 

@@ -26,6 +26,8 @@ from getpro.subscriptions.states import ChangeCause
 from getpro.subscriptions.store import by_id
 
 BROUGHT_FORWARD: Final = Outcome(Ending.BROUGHT_FORWARD)
+_GRANTED: Final = frozenset({StuckMoney.OVERPAID, StuckMoney.GIVEN_BACK_TWICE, StuckMoney.SUM_DIFFERS})
+"""For this money nothing is left to give: it waits for a person to sort it out."""
 _RESOLVED: Final = {
     Resolution.RETRIED: "зачтено повтором",
     Resolution.CREDITED: "засчитано",
@@ -70,8 +72,10 @@ async def _look_again(deps: Deps, entry: Reference) -> Charge | Outcome:
 async def _ask_again(deps: Deps, entry: Reference) -> Charge:
     async with deps.db.begin("stuck: read") as session:
         row = await _open_row(session, entry)
-    if row.kind in {StuckMoney.OVERPAID, StuckMoney.SUM_DIFFERS, StuckMoney.EXPIRED_UNDELIVERED}:
-        raise CannotResolve(f"{entry}: повтор ничего не изменит, верните разницу и отметьте возврат")
+    if row.kind in _GRANTED | {StuckMoney.EXPIRED_UNDELIVERED}:
+        raise CannotResolve(
+            f"{entry}: повтор ничего не изменит: разберитесь с деньгами и отметьте это (refunded)"
+        )
     try:
         return await deps.provider(row.provider).find(row.charge_id)
     except NoSuchCharge as error:
@@ -175,7 +179,7 @@ async def _refunded_by_now(deps: Deps, entry: Reference) -> Money | None:
     """
     async with deps.db.begin("stuck: read") as session:
         row = await _open_row(session, entry)
-    if row.kind in {StuckMoney.OVERPAID, StuckMoney.SUM_DIFFERS}:
+    if row.kind in _GRANTED:
         raise CannotResolve(f"{entry}: срок по этому платежу уже выдан")
     try:
         charge = await deps.provider(row.provider).find(row.charge_id)

@@ -4,6 +4,7 @@ A refund has happened when the provider's books have it, whoever asked for it, a
 Source: docs/decisions/0010-refunds.md.
 """
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 from uuid import uuid4
@@ -15,7 +16,7 @@ from getpro.customers import store as customers
 from getpro.kit.money import Money, NotMoney
 from getpro.messaging.states import NoticeKind
 from getpro.messaging.store import add_notice
-from getpro.payments import refunds
+from getpro.payments import inbox, refunds
 from getpro.payments import store as payments
 from getpro.payments.provider import (
     Charge,
@@ -28,14 +29,14 @@ from getpro.payments.provider import (
 )
 from getpro.payments.refunds import RefundRow
 from getpro.payments.rules import days_back, overpaid, share
-from getpro.payments.states import Actor, PaymentStatus, RefundOrigin, RefundStatus
+from getpro.payments.states import Actor, PaymentStatus, RefundOrigin, RefundStatus, StuckMoney
 from getpro.payments.store import Payment
 from getpro.platform import audit
 from getpro.platform.jobs import RetryLater
 from getpro.sales.checkout import turn_screen
 from getpro.sales.delivery import defer_delivery
 from getpro.sales.deps import Deps
-from getpro.sales.errors import CannotRefund
+from getpro.sales.errors import CannotRefund, UnknownProvider
 from getpro.sales.names import REFUND
 from getpro.sales.staff import Operator, require
 from getpro.subscriptions import store as subscriptions
@@ -59,8 +60,9 @@ async def ask_refund(
 
     The amount is a text in the currency that was paid, as an operator writes it: ``100`` or ``99,50``.
 
-    ``by_hand``: a person has given it back past the provider, and only tells us. A provider that does not
-    answer is asked again by the job until it has. Raises CannotRefund, ProviderUnavailable.
+    ``by_hand``: a person has given it back past the provider, and only tells us; one that can give back
+    itself is asked first, for the money may have gone back there. A provider that does not answer a refund
+    is asked again by the job until it has. Raises CannotRefund, ProviderUnavailable.
     """
     require(deps, by)
     if not reason.strip():
@@ -68,11 +70,13 @@ async def ask_refund(
     payment = await _paid_payment(deps, payment_id)
     assert payment.paid is not None
     money = None if amount is None else _read(amount, payment.paid.currency)
-    charge = None if by_hand else await _look(deps, payment, money)
+    charge = await (_look_by_hand(deps, payment) if by_hand else _look(deps, payment, money))
+    if charge is not None:
+        async with deps.db.begin("refund: look") as session:  # by itself: it stays, also if we then say no
+            await customers.lock(session, payment.user_id)
+            await note_refunded(session, deps, payment, charge)
     async with deps.db.begin("refund: ask") as session:
         await customers.lock(session, payment.user_id)
-        if charge is not None:
-            await note_refunded(session, deps, payment, charge)
         refund = await _write(
             session, deps, payment, charge, money=money, by=by, reason=reason, by_hand=by_hand
         )
@@ -108,6 +112,16 @@ async def _look(deps: Deps, payment: Payment, money: Money | None) -> Charge:
         raise CannotRefund(f"провайдер не знает платежа {payment.charge_id}") from error
 
 
+async def _look_by_hand(deps: Deps, payment: Payment) -> Charge | None:
+    """The charge as the provider has it; None from one that cannot give back, is off, or knows it no more."""
+    assert payment.charge_id is not None
+    try:
+        provider = deps.provider(payment.provider)
+        return None if provider.gives_back is GivesBack.NOTHING else await provider.find(payment.charge_id)
+    except (UnknownProvider, NoSuchCharge):
+        return None
+
+
 async def _write(
     session: AsyncSession,
     deps: Deps,
@@ -125,7 +139,7 @@ async def _write(
     _check_amount(money, left)
     key, now = uuid4(), deps.clock()
     request = None
-    if charge is not None:
+    if charge is not None and not by_hand:
         provider = deps.provider(payment.provider)
         customer = await customers.customer(session, payment.user_id)
         request = provider.refund_request(
@@ -249,7 +263,7 @@ async def make_refund(deps: Deps, refund_id: int) -> None:
     try:
         is_done = await provider.refund(refund.refund_key, refund.request)
     except ProviderRefused as error:
-        await _refused(deps, provider, payment, refund, error)
+        await _refused(deps, provider, payment, refund, str(error))
         return
     except ProviderUnavailable as error:
         async with deps.db.begin("refund: trouble") as session:
@@ -259,20 +273,32 @@ async def make_refund(deps: Deps, refund_id: int) -> None:
         raise RetryLater(_WORKING_SECONDS, "the provider is still at it")
     async with deps.db.begin("refund: done") as session:
         await customers.lock(session, payment.user_id)
-        await _complete(session, deps, payment, refund, now=deps.clock())
+        is_within = await _is_within(session, payment, refund)
+        if is_within:
+            await _complete(session, deps, payment, refund, now=deps.clock())
+    if not is_within:  # a person had given it back by hand as well
+        await _refused(deps, provider, payment, refund, "деньги ушли сверх того, что было заплачено")
 
 
-async def _refused(
-    deps: Deps, provider: Provider, payment: Payment, refund: RefundRow, error: ProviderRefused
-) -> None:
+async def _is_within(session: AsyncSession, payment: Payment, refund: RefundRow) -> bool:
+    """Whether a refund that is not recorded yet fits into what was paid, beside those that are."""
+    assert payment.paid is not None
+    left = payment.paid
+    for other in await refunds.of_payment(session, payment.payment_id):
+        if other.status is RefundStatus.SUCCEEDED and other.refund_id != refund.refund_id:
+            left -= other.refunded
+    return refund.refunded.minor <= left.minor
+
+
+async def _refused(deps: Deps, provider: Provider, payment: Payment, refund: RefundRow, why: str) -> None:
     """Note the no, unless the money was given back all the same: by the cabinet, which left too little."""
     assert payment.charge_id is not None
     charge = await provider.find(payment.charge_id)
     async with deps.db.begin("refund: refused") as session:
         await customers.lock(session, payment.user_id)
         await note_refunded(session, deps, payment, charge)
-        if await refunds.refuse(session, refund.refund_id, trouble=str(error)):
-            log.error("refund.refused", refund_id=refund.refund_id, error=str(error))
+        if await refunds.refuse(session, refund.refund_id, trouble=why):
+            log.error("refund.refused", refund_id=refund.refund_id, error=why)
 
 
 async def note_refunded_before_credit(
@@ -291,11 +317,15 @@ async def note_refunded(session: AsyncSession, deps: Deps, payment: Payment, cha
     """Record what the provider has given back of a charge beyond what we know; a step.
 
     First it is what we have asked for ourselves, then what somebody did in the provider's cabinet. Less
-    than we know is an older answer than ours. The caller holds the customer's lock.
+    than we know is an older answer than ours. What is more than was paid, for a person had given back by
+    hand as well, waits for an operator. The caller holds the customer's lock.
     """
-    now, unknown = deps.clock(), charge.refunded
+    assert payment.paid is not None
+    now, unknown, left = deps.clock(), charge.refunded, payment.paid
     waiting = []
     for refund in await refunds.of_payment(session, payment.payment_id):
+        if refund.status is RefundStatus.SUCCEEDED:
+            left -= refund.refunded
         if refund.origin is RefundOrigin.BY_HAND:
             continue
         if refund.status is RefundStatus.SUCCEEDED:
@@ -303,11 +333,29 @@ async def note_refunded(session: AsyncSession, deps: Deps, payment: Payment, cha
         elif refund.status is RefundStatus.PENDING:
             waiting.append(refund)
     for refund in waiting:
-        if refund.refunded.minor <= unknown.minor:
-            unknown -= refund.refunded
+        if refund.refunded.minor <= min(unknown.minor, left.minor):
+            unknown, left = unknown - refund.refunded, left - refund.refunded
             await _complete(session, deps, payment, refund, now=now)
-    if unknown.minor > 0:
-        await _record_found(session, deps, payment, unknown, origin=RefundOrigin.CABINET)
+    if (found := min(unknown, left)).minor > 0:
+        await _record_found(session, deps, payment, found, origin=RefundOrigin.CABINET)
+    if left < unknown:
+        await _list_excess(session, payment, charge, unknown - left, now=now)
+
+
+async def _list_excess(
+    session: AsyncSession, payment: Payment, charge: Charge, excess: Money, *, now: datetime
+) -> None:
+    opened = await inbox.open_stuck(
+        session,
+        kind=StuckMoney.GIVEN_BACK_TWICE,
+        charge=replace(charge, taken=excess),
+        details=f"Провайдер вернул {charge.refunded}, вручную возвращали тоже: лишнее {excess}.",
+        now=now,
+        user_id=payment.user_id,
+        payment_id=payment.payment_id,
+    )
+    if opened:
+        log.error("refund.twice", payment_id=payment.payment_id, excess=str(excess))
 
 
 async def _record_found(

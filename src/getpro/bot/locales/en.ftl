@@ -354,6 +354,7 @@ stuck-unknown_order = unknown order
 stuck-refunded_before_settled = refunded before it was settled
 stuck-wrong_payer = paid by somebody else
 stuck-expired_undelivered = ended before it was delivered
+stuck-given_back_twice = refunded twice
 stuck-sum_differs = sums differ
 stuck-not_delivered_away = panel away
 stuck-not_delivered_refused = panel refused

@@ -359,6 +359,7 @@ stuck-unknown_order = неизвестный заказ
 stuck-refunded_before_settled = возвращено до зачёта
 stuck-wrong_payer = оплатил другой
 stuck-expired_undelivered = срок вышел, доступ не выдан
+stuck-given_back_twice = возвращено дважды
 stuck-sum_differs = суммы не сошлись
 stuck-not_delivered_away = панель недоступна
 stuck-not_delivered_refused = панель отказала
