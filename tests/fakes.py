@@ -63,6 +63,8 @@ class FakeProvider:
     refused_keys: list[UUID] = field(default_factory=list)
     is_unreadable: bool = False
     is_slow: bool = False
+    believes_notices: bool = False
+    """As Stars: what a notice of payment says is taken from it, and knows of no refund since."""
 
     def price(self, plan: Priced) -> Money:
         return plan.price
@@ -103,12 +105,16 @@ class FakeProvider:
         return object_id
 
     def read(self, knock: Knock) -> Notice:
-        if not knock.body.startswith(b"paid "):
+        event, _, object_id = knock.body.decode().partition(" ")
+        if event not in {"paid", "refunded"}:
             raise NoticeRefused("form")
-        return Notice(knock.body.removeprefix(b"paid ").decode(), "paid")
+        return Notice(object_id, event)
 
     async def prove(self, notice: StoredNotice) -> Charge:
-        return await self.find(notice.object_id)
+        found = await self.find(notice.object_id)
+        if self.believes_notices and notice.event == "paid":
+            return replace(found, refunded=Money(0, found.taken.currency), is_of_notice=True)
+        return found
 
     async def find(self, object_id: str) -> Charge:
         if self.is_away:

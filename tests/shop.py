@@ -86,9 +86,9 @@ class Shop:
         object_id = f"obj-{payment.order_key}"
         return self.provider.pay(object_id, **({"paid_at": self.clock()} | changes))
 
-    async def notice(self, object_id: str) -> None:
+    async def notice(self, object_id: str, event: str = "paid") -> None:
         """The provider's notice knocks and is stored."""
-        knock = Knock(body=b"paid " + object_id.encode(), headers={}, address=None)
+        knock = Knock(body=f"{event} {object_id}".encode(), headers={}, address=None)
         async with self.db.begin("test") as session:
             notice = self.provider.read(knock)
             await accept(session, self.deps, provider=self.provider.code, notice=notice, body=knock.body)

@@ -51,6 +51,38 @@ async def test_a_premature_notice_does_not_block_the_true_one(shop: Shop) -> Non
     assert await shop.subscription_end(alice) == NOW + days(30)
 
 
+async def test_the_notice_of_a_payment_does_not_answer_the_one_of_its_refund(shop: Shop) -> None:
+    shop.provider.believes_notices = True
+    alice = await shop.customer("alice")
+    object_id = shop.pay(await shop.order(alice))
+    await shop.notice(object_id)
+    shop.provider.give_back(object_id, rub("199.00"))
+    await shop.notice(object_id, "refunded")
+    await shop.run_jobs()
+    assert await shop.told(alice) == ["refunded"]
+    assert await shop.subscription_end(alice) == NOW
+    assert await unhandled(shop) == []
+
+
+@pytest.mark.parametrize("believes_notices", [False, True])
+async def test_what_the_provider_was_asked_for_answers_every_notice_about_it(
+    shop: Shop, *, believes_notices: bool
+) -> None:
+    shop.provider.believes_notices = believes_notices
+    alice = await shop.customer("alice")
+    object_id = shop.pay(await shop.order(alice))
+    await shop.notice(object_id)
+    await shop.notice(object_id, "refunded")
+    await settle_charge(shop.deps, await shop.provider.find(object_id))
+    assert await unhandled(shop) == []
+
+
+async def unhandled(shop: Shop) -> list[str]:
+    async with shop.db.begin("test") as session:
+        found = await session.scalars(text("SELECT event FROM provider_events WHERE handled_at IS NULL"))
+        return list(found)
+
+
 async def test_a_forged_notice_about_nothing_changes_nothing_and_blocks_nothing(shop: Shop) -> None:
     alice = await shop.customer("alice")
     key = uuid4()

@@ -146,12 +146,15 @@ async def close(
     session: AsyncSession,
     *,
     provider: str,
-    object_id: str,
+    object_id: str | None,
     event_id: int | None,
     outcome: str,
     now: datetime,
 ) -> None:
-    """Handle every notice about an object that has found its end, and the one, if any, that told of it."""
+    """Handle every notice about an object that has found its end, and the one, if any, that told of it.
+
+    Without ``object_id`` only the one.
+    """
     await _CLOSE.run(
         session,
         its_provider=provider,

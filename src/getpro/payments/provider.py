@@ -98,6 +98,8 @@ class Charge:
     """The Telegram id of who paid, where the provider knows."""
     reason: str = ""
     """Why it was canceled."""
+    is_of_notice: bool = field(default=False, compare=False)
+    """Read out of the notice itself: it knows nothing of what has become of the charge since."""
 
 
 @dataclass(frozen=True, slots=True)

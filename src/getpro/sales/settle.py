@@ -111,7 +111,8 @@ async def settle(
 ) -> Outcome:
     """Act on what was found out, and note it with the notice that told of it; a step.
 
-    The same charge twice is nothing, however we heard of it.
+    The same charge twice is nothing, however we heard of it. What the provider was asked for answers every
+    notice about the charge; what stood in one notice answers that one: another may tell of a refund.
     """
     now = deps.clock()
     if isinstance(found, Outcome):
@@ -125,7 +126,7 @@ async def settle(
             await inbox.close(
                 session,
                 provider=found.provider,
-                object_id=found.charge_id,
+                object_id=None if found.is_of_notice else found.charge_id,
                 event_id=event_id,
                 outcome=str(outcome),
                 now=now,

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -99,7 +100,7 @@ class CryptoPay:
         """The signature has been checked at the door, and what is paid stays paid."""
         if notice.event != _INVOICE_PAID:
             return await self.find(notice.object_id)
-        return _charge(json.loads(notice.body)["payload"])
+        return replace(_charge(json.loads(notice.body)["payload"]), is_of_notice=True)
 
     async def find(self, object_id: str) -> Charge:
         for invoice in await self._client.invoices(invoice_ids=object_id):

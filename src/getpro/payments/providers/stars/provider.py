@@ -209,6 +209,7 @@ def _of_message(message: dict[str, Any]) -> Charge:
         refunded=Money(0, paid["currency"]),
         paid_at=datetime.fromtimestamp(message["date"], UTC),
         payer_id=message["from"]["id"],
+        is_of_notice=True,
     )
 
 
