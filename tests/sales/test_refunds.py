@@ -16,7 +16,7 @@ from getpro.payments.provider import GivesBack, ProviderUnavailable
 from getpro.payments.store import Payment
 from getpro.platform.audit import audit_log
 from getpro.platform.jobs import RetryLater
-from getpro.sales import decisions, delivery, provider_books, reads, refunds, stuck, sweep
+from getpro.sales import decisions, delivery, desk, provider_books, reads, refunds, stuck, sweep
 from getpro.sales.errors import CannotRefund, CannotResolve
 from getpro.subscriptions import store as subscriptions
 from moments import Broken, broken_at, lose_jobs
@@ -498,6 +498,24 @@ async def test_a_panel_that_is_away_shuts_out_when_it_is_back_and_the_customer_i
     (failed,) = await shop.run_jobs("deliver")
     assert isinstance(failed, PanelUnavailable)
     assert await shop.told(alice) == ["access_open", "refunded"]
+    shop.panel.is_away = False
+    shop.clock.forward(hours=1)
+    await shop.run_jobs()
+    assert is_shut_out(shop, alice)
+    assert await stuck.list_stuck(shop.deps) == []
+
+
+async def test_who_was_blocked_and_let_in_while_the_panel_was_away_is_shut_out_after_a_refund(
+    shop: Shop,
+) -> None:
+    alice = await shop.customer("alice")
+    payment = await shop.purchase(alice)
+    shop.panel.is_away = True
+    await give_back(shop, payment)
+    for decide in (desk.block, desk.unblock):
+        async with shop.db.begin("test") as session:
+            await decide(session, shop.deps, alice, by=OLGA, reason=WHY)
+    await shop.run_jobs()
     shop.panel.is_away = False
     shop.clock.forward(hours=1)
     await shop.run_jobs()

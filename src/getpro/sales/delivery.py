@@ -57,6 +57,7 @@ _UNDELIVERED: Final = Prepared(
     .where(_CHANGES.c.refund_id.is_(None), given_back() < payments.c.paid_amount)
     .order_by(payments.c.payment_id)
 )
+_SHORTENED: Final = Prepared(select(_CHANGES.c.change_id).where(_CHANGES.c.refund_id.is_not(None)).limit(1))
 _OVERTAKEN: Final = Prepared(
     select(notices.c.arguments["orders"].label("orders"))
     .where(
@@ -100,7 +101,7 @@ async def deliver(deps: Deps, subscription_id: int) -> None:
         await _keep_out(deps, wanted, last, known)
         return
     if wanted.end_date <= deps.clock():
-        await _end(deps, wanted, last, known if last.cause is ChangeCause.REFUND else None)
+        await _end(deps, wanted, last, known)
         return
     access = WantedAccess(subscription_id=subscription_id, user_id=wanted.user_id, end_date=wanted.end_date)
     putting = put(deps.panel, access, known, takes_nothing=last.cause is ChangeCause.REPAIR)
@@ -276,15 +277,18 @@ async def note_error(deps: Deps, subscription_id: int, error: Exception) -> None
             )
 
 
-async def _end(deps: Deps, wanted: Subscription, last: _Cause, shut: PanelAccount | None) -> None:
+async def _end(deps: Deps, wanted: Subscription, last: _Cause, known: PanelAccount | None) -> None:
     """The end has passed: the panel refuses past dates, and there is nothing left to open.
 
-    ``shut``: the account to close, for after a refund the panel may have a later end still. What was paid
-    for and never reached the panel goes onto the operator's list. Raises PanelError.
+    Where the panel has not heard of a refund, whatever was wanted since, it has a later end still: the
+    account that we know is closed. What was paid for and never reached the panel goes onto the operator's
+    list. Raises PanelError.
     """
     if wanted.is_delivered:
         return
-    await _shut(deps, wanted, last, shut)
+    async with deps.db.read("deliver: ended") as session:
+        is_shortened = await _SHORTENED.first(session, **_versions(wanted)) is not None
+    await _shut(deps, wanted, last, known if is_shortened else None)
     log.warning("subscription.ended", subscription_id=wanted.subscription_id)
     async with deps.db.begin("deliver: expired") as session:
         version = wanted.wanted_version
