@@ -19,7 +19,7 @@ def upgrade() -> None:
             "refund_key", sa.Uuid(), nullable=False, comment="our id at the provider and the idempotence key"
         ),
         sa.Column("status", sa.Text(), nullable=False),
-        sa.Column("origin", sa.Text(), nullable=False, comment="shop, cabinet, before credit or by hand"),
+        sa.Column("origin", sa.Text(), nullable=False, comment="shop, cabinet or by hand"),
         sa.Column("amount", sa.Numeric(12, 2), comment="in roubles; null until the money is given back"),
         sa.Column(
             "refunded_amount", sa.Numeric(18, 6), nullable=False, comment="in what the customer had paid with"

@@ -1,4 +1,4 @@
-"""Up to when each provider's list was looked through."""
+"""Up to when each provider's list was looked through; refunds before a credit."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -32,6 +32,14 @@ def upgrade() -> None:
             comment="the sums of the days before are compared",
         ),
         sa.PrimaryKeyConstraint("provider"),
+    )
+    op.alter_column(
+        "refunds",
+        "origin",
+        comment="shop, cabinet, before credit or by hand",
+        existing_comment="shop, cabinet or by hand",
+        existing_type=sa.Text(),
+        existing_nullable=False,
     )
 
 
