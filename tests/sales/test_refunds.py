@@ -3,6 +3,7 @@
 import asyncio
 from datetime import datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy import select
@@ -16,7 +17,7 @@ from getpro.payments.provider import GivesBack, ProviderUnavailable
 from getpro.payments.store import Payment
 from getpro.platform.audit import audit_log
 from getpro.platform.jobs import RetryLater
-from getpro.sales import decisions, delivery, desk, provider_books, reads, refunds, stuck, sweep
+from getpro.sales import decisions, delivery, desk, jobs, provider_books, reads, refunds, stuck, sweep
 from getpro.sales.errors import CannotRefund, CannotResolve
 from getpro.subscriptions import store as subscriptions
 from moments import Broken, broken_at, lose_jobs
@@ -277,6 +278,43 @@ async def test_a_refusal_waits_for_a_person_who_tries_again_or_gives_up(shop: Sh
     for act in (decisions.retry, decisions.dismiss):
         with pytest.raises(CannotResolve):
             await act(shop.deps, item.reference, by=OLGA, reason="ещё раз")
+
+
+async def run_as_the_worker(shop: Shop, refund_id: int) -> None:
+    (kind,) = [one for one in jobs.job_kinds(shop.deps, zone=ZoneInfo("UTC")) if one.name == "refund"]
+    await kind.run(refund_id=refund_id)
+
+
+async def test_an_error_of_ours_in_a_refund_is_shown_as_ours_until_it_is_over(shop: Shop) -> None:
+    alice = await shop.customer("alice")
+    payment = await shop.purchase(alice)
+    with broken_at("refund: ask: after commit"), pytest.raises(Broken):
+        await give_back(shop, payment)
+    with broken_at("refund: done: before commit"), pytest.raises(Broken):
+        await run_as_the_worker(shop, 1)
+    shop.clock.forward(minutes=6)
+    (item,) = await stuck.list_stuck(shop.deps)
+    assert (item.reference, item.kind) == ("r1", "job_failed")
+    assert item.details == "refund: Broken, подробности в журнале"
+    shop.provider.is_slow = True
+    with pytest.raises(RetryLater):
+        await run_as_the_worker(shop, 1)
+    shop.provider.is_slow = False
+    await run_as_the_worker(shop, 1)
+    assert await stuck.list_stuck(shop.deps) == []
+    assert returned(shop, payment) == PRICE
+
+
+async def test_a_refund_of_a_charge_that_the_provider_has_forgotten_is_refused(shop: Shop) -> None:
+    alice = await shop.customer("alice")
+    payment = await shop.purchase(alice)
+    with broken_at("refund: ask: after commit"), pytest.raises(Broken):
+        await give_back(shop, payment)
+    del shop.provider.charges_by_id[payment.charge_id or ""]
+    shop.provider.refuses = "not_found"
+    await run_as_the_worker(shop, 1)
+    (item,) = await stuck.list_stuck(shop.deps)
+    assert (item.kind, item.details) == ("refund_refused", "not_found")
 
 
 async def test_a_refused_refund_that_is_given_up_may_be_asked_for_anew(shop: Shop) -> None:

@@ -18,7 +18,8 @@ from getpro.platform.prepared import Prepared, named
 EVENTS_KEPT: Final = timedelta(days=180)
 """Evidence for as long as a bank may ask about a payment."""
 OUR_ERROR: Final = "our own error: "
-"""How the outcome of a notice begins at which our own code failed; the error's name follows."""
+"""How the outcome of a notice, or the trouble of a refund, begins at which our own code failed; the error's
+name follows."""
 _KEPT_HEADERS = frozenset({"content-type", "user-agent", "x-forwarded-for", "x-request-id"})
 
 

@@ -12,7 +12,7 @@ from getpro.messaging.store import forget_old_marks, forget_old_notices
 from getpro.panel.errors import PanelError
 from getpro.payments import inbox
 from getpro.payments.provider import ProviderUnavailable, ProviderUnreadable
-from getpro.platform.jobs import Backoff, JobKind
+from getpro.platform.jobs import Backoff, JobKind, RetryLater
 from getpro.platform.schedules import Schedule, routine
 from getpro.sales import delivery, polling, provider_books, reconcile, refunds, settle
 from getpro.sales.deps import Deps
@@ -55,7 +55,7 @@ def job_kinds(deps: Deps, *, zone: ZoneInfo) -> list[JobKind]:
     return [
         JobKind(SETTLE, partial(_settle_event, deps), _FOR_EVER, _OUTSIDE_AWAY),
         JobKind(DELIVER, partial(_deliver, deps), _FOR_EVER, _OUTSIDE_AWAY),
-        JobKind(REFUND, partial(refunds.make_refund, deps), _FOR_EVER, _OUTSIDE_AWAY),
+        JobKind(REFUND, partial(_refund, deps), _FOR_EVER, _OUTSIDE_AWAY),
         JobKind(POLL_PAYMENT, partial(polling.poll_payment, deps), _NEXT_TIME, _OUTSIDE_AWAY),
         JobKind(COMPARE, partial(reconcile.compare_one, deps), _BUGS_END, _OUTSIDE_AWAY),
         JobKind(routine("poll_due"), partial(polling.poll_due, deps), _NEXT_TIME),
@@ -97,6 +97,16 @@ async def _deliver(deps: Deps, subscription_id: int) -> None:
         raise
     except Exception as error:
         await delivery.note_error(deps, subscription_id, error)
+        raise
+
+
+async def _refund(deps: Deps, refund_id: int) -> None:
+    try:
+        await refunds.make_refund(deps, refund_id)
+    except (RetryLater, *_OUTSIDE_AWAY):
+        raise
+    except Exception as error:
+        await refunds.note_error(deps, refund_id, error)
         raise
 
 

@@ -280,6 +280,12 @@ async def make_refund(deps: Deps, refund_id: int) -> None:
         await _refused(deps, provider, payment, refund, "деньги ушли сверх того, что было заплачено")
 
 
+async def note_error(deps: Deps, refund_id: int, error: Exception) -> None:
+    """Remember that a refund met an error of ours; by its name, for its text may hold secrets. A flow."""
+    async with deps.db.begin("refund: error") as session:
+        await refunds.note_trouble(session, refund_id, trouble=inbox.OUR_ERROR + type(error).__name__)
+
+
 async def _is_within(session: AsyncSession, payment: Payment, refund: RefundRow) -> bool:
     """Whether a refund that is not recorded yet fits into what was paid, beside those that are."""
     assert payment.paid is not None
@@ -293,10 +299,14 @@ async def _is_within(session: AsyncSession, payment: Payment, refund: RefundRow)
 async def _refused(deps: Deps, provider: Provider, payment: Payment, refund: RefundRow, why: str) -> None:
     """Note the no, unless the money was given back all the same: by the cabinet, which left too little."""
     assert payment.charge_id is not None
-    charge = await provider.find(payment.charge_id)
+    try:
+        charge = await provider.find(payment.charge_id)
+    except NoSuchCharge:  # that is why it was refused
+        charge = None
     async with deps.db.begin("refund: refused") as session:
         await customers.lock(session, payment.user_id)
-        await note_refunded(session, deps, payment, charge)
+        if charge is not None:
+            await note_refunded(session, deps, payment, charge)
         if await refunds.refuse(session, refund.refund_id, trouble=why):
             log.error("refund.refused", refund_id=refund.refund_id, error=why)
 

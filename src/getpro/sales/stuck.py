@@ -14,7 +14,7 @@ from getpro.payments.models import payments, provider_events, refunds, stuck_pay
 from getpro.payments.states import RefundStatus, StuckMoney
 from getpro.platform.jobs import MONEY
 from getpro.sales.deps import Deps
-from getpro.sales.names import DELIVER, SETTLE
+from getpro.sales.names import DELIVER, REFUND, SETTLE
 from getpro.sales.reference import Listed, Reference
 from getpro.sales.settle import Ending
 from getpro.subscriptions.models import subscriptions
@@ -161,16 +161,25 @@ async def _not_given_back(session: AsyncSession, *, now: datetime) -> list[Stuck
     return [
         StuckItem(
             reference=str(Reference(Listed.REFUND, row.refund_id)),
-            kind=StuckWork.REFUND_REFUSED if row.status == RefundStatus.REFUSED else StuckWork.REFUND_NOT_YET,
+            kind=kind,
             since=row.created_at,
-            details=row.trouble or "Провайдер ещё возвращает деньги.",
+            details=why,
             provider=row.provider,
             user_id=row.user_id,
             payment_id=row.payment_id,
             money=Money.parse(str(row.refunded_amount), row.refunded_currency),
         )
         for row in rows
+        for kind, why in [_why_not_given_back(row.status, row.trouble)]
     ]
+
+
+def _why_not_given_back(status: str, trouble: str | None) -> tuple[StuckWork, str]:
+    if status == RefundStatus.REFUSED:
+        return StuckWork.REFUND_REFUSED, trouble or ""
+    if trouble is not None and trouble.startswith(inbox.OUR_ERROR):
+        return StuckWork.JOB_FAILED, f"{REFUND.name}: {trouble.removeprefix(inbox.OUR_ERROR)}, {_IN_THE_LOG}"
+    return StuckWork.REFUND_NOT_YET, trouble or "Провайдер ещё возвращает деньги."
 
 
 async def _unsettled(session: AsyncSession, *, now: datetime) -> list[StuckItem]:
