@@ -20,6 +20,8 @@ PRICES = {
     ("XTR", 120): 30, ("XTR", 300): 90, ("XTR", 540): 180, ("XTR", 950): 365,
 }  # fmt: skip
 """How many days a price buys; other amounts buy none."""
+OVER = 100
+"""So much more is taken where somebody pays too much."""
 MOVES = {(None, "pending"), ("pending", "succeeded"), ("pending", "canceled"), ("canceled", "succeeded")}
 FURTHER = (None, "succeeded")
 """How a charge begins that came for an order that was paid already."""
@@ -36,15 +38,44 @@ class Charge:
     given_back: Decimal
 
     @property
+    def price(self) -> Decimal | None:
+        """What it was taken for; None if no price is that."""
+        for price in (self.amount, self.amount - OVER):
+            if price % 1 == 0 and (self.currency, int(price)) in PRICES:
+                return price
+        return None
+
+    @property
     def days(self) -> int:
-        return PRICES.get((self.currency, int(self.amount)), 0) if self.amount % 1 == 0 else 0
+        return 0 if self.price is None else PRICES[self.currency, int(self.price)]
 
 
 @dataclass
 class Period:
-    payment_id: int
+    payment_id: int | None
+    """None for days that an operator gave."""
     start: datetime
     end: datetime
+
+
+@dataclass
+class Sale:
+    """Days sold for ``price`` out of ``paid``; what is beyond it goes back first, and costs none."""
+
+    paid: Decimal
+    price: Decimal
+    days: int
+    back: Decimal = Decimal(0)
+
+    def days_back(self, money: Decimal, *, is_before_credit: bool) -> int:
+        """The days that go back with so much more money."""
+        if is_before_credit:
+            self.price = min(self.price, self.paid - money)
+        before, self.back = self.back, self.back + money
+        return self._share(self.back) - self._share(before)
+
+    def _share(self, back: Decimal) -> int:
+        return int(self.days * max(back - (self.paid - self.price), Decimal(0)) // self.price)
 
 
 @dataclass
@@ -57,7 +88,7 @@ class Account:
     def end(self) -> datetime | None:
         return self.periods[-1].end if self.periods else None
 
-    def buy(self, payment_id: int, days: int, now: datetime) -> None:
+    def buy(self, payment_id: int | None, days: int, now: datetime) -> None:
         start = max(self.end or now, now)
         self.periods.append(Period(payment_id, start, start + timedelta(days=days)))
 
@@ -115,13 +146,21 @@ def at_rest(town: Town) -> list[str]:
     ]
 
 
+_PAID = (
+    "SELECT p.*, b.*, EXISTS (SELECT 1 FROM subscription_changes c"
+    " WHERE c.payment_id = p.payment_id AND c.cause = 'credit') AS is_credited"
+    " FROM payments p CROSS JOIN LATERAL ("
+    "  SELECT coalesce(sum(refunded_amount) FILTER (WHERE origin <> 'by hand'), 0) AS back,"
+    "  coalesce(sum(refunded_amount) FILTER (WHERE origin = 'by hand'), 0) AS by_hand"
+    "  FROM refunds r WHERE r.payment_id = p.payment_id AND r.status = 'succeeded') b"
+    " WHERE p.status = 'succeeded'"
+)
+"""What is recorded as paid, and of it as given back: at the provider's, and past it by hand."""
+
+
 def _recorded_wrongly(town: Town, taken: dict[tuple[str, str], Charge]) -> Iterator[str]:
     """Each recorded payment is one charge of a provider, of that amount; no more went back than there."""
-    rows = town.ask(
-        "SELECT p.*, (SELECT coalesce(sum(refunded_amount), 0) FROM refunds r"
-        " WHERE r.payment_id = p.payment_id AND r.status = 'succeeded' AND r.origin <> 'by hand') AS back"
-        " FROM payments p WHERE status = 'succeeded'"
-    )
+    rows = town.ask(_PAID)
     for row in rows:
         charge = taken.get((row.provider, row.charge_id))
         if charge is None:
@@ -130,7 +169,10 @@ def _recorded_wrongly(town: Town, taken: dict[tuple[str, str], Charge]) -> Itera
             yield f"payment {row.payment_id}: {charge} was taken, {row.paid_amount} recorded"
         elif row.back > charge.given_back:
             yield f"payment {row.payment_id}: {row.back} is recorded as given back of {charge}"
-        elif row.days != charge.days:
+        elif row.back + row.by_hand > row.paid_amount:
+            back = f"{row.back} + {row.by_hand}"
+            yield f"payment {row.payment_id}: {back} are recorded as given back of {charge}"
+        elif row.days != charge.days and not row.is_credited:
             yield f"payment {row.payment_id}: {charge.days} days were paid for, {row.days} sold"
     for charge_id, times in Counter((row.provider, row.charge_id) for row in rows).items():
         if times > 1:
@@ -153,21 +195,26 @@ def _moved_wrongly(town: Town) -> Iterator[str]:
 def _counted_wrongly(town: Town, taken: dict[tuple[str, str], Charge]) -> Iterator[str]:
     """Every end follows from what was paid and given back before, each payment and each refund once."""
     accounts: dict[int, Account] = defaultdict(Account)
-    back: Counter[int] = Counter()
+    sales: dict[int, Sale] = {}
     for change in _changes(town):
         account, now = accounts[change.user_id], change.changed_at.replace(microsecond=0)
         charge = taken.get((change.provider, change.charge_id))
-        if change.cause == "payment" and charge is not None:
-            account.buy(change.payment_id, charge.days, now)
+        if change.cause in {"payment", "credit"} and charge is not None:
+            # what is given for a credit is the operator's decision
+            days = charge.days if change.cause == "payment" else change.sold
+            sales[change.payment_id] = Sale(charge.amount, charge.price or charge.amount, days)
+            account.buy(change.payment_id, days, now)
+        elif change.cause == "gift":
+            account.buy(None, change.days, now)
         elif change.cause == "refund" and charge is not None:
-            before, back[change.payment_id] = back[change.payment_id], back[change.payment_id] + change.back
-            share = [int(charge.days * part // charge.amount) for part in (before, back[change.payment_id])]
-            taken_back = account.give_back(change.payment_id, share[1] - share[0], now)
+            is_before = change.origin == "before credit"
+            days = sales[change.payment_id].days_back(change.back, is_before_credit=is_before)
+            taken_back = account.give_back(change.payment_id, days, now)
             if change.end_after is None:
                 if taken_back:
                     yield f"{change.user_id} has kept {taken_back} of {change.payment_id}, given back"
                 continue
-        elif change.cause != "repair":
+        elif change.cause not in {"repair", "block", "unblock"}:
             yield f"{change.user_id} has got {change.days} days for {change.cause} {change.payment_id}"
         if account.end != change.end_after:
             yield f"{change.user_id} has got until {change.end_after}, was due {account.end}: {change.cause}"
@@ -186,11 +233,11 @@ def _changes(town: Town) -> list[Any]:
     """Of ends, in their order; and refunds that found no day to take, which have no end."""
     return town.ask(
         "SELECT c.cause, c.days, c.changed_at, c.end_after, c.change_id, s.user_id, p.payment_id, p.provider,"
-        " p.charge_id, r.refunded_amount AS back FROM subscription_changes c"
+        " p.charge_id, p.days AS sold, r.refunded_amount AS back, r.origin FROM subscription_changes c"
         " JOIN subscriptions s USING (subscription_id) LEFT JOIN payments p ON p.payment_id = c.payment_id"
         " LEFT JOIN refunds r ON r.refund_id = c.refund_id"
         " UNION ALL SELECT 'refund', r.days, r.finished_at, NULL, NULL, p.user_id, p.payment_id, p.provider,"
-        " p.charge_id, r.refunded_amount FROM refunds r JOIN payments p USING (payment_id)"
+        " p.charge_id, p.days, r.refunded_amount, r.origin FROM refunds r JOIN payments p USING (payment_id)"
         " WHERE r.status = 'succeeded'"
         " AND NOT EXISTS (SELECT 1 FROM subscription_changes c WHERE c.refund_id = r.refund_id)"
         " ORDER BY changed_at, change_id"
@@ -225,31 +272,27 @@ def _told_twice(town: Town) -> Iterator[str]:
 
 def _lost_money(town: Town, taken: dict[tuple[str, str], Charge]) -> Iterator[str]:
     """Each charge is recorded, or kept for an operator if it cannot be placed; what went back is known."""
-    recorded = {
-        (row.provider, row.charge_id): row.back
-        for row in town.ask(
-            "SELECT p.provider, p.charge_id, (SELECT coalesce(sum(refunded_amount), 0) FROM refunds r"
-            " WHERE r.payment_id = p.payment_id AND r.status = 'succeeded' AND r.origin <> 'by hand') AS back"
-            " FROM payments p WHERE status = 'succeeded'"
-        )
-    }
-    kept = {
-        (row.provider, row.charge_id)
-        for row in town.ask(
-            "SELECT provider, charge_id FROM stuck_payments WHERE resolved_at IS NULL"
-            " AND kind NOT IN ('overpaid', 'expired_undelivered', 'sum_differs')"
-        )
-    }
+    recorded = {(row.provider, row.charge_id): row for row in town.ask(_PAID)}
+    entries = town.ask(
+        "SELECT provider, charge_id, resolution FROM stuck_payments"
+        " WHERE kind NOT IN ('overpaid', 'expired_undelivered', 'given_back_twice', 'sum_differs')"
+    )
+    kept = {(row.provider, row.charge_id) for row in entries if row.resolution is None}
+    returned = {(row.provider, row.charge_id) for row in entries if row.resolution == "refunded"}
     for number, charge in taken.items():
         can_be_placed = charge.order_key is not None and charge.days > 0
         if number in recorded and number in kept:
             yield f"{number} is recorded and kept for an operator as well: {charge}"
+        elif number in returned and charge.given_back == charge.amount:
+            continue
         elif number not in recorded and number not in kept:
             yield f"{number} is lost: {charge}"
         elif number in kept and can_be_placed and not charge.given_back:
             yield f"{number} waits for an operator for no reason: {charge}"
-        elif number in recorded and recorded[number] != charge.given_back:
-            yield f"{number}: {recorded[number]} is recorded as given back of {charge}"
+        elif number in recorded:
+            row = recorded[number]
+            if row.back != min(charge.given_back, charge.amount - row.by_hand):
+                yield f"{number}: {row.back} and {row.by_hand} are recorded as given back of {charge}"
     differing = town.ask("SELECT * FROM stuck_payments WHERE kind = 'sum_differs'")
     yield from (f"the sums differ: {row.details}" for row in differing)
 
@@ -270,10 +313,10 @@ def _not_on_panel(town: Town) -> Iterator[str]:
     """The panel is open until the end, to the second, and shut when that is over."""
     now = town.clock()
     users = {user.telegramId: user for user in town.panel.state.users.values()}
-    for row in town.ask("SELECT user_id, end_date FROM subscriptions"):
+    for row in town.ask("SELECT user_id, end_date, blocked_at FROM subscriptions JOIN users USING (user_id)"):
         user = users.get(row.user_id)
         is_open = user is not None and user.status == "ACTIVE" and user.expireAt > now
-        if row.end_date <= now:
+        if row.end_date <= now or row.blocked_at is not None:
             if is_open:
                 yield f"{row.user_id} had until {row.end_date} and is open until {user and user.expireAt}"
         elif user is None or not is_open or user.expireAt != row.end_date:

@@ -26,10 +26,11 @@ from structlog.testing import capture_logs
 
 import ledger
 from getpro.payments.provider import ProviderUnavailable
-from getpro.sales import refunds
-from getpro.sales.errors import CannotRefund
+from getpro.sales import decisions, desk, refunds
+from getpro.sales.errors import CannotDo, CannotRefund, CannotResolve
 from getpro.sandbox.faults import FaultSwitches
 from getpro.sandbox.providers.cryptopay.errors import Problem as CryptoPayProblem
+from getpro.sandbox.providers.yookassa.errors import Problem as YooKassaProblem
 from getpro.sandbox.telegram.state import Person
 from shop import CAST, OLGA
 from town import Town, town
@@ -45,6 +46,7 @@ WHICH = st.integers(0, 3)
 """Which of several, counted from the newest."""
 DIES = st.one_of(st.none(), st.integers(0, 14))
 """At which point from here on the shop is killed."""
+BY_PRICE = {Decimal(price) for currency, price in ledger.PRICES if currency == "RUB"}
 PARTS = st.sampled_from(["all", "half"])
 WEATHER: dict[str, tuple[str, dict[str, Any]]] = {
     "the panel is away": ("panel", {"away": True}),
@@ -118,6 +120,19 @@ class Street(RuleBasedStateMachine):
 
         self._do(capture, None)
 
+    @precondition(lambda self: self._pending())
+    @rule(which=WHICH, dies_at=DIES)
+    def too_much_is_taken(self, which: int, dies_at: int | None) -> None:
+        async def pay() -> None:
+            books, number = self.town.yookassa.books, self._one(self._pending(), which)
+            amount = books.payments[number]["amount"]
+            if Decimal(amount["value"]) in BY_PRICE:
+                more = Decimal(amount["value"]) + ledger.OVER
+                books.payments[number]["amount"] = amount | {"value": f"{more:.2f}"}
+            books.pay(number)
+
+        self._do(pay, dies_at)
+
     @rule(dies_at=DIES)
     def money_without_an_order_comes(self, dies_at: int | None) -> None:
         async def pay() -> None:
@@ -128,11 +143,13 @@ class Street(RuleBasedStateMachine):
         self._do(pay, dies_at)
 
     @precondition(lambda self: self._paid())
-    @rule(which=WHICH, part=PARTS, dies_at=DIES)
-    def operator_gives_back(self, which: int, part: str, dies_at: int | None) -> None:
+    @rule(which=WHICH, part=PARTS, how=st.sampled_from(["by call", "by hand", "refused"]), dies_at=DIES)
+    def operator_gives_back(self, which: int, part: str, how: str, dies_at: int | None) -> None:
         payment = self._one(self._paid(), which)
 
         async def give_back() -> None:
+            if how == "refused":
+                self.town.yookassa.books.__dict__["refund"] = _refusing
             try:
                 await self.town.in_shop(
                     refunds.ask_refund(
@@ -141,13 +158,62 @@ class Street(RuleBasedStateMachine):
                         by=OLGA,
                         reason="asked for it",
                         amount=None if part == "all" else f"{payment.paid_amount / 2:.2f}",
-                        by_hand=payment.provider == "cryptopay",
+                        by_hand=how == "by hand" or payment.provider == "cryptopay",
                     )
                 )
             except (CannotRefund, ProviderUnavailable) as no:
                 note(f"  not given back: {no}")
+            finally:
+                self.town.yookassa.books.__dict__.pop("refund", None)
 
         self._do(give_back, dies_at)
+
+    @precondition(lambda self: self._open())
+    @rule(which=WHICH, deed=st.sampled_from(["retry", "credit", "refunded", "dismiss"]), dies_at=DIES)
+    def operator_decides(self, which: int, deed: str, dies_at: int | None) -> None:
+        """About an entry of the list; marked as given back is only what has gone back in the cabinet."""
+        reference = self._one(self._open(), which)
+
+        async def decide() -> None:
+            if deed == "refunded" and not self._gives_all_back(reference):
+                return
+            acts: dict[str, Callable[..., Awaitable[object]]] = {
+                "retry": decisions.retry,
+                "credit": decisions.credit,
+                "refunded": decisions.mark_refunded,
+                "dismiss": decisions.dismiss,
+            }
+            whom: dict[str, Any] = {}
+            if deed == "credit" and not self._has_order(reference):
+                whom = {"user_id": CAST["alice"], "plan_id": 1}
+            act = acts[deed](self.town.shop.sales, reference, by=OLGA, reason="thought about it", **whom)
+            try:
+                await self.town.in_shop(act)
+            except (CannotResolve, ProviderUnavailable) as no:
+                note(f"  not done: {no}")
+
+        self._do(decide, dies_at)
+
+    @rule(who=PEOPLE, deed=st.sampled_from(["gift", "block", "unblock"]), dies_at=DIES)
+    def operator_decides_about_somebody(self, who: str, deed: str, dies_at: int | None) -> None:
+        async def decide() -> None:
+            sales, user_id = self.town.shop.sales, CAST[who]
+
+            async def in_one() -> None:
+                async with sales.db.begin("desk") as session:
+                    if deed == "gift":
+                        await desk.give_days(session, sales, user_id, days=7, by=OLGA, reason="sorry")
+                    elif deed == "block":
+                        await desk.block(session, sales, user_id, by=OLGA, reason="shared")
+                    else:
+                        await desk.unblock(session, sales, user_id, by=OLGA, reason="promised")
+
+            try:
+                await self.town.in_shop(in_one())
+            except CannotDo as no:
+                note(f"  not done: {no}")
+
+        self._do(decide, dies_at)
 
     @precondition(lambda self: self._refundable())
     @rule(which=WHICH, part=PARTS, dies_at=DIES)
@@ -232,6 +298,44 @@ class Street(RuleBasedStateMachine):
     def _paid(self) -> list[Any]:
         return self.town.ask("SELECT * FROM payments WHERE status = 'succeeded' ORDER BY payment_id")
 
+    def _open(self) -> list[str]:
+        """References of what waits for an operator."""
+        return [
+            row.reference
+            for row in self.town.ask(
+                "SELECT 's' || stuck_id AS reference, opened_at AS since FROM stuck_payments"
+                " WHERE resolved_at IS NULL UNION ALL SELECT 'r' || refund_id, created_at FROM refunds"
+                " WHERE status IN ('pending', 'refused') UNION ALL SELECT 'e' || event_id, received_at"
+                " FROM provider_events WHERE handled_at IS NULL UNION ALL SELECT 'd' || subscription_id,"
+                " wanted_at FROM subscriptions WHERE provisioned_version < wanted_version"
+                " ORDER BY since, reference"
+            )
+        ]
+
+    def _has_order(self, reference: str) -> bool:
+        return bool(
+            self.town.ask(
+                "SELECT 1 FROM stuck_payments WHERE 's' || stuck_id = %s AND payment_id IS NOT NULL",
+                reference,
+            )
+        )
+
+    def _gives_all_back(self, reference: str) -> bool:
+        """Whether the money of an entry has gone back in YooKassa's cabinet; where it can, it does."""
+        books = self.town.yookassa.books
+        for row in self.town.ask(
+            "SELECT charge_id FROM stuck_payments WHERE 's' || stuck_id = %s AND provider = 'yookassa'"
+            " AND kind NOT IN ('overpaid', 'expired_undelivered', 'given_back_twice', 'sum_differs')",
+            reference,
+        ):
+            payment = books.payments[row.charge_id]
+            left = Decimal(payment["amount"]["value"]) - Decimal(payment["refunded_amount"]["value"])
+            if left:
+                amount = {"value": f"{left:.2f}", "currency": payment["amount"]["currency"]}
+                books.refund({"payment_id": payment["id"], "amount": amount})
+            return True
+        return False
+
     def _pages(self) -> list[Callable[[], Awaitable[object]]]:
         """What pays each page that is open, in no order but always the same: cards, coins, Stars."""
         here = self.town
@@ -241,6 +345,10 @@ class Street(RuleBasedStateMachine):
             *(_paying_by_coins(here, code) for code in invoices),
             *(_paying_by_stars(here, slug) for slug in here.telegram.state.invoices),
         ]
+
+
+def _refusing(_: dict[str, Any]) -> dict[str, Any]:
+    raise YooKassaProblem("Not enough money on the shop's account")
 
 
 def _paying_by_card(here: Town, number: str) -> Callable[[], Awaitable[object]]:
