@@ -143,6 +143,7 @@ async def test_a_stored_notice_proves_its_charge_without_asking(place: Place) ->
     place.simulator.faults.now.away = True
     charge = await place.provider.prove(StoredNotice("7", "invoice_paid", body, datetime.now(UTC)))
     assert (charge.charge_id, charge.state, charge.taken) == ("7", ChargeState.PAID, PRICE)
+    assert charge.is_of_notice
     assert charge.order_key == order.order_key
     assert charge.paid_at == datetime(2026, 3, 1, 12, tzinfo=UTC)
 

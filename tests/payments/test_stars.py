@@ -101,7 +101,9 @@ async def test_the_message_about_a_payment_says_the_same_as_the_list(place: Plac
     message = place.alice.messages[max(place.alice.messages)]
     body = json.dumps({"update_id": 1, "message": message}).encode()
     told = StoredNotice(charge_id, "successful_payment", body, datetime.now(UTC))
-    assert await place.stars.prove(told) == await place.stars.find(charge_id)
+    proved, found = await place.stars.prove(told), await place.stars.find(charge_id)
+    assert proved == found
+    assert (proved.is_of_notice, found.is_of_notice) == (True, False)
 
 
 async def test_stars_given_back_are_known_from_the_list_and_from_the_message(place: Place) -> None:
@@ -113,7 +115,7 @@ async def test_stars_given_back_are_known_from_the_list_and_from_the_message(pla
     message = {"refunded_payment": {"telegram_payment_charge_id": charge_id}}
     body = json.dumps({"update_id": 2, "message": message}).encode()
     proved = await place.stars.prove(StoredNotice(charge_id, "refunded_payment", body, datetime.now(UTC)))
-    assert (proved.charge_id, proved.refunded) == (charge_id, PRICE)
+    assert (proved.charge_id, proved.refunded, proved.is_of_notice) == (charge_id, PRICE, False)
     assert [charge.refunded.minor for charge in await place.charges()] == [120, 0]
 
 

@@ -125,6 +125,7 @@ async def test_the_notice_of_a_refund_leads_to_its_payment(at: AtYooKassa) -> No
     notice = StoredNotice(refund["id"], "refund.succeeded", body, datetime.now(UTC))
     charge = await at.provider.prove(notice)
     assert (charge.charge_id, charge.taken, charge.refunded) == (number, rub("199.00"), rub("50.00"))
+    assert not charge.is_of_notice
     for forged in (replace(notice, event="payout.succeeded"), replace(notice, object_id="no-such-refund")):
         with pytest.raises(NoSuchCharge):
             await at.provider.prove(forged)
