@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import text
 
 from getpro.kit import crashpoints
-from getpro.platform.database import Database
+from getpro.platform.database import Database, NoConnection
 
 
-class Broken(OSError):
+class Broken(NoConnection):
     """What a database gives that goes away in the middle."""
 
 

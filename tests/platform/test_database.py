@@ -1,16 +1,19 @@
 """Transactions and prepared statements: whose turn it is, and what stands when a block breaks off."""
 
 import asyncio
+import os
 import random
+import socket
 from datetime import UTC, datetime
 
 import psycopg
 import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, Text, bindparam, insert, select
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.messaging.models import telegram_updates
-from getpro.platform.database import Database
+from getpro.platform.database import DATABASE_AWAY, Database, NoConnection, driver_connection
 from getpro.platform.prepared import Prepared, named
 from shop import NOW
 
@@ -74,6 +77,67 @@ async def test_what_the_statement_fixes_and_what_is_json_arrive_as_they_are(db: 
 def test_a_statement_whose_text_depends_on_its_values_is_refused_when_it_is_written() -> None:
     with pytest.raises(AssertionError, match="a list must be an array"):
         Prepared(select(THINGS).where(THINGS.c.number.in_([1, 2])))
+
+
+async def ask(db: Database) -> None:
+    async with db.begin("test") as session:
+        await SEEN.first(session, number=1)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["127.0.0.1:1", "no-such-host.invalid", "?host=/no/such/folder"],
+    ids=["port", "name", "socket"],
+)
+async def test_a_server_that_is_not_there_is_a_database_that_is_away(address: str) -> None:
+    host, _, query = address.partition("?")
+    db = Database(f"postgresql://nobody@{host}/nothing" + (f"?{query}" if query else ""))
+    with pytest.raises(DATABASE_AWAY):
+        await ask(db)
+    await db.close()
+
+
+async def test_a_connection_that_is_cut_is_a_database_that_is_away_at_any_moment(database_url: str) -> None:
+    db = Database(database_url)
+
+    async def cut(session: AsyncSession) -> None:
+        descriptor = os.dup((await driver_connection(session)).fileno())
+        with socket.socket(fileno=descriptor) as beneath:
+            beneath.shutdown(socket.SHUT_RDWR)
+
+    async def cut_before_a_statement() -> None:
+        async with db.begin("test") as session:
+            await cut(session)
+            await SEEN.first(session, number=1)
+
+    async def cut_before_the_commit() -> None:
+        async with db.begin("test") as session:
+            await ADD.run(session, update_id=1, seen_at=NOW)
+            await cut(session)
+
+    for happening in (cut_before_a_statement, cut_before_the_commit):
+        with pytest.raises(DATABASE_AWAY):
+            await happening()
+    await db.close()
+
+
+async def test_whoever_gets_no_connection_in_time_is_told_that_it_is_away(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("getpro.platform.database._TURN_SECONDS", 0.05)
+    db = Database(database_url, pool_size=1)
+    async with db.read("test") as session:
+        await SEEN.first(session, number=1)
+        with pytest.raises(NoConnection):
+            await ask(db)
+    await ask(db)
+    await db.close()
+    assert NoConnection in DATABASE_AWAY
+
+
+@pytest.mark.parametrize("error", [OSError("no space left"), TimeoutError()])
+def test_what_another_meets_is_no_database_that_is_away(error: Exception) -> None:
+    assert not isinstance(error, DATABASE_AWAY)
 
 
 async def test_connections_are_given_in_the_order_of_asking(database_url: str) -> None:

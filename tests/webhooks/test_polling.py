@@ -146,9 +146,12 @@ async def test_an_update_is_given_again_while_the_database_is_away(
     assert bot.fed == ["/start", "/start"]
 
 
-async def test_a_poison_update_blocks_nobody(doors: Doors, bot: Bot, database_url: str) -> None:
+@pytest.mark.parametrize("poison", [RuntimeError("poison"), OSError("no space left"), TimeoutError()])
+async def test_a_poison_update_blocks_nobody(
+    doors: Doors, bot: Bot, database_url: str, poison: Exception
+) -> None:
     post = Post()
-    bot.errors["poison"] = [RuntimeError("poison")] * 9
+    bot.errors["poison"] = [poison] * 9
     post.put(message(7, "poison"), message(8, "after it"))
     async with polled(doors, post, database_url):
         await until(lambda: 9 in post.offsets)

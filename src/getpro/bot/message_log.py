@@ -12,7 +12,7 @@ from sqlalchemy.exc import DataError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.messaging.models import message_logs
-from getpro.platform.database import Database
+from getpro.platform.database import DATABASE_AWAY, Database
 from getpro.platform.prepared import Prepared
 
 log = structlog.get_logger(__name__)
@@ -69,7 +69,7 @@ class MessageLog:
             batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
             try:
                 await self._write(batch)
-            except (SQLAlchemyError, OSError) as error:
+            except (SQLAlchemyError, *DATABASE_AWAY) as error:
                 log.warning("message_log.not_written", rows=len(batch), error=type(error).__name__)
                 self._waiting.extendleft(reversed(batch))
                 return
@@ -90,7 +90,7 @@ class MessageLog:
             try:
                 async with self._db.begin("message log") as session:
                     await session.execute(insert(message_logs), [row])
-            except (SQLAlchemyError, OSError) as error:
+            except (SQLAlchemyError, *DATABASE_AWAY) as error:
                 self.dropped += 1
                 log.warning("message_log.row_dropped", error=type(error).__name__)
 

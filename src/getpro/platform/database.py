@@ -41,16 +41,24 @@ SESSION_OPTIONS: Final = " ".join(
 )
 
 
+class NoConnection(Exception):
+    """All connections are taken, and none has become free in time."""
+
+
 DATABASE_AWAY: Final = (
+    NoConnection,
     OperationalError,
     InterfaceError,
     psycopg.OperationalError,
     psycopg.InterfaceError,
     PoolTimeout,
     ConnectorException,  # the queue's word, from a job that is deferred on our connection
-    OSError,
 )
-"""It cannot be asked now, and nothing has happened: whoever comes is asked to come again."""
+"""It cannot be asked now: whoever comes is asked to come again.
+
+Nothing has happened then, unless the connection was lost at COMMIT: what comes again must find what it has
+done already. No OSError is among these: psycopg wraps its sockets' errors, and any other is somebody else's.
+"""
 _TURN_SECONDS: Final = 10
 _DRIVER: Final = "driver's connection"
 """Where a session remembers it: to ask SQLAlchemy for it costs as much as a statement."""
@@ -97,13 +105,16 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
-        """Wait for a connection, whoever came first gets the first; raises TimeoutError.
+        """Wait for a connection, whoever came first gets the first; raises NoConnection.
 
         The pool's own queue is one where a newcomer takes what was meant for whoever waits the longest: with
         some hundred people at once a few of them waited for ever.
         """
-        async with asyncio.timeout(_TURN_SECONDS):
-            await self._turns.acquire()
+        try:
+            async with asyncio.timeout(_TURN_SECONDS):
+                await self._turns.acquire()
+        except TimeoutError as error:
+            raise NoConnection(f"none has become free in {_TURN_SECONDS} s") from error
         try:
             yield
         finally:
