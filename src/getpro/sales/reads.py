@@ -1,4 +1,4 @@
-"""Read models for a customer's screens: one statement each."""
+"""Read models for the screens: one statement each, but :func:`on_screen`, which needs two."""
 
 from dataclasses import dataclass
 from datetime import datetime

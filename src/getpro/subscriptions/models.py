@@ -62,3 +62,4 @@ subscription_changes = Table(
           postgresql_where=text("refund_id IS NULL")),
     Index("subscription_changes_subscription_id_idx", "subscription_id"),
 )  # fmt: skip
+"""``days`` is what was asked for; where days were taken back, it was ``end_before - end_after`` of them."""
