@@ -1,10 +1,10 @@
 """The shop of a test: everyone knows Alice, Bob and Charlie; the outside is faked, the database is real."""
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import insert, select, text
 
@@ -18,9 +18,10 @@ from getpro.payments.models import stuck_payments
 from getpro.payments.provider import Knock, Provider, Providers
 from getpro.payments.store import Payment
 from getpro.platform.database import Database
-from getpro.platform.jobs import Jobs, RetryLater
-from getpro.sales import checkout, delivery, polling, reconcile, refunds, settle
+from getpro.platform.jobs import JobKind, Jobs, RetryLater
+from getpro.sales import checkout
 from getpro.sales.deps import Deps, SalesRules
+from getpro.sales.jobs import job_kinds
 from getpro.sales.staff import Operator
 from getpro.subscriptions import store as subscriptions
 from getpro.webhooks.notices import accept
@@ -100,42 +101,43 @@ class Shop:
         await self.run_jobs()
         return await self.payment(payment.payment_id)
 
-    async def run_jobs(self, *names: str) -> list[Exception]:
-        """Run what is in the queue, money first, once each, until nothing new comes; return what failed.
+    async def run_jobs(self, *names: str, with_bugs: bool = False) -> list[Exception]:
+        """Run what waits in the queue as workers do, once each, until nothing new comes; return what failed.
 
-        A job that fails stays for its next try, as with a worker.
+        Those that share a lock run in their order. A job that fails stays for its next try, and whoever
+        shares its lock behind it. One that fails with what its kind does not expect is a bug, and raised,
+        unless a test asks for it.
         """
+        kinds = {kind.name: kind for kind in job_kinds(self.deps, zone=ZoneInfo("UTC"))}
         failed: list[Exception] = []
         tried: set[int] = set()
-        runs: dict[str, Callable[..., Awaitable[object]]] = {
-            "settle": lambda event_id: settle.settle_event(self.deps, event_id),
-            "deliver": lambda subscription_id: delivery.deliver(self.deps, subscription_id),
-            "compare": lambda subscription_id: reconcile.compare_one(self.deps, subscription_id),
-            "refund": lambda refund_id: refunds.make_refund(self.deps, refund_id),
-            "poll_payment": lambda payment_id: polling.poll_payment(self.deps, payment_id),
-        }
-        while True:
-            async with self.db.begin("test") as session:
-                rows = await session.execute(
-                    text(
-                        "SELECT id, task_name, args FROM procrastinate_jobs WHERE status = 'todo' ORDER BY id"
-                    )
+        while job := await self._next_job(tried, set(names or kinds)):
+            tried.add(job.id)
+            kind = kinds[job.task_name]
+            try:
+                await kind.run(**job.args)
+            except _expected(kind) as error:
+                failed.append(error)
+            except Exception as error:
+                if not with_bugs:
+                    raise
+                failed.append(error)
+            else:
+                await self._forget_job(job.id)
+        return failed
+
+    async def _next_job(self, tried: set[int], names: set[str]) -> Any:
+        """The oldest job that has not been tried and waits behind none with its lock."""
+        async with self.db.begin("test") as session:
+            rows = await session.execute(
+                text(
+                    "SELECT id, task_name, args, lock FROM procrastinate_jobs"
+                    " WHERE status = 'todo' ORDER BY id"
                 )
-                todo = [
-                    row
-                    for row in rows
-                    if row.id not in tried and row.task_name in runs and (not names or row.task_name in names)
-                ]
-            if not todo:
-                return failed
-            for row in todo:
-                tried.add(row.id)
-                try:
-                    await runs[row.task_name](**row.args)
-                except (Exception, RetryLater) as error:  # noqa: BLE001 -- as the worker does
-                    failed.append(error)
-                else:
-                    await self._forget_job(row.id)
+            )
+            waiting = [row for row in rows if row.task_name in names]
+        held = {job.lock for job in waiting if job.id in tried and job.lock is not None}
+        return next((job for job in waiting if job.id not in tried and job.lock not in held), None)
 
     async def _forget_job(self, job_id: int) -> None:
         async with self.db.begin("test") as session:
@@ -184,6 +186,10 @@ class Shop:
                 select(notices.c.kind).where(notices.c.user_id == user_id).order_by(notices.c.notice_id)
             )
             return list(rows)
+
+
+def _expected(kind: JobKind) -> tuple[type[Exception], ...]:
+    return (RetryLater, *kind.expected)
 
 
 def days(number: int) -> timedelta:

@@ -276,7 +276,8 @@ async def test_stars_whose_message_cannot_be_read_are_kept_and_shown(door: Knock
     assert isinstance(failed, ProviderUnavailable)
     shop.clock.forward(minutes=6)
     (item,) = await stuck.list_stuck(shop.deps)
-    assert (item.kind, item.provider) == ("notice_unsettled", "stars")
+    assert (item.kind, item.provider) == ("notice_disproved", "stars")
+    assert "не читается" in item.details
 
 
 async def test_stars_that_cannot_be_kept_are_not_acknowledged(door: Knocker, shop: Shop) -> None:
