@@ -45,11 +45,11 @@ MUST_BE_THERE = {
 }
 MUST_BE_POLLED = {
     *("telegram.getUpdates: before call", "telegram.getUpdates: after call"),
-    *("pre-checkout: before commit", "pre-checkout: after commit"),
+    "pre-checkout: read",
     *("telegram.answerPreCheckoutQuery: before call", "telegram.answerPreCheckoutQuery: after call"),
     *("stars notice: before commit", "stars notice: after commit"),
     *("poll: claim: before commit", "poll: claim: after commit"),
-    *("poll: read: before commit", "poll: read: after commit"),
+    "poll: read",
     *("poll: done: before commit", "poll: done: after commit"),
     *("yookassa.read_payment: before call", "yookassa.read_payment: after call"),
     *("cryptopay.read_invoices: before call", "cryptopay.read_invoices: after call"),

@@ -119,7 +119,7 @@ def _number(text: str) -> int | None:
 async def card(deps: Deps, user_id: int, *, by: Operator) -> Card:
     """The customer as shop and panel have them; a flow. Raises NotAllowed, CustomerGone."""
     require(deps, by)
-    async with deps.db.begin("desk: card") as session:
+    async with deps.db.read("desk: card") as session:
         row = (await session.execute(select(users).where(users.c.user_id == user_id))).first()
         if row is None:
             raise CustomerGone(user_id)

@@ -36,7 +36,7 @@ async def poll_payment(deps: Deps, payment_id: int) -> None:
 
     A provider that is away is asked again when the order's next poll comes: it holds up nobody else.
     """
-    async with deps.db.begin("poll: read") as session:
+    async with deps.db.read("poll") as session:
         payment = await payments.by_id(session, payment_id)
     if payment is None or payment.status is PaymentStatus.SUCCEEDED:
         return
@@ -98,5 +98,5 @@ async def check_now(deps: Deps, payment_id: int) -> Payment | None:
     A provider that is away is no error here: the payment comes back as it was.
     """
     await poll_payment(deps, payment_id)
-    async with deps.db.begin("check: read") as session:
+    async with deps.db.read("check") as session:
         return await payments.by_id(session, payment_id)

@@ -26,7 +26,7 @@ async def approve(deps: Deps, *, payload: str, payer_id: int, amount: int, curre
         order_key = UUID(payload)
     except ValueError:
         return Refusal.UNKNOWN
-    async with deps.db.begin("pre-checkout") as session:
+    async with deps.db.read("pre-checkout") as session:
         payment, prices = await reads.order_and_prices(session, order_key)
     provider = deps.providers.by_code.get(payment.provider) if payment is not None else None
     if payment is None or provider is None:

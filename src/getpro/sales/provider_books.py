@@ -73,7 +73,7 @@ async def _settle_unseen(deps: Deps, provider: Provider, since: datetime, until:
 async def _record_refunds(deps: Deps, provider: Provider, since: datetime, until: datetime) -> None:
     """Look again at each charge of ours of which something was given back: by us, by a cabinet, by a bank."""
     async for charge_id in provider.refunded(since, until):
-        async with deps.db.begin("reconcile: refunded") as session:
+        async with deps.db.read("reconcile: refunded") as session:
             recorded = await payments_store.by_charge(session, provider.code, charge_id)
         if recorded is None:
             continue
@@ -84,7 +84,7 @@ async def _record_refunds(deps: Deps, provider: Provider, since: datetime, until
 
 
 async def _settle_if_unseen(deps: Deps, charge: Charge) -> None:
-    async with deps.db.begin("reconcile: seen") as session:
+    async with deps.db.read("reconcile: seen") as session:
         seen = await _is_known(session, charge)
     if not seen:
         log.error("payment.notice_lost", provider=charge.provider, charge_id=charge.charge_id)

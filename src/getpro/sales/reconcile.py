@@ -137,10 +137,10 @@ async def compare_panel(deps: Deps) -> Comparison:
     Raises PanelUnavailable, PanelRefused.
     """
     allowance = await deps.panel.allowance()
-    async with deps.db.begin("reconcile: before") as session:
+    async with deps.db.read("reconcile: before") as session:
         before = set(await _delivered(session, now=deps.clock()))
     found = {user.account.username: user async for user in deps.panel.users()}
-    async with deps.db.begin("reconcile: after") as session:
+    async with deps.db.read("reconcile: after") as session:
         ours = [row for row in await _delivered(session, now=deps.clock()) if row in before]
         known = await _known(session)
         awaited = await _awaited(session)
@@ -239,7 +239,7 @@ async def reconcile_panel(deps: Deps) -> None:
 
 async def compare_one(deps: Deps, subscription_id: int) -> None:
     """Look at one user because the panel hinted at a change; deliver again where that is safe."""
-    async with deps.db.begin("compare: read") as session:
+    async with deps.db.read("compare") as session:
         wanted = await subscriptions.by_id(session, subscription_id)
         known = await accounts.of_subscription(session, subscription_id)
         is_blocked = wanted is not None and (await customers.customer(session, wanted.user_id)).is_blocked

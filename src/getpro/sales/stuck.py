@@ -71,7 +71,7 @@ class StuckItem:
 
 async def list_stuck(deps: Deps) -> list[StuckItem]:
     """Everything that waits for a person, oldest first; a flow."""
-    async with deps.db.begin("stuck: list") as session:
+    async with deps.db.read("stuck") as session:
         now = deps.clock()
         items = [
             *await _money(session),

@@ -40,7 +40,7 @@ def make_app(doors: Doors) -> FastAPI:
     @app.get("/health/ready")
     async def ready() -> JSONResponse:
         try:
-            async with doors.sales.db.begin("health") as session:
+            async with doors.sales.db.read("health") as session:
                 await session.execute(text("SELECT 1"))
         except DATABASE_AWAY:
             return JSONResponse({"status": "database away"}, status_code=503)

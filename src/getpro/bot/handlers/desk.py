@@ -71,7 +71,7 @@ class Answers(BaseFilter):
     async def __call__(self, message: Message, context: Context) -> bool | dict[str, Any]:
         if message.from_user is None or not message.text or message.text.startswith("/"):
             return False
-        async with context.sales.db.begin("desk: asked") as session:
+        async with context.sales.db.read("desk: asked") as session:
             dialog = await customers.dialog_of(session, message.from_user.id)
         asked = Asked.parse(dialog)
         return False if asked is None else {"asked": asked}
@@ -249,7 +249,7 @@ async def _give_back(
     made = await refunds.ask_refund(
         context.sales, payment_id, by=by, reason=reason, amount=amount, by_hand=deed == "hand"
     )
-    async with context.sales.db.begin("desk: refunded") as session:
+    async with context.sales.db.read("desk: refunded") as session:
         one = await desk.payment(session, context.sales, payment_id, by=by)
     assert one is not None
     return await _customer(t, one.payment.user_id, context, by, note=screens.refunded(t, made))
