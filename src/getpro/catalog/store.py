@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.catalog.models import plans
-from getpro.kit.money import Money
+from getpro.kit.money import Money, roubles
 from getpro.platform.prepared import Prepared
 
 
@@ -47,7 +47,7 @@ def _plan(row: Any) -> Plan:
         plan_id=row.plan_id,
         duration_months=row.duration_months,
         days=row.days,
-        price=Money.parse(str(row.price), "RUB"),
+        price=roubles(row.price),
         stars=Money(row.stars, "XTR"),
         is_usual=row.is_usual,
     )

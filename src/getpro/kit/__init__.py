@@ -1,1 +1,1 @@
-"""Money, time, crash points: knows no capability and no framework."""
+"""Money, time, numbers, crash points: knows no capability and no framework."""

@@ -71,6 +71,11 @@ class Money:
             raise CurrencyMismatch(self.currency, other.currency)
 
 
+def roubles(amount: Decimal) -> Money:
+    """The amount in a column that holds roubles; raises NotMoney for parts of a kopek."""
+    return Money.parse(str(amount), "RUB")
+
+
 def _digits(currency: str) -> int:
     try:
         return MINOR_DIGITS[currency]

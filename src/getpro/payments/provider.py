@@ -81,6 +81,14 @@ class ChargeState(StrEnum):
     CANCELED = "canceled"
 
 
+def order_key_in(text: Any) -> UUID | None:
+    """Our id in what an object carries for us; None for anything else: it may be another shop's object."""
+    try:
+        return UUID(text)
+    except (TypeError, ValueError, AttributeError):
+        return None
+
+
 @dataclass(frozen=True, slots=True)
 class Charge:
     """What a provider says about one object of its: the only thing that money is decided on."""

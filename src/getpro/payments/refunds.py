@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import ColumnElement, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from getpro.kit.money import Money
+from getpro.kit.money import Money, roubles
 from getpro.payments.models import payments, refunds
 from getpro.payments.states import REFUND_MOVES, RefundOrigin, RefundStatus, sources_of
 
@@ -142,7 +142,7 @@ def _refund_of(row: Any) -> RefundRow:
         status=RefundStatus(row.status),
         origin=RefundOrigin(row.origin),
         refunded=Money.parse(str(row.refunded_amount), row.refunded_currency),
-        amount=None if row.amount is None else Money.parse(str(row.amount), "RUB"),
+        amount=None if row.amount is None else roubles(row.amount),
         days=row.days or 0,
         request=row.request,
         asked_by=row.asked_by,

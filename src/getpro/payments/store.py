@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import Text, bindparam, insert, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from getpro.kit.money import Money
+from getpro.kit.money import Money, roubles
 from getpro.payments.models import payment_moves, payments
 from getpro.payments.provider import Charge, Created
 from getpro.payments.rules import FIRST_POLL_AFTER, accounting_amount
@@ -313,7 +313,7 @@ def payment_of(row: Any) -> Payment:
         user_id=row.user_id,
         provider=row.provider,
         status=PaymentStatus(row.status),
-        amount=Money.parse(str(row.amount), "RUB"),
+        amount=roubles(row.amount),
         asked=Money.parse(str(row.asked_amount), row.asked_currency),
         duration_months=row.subscription_duration_months,
         days=row.days,

@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from getpro.customers import store as customers
 from getpro.customers.models import users
 from getpro.customers.store import CustomerGone
-from getpro.kit.money import Money
+from getpro.kit.money import Money, roubles
+from getpro.kit.numbers import BIGGEST_BIGINT
 from getpro.messaging.states import NoticeKind
 from getpro.messaging.store import add_notice
 from getpro.panel.errors import PanelError
@@ -38,7 +39,6 @@ LONGEST_GIFT: Final = 3650
 LONGEST_MESSAGE: Final = 3000
 _MOST_FOUND: Final = 5
 _MOST_PAYMENTS: Final = 5
-_BIGGEST_ID: Final = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ async def find(session: AsyncSession, deps: Deps, wanted: str, *, by: Operator) 
 
 def _number(text: str) -> int | None:
     number = int(text) if text.isascii() and text.isdecimal() else 0
-    return number if 0 < number <= _BIGGEST_ID else None
+    return number if 0 < number <= BIGGEST_BIGINT else None
 
 
 async def card(deps: Deps, user_id: int, *, by: Operator) -> Card:
@@ -240,7 +240,7 @@ async def today(session: AsyncSession, deps: Deps, zone: ZoneInfo, *, by: Operat
         .group_by(payments.c.provider)
         .order_by(payments.c.provider)
     )
-    taken = {row.provider: (row.number, Money.parse(str(row.amount), "RUB")) for row in sums}
+    taken = {row.provider: (row.number, roubles(row.amount)) for row in sums}
     given_back = select(func.coalesce(func.sum(refunds.c.amount), 0)).where(
         refunds.c.status == RefundStatus.SUCCEEDED, refunds.c.finished_at >= since
     )
@@ -260,7 +260,7 @@ async def today(session: AsyncSession, deps: Deps, zone: ZoneInfo, *, by: Operat
     ).one()
     return Today(
         taken=taken,
-        given_back=Money.parse(str(counts.given_back), "RUB"),
+        given_back=roubles(counts.given_back),
         newcomers=counts.newcomers,
         trials=counts.trials,
         active=counts.active,

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from getpro.catalog.models import plans
 from getpro.customers.models import users
 from getpro.customers.store import Customer, customer_of
-from getpro.kit.money import Money
+from getpro.kit.money import Money, roubles
 from getpro.panel.accounts import account_of
 from getpro.panel.models import panel_accounts
 from getpro.panel.service import PanelAccount
@@ -204,7 +204,7 @@ async def order_and_prices(session: AsyncSession, order_key: UUID) -> tuple[Paym
         return None, None
     if row.price is None:
         return payment_of(row), None
-    return payment_of(row), Prices(Money.parse(str(row.price), "RUB"), Money(row.stars, "XTR"))
+    return payment_of(row), Prices(roubles(row.price), Money(row.stars, "XTR"))
 
 
 async def access(session: AsyncSession, user_id: int) -> tuple[Subscription | None, PanelAccount | None]:

@@ -6,6 +6,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from getpro.kit.numbers import BIGGEST_BIGINT
 from getpro.messaging.store import mark_update
 from getpro.payments.provider import Notice
 from getpro.payments.providers.stars.provider import Stars, notice_in
@@ -13,8 +14,6 @@ from getpro.webhooks.bodies import BadBody, BodyTooLong, json_object, read_body
 from getpro.webhooks.deps import Doors
 from getpro.webhooks.notices import accept
 
-_BIGGEST = 2**63 - 1
-"""That a table's bigint can hold: what no table takes would be sent again for ever."""
 SECRET_HEADER = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 -- the header's name
 
 
@@ -36,7 +35,8 @@ async def telegram_update(request: Request) -> Response:
     except BadBody:
         return doors.refuse(request, "telegram", "form", 400)
     update_id = update.get("update_id")
-    if not isinstance(update_id, int) or abs(update_id) > _BIGGEST:
+    # What no table takes would be sent again for ever.
+    if not isinstance(update_id, int) or abs(update_id) > BIGGEST_BIGINT:
         return doors.refuse(request, "telegram", "form", 400)
     reply = await take(doors, update, body)
     return Response() if reply is None else JSONResponse(reply)

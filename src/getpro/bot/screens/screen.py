@@ -8,9 +8,11 @@ from aiogram.filters.callback_data import CallbackData
 from aiogram.types import CopyTextButton, InlineKeyboardButton, InlineKeyboardMarkup
 from pydantic import Field
 
-Number = Annotated[int, Field(gt=0, lt=2**63)]
+from getpro.kit.numbers import BIGGEST_BIGINT, BIGGEST_INTEGER
+
+Number = Annotated[int, Field(gt=0, le=BIGGEST_BIGINT)]
 """A number that a table can hold: whoever forges a button may write any."""
-PlanId = Annotated[int, Field(gt=0, lt=2**31)]
+PlanId = Annotated[int, Field(gt=0, le=BIGGEST_INTEGER)]
 
 
 class Go(CallbackData, prefix="go"):

@@ -30,6 +30,7 @@ from getpro.payments.provider import (
     ProviderUnreadable,
     Refund,
     StoredNotice,
+    order_key_in,
 )
 from getpro.payments.providers.cryptopay.client import CryptoPayClient
 from getpro.platform.settings import CryptoPaySettings
@@ -170,7 +171,7 @@ def _charge(raw: Any) -> Charge:
             provider=CryptoPay.code,
             charge_id=str(raw["invoice_id"]),
             state=_STATES[raw["status"]],
-            order_key=_order_key(raw.get("payload")),
+            order_key=order_key_in(raw.get("payload")),
             taken=Money.parse(raw["amount"], currency),
             refunded=Money(0, currency),
             paid_at=_moment(paid_at) if paid_at else None,
@@ -191,10 +192,3 @@ def _is_created_before(moment: datetime, raw: Any) -> bool:
 
 def _moment(text: str) -> datetime:
     return datetime.fromisoformat(text)
-
-
-def _order_key(payload: Any) -> UUID | None:
-    try:
-        return UUID(payload)
-    except (TypeError, ValueError, AttributeError):
-        return None

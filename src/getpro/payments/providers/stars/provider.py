@@ -30,6 +30,7 @@ from getpro.payments.provider import (
     ProviderUnreadable,
     Refund,
     StoredNotice,
+    order_key_in,
 )
 
 log = structlog.get_logger(__name__)
@@ -204,7 +205,7 @@ def _of_message(message: dict[str, Any]) -> Charge:
         provider=Stars.code,
         charge_id=_charge_id(paid["telegram_payment_charge_id"]),
         state=ChargeState.PAID,
-        order_key=_order_key(paid.get("invoice_payload")),
+        order_key=order_key_in(paid.get("invoice_payload")),
         taken=Money(paid["total_amount"], paid["currency"]),
         refunded=Money(0, paid["currency"]),
         paid_at=datetime.fromtimestamp(message["date"], UTC),
@@ -242,7 +243,7 @@ def _of_transaction(raw: dict[str, Any], *, is_refunded: bool = False) -> Charge
             provider=Stars.code,
             charge_id=_charge_id(raw["id"]),
             state=ChargeState.PAID,
-            order_key=_order_key(source.get("invoice_payload")),
+            order_key=order_key_in(source.get("invoice_payload")),
             taken=_stars(raw["amount"]),
             refunded=_stars(raw["amount"] if is_refunded else 0),
             paid_at=datetime.fromtimestamp(raw["date"], UTC),
@@ -257,10 +258,3 @@ def _stars(amount: Any) -> Money:
     if not isinstance(amount, int):
         raise TypeError(f"{amount!r} is no number of Stars")
     return Money(amount, "XTR")
-
-
-def _order_key(payload: Any) -> UUID | None:
-    try:
-        return UUID(payload)
-    except (TypeError, ValueError, AttributeError):
-        return None

@@ -29,6 +29,7 @@ from getpro.payments.provider import (
     ProviderUnreadable,
     Refund,
     StoredNotice,
+    order_key_in,
 )
 from getpro.payments.providers.yookassa.client import YooKassaClient
 from getpro.platform.settings import YooKassaSettings
@@ -196,12 +197,12 @@ class YooKassa:
 def _charge(raw: Any) -> Charge:
     """The charge in YooKassa's object; raises ProviderUnavailable for a shape or currency we cannot read."""
     try:
-        captured = raw.get("captured_at")
+        captured, metadata = raw.get("captured_at"), raw.get("metadata")
         return Charge(
             provider=YooKassa.code,
             charge_id=raw["id"],
             state=_STATES.get(raw["status"], ChargeState.PENDING),
-            order_key=_order_key(raw.get("metadata")),
+            order_key=order_key_in(metadata.get(METADATA_KEY) if isinstance(metadata, dict) else None),
             taken=_money(raw["amount"]),
             refunded=_money(raw.get("refunded_amount") or {**raw["amount"], "value": "0.00"}),
             paid_at=datetime.fromisoformat(captured) if captured else None,
@@ -210,13 +211,6 @@ def _charge(raw: Any) -> Charge:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         number = raw.get("id") if isinstance(raw, dict) else None
         raise ProviderUnreadable(f"the payment {number} cannot be read: {error!r}") from error
-
-
-def _order_key(metadata: Any) -> UUID | None:
-    try:
-        return UUID(metadata[METADATA_KEY])
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return None
 
 
 def _money(raw: dict[str, str]) -> Money:
