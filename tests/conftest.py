@@ -1,5 +1,6 @@
 """Fixtures: a real PostgreSQL, a migrated template, a fresh copy of it for each test."""
 
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 from uuid import uuid4
@@ -13,6 +14,8 @@ from getpro.platform.database import Database
 from getpro.platform.jobs import Jobs
 from getpro.platform.postgres import Cluster
 from shop import Shop
+
+os.environ.pop("GETPRO_STARTED_AS", None)  # the launcher has started the tests, not what they start
 
 
 @pytest.fixture(scope="session")
