@@ -257,6 +257,21 @@ async def test_money_without_a_notice_is_found_after_an_absence_of_a_month(
 
 
 @pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
+async def test_a_clock_that_was_a_year_ahead_leaves_no_gap_once_it_is_right(
+    shop: Shop, look: Callable[[Deps], Awaitable[None]]
+) -> None:
+    alice = await shop.customer("alice")
+    shop.clock.now = NOW + days(365)
+    await look(shop.deps)
+    shop.clock.now = NOW
+    await look(shop.deps)
+    shop.pay(await shop.order(alice), paid_at=NOW + timedelta(hours=1))
+    shop.clock.forward(days=2)
+    await look(shop.deps)
+    assert len(await shop.succeeded(alice)) == 1
+
+
+@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS)
 async def test_a_look_that_is_cut_off_goes_on_where_it_was(
     shop: Shop, look: Callable[[Deps], Awaitable[None]]
 ) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -25,31 +25,36 @@ class Looked:
 
 
 async def looks_at(session: AsyncSession, provider: str, *, now: datetime) -> Looked:
-    """How far the looks at a provider have come; the first call makes the marks, from which they go on."""
+    """How far the looks at a provider have come; the first call makes the marks, from which they go on.
+
+    A mark that lies ahead was made by a clock that went wrong, and is set right.
+    """
     since, c = now - _BEFORE_THE_FIRST, provider_looks.c
     first = insert(provider_looks).values(
         provider=provider, since=since, settled_until=since, compared_until=since
     )
-    await session.execute(first.on_conflict_do_nothing())
+    set_right = {
+        "since": func.least(c.since, since),
+        "settled_until": func.least(c.settled_until, now),
+        "compared_until": func.least(c.compared_until, now),
+    }
     row = await session.execute(
-        select(c.since, c.settled_until, c.compared_until).where(c.provider == provider)
+        first.on_conflict_do_update(index_elements=["provider"], set_=set_right).returning(
+            c.since, c.settled_until, c.compared_until
+        )
     )
     return Looked(*row.one())
 
 
 async def note_settled(session: AsyncSession, provider: str, until: datetime) -> None:
-    """Everything before ``until`` was looked through; an older look that ends later moves nothing back."""
+    """Everything before ``until`` was looked through."""
     await session.execute(
-        update(provider_looks)
-        .where(provider_looks.c.provider == provider)
-        .values(settled_until=func.greatest(provider_looks.c.settled_until, until))
+        update(provider_looks).where(provider_looks.c.provider == provider).values(settled_until=until)
     )
 
 
 async def note_compared(session: AsyncSession, provider: str, until: datetime) -> None:
-    """The sums of every day before ``until`` were compared; as with ``note_settled``."""
+    """The sums of every day before ``until`` were compared."""
     await session.execute(
-        update(provider_looks)
-        .where(provider_looks.c.provider == provider)
-        .values(compared_until=func.greatest(provider_looks.c.compared_until, until))
+        update(provider_looks).where(provider_looks.c.provider == provider).values(compared_until=until)
     )
