@@ -16,8 +16,6 @@ _LOOKS_EVERY_SECONDS: Final = 0.05
 _MOST_AT_ONCE: Final = 10
 _BREATH_SECONDS: Final = 5.0
 """So many presses within so long: people are not faster, and the bot slows down who is."""
-_BETWEEN_MESSAGES_SECONDS: Final = 1.0
-"""Telegram lets the bot answer so often in one chat."""
 
 
 class Actor:
@@ -26,7 +24,6 @@ class Actor:
     def __init__(self, world: World) -> None:
         self.world = world
         self._acted: dict[int, deque[float]] = {}
-        self._written: dict[int, float] = {}
 
     async def start(self, person: Person, parameter: str = "") -> None:
         await self._breathe(person)
@@ -34,12 +31,13 @@ class Actor:
         await self.until(lambda: self.find(person, "go:") is not None, f"{person.first_name}: нет меню")
 
     async def write(self, person: Person, text: str, *, sees: str) -> None:
-        """Write to the bot and wait for an answer that is newer than that."""
+        """Write to the bot and wait for an answer that is newer than that.
+
+        Not before Telegram lets the bot answer: an answer that it refuses is lost.
+        """
         await self._breathe(person)
-        written = self._written.get(person.user_id, -_BETWEEN_MESSAGES_SECONDS)
-        now = asyncio.get_running_loop().time()
-        await asyncio.sleep(max(written + _BETWEEN_MESSAGES_SECONDS - now, 0))
-        self._written[person.user_id] = asyncio.get_running_loop().time()
+        limits = self.world.telegram.limits
+        await self.until(lambda: limits.has_room(person.user_id), f"{person.first_name}: чат переполнен")
         message = self.world.telegram.people.send(person, text)
         await self.sees(person, sees, after=message["message_id"])
 

@@ -24,13 +24,21 @@ class Limits:
         if not self.are_on:
             return
         now = time.monotonic()
-        overall = _refilled(self._overall, OVERALL, OVERALL, now)
-        chat = _refilled(self._chats[chat_id], 1, BURST, now)
+        overall, chat = self._left(chat_id, now)
         if overall < 1 or chat < 1:
             self.refused += 1
             raise too_many(PENALTY_SECONDS)
         self._overall = (overall - 1, now)
         self._chats[chat_id] = (chat - 1, now)
+
+    def has_room(self, chat_id: int) -> bool:
+        """Whether a message would be taken now."""
+        return not self.are_on or min(self._left(chat_id, time.monotonic())) >= 1
+
+    def _left(self, chat_id: int, now: float) -> tuple[float, float]:
+        """How many messages would be taken: in all and in this chat."""
+        overall = _refilled(self._overall, OVERALL, OVERALL, now)
+        return overall, _refilled(self._chats[chat_id], 1, BURST, now)
 
 
 def _refilled(bucket: tuple[float, float], per_second: float, most: float, now: float) -> float:
