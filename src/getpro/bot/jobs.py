@@ -10,7 +10,6 @@ from aiogram.exceptions import (
     TelegramForbiddenError,
     TelegramRetryAfter,
 )
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.bot.app import ShopBot
 from getpro.bot.context import Context
@@ -24,7 +23,7 @@ from getpro.customers.store import Customer
 from getpro.messaging import store as messaging
 from getpro.messaging.states import NoticeKind
 from getpro.messaging.store import SEND_NOTICE
-from getpro.platform.database import DATABASE_AWAY
+from getpro.platform.database import DATABASE_AWAY, Session
 from getpro.platform.jobs import Backoff, JobKind, RetryLater
 from getpro.platform.telegram import TELEGRAM_AWAY, is_unsent
 from getpro.sales import reads
@@ -138,7 +137,7 @@ def _opens_trial(row: Any) -> bool:
     return bool(row.kind == NoticeKind.ACCESS_OPEN and row.arguments.get("cause") == ChangeCause.TRIAL)
 
 
-async def _claim_reminder(session: AsyncSession, context: Context, row: Any) -> bool:
+async def _claim_reminder(session: Session, context: Context, row: Any) -> bool:
     """Whether this reminder is still to be sent, and by us alone: it is told once or not at all.
 
     Of one that somebody has claimed before nobody knows whether it went out: they were killed, or Telegram's
@@ -167,7 +166,7 @@ async def _unclaim(context: Context, notice_id: int) -> None:
 
 
 async def _is_seen_on_screen(
-    session: AsyncSession, context: Context, row: Any, customer: Customer, order: OnScreen | None
+    session: Session, context: Context, row: Any, customer: Customer, order: OnScreen | None
 ) -> bool:
     """Whether the customer reads the news on the screen where they wait for it: an edit makes no sound.
 

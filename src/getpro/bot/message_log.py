@@ -9,10 +9,9 @@ import structlog
 from aiogram.types import Update
 from sqlalchemy import bindparam, insert, select
 from sqlalchemy.exc import DataError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.messaging.models import message_logs
-from getpro.platform.database import DATABASE_AWAY, Database
+from getpro.platform.database import DATABASE_AWAY, Database, Session
 from getpro.platform.prepared import Prepared
 
 log = structlog.get_logger(__name__)
@@ -106,7 +105,7 @@ _WRITTEN: Final = Prepared(
 )
 
 
-async def has_written(session: AsyncSession, user_id: int, *, since: datetime) -> bool:
+async def has_written(session: Session, user_id: int, *, since: datetime) -> bool:
     """Whether the customer has sent a message since then: each is answered, by a screen that stands below."""
     return await _WRITTEN.first(session, user_id=user_id, since=since) is not None
 

@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from aiogram.types import User
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.bot.texts import language_of
 from getpro.customers import store as customers
 from getpro.customers.store import Customer
+from getpro.platform.database import Session
 from getpro.sales.arrivals import Person, welcome
 from getpro.sales.deps import Deps
 
@@ -49,7 +49,7 @@ class Turn:
         return self._customer.language if self._customer else language_of(self.person.language_code)
 
     @contextlib.asynccontextmanager
-    async def begin(self, name: str, *, start_parameter: str | None = None) -> AsyncIterator[AsyncSession]:
+    async def begin(self, name: str, *, start_parameter: str | None = None) -> AsyncIterator[Session]:
         """Open a transaction; the first of a turn also marks the update and finds or makes the customer.
 
         Raises SeenBefore, ShutOut.
@@ -61,7 +61,7 @@ class Turn:
                 raise ShutOut
             yield session
 
-    async def _claim(self, session: AsyncSession, start_parameter: str | None) -> Customer:
+    async def _claim(self, session: Session, start_parameter: str | None) -> Customer:
         if self.is_repeated:
             return await customers.customer(session, self.person.id)
         person = Person(

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.catalog.models import plans
 from getpro.kit.money import Money, roubles
+from getpro.platform.database import Session
 from getpro.platform.prepared import Prepared
 
 
@@ -30,11 +30,11 @@ class PlanGone(LookupError):
 _ACTIVE = Prepared(select(plans).where(plans.c.is_active).order_by(plans.c.position, plans.c.days))
 
 
-async def active_plans(session: AsyncSession) -> list[Plan]:
+async def active_plans(session: Session) -> list[Plan]:
     return [_plan(row) for row in await _ACTIVE.all(session)]
 
 
-async def active_plan(session: AsyncSession, plan_id: int) -> Plan:
+async def active_plan(session: Session, plan_id: int) -> Plan:
     """Return the plan; raises PlanGone when it is not sold (any more)."""
     row = (await session.execute(select(plans).where(plans.c.plan_id == plan_id, plans.c.is_active))).first()
     if row is None:

@@ -6,7 +6,6 @@ from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
 import typer
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.cli.options import By, Reason
 from getpro.cli.settings import read_settings
@@ -14,6 +13,7 @@ from getpro.cli.shop import with_shop
 from getpro.cli.tables import BIGGEST_ID, STATUSES, in_money, in_title, in_words
 from getpro.customers.store import CustomerGone
 from getpro.kit.trouble import Trouble
+from getpro.platform.database import Session
 from getpro.platform.settings import DatabaseSettings
 from getpro.sales import desk
 from getpro.sales.deps import Deps
@@ -64,7 +64,7 @@ def extend(
     Пример: 2getpro customers extend 42 7 --reason "сбой 24 ноября"
     """
 
-    async def give(session: AsyncSession, deps: Deps) -> str:
+    async def give(session: Session, deps: Deps) -> str:
         after = await desk.give_days(session, deps, customer, days=days, by=Operator(by), reason=reason)
         return f"Добавлено, подписка до {in_words(after.end_date, read_settings(DatabaseSettings).zone)}."
 
@@ -78,7 +78,7 @@ def block(customer: Number, reason: Reason, by: By) -> None:
     Пример: 2getpro customers block 42 --reason "перепродаёт доступ"
     """
 
-    async def shut(session: AsyncSession, deps: Deps) -> str:
+    async def shut(session: Session, deps: Deps) -> str:
         await desk.block(session, deps, customer, by=Operator(by), reason=reason)
         return "Заблокирован."
 
@@ -92,14 +92,14 @@ def unblock(customer: Number, reason: Reason, by: By) -> None:
     Пример: 2getpro customers unblock 42 --reason "разобрались"
     """
 
-    async def let_in(session: AsyncSession, deps: Deps) -> str:
+    async def let_in(session: Session, deps: Deps) -> str:
         await desk.unblock(session, deps, customer, by=Operator(by), reason=reason)
         return "Блокировка снята."
 
     typer.echo(_do(customer, let_in))
 
 
-def _do(customer: int, step: Callable[[AsyncSession, Deps], Awaitable[str]]) -> str:
+def _do(customer: int, step: Callable[[Session, Deps], Awaitable[str]]) -> str:
     async def flow(deps: Deps) -> str:
         async with deps.db.begin("customers: do") as session:
             return await step(session, deps)

@@ -5,9 +5,9 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import bindparam, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.customers.models import users
+from getpro.platform.database import Session
 from getpro.platform.prepared import Prepared
 
 
@@ -43,7 +43,7 @@ _LOCK = Prepared(
 )
 
 
-async def customer(session: AsyncSession, user_id: int) -> Customer:
+async def customer(session: Session, user_id: int) -> Customer:
     """Return the customer; raises CustomerGone."""
     row = await _CUSTOMER.first(session, user_id=user_id)
     if row is None:
@@ -51,13 +51,13 @@ async def customer(session: AsyncSession, user_id: int) -> Customer:
     return customer_of(row)
 
 
-async def dialog_of(session: AsyncSession, user_id: int) -> str | None:
+async def dialog_of(session: Session, user_id: int) -> str | None:
     """What the customer's next text message answers, if anything."""
     found: str | None = await session.scalar(select(users.c.dialog).where(users.c.user_id == user_id))
     return found
 
 
-async def lock(session: AsyncSession, user_id: int) -> None:
+async def lock(session: Session, user_id: int) -> None:
     """Make everything that concerns this customer's money wait until the transaction ends.
 
     Rows that only name the customer may still be written: a delivery that writes its notice, with the
@@ -68,44 +68,44 @@ async def lock(session: AsyncSession, user_id: int) -> None:
         raise CustomerGone(user_id)
 
 
-async def set_language(session: AsyncSession, user_id: int, language: str) -> None:
+async def set_language(session: Session, user_id: int, language: str) -> None:
     await _set(session, user_id, language=language)
 
 
-async def set_email(session: AsyncSession, user_id: int, email: str) -> None:
+async def set_email(session: Session, user_id: int, email: str) -> None:
     await _set(session, user_id, email=email, dialog=None)
 
 
-async def set_platform(session: AsyncSession, user_id: int, platform: str) -> None:
+async def set_platform(session: Session, user_id: int, platform: str) -> None:
     await _set(session, user_id, platform=platform)
 
 
-async def set_trial_screen(session: AsyncSession, user_id: int, message_id: int) -> None:
+async def set_trial_screen(session: Session, user_id: int, message_id: int) -> None:
     """Remember the message that shows the trial, to turn it when it works."""
     await _set(session, user_id, trial_screen_id=message_id)
 
 
-async def set_zone(session: AsyncSession, user_id: int, zone: str) -> None:
+async def set_zone(session: Session, user_id: int, zone: str) -> None:
     await _set(session, user_id, zone=zone)
 
 
-async def set_reminded(session: AsyncSession, user_id: int, *, is_reminded: bool) -> None:
+async def set_reminded(session: Session, user_id: int, *, is_reminded: bool) -> None:
     await _set(session, user_id, is_reminded=is_reminded)
 
 
-async def set_dialog(session: AsyncSession, user_id: int, dialog: str | None) -> None:
+async def set_dialog(session: Session, user_id: int, dialog: str | None) -> None:
     """Remember what the customer's next text message will answer; None: nothing."""
     await _set(session, user_id, dialog=dialog)
 
 
-async def ask_again(session: AsyncSession, user_id: int, dialog: str) -> None:
+async def ask_again(session: Session, user_id: int, dialog: str) -> None:
     """Open a question whose answer was refused; one that was opened meanwhile stays."""
     await session.execute(
         update(users).where(users.c.user_id == user_id, users.c.dialog.is_(None)).values(dialog=dialog)
     )
 
 
-async def set_unreachable(session: AsyncSession, user_id: int, *, reason: str, now: datetime) -> None:
+async def set_unreachable(session: Session, user_id: int, *, reason: str, now: datetime) -> None:
     """Remember that messages do not arrive; what was paid is still delivered."""
     await session.execute(
         update(users)
@@ -114,7 +114,7 @@ async def set_unreachable(session: AsyncSession, user_id: int, *, reason: str, n
     )
 
 
-async def block(session: AsyncSession, user_id: int, *, now: datetime) -> bool:
+async def block(session: Session, user_id: int, *, now: datetime) -> bool:
     """Shut the customer out; False if they are."""
     blocked = await session.scalar(
         update(users)
@@ -125,7 +125,7 @@ async def block(session: AsyncSession, user_id: int, *, now: datetime) -> bool:
     return blocked is not None
 
 
-async def unblock(session: AsyncSession, user_id: int) -> bool:
+async def unblock(session: Session, user_id: int) -> bool:
     """Let the customer in again; False if nobody has shut them out."""
     unblocked = await session.scalar(
         update(users)
@@ -136,7 +136,7 @@ async def unblock(session: AsyncSession, user_id: int) -> bool:
     return unblocked is not None
 
 
-async def start_trial(session: AsyncSession, user_id: int, *, now: datetime) -> bool:
+async def start_trial(session: Session, user_id: int, *, now: datetime) -> bool:
     """Claim the customer's only trial; False when they have had it."""
     claimed = await session.scalar(
         update(users)
@@ -147,7 +147,7 @@ async def start_trial(session: AsyncSession, user_id: int, *, now: datetime) -> 
     return claimed is not None
 
 
-async def _set(session: AsyncSession, user_id: int, **values: Any) -> None:
+async def _set(session: Session, user_id: int, **values: Any) -> None:
     await session.execute(update(users).where(users.c.user_id == user_id).values(**values))
 
 

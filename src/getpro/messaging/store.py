@@ -5,10 +5,10 @@ from typing import Any
 
 from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.messaging.models import notices, telegram_updates
 from getpro.messaging.states import NoticeKind
+from getpro.platform.database import Session
 from getpro.platform.jobs import NOTICES, JobName, Jobs
 from getpro.platform.prepared import Prepared, named
 
@@ -38,7 +38,7 @@ _MARK_SENT = Prepared(
 
 
 async def add_notice(
-    session: AsyncSession,
+    session: Session,
     jobs: Jobs,
     *,
     user_id: int,
@@ -57,12 +57,12 @@ async def add_notice(
     return True
 
 
-async def waiting_notice(session: AsyncSession, notice_id: int) -> Any:
+async def waiting_notice(session: Session, notice_id: int) -> Any:
     """The row of a notice that is still to be sent, or None."""
     return await _WAITING.first(session, notice_id=notice_id)
 
 
-async def claim(session: AsyncSession, notice_id: int, *, now: datetime) -> bool:
+async def claim(session: Session, notice_id: int, *, now: datetime) -> bool:
     """Take a notice that is told at most once; False if somebody has, and died before it was noted."""
     claimed = await session.scalar(
         update(notices)
@@ -73,23 +73,23 @@ async def claim(session: AsyncSession, notice_id: int, *, now: datetime) -> bool
     return claimed is not None
 
 
-async def give_back(session: AsyncSession, notice_id: int) -> None:
+async def give_back(session: Session, notice_id: int) -> None:
     """Undo a claim: the message has surely not gone out."""
     await session.execute(update(notices).where(notices.c.notice_id == notice_id).values(claimed_at=None))
 
 
-async def mark_sent(session: AsyncSession, notice_id: int, *, message_id: int, now: datetime) -> None:
+async def mark_sent(session: Session, notice_id: int, *, message_id: int, now: datetime) -> None:
     await _MARK_SENT.run(session, number=notice_id, sent_at=now, message_id=message_id)
 
 
-async def drop(session: AsyncSession, notice_id: int, *, trouble: str, now: datetime) -> None:
+async def drop(session: Session, notice_id: int, *, trouble: str, now: datetime) -> None:
     """Give a notice up for good, for example because the customer blocked the bot."""
     await session.execute(
         update(notices).where(notices.c.notice_id == notice_id).values(dropped_at=now, trouble=trouble)
     )
 
 
-async def note_failure(session: AsyncSession, notice_id: int, *, trouble: str) -> int:
+async def note_failure(session: Session, notice_id: int, *, trouble: str) -> int:
     """Remember that a try to send the notice met a bug; return how many have."""
     failures = await session.scalar(
         update(notices)
@@ -100,7 +100,7 @@ async def note_failure(session: AsyncSession, notice_id: int, *, trouble: str) -
     return failures or 0
 
 
-async def mark_update(session: AsyncSession, update_id: int, *, now: datetime) -> bool:
+async def mark_update(session: Session, update_id: int, *, now: datetime) -> bool:
     """Claim an update in the transaction of its effect; False if it was seen before."""
     marked = await session.scalar(
         insert(telegram_updates)
@@ -111,11 +111,11 @@ async def mark_update(session: AsyncSession, update_id: int, *, now: datetime) -
     return marked is not None
 
 
-async def forget_old_notices(session: AsyncSession, *, now: datetime) -> None:
+async def forget_old_notices(session: Session, *, now: datetime) -> None:
     """Delete what was sent, or given up, long ago; what still waits to be sent stays."""
     done_at = func.coalesce(notices.c.sent_at, notices.c.dropped_at)
     await session.execute(delete(notices).where(done_at < now - NOTICES_KEPT))
 
 
-async def forget_old_marks(session: AsyncSession, *, now: datetime) -> None:
+async def forget_old_marks(session: Session, *, now: datetime) -> None:
     await session.execute(delete(telegram_updates).where(telegram_updates.c.seen_at < now - MARKS_KEPT))

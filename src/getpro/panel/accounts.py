@@ -5,10 +5,10 @@ from typing import Any
 
 from sqlalchemy import bindparam, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.panel.models import panel_accounts
 from getpro.panel.service import PanelAccount
+from getpro.platform.database import Session
 from getpro.platform.prepared import Prepared, named
 
 _OF_SUBSCRIPTION = Prepared(
@@ -29,14 +29,12 @@ def _remember() -> Prepared:
 _REMEMBER = _remember()
 
 
-async def of_subscription(session: AsyncSession, subscription_id: int) -> PanelAccount | None:
+async def of_subscription(session: Session, subscription_id: int) -> PanelAccount | None:
     row = await _OF_SUBSCRIPTION.first(session, subscription_id=subscription_id)
     return None if row is None else account_of(row)
 
 
-async def remember(
-    session: AsyncSession, subscription_id: int, account: PanelAccount, *, now: datetime
-) -> None:
+async def remember(session: Session, subscription_id: int, account: PanelAccount, *, now: datetime) -> None:
     """Write the account that the panel has just confirmed."""
     await _REMEMBER.run(
         session,

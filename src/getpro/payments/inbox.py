@@ -7,12 +7,12 @@ from typing import Any, Final
 
 from sqlalchemy import BigInteger, ColumnElement, bindparam, delete, exists, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.kit.money import Money
 from getpro.payments.models import provider_events, stuck_payments
 from getpro.payments.provider import Charge, Notice, StoredNotice
 from getpro.payments.states import Resolution, StuckMoney
+from getpro.platform.database import Session
 from getpro.platform.prepared import Prepared, named
 
 EVENTS_KEPT: Final = timedelta(days=180)
@@ -67,7 +67,7 @@ _REMEMBER: Final = _remember()
 
 
 async def remember(
-    session: AsyncSession,
+    session: Session,
     *,
     provider: str,
     notice: Notice,
@@ -92,7 +92,7 @@ async def remember(
 _EVENT: Final = Prepared(select(provider_events).where(provider_events.c.event_id == bindparam("event_id")))
 
 
-async def event(session: AsyncSession, event_id: int) -> Event | None:
+async def event(session: Session, event_id: int) -> Event | None:
     row = await _EVENT.first(session, event_id=event_id)
     return (
         None
@@ -107,9 +107,7 @@ async def event(session: AsyncSession, event_id: int) -> Event | None:
     )
 
 
-async def note_outcome(
-    session: AsyncSession, event_id: int, outcome: str, *, handled_at: datetime | None
-) -> None:
+async def note_outcome(session: Session, event_id: int, outcome: str, *, handled_at: datetime | None) -> None:
     """Write how settling ended; without ``handled_at`` the same notice, repeated, is settled again."""
     await session.execute(
         update(provider_events)
@@ -118,7 +116,7 @@ async def note_outcome(
     )
 
 
-async def note_error(session: AsyncSession, event_id: int, name: str) -> None:
+async def note_error(session: Session, event_id: int, name: str) -> None:
     """Write that settling met an error of ours; nothing is known of the money, and it is tried again."""
     await note_outcome(session, event_id, OUR_ERROR + name, handled_at=None)
 
@@ -144,7 +142,7 @@ _CLOSE: Final = Prepared(
 
 
 async def close(
-    session: AsyncSession,
+    session: Session,
     *,
     provider: str,
     object_id: str | None,
@@ -166,7 +164,7 @@ async def close(
     )
 
 
-async def dismiss(session: AsyncSession, event_id: int, *, now: datetime) -> bool:
+async def dismiss(session: Session, event_id: int, *, now: datetime) -> bool:
     """Take a notice that proved nothing off the list; it stays unhandled, and a new copy shows it again."""
     dismissed = await session.scalar(
         update(provider_events)
@@ -182,7 +180,7 @@ async def dismiss(session: AsyncSession, event_id: int, *, now: datetime) -> boo
 
 
 async def open_stuck(
-    session: AsyncSession,
+    session: Session,
     *,
     kind: StuckMoney,
     charge: Charge,
@@ -215,7 +213,7 @@ async def open_stuck(
 
 
 async def keep_difference(
-    session: AsyncSession, *, provider: str, name: str, difference: Money, details: str, now: datetime
+    session: Session, *, provider: str, name: str, difference: Money, details: str, now: datetime
 ) -> bool:
     """Put a difference of sums on the operator's list, or bring the entry called ``name`` up to date; a step.
 
@@ -262,14 +260,14 @@ def _opened_again(resolved: Any, details: str, *, now: datetime) -> dict[str, An
     }
 
 
-async def lock_stuck(session: AsyncSession, stuck_id: int) -> Any:
+async def lock_stuck(session: Session, stuck_id: int) -> Any:
     """The row of the list, or None; whoever else decides about it waits until the transaction ends."""
     statement = select(stuck_payments).where(stuck_payments.c.stuck_id == stuck_id).with_for_update()
     return (await session.execute(statement)).first()
 
 
 async def resolve_stuck(
-    session: AsyncSession, stuck_id: int, *, resolution: Resolution, by: str, reason: str, now: datetime
+    session: Session, stuck_id: int, *, resolution: Resolution, by: str, reason: str, now: datetime
 ) -> bool:
     """Take an entry off the list with who and why; False if somebody has done so before."""
     resolved = await session.scalar(
@@ -281,7 +279,7 @@ async def resolve_stuck(
     return resolved is not None
 
 
-async def forget_old(session: AsyncSession, *, now: datetime) -> None:
+async def forget_old(session: Session, *, now: datetime) -> None:
     """Delete old notices whose money has found its end, or that a person took off the list.
 
     One that is not handled stays, however old, and so does one that an entry of the list points to.

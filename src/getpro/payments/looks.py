@@ -6,9 +6,9 @@ from typing import Final
 
 from sqlalchemy import func, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.payments.models import provider_looks
+from getpro.platform.database import Session
 
 _BEFORE_THE_FIRST: Final = timedelta(hours=3)
 """How far back the first look at a provider goes."""
@@ -24,7 +24,7 @@ class Looked:
     compared_until: datetime
 
 
-async def looks_at(session: AsyncSession, provider: str, *, now: datetime) -> Looked:
+async def looks_at(session: Session, provider: str, *, now: datetime) -> Looked:
     """How far the looks at a provider have come; the first call makes the marks, from which they go on.
 
     A mark that lies ahead was made by a clock that went wrong, and is set right.
@@ -46,14 +46,14 @@ async def looks_at(session: AsyncSession, provider: str, *, now: datetime) -> Lo
     return Looked(*row.one())
 
 
-async def note_settled(session: AsyncSession, provider: str, until: datetime) -> None:
+async def note_settled(session: Session, provider: str, until: datetime) -> None:
     """Everything before ``until`` was looked through."""
     await session.execute(
         update(provider_looks).where(provider_looks.c.provider == provider).values(settled_until=until)
     )
 
 
-async def note_compared(session: AsyncSession, provider: str, until: datetime) -> None:
+async def note_compared(session: Session, provider: str, until: datetime) -> None:
     """The sums of every day before ``until`` were compared."""
     await session.execute(
         update(provider_looks).where(provider_looks.c.provider == provider).values(compared_until=until)

@@ -7,11 +7,11 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import ColumnElement, func, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.kit.money import Money, roubles
 from getpro.payments.models import payments, refunds
 from getpro.payments.states import REFUND_MOVES, RefundOrigin, RefundStatus, sources_of
+from getpro.platform.database import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class RefundRow:
 
 
 async def add(
-    session: AsyncSession,
+    session: Session,
     *,
     payment_id: int,
     refund_key: UUID,
@@ -70,12 +70,12 @@ async def add(
     return _refund_of(row)
 
 
-async def by_id(session: AsyncSession, refund_id: int) -> RefundRow | None:
+async def by_id(session: Session, refund_id: int) -> RefundRow | None:
     row = (await session.execute(select(refunds).where(refunds.c.refund_id == refund_id))).first()
     return None if row is None else _refund_of(row)
 
 
-async def of_payment(session: AsyncSession, payment_id: int) -> list[RefundRow]:
+async def of_payment(session: Session, payment_id: int) -> list[RefundRow]:
     """Oldest first."""
     rows = await session.execute(
         select(refunds).where(refunds.c.payment_id == payment_id).order_by(refunds.c.refund_id)
@@ -91,18 +91,18 @@ def given_back() -> ColumnElement[Decimal]:
     return func.coalesce(found.correlate(payments).scalar_subquery(), 0)
 
 
-async def succeed(session: AsyncSession, refund_id: int, *, amount: Money, days: int, now: datetime) -> bool:
+async def succeed(session: Session, refund_id: int, *, amount: Money, days: int, now: datetime) -> bool:
     """Note that the money is given back; False if that was noted before."""
     values = {"amount": amount.value, "days": days, "finished_at": now, "trouble": None}
     return await _move(session, refund_id, RefundStatus.SUCCEEDED, values)
 
 
-async def refuse(session: AsyncSession, refund_id: int, *, trouble: str) -> bool:
+async def refuse(session: Session, refund_id: int, *, trouble: str) -> bool:
     """Note the provider's no; False if the money was given back meanwhile."""
     return await _move(session, refund_id, RefundStatus.REFUSED, {"trouble": trouble})
 
 
-async def try_again(session: AsyncSession, refund_id: int) -> bool:
+async def try_again(session: Session, refund_id: int) -> bool:
     """Ask the provider once more after its no; False where it has not said one.
 
     With another key: under the old one a provider repeats its no, also once the reason for it is gone.
@@ -110,12 +110,12 @@ async def try_again(session: AsyncSession, refund_id: int) -> bool:
     return await _move(session, refund_id, RefundStatus.PENDING, {"trouble": None, "refund_key": uuid4()})
 
 
-async def withdraw(session: AsyncSession, refund_id: int) -> bool:
+async def withdraw(session: Session, refund_id: int) -> bool:
     """Give a refund up after the provider's no; False where it has not said one."""
     return await _move(session, refund_id, RefundStatus.WITHDRAWN, {})
 
 
-async def note_trouble(session: AsyncSession, refund_id: int, *, trouble: str) -> None:
+async def note_trouble(session: Session, refund_id: int, *, trouble: str) -> None:
     """Remember why a pending refund is not through yet."""
     await session.execute(
         update(refunds)
@@ -124,7 +124,7 @@ async def note_trouble(session: AsyncSession, refund_id: int, *, trouble: str) -
     )
 
 
-async def _move(session: AsyncSession, refund_id: int, target: RefundStatus, values: dict[str, Any]) -> bool:
+async def _move(session: Session, refund_id: int, target: RefundStatus, values: dict[str, Any]) -> bool:
     moved = await session.scalar(
         update(refunds)
         .where(refunds.c.refund_id == refund_id, refunds.c.status.in_(sources_of(target, REFUND_MOVES)))

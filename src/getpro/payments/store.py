@@ -7,13 +7,13 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import Text, bindparam, insert, literal, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.kit.money import Money, roubles
 from getpro.payments.models import payment_moves, payments
 from getpro.payments.provider import Charge, Created
 from getpro.payments.rules import FIRST_POLL_AFTER, accounting_amount
 from getpro.payments.states import MOVES, Actor, PaymentStatus, sources_of
+from getpro.platform.database import Session
 from getpro.platform.prepared import Prepared, named
 
 
@@ -82,7 +82,7 @@ class NewOrder:
 
 
 async def add_order(
-    session: AsyncSession, order: NewOrder, *, now: datetime, actor: str = Actor.CUSTOMER
+    session: Session, order: NewOrder, *, now: datetime, actor: str = Actor.CUSTOMER
 ) -> Payment:
     """Write a pending payment; the provider is asked only after this has committed."""
     row = (
@@ -110,7 +110,7 @@ async def add_order(
     return payment_of(row)
 
 
-async def note_created(session: AsyncSession, payment_id: int, created: Created) -> None:
+async def note_created(session: Session, payment_id: int, created: Created) -> None:
     """Keep what the provider answered last: a call that is repeated may bring another page to pay on."""
     await session.execute(
         update(payments)
@@ -128,21 +128,21 @@ _BY_CHARGE = Prepared(
 )
 
 
-async def by_id(session: AsyncSession, payment_id: int) -> Payment | None:
+async def by_id(session: Session, payment_id: int) -> Payment | None:
     return _payment_or_none(await _BY_ID.first(session, payment_id=payment_id))
 
 
-async def by_order_key(session: AsyncSession, order_key: UUID) -> Payment | None:
+async def by_order_key(session: Session, order_key: UUID) -> Payment | None:
     return _payment_or_none(await _BY_ORDER_KEY.first(session, order_key=order_key))
 
 
-async def by_charge(session: AsyncSession, provider: str, charge_id: str) -> Payment | None:
+async def by_charge(session: Session, provider: str, charge_id: str) -> Payment | None:
     """The payment that this charge has already been recorded as."""
     return _payment_or_none(await _BY_CHARGE.first(session, provider=provider, charge_id=charge_id))
 
 
 async def succeed(
-    session: AsyncSession, payment: Payment, charge: Charge, *, now: datetime, actor: str = Actor.SHOP
+    session: Session, payment: Payment, charge: Charge, *, now: datetime, actor: str = Actor.SHOP
 ) -> bool:
     """Move the payment to succeeded with what was paid; False if another charge had done so before."""
     move = {"number": payment.payment_id, "moved_at": now, "reason": "paid", "actor": actor}
@@ -150,7 +150,7 @@ async def succeed(
 
 
 async def add_further_charge(
-    session: AsyncSession, payment: Payment, charge: Charge, *, now: datetime, actor: str = Actor.SHOP
+    session: Session, payment: Payment, charge: Charge, *, now: datetime, actor: str = Actor.SHOP
 ) -> Payment:
     """Record a second paid charge of an order that was paid already: a purchase of its own."""
     row = (
@@ -179,14 +179,14 @@ async def add_further_charge(
 
 
 async def cancel(
-    session: AsyncSession, payment: Payment, *, reason: str, now: datetime, actor: str = Actor.SHOP
+    session: Session, payment: Payment, *, reason: str, now: datetime, actor: str = Actor.SHOP
 ) -> bool:
     """Move a pending payment to canceled; False if it was not pending any more."""
     move = {"number": payment.payment_id, "moved_at": now, "reason": reason, "actor": actor}
     return await _CANCEL.first(session, **move, cancel_reason=reason) is not None
 
 
-async def explain_cancel(session: AsyncSession, payment_id: int, *, reason: str) -> None:
+async def explain_cancel(session: Session, payment_id: int, *, reason: str) -> None:
     """Say of a canceled payment what has become of it since; how it was canceled stays among its moves."""
     await session.execute(
         update(payments)
@@ -195,7 +195,7 @@ async def explain_cancel(session: AsyncSession, payment_id: int, *, reason: str)
     )
 
 
-async def claim_due_polls(session: AsyncSession, *, now: datetime, until: datetime, most: int) -> list[int]:
+async def claim_due_polls(session: Session, *, now: datetime, until: datetime, most: int) -> list[int]:
     """Take the payments whose provider should be asked now, and put them off until ``until``."""
     due = (
         select(payments.c.payment_id)
@@ -213,7 +213,7 @@ async def claim_due_polls(session: AsyncSession, *, now: datetime, until: dateti
     return list(claimed.scalars())
 
 
-async def set_next_poll(session: AsyncSession, payment_id: int, at: datetime | None) -> None:
+async def set_next_poll(session: Session, payment_id: int, at: datetime | None) -> None:
     await session.execute(
         update(payments)
         .where(payments.c.payment_id == payment_id, payments.c.status != PaymentStatus.SUCCEEDED)
@@ -221,7 +221,7 @@ async def set_next_poll(session: AsyncSession, payment_id: int, at: datetime | N
     )
 
 
-async def set_screen(session: AsyncSession, payment_id: int, message_id: int) -> None:
+async def set_screen(session: Session, payment_id: int, message_id: int) -> None:
     """Remember the message that shows this order, to turn it when the money comes."""
     await session.execute(
         update(payments).where(payments.c.payment_id == payment_id).values(screen_message_id=message_id)
@@ -280,7 +280,7 @@ _CANCEL = _move(PaymentStatus.CANCELED, "cancel_reason")
 
 
 async def _note_move(
-    session: AsyncSession,
+    session: Session,
     payment_id: int,
     source: PaymentStatus | None,
     target: PaymentStatus,

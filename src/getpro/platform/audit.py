@@ -3,9 +3,8 @@
 from datetime import datetime
 
 from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, Table, Text, insert
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from getpro.platform.database import metadata
+from getpro.platform.database import Session, metadata
 
 audit_log = Table(
     "audit_log",
@@ -22,7 +21,7 @@ audit_log = Table(
 
 
 async def note(
-    session: AsyncSession,
+    session: Session,
     *,
     actor: str,
     action: str,

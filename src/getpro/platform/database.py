@@ -7,12 +7,11 @@ from typing import Any, Final
 
 import psycopg
 from procrastinate.exceptions import ConnectorException
-from psycopg import AsyncConnection
 from sqlalchemy import MetaData
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from getpro.kit import crashpoints
 
@@ -61,11 +60,17 @@ done already. No OSError is among these: psycopg wraps its sockets' errors, and 
 """
 _TURN_SECONDS: Final = 10
 _DRIVER: Final = "driver's connection"
-"""Where a session remembers it: to ask SQLAlchemy for it costs as much as a statement."""
+"""Where a connection remembers it: to ask SQLAlchemy for it costs as much as a statement."""
+
+Session = AsyncConnection
+"""What a step is handed: a connection on which the caller's transaction runs.
+
+Core's own: the ORM's session around it costs 0.15 ms of CPU more, and keeps objects, of which we have none.
+"""
 
 
 class Database:
-    """Transactions over one engine; a connection is held from the first statement to the end of the block."""
+    """Transactions over one engine; a connection is held from the beginning of the block to its end."""
 
     def __init__(self, url: str, *, pool_size: int = 10) -> None:
         self.engine: AsyncEngine = create_async_engine(
@@ -81,25 +86,24 @@ class Database:
         self._turns = asyncio.Semaphore(pool_size)
 
     @contextlib.asynccontextmanager
-    async def begin(self, name: str) -> AsyncIterator[AsyncSession]:
+    async def begin(self, name: str) -> AsyncIterator[Session]:
         """Open a transaction; it commits at the end of the block and is rolled back on an exception.
 
         ``name`` appears in the crash points ``<name>: before commit`` and ``<name>: after commit``.
         """
-        async with self._turn(), AsyncSession(self.engine, expire_on_commit=False) as session:
+        async with self._turn(), self.engine.begin() as session:
             yield session
             crashpoints.reach(f"{name}: before commit")
-            await session.commit()
         crashpoints.reach(f"{name}: after commit")
 
     @contextlib.asynccontextmanager
-    async def read(self, name: str) -> AsyncIterator[AsyncSession]:
+    async def read(self, name: str) -> AsyncIterator[Session]:
         """Read without a transaction: at our isolation level it would show nothing else, and costs two calls.
 
         Nothing may be written or locked in the block: it would stand at once. ``name`` appears in the crash
         point ``<name>: read``.
         """
-        async with self._turn(), AsyncSession(self._reading, expire_on_commit=False) as session:
+        async with self._turn(), self._reading.connect() as session:
             yield session
         crashpoints.reach(f"{name}: read")
 
@@ -129,11 +133,11 @@ def sqlalchemy_url(url: str) -> str:
     return make_url(url).set(drivername="postgresql+psycopg").render_as_string(hide_password=False)
 
 
-async def driver_connection(session: AsyncSession) -> AsyncConnection[Any]:
+async def driver_connection(session: Session) -> psycopg.AsyncConnection[Any]:
     """The psycopg connection on which the session's transaction runs."""
     connection = session.info.get(_DRIVER)
     if connection is None:
-        raw = await (await session.connection()).get_raw_connection()
+        raw = await session.get_raw_connection()
         connection = session.info[_DRIVER] = raw.driver_connection
-    assert isinstance(connection, AsyncConnection)
+    assert isinstance(connection, psycopg.AsyncConnection)
     return connection

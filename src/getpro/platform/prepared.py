@@ -7,17 +7,17 @@ is most of their cost; everywhere else SQLAlchemy's own way is good enough.
 
 from typing import Any, Final
 
-from psycopg import AsyncCursor
+from psycopg import AsyncRawCursor
 from psycopg.rows import namedtuple_row
 from psycopg.types.json import Jsonb
 from sqlalchemy import JSON, BindParameter, Executable, bindparam
 from sqlalchemy.dialects.postgresql import psycopg as dialects
-from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from getpro.platform.database import driver_connection
+from getpro.platform.database import Session, driver_connection
 
-_DIALECT: Final = dialects.dialect()  # type: ignore[no-untyped-call] # they leave it bare
+_DIALECT: Final = dialects.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call] # they leave it bare
+"""With PostgreSQL's own ``$1``: the driver need not look for the names of parameters each time."""
 
 
 def named(*names: str) -> dict[str, BindParameter[Any]]:
@@ -28,32 +28,35 @@ def named(*names: str) -> dict[str, BindParameter[Any]]:
 class Prepared:
     """A Core statement whose parameters, each a ``bindparam``, are given by name when it runs.
 
-    It runs in the session's transaction, on its connection. Errors are the driver's own, psycopg.Error.
+    It runs in the session's transaction, on its connection. Errors are the driver's own, psycopg.Error;
+    KeyError for a parameter that is not given.
     """
 
     def __init__(self, statement: Executable) -> None:
         compiled = statement.compile(dialect=_DIALECT)  # type: ignore[attr-defined] # every one of ours can be
         assert isinstance(compiled, SQLCompiler)
         assert not compiled.post_compile_params, f"a list must be an array here: {compiled}"
-        self._sql = str(compiled)
+        self._sql = str(compiled).encode()
+        self._order = compiled.positiontup or []
         names = compiled.bind_names.items()
         self._fixed = {name: bind.effective_value for bind, name in names if not bind.required}
         self._json = {name for bind, name in names if isinstance(bind.type, JSON)}
 
-    async def first(self, session: AsyncSession, **values: Any) -> Any:
+    async def first(self, session: Session, **values: Any) -> Any:
         """The first row, its columns by name, or None."""
         return await (await self.run(session, **values)).fetchone()
 
-    async def all(self, session: AsyncSession, **values: Any) -> list[Any]:
+    async def all(self, session: Session, **values: Any) -> list[Any]:
         return await (await self.run(session, **values)).fetchall()
 
-    async def scalar(self, session: AsyncSession, **values: Any) -> Any:
+    async def scalar(self, session: Session, **values: Any) -> Any:
         """The first column of the first row; None also where there is no row."""
         row = await self.first(session, **values)
         return None if row is None else row[0]
 
-    async def run(self, session: AsyncSession, **values: Any) -> AsyncCursor[Any]:
-        cursor = (await driver_connection(session)).cursor(row_factory=namedtuple_row)
+    async def run(self, session: Session, **values: Any) -> AsyncRawCursor[Any]:
+        cursor = AsyncRawCursor(await driver_connection(session), row_factory=namedtuple_row)
         for name in self._json & values.keys():
             values[name] = Jsonb(values[name])
-        return await cursor.execute(self._sql, self._fixed | values, prepare=True)
+        given = self._fixed | values
+        return await cursor.execute(self._sql, [given[name] for name in self._order], prepare=True)

@@ -14,10 +14,9 @@ import structlog
 from croniter import croniter
 from sqlalchemy import Boolean, Column, DateTime, Table, Text, and_, false, func, select, text, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.kit.clock import Clock
-from getpro.platform.database import DATABASE_AWAY, Database, metadata
+from getpro.platform.database import DATABASE_AWAY, Database, Session, metadata
 from getpro.platform.jobs import UPKEEP, JobName, Jobs
 
 log = structlog.get_logger(__name__)
@@ -75,7 +74,7 @@ def next_run(rule: str, zone: str, *, after: datetime) -> datetime:
     return local.astimezone(after.tzinfo)
 
 
-async def declare(session: AsyncSession, declared: list[Schedule], *, now: datetime) -> None:
+async def declare(session: Session, declared: list[Schedule], *, now: datetime) -> None:
     """Make the rows of ``declared``; a changed rule is counted from now, one that an operator set stays.
 
     What comes every so often is due at once; what has its hour waits for it.
@@ -100,7 +99,7 @@ async def declare(session: AsyncSession, declared: list[Schedule], *, now: datet
         )
 
 
-async def run_due(session: AsyncSession, jobs: Jobs, names: Collection[str], *, now: datetime) -> list[str]:
+async def run_due(session: Session, jobs: Jobs, names: Collection[str], *, now: datetime) -> list[str]:
     """Claim of ``names`` every schedule that is due, defer its job in the same transaction, return which.
 
     A row of another name is left alone: it is of another release, and this one has no such job.
@@ -136,11 +135,11 @@ async def run_due(session: AsyncSession, jobs: Jobs, names: Collection[str], *, 
     return claimed
 
 
-async def _put_off(session: AsyncSession, name: str, *, until: datetime) -> None:
+async def _put_off(session: Session, name: str, *, until: datetime) -> None:
     await session.execute(update(schedules).where(schedules.c.name == name).values(next_run_at=until))
 
 
-async def _is_waiting(session: AsyncSession, name: str) -> Any:
+async def _is_waiting(session: Session, name: str) -> Any:
     """Whether the last run has not begun yet: a second one behind it would do nothing new."""
     return await session.scalar(
         text("SELECT true FROM procrastinate_jobs WHERE task_name = :name AND status = 'todo' LIMIT 1"),

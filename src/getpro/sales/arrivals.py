@@ -5,11 +5,11 @@ from typing import Final, NamedTuple
 
 from sqlalchemy import Boolean, bindparam, case, func, select
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.customers.models import users
 from getpro.customers.store import Customer, customer_of
 from getpro.messaging.models import telegram_updates
+from getpro.platform.database import Session
 from getpro.platform.prepared import Prepared, named
 
 
@@ -54,7 +54,7 @@ _WELCOME: Final = _welcome()
 
 
 async def welcome(
-    session: AsyncSession,
+    session: Session,
     update_id: int,
     person: Person,
     *,

@@ -5,7 +5,6 @@ from typing import Final, NamedTuple
 from uuid import uuid4
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.catalog import store as catalog
 from getpro.customers import store as customers
@@ -14,6 +13,7 @@ from getpro.payments.provider import Order, ProviderRefused, ProviderUnavailable
 from getpro.payments.rules import CREATE_REPEATED_FOR
 from getpro.payments.states import Actor, CancelReason, PaymentStatus
 from getpro.payments.store import NewOrder, Payment
+from getpro.platform.database import Session
 from getpro.sales import reads
 from getpro.sales.deps import Deps
 from getpro.sales.errors import CustomerBlocked, EmailNeeded
@@ -38,7 +38,7 @@ _WORDS: Final = {
 
 
 async def write_order(
-    session: AsyncSession, deps: Deps, *, user_id: int, plan_id: int, provider_code: str
+    session: Session, deps: Deps, *, user_id: int, plan_id: int, provider_code: str
 ) -> Payment:
     """Write a pending payment with everything the create call will say; a step, it does not commit.
 
@@ -119,7 +119,7 @@ async def repeat_lost_call(deps: Deps, payment: Payment) -> None:
             await turn_screen(session, deps, payment.payment_id)
 
 
-async def give_up(session: AsyncSession, deps: Deps, *, user_id: int, payment_id: int) -> bool:
+async def give_up(session: Session, deps: Deps, *, user_id: int, payment_id: int) -> bool:
     """Cancel the customer's own pending order; money that comes all the same is still delivered."""
     payment = await payments.by_id(session, payment_id)
     if payment is None or payment.user_id != user_id:
@@ -129,7 +129,7 @@ async def give_up(session: AsyncSession, deps: Deps, *, user_id: int, payment_id
 
 
 async def end_unpaid(
-    session: AsyncSession, deps: Deps, payment: Payment, *, reason: str, actor: str = Actor.SHOP
+    session: Session, deps: Deps, payment: Payment, *, reason: str, actor: str = Actor.SHOP
 ) -> None:
     """Cancel an order about which nothing is left to ask, and turn its screen; one that is paid stays so.
 
@@ -140,7 +140,7 @@ async def end_unpaid(
         await turn_screen(session, deps, payment.payment_id)
 
 
-async def time_out(session: AsyncSession, deps: Deps, payment: Payment, *, reason: CancelReason) -> None:
+async def time_out(session: Session, deps: Deps, payment: Payment, *, reason: CancelReason) -> None:
     """End an order that was not paid in time. Where money has come that a person looks at, they end it."""
     if await reads.is_money_kept(session, payment):
         await payments.set_next_poll(session, payment.payment_id, None)
@@ -148,7 +148,7 @@ async def time_out(session: AsyncSession, deps: Deps, payment: Payment, *, reaso
         await end_unpaid(session, deps, payment, reason=reason)
 
 
-async def turn_screen(session: AsyncSession, deps: Deps, payment_id: int) -> None:
+async def turn_screen(session: Session, deps: Deps, payment_id: int) -> None:
     """Have the bot show the order as it then stands on the message that showed it; a step.
 
     One after the other: of two beside each other the slower could write last what it had read first.
@@ -156,7 +156,7 @@ async def turn_screen(session: AsyncSession, deps: Deps, payment_id: int) -> Non
     await deps.jobs.defer(session, TURN_SCREEN, lock=f"screen:{payment_id}", payment_id=payment_id)
 
 
-async def _again(session: AsyncSession, payment: Payment) -> Payment:
+async def _again(session: Session, payment: Payment) -> Payment:
     fresh = await payments.by_id(session, payment.payment_id)
     assert fresh is not None
     return fresh

@@ -3,8 +3,6 @@
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from getpro.catalog import store as catalog
 from getpro.customers import store as customers
 from getpro.kit.money import Money
@@ -14,6 +12,7 @@ from getpro.payments.provider import Charge, ChargeState, NoSuchCharge
 from getpro.payments.states import CancelReason, Resolution, StuckMoney
 from getpro.payments.store import NewOrder, Payment
 from getpro.platform import audit
+from getpro.platform.database import Session
 from getpro.sales.checkout import turn_screen
 from getpro.sales.delivery import bring_delivery_forward
 from getpro.sales.deps import Deps
@@ -83,7 +82,7 @@ async def _ask_again(deps: Deps, entry: Reference) -> Charge:
 
 
 async def _settle_again(
-    session: AsyncSession, deps: Deps, entry: Reference, found: Charge | Outcome, *, by: Operator, reason: str
+    session: Session, deps: Deps, entry: Reference, found: Charge | Outcome, *, by: Operator, reason: str
 ) -> Outcome:
     """Settle, and take the entry off the list if its money has found its end."""
     row = await _open_row(session, entry)  # once more: somebody may have decided meanwhile
@@ -100,14 +99,14 @@ async def _prove_again(deps: Deps, entry: Reference) -> Charge | Outcome:
         raise CannotResolve(f"{entry}: такого уведомления нет") from error
 
 
-async def _deliver_now(session: AsyncSession, deps: Deps, entry: Reference) -> Outcome:
+async def _deliver_now(session: Session, deps: Deps, entry: Reference) -> Outcome:
     if await by_id(session, entry.number) is None:
         raise CannotResolve(f"{entry}: такой подписки нет")
     await bring_delivery_forward(session, deps, entry.number)
     return BROUGHT_FORWARD
 
 
-async def _refund_again(session: AsyncSession, deps: Deps, entry: Reference) -> Outcome:
+async def _refund_again(session: Session, deps: Deps, entry: Reference) -> Outcome:
     try:
         await try_refund_again(session, deps, entry.number)
     except CannotRefund as error:
@@ -115,7 +114,7 @@ async def _refund_again(session: AsyncSession, deps: Deps, entry: Reference) -> 
     return BROUGHT_FORWARD
 
 
-async def _run_again(session: AsyncSession, deps: Deps, entry: Reference) -> Outcome:
+async def _run_again(session: Session, deps: Deps, entry: Reference) -> Outcome:
     if not await deps.jobs.run_again(session, entry.number):
         raise CannotResolve(f"{entry}: такой неудавшейся работы нет")
     return BROUGHT_FORWARD
@@ -227,7 +226,7 @@ async def dismiss(deps: Deps, reference: str, *, by: Operator, reason: str) -> N
 
 
 async def _note(
-    session: AsyncSession, deps: Deps, deed: str, entry: Reference, *, by: Operator, reason: str, outcome: str
+    session: Session, deps: Deps, deed: str, entry: Reference, *, by: Operator, reason: str, outcome: str
 ) -> None:
     await audit.note(
         session,
@@ -240,9 +239,7 @@ async def _note(
     )
 
 
-async def _end_order(
-    session: AsyncSession, deps: Deps, row: Any, *, reason: CancelReason, by: Operator
-) -> None:
+async def _end_order(session: Session, deps: Deps, row: Any, *, reason: CancelReason, by: Operator) -> None:
     """End the unpaid order for which the money of ``row`` had come: nobody waits for it any more.
 
     One that had been canceled before says from now on where its money is.
@@ -255,7 +252,7 @@ async def _end_order(
 
 
 async def _resolve(
-    session: AsyncSession, deps: Deps, row: Any, resolution: Resolution, *, by: Operator, reason: str
+    session: Session, deps: Deps, row: Any, resolution: Resolution, *, by: Operator, reason: str
 ) -> None:
     """Take the entry off the list; the screen of its order no longer says that the money is looked at."""
     now = deps.clock()
@@ -267,7 +264,7 @@ async def _resolve(
 
 
 async def _order_for(
-    session: AsyncSession, row: Any, *, user_id: int | None, plan_id: int | None, by: Operator, now: datetime
+    session: Session, row: Any, *, user_id: int | None, plan_id: int | None, by: Operator, now: datetime
 ) -> Payment:
     is_foreign = row.kind == StuckMoney.FOREIGN_CURRENCY
     if row.payment_id is not None and not is_foreign and user_id is None and plan_id is None:
@@ -294,7 +291,7 @@ async def _order_for(
     )
 
 
-async def _open_row(session: AsyncSession, entry: Reference) -> Any:
+async def _open_row(session: Session, entry: Reference) -> Any:
     row = await inbox.lock_stuck(session, entry.number)
     if row is None:
         raise CannotResolve(f"{entry}: такой записи нет")

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import structlog
 from sqlalchemy import Integer, bindparam, func, select, true
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.customers.models import users
 from getpro.kit.money import Money
@@ -25,6 +24,7 @@ from getpro.payments.provider import Charge, ChargeState
 from getpro.payments.refunds import given_back
 from getpro.payments.states import StuckMoney
 from getpro.payments.store import Payment, payment_of
+from getpro.platform.database import Session
 from getpro.platform.prepared import Prepared
 from getpro.sales.checkout import turn_screen
 from getpro.sales.deps import Deps
@@ -71,12 +71,12 @@ _OVERTAKEN: Final = Prepared(
 )
 
 
-async def defer_delivery(session: AsyncSession, deps: Deps, subscription_id: int) -> None:
+async def defer_delivery(session: Session, deps: Deps, subscription_id: int) -> None:
     """Ask for a delivery in this transaction; deliveries of one subscription run one after another."""
     await deps.jobs.defer(session, DELIVER, lock=_lock(subscription_id), subscription_id=subscription_id)
 
 
-async def bring_delivery_forward(session: AsyncSession, deps: Deps, subscription_id: int) -> None:
+async def bring_delivery_forward(session: Session, deps: Deps, subscription_id: int) -> None:
     """Deliver now: a delivery that waits for its next try holds the lock, so it is let run."""
     await deps.jobs.bring_forward(session, _lock(subscription_id))
     await defer_delivery(session, deps, subscription_id)
@@ -195,7 +195,7 @@ def _standing_of(row: Any) -> tuple[Subscription, PanelAccount | None, _Cause]:
 
 
 async def _tell_open(
-    session: AsyncSession, deps: Deps, wanted: Subscription, last: _Cause, *, now: datetime
+    session: Session, deps: Deps, wanted: Subscription, last: _Cause, *, now: datetime
 ) -> None:
     """Tell the customer once per version that access is open, and turn the waiting screens.
 
@@ -223,7 +223,7 @@ async def _tell_open(
                 await turn_screen(session, deps, order_id)
 
 
-async def _overtaken(session: AsyncSession, wanted: Subscription) -> list[int]:
+async def _overtaken(session: Session, wanted: Subscription) -> list[int]:
     """Orders that were delivered before, but of which the customer was told after more was wanted.
 
     Their screens were turned while the panel had not confirmed that: they show that access is coming.
@@ -315,7 +315,7 @@ async def _shut(deps: Deps, wanted: Subscription, last: _Cause, account: PanelAc
         raise
 
 
-async def _undelivered(session: AsyncSession, wanted: Subscription) -> list[Payment]:
+async def _undelivered(session: Session, wanted: Subscription) -> list[Payment]:
     """The payments behind the versions that the panel did not have yet, but for those given back whole."""
     return [payment_of(row) for row in await _UNDELIVERED.all(session, **_versions(wanted))]
 
@@ -326,7 +326,7 @@ def _versions(wanted: Subscription) -> dict[str, int]:
     return {"subscription_id": wanted.subscription_id, "missing": missing}
 
 
-async def _list_undelivered(session: AsyncSession, wanted: Subscription, *, now: datetime) -> None:
+async def _list_undelivered(session: Session, wanted: Subscription, *, now: datetime) -> None:
     """Open an entry for each payment that the panel never gave anything for."""
     for payment in await _undelivered(session, wanted):
         assert payment.charge_id is not None

@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo
 
 import structlog
 from sqlalchemy import func, or_, select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.customers import store as customers
 from getpro.customers.models import users
@@ -21,6 +20,7 @@ from getpro.panel.service import PanelAccount, PanelUser
 from getpro.payments.models import payments, refunds
 from getpro.payments.states import PaymentStatus, RefundStatus
 from getpro.platform import audit
+from getpro.platform.database import Session
 from getpro.sales import reads, reminders
 from getpro.sales.delivery import defer_delivery
 from getpro.sales.deps import Deps
@@ -82,7 +82,7 @@ class Today:
     active: int
 
 
-async def find(session: AsyncSession, deps: Deps, wanted: str, *, by: Operator) -> list[Match]:
+async def find(session: Session, deps: Deps, wanted: str, *, by: Operator) -> list[Match]:
     """The customers that ``wanted`` may mean: an id, @name, payment (p12), or a provider's number; a step.
 
     Raises NotAllowed.
@@ -148,7 +148,7 @@ async def card(deps: Deps, user_id: int, *, by: Operator) -> Card:
     )
 
 
-async def payment(session: AsyncSession, deps: Deps, payment_id: int, *, by: Operator) -> Bought | None:
+async def payment(session: Session, deps: Deps, payment_id: int, *, by: Operator) -> Bought | None:
     """An order with what was given back of it; a step. Raises NotAllowed."""
     require(deps, by)
     return await reads.bought(session, payment_id)
@@ -161,7 +161,7 @@ async def stuck(deps: Deps, *, by: Operator) -> list[StuckItem]:
 
 
 async def give_days(
-    session: AsyncSession, deps: Deps, user_id: int, *, days: int, by: Operator, reason: str
+    session: Session, deps: Deps, user_id: int, *, days: int, by: Operator, reason: str
 ) -> Subscription:
     """Give days without money; a step. Raises NotAllowed, CannotDo, CustomerGone."""
     require(deps, by)
@@ -184,7 +184,7 @@ async def give_days(
     return after
 
 
-async def block(session: AsyncSession, deps: Deps, user_id: int, *, by: Operator, reason: str) -> None:
+async def block(session: Session, deps: Deps, user_id: int, *, by: Operator, reason: str) -> None:
     """Shut the customer out, here and on the panel; a step. Raises NotAllowed, CannotDo, CustomerGone."""
     require(deps, by)
     await customers.lock(session, user_id)
@@ -194,7 +194,7 @@ async def block(session: AsyncSession, deps: Deps, user_id: int, *, by: Operator
     await _note(session, deps, "block", user_id, by=by, reason=reason, outcome="blocked")
 
 
-async def unblock(session: AsyncSession, deps: Deps, user_id: int, *, by: Operator, reason: str) -> None:
+async def unblock(session: Session, deps: Deps, user_id: int, *, by: Operator, reason: str) -> None:
     """Let the customer in again, with all that is left of their days; a step.
 
     Raises NotAllowed, CannotDo, CustomerGone.
@@ -208,7 +208,7 @@ async def unblock(session: AsyncSession, deps: Deps, user_id: int, *, by: Operat
     await _note(session, deps, "unblock", user_id, by=by, reason=reason, outcome="unblocked")
 
 
-async def write_to(session: AsyncSession, deps: Deps, user_id: int, text: str, *, by: Operator) -> None:
+async def write_to(session: Session, deps: Deps, user_id: int, text: str, *, by: Operator) -> None:
     """Have the bot tell the customer something; a step. Raises NotAllowed, CannotDo, CustomerGone."""
     require(deps, by)
     said = text.strip()
@@ -229,7 +229,7 @@ async def write_to(session: AsyncSession, deps: Deps, user_id: int, text: str, *
     )
 
 
-async def today(session: AsyncSession, deps: Deps, zone: ZoneInfo, *, by: Operator) -> Today:
+async def today(session: Session, deps: Deps, zone: ZoneInfo, *, by: Operator) -> Today:
     """The figures since midnight in ``zone``; a step. Raises NotAllowed."""
     require(deps, by)
     now = deps.clock()
@@ -271,7 +271,7 @@ def _count(condition: Any) -> Any:
     return select(func.count()).select_from(users).where(condition).scalar_subquery()
 
 
-async def _deliver(session: AsyncSession, deps: Deps, user_id: int, *, cause: ChangeCause) -> None:
+async def _deliver(session: Session, deps: Deps, user_id: int, *, cause: ChangeCause) -> None:
     found = await subscriptions.of_customer(session, user_id)
     if found is not None:
         await subscriptions.want_anew(session, found.subscription_id, cause=cause, now=deps.clock())
@@ -279,7 +279,7 @@ async def _deliver(session: AsyncSession, deps: Deps, user_id: int, *, cause: Ch
 
 
 async def _note(
-    session: AsyncSession, deps: Deps, deed: str, user_id: int, *, by: Operator, reason: str, outcome: str
+    session: Session, deps: Deps, deed: str, user_id: int, *, by: Operator, reason: str, outcome: str
 ) -> int:
     if not reason.strip():
         raise CannotDo("причина пуста: она остаётся в записи")

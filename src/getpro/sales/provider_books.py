@@ -11,7 +11,6 @@ from typing import Any, Final, NamedTuple
 import structlog
 from sqlalchemy import ARRAY, ColumnElement, Text, all_, any_, exists, func, literal, select
 from sqlalchemy.dialects.postgresql import distinct_on
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.kit.money import Money
 from getpro.payments import inbox, looks
@@ -19,6 +18,7 @@ from getpro.payments import store as payments_store
 from getpro.payments.models import payments, stuck_payments
 from getpro.payments.provider import Charge, ChargeState, Provider, ProviderUnavailable
 from getpro.payments.states import PaymentStatus, StuckMoney
+from getpro.platform.database import Session
 from getpro.sales.deps import Deps
 from getpro.sales.settle import settle_charge
 
@@ -91,7 +91,7 @@ async def _settle_if_unseen(deps: Deps, charge: Charge) -> None:
         await settle_charge(deps, charge)
 
 
-async def _is_known(session: AsyncSession, charge: Charge) -> bool:
+async def _is_known(session: Session, charge: Charge) -> bool:
     for table in (payments, stuck_payments):
         found = await session.scalar(
             select(func.count()).where(
@@ -188,7 +188,7 @@ class _Day(NamedTuple):
         return (charge_id == any_(ids)) | (in_time & (charge_id != all_(neighbours)))
 
 
-async def _recorded(session: AsyncSession, provider: str, day: _Day) -> dict[str, Money]:
+async def _recorded(session: Session, provider: str, day: _Day) -> dict[str, Money]:
     """What we recorded as taken, delivered or stuck, by currency; each charge once, whatever became of it."""
     paid = await session.execute(
         select(payments.c.paid_currency, func.sum(payments.c.paid_amount))
@@ -224,7 +224,7 @@ async def _recorded(session: AsyncSession, provider: str, day: _Day) -> dict[str
 
 
 async def _keep_difference(
-    session: AsyncSession, provider: str, day: date, theirs: Money, ours: Money, *, now: datetime
+    session: Session, provider: str, day: date, theirs: Money, ours: Money, *, now: datetime
 ) -> None:
     is_new = await inbox.keep_difference(
         session,

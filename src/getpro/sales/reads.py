@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Exists, bindparam, exists, select, true
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.catalog.models import plans
 from getpro.customers.models import users
@@ -19,6 +18,7 @@ from getpro.payments.models import payments, stuck_payments
 from getpro.payments.refunds import given_back
 from getpro.payments.states import PaymentStatus
 from getpro.payments.store import Payment, payment_of
+from getpro.platform.database import Session
 from getpro.platform.prepared import Prepared
 from getpro.subscriptions.models import subscriptions
 from getpro.subscriptions.store import Subscription, of_customer, subscription_of
@@ -55,19 +55,19 @@ class Prices:
     stars: Money
 
 
-async def home(session: AsyncSession, customer: Customer, *, trial_days: int) -> Home:
+async def home(session: Session, customer: Customer, *, trial_days: int) -> Home:
     subscription = await of_customer(session, customer.user_id)
     may_try = subscription is None and customer.trial_started_at is None
     return Home(subscription, trial_days if may_try else 0)
 
 
-async def history(session: AsyncSession, user_id: int, *, most: int = 10) -> list[Bought]:
+async def history(session: Session, user_id: int, *, most: int = 10) -> list[Bought]:
     """What the customer has paid, or may still pay, newest first; what came to nothing is left out."""
     shown = (payments.c.status != PaymentStatus.CANCELED) | _is_kept()
     return await _newest(session, (payments.c.user_id == user_id) & shown, most=most)
 
 
-async def newest_payments(session: AsyncSession, *, user_id: int | None, most: int) -> list[Bought]:
+async def newest_payments(session: Session, *, user_id: int | None, most: int) -> list[Bought]:
     """The newest orders of a customer, or of everybody, for an operator: also those that came to nothing."""
     return await _newest(session, true() if user_id is None else payments.c.user_id == user_id, most=most)
 
@@ -85,7 +85,7 @@ _ALL_BOUGHT = select(payments, _is_kept().label("is_money_kept"), given_back().l
 _BOUGHT = Prepared(_ALL_BOUGHT.where(payments.c.payment_id == bindparam("payment_id")))
 
 
-async def bought(session: AsyncSession, payment_id: int) -> Bought | None:
+async def bought(session: Session, payment_id: int) -> Bought | None:
     row = await _BOUGHT.first(session, payment_id=payment_id)
     return None if row is None else _bought_of(row)
 
@@ -121,7 +121,7 @@ _WITH_SUBSCRIPTION = Prepared(
 )
 
 
-async def on_screen(session: AsyncSession, payment_id: int) -> OnScreen | None:
+async def on_screen(session: Session, payment_id: int) -> OnScreen | None:
     """The order as it stands now."""
     row = await _ON_SCREEN.first(session, payment_id=payment_id)
     if row is None:
@@ -131,7 +131,7 @@ async def on_screen(session: AsyncSession, payment_id: int) -> OnScreen | None:
     return OnScreen(_bought_of(row), row.is_last, customer_of(whose), subscription)
 
 
-async def _newest(session: AsyncSession, condition: ColumnElement[bool], *, most: int) -> list[Bought]:
+async def _newest(session: Session, condition: ColumnElement[bool], *, most: int) -> list[Bought]:
     rows = await session.execute(
         _ALL_BOUGHT.where(condition)
         .order_by(payments.c.created_at.desc(), payments.c.payment_id.desc())
@@ -145,7 +145,7 @@ def _bought_of(row: Any) -> Bought:
     return Bought(payment_of(row), row.is_money_kept, back)
 
 
-async def last_purchase(session: AsyncSession, user_id: int) -> Payment | None:
+async def last_purchase(session: Session, user_id: int) -> Payment | None:
     """The customer's last paid order: its plan and way are offered first."""
     row = (
         await session.execute(
@@ -159,7 +159,7 @@ async def last_purchase(session: AsyncSession, user_id: int) -> Payment | None:
 
 
 async def order_on_screen(
-    session: AsyncSession, user_id: int, *, message_id: int, plan_id: int, provider: str, since: datetime
+    session: Session, user_id: int, *, message_id: int, plan_id: int, provider: str, since: datetime
 ) -> Payment | None:
     """The same order, still waiting, that this message has shown ``since`` then: no second one is needed."""
     row = (
@@ -180,14 +180,14 @@ async def order_on_screen(
     return None if row is None else payment_of(row)
 
 
-async def is_money_kept(session: AsyncSession, payment: Payment) -> bool:
+async def is_money_kept(session: Session, payment: Payment) -> bool:
     """Whether money has come for an unpaid order that a person must look at before anything is given."""
     if payment.status is PaymentStatus.SUCCEEDED:
         return False
     return bool(await session.scalar(select(_open_entry(payment.payment_id))))
 
 
-async def order_and_prices(session: AsyncSession, order_key: UUID) -> tuple[Payment | None, Prices | None]:
+async def order_and_prices(session: Session, order_key: UUID) -> tuple[Payment | None, Prices | None]:
     """The order, and what its plan costs now: None if it is no longer sold, or not to this customer."""
     row = (
         await session.execute(
@@ -207,7 +207,7 @@ async def order_and_prices(session: AsyncSession, order_key: UUID) -> tuple[Paym
     return payment_of(row), Prices(roubles(row.price), Money(row.stars, "XTR"))
 
 
-async def access(session: AsyncSession, user_id: int) -> tuple[Subscription | None, PanelAccount | None]:
+async def access(session: Session, user_id: int) -> tuple[Subscription | None, PanelAccount | None]:
     """The subscription and the panel's account for it, if the panel has confirmed one."""
     row = (
         await session.execute(

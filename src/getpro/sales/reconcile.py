@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import structlog
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.customers import store as customers
 from getpro.customers.models import users
@@ -19,6 +18,7 @@ from getpro.panel import accounts
 from getpro.panel.models import panel_accounts
 from getpro.panel.service import Allowance, PanelAccount, PanelUser, recognized
 from getpro.panel.states import UserStatus
+from getpro.platform.database import Session
 from getpro.sales.delivery import defer_delivery
 from getpro.sales.deps import Deps
 from getpro.subscriptions import store as subscriptions
@@ -171,7 +171,7 @@ class _Delivered(NamedTuple):
     account: PanelAccount
 
 
-async def _delivered(session: AsyncSession, *, now: datetime) -> list[_Delivered]:
+async def _delivered(session: Session, *, now: datetime) -> list[_Delivered]:
     rows = await session.execute(
         select(
             subscriptions_table.c.user_id,
@@ -195,12 +195,12 @@ async def _delivered(session: AsyncSession, *, now: datetime) -> list[_Delivered
     ]
 
 
-async def _known(session: AsyncSession) -> set[str]:
+async def _known(session: Session) -> set[str]:
     """The names of all users that we made."""
     return set(await session.scalars(select(panel_accounts.c.username)))
 
 
-async def _awaited(session: AsyncSession) -> set[int]:
+async def _awaited(session: Session) -> set[int]:
     """The customers whose delivery is under way: a user of theirs may be made and not yet remembered."""
     rows = await session.scalars(
         select(subscriptions_table.c.user_id).where(

@@ -10,7 +10,6 @@ from typing import Final
 from uuid import uuid4
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.customers import store as customers
 from getpro.kit.money import Money, NotMoney
@@ -32,6 +31,7 @@ from getpro.payments.rules import days_back, overpaid, share
 from getpro.payments.states import Actor, PaymentStatus, RefundOrigin, RefundStatus, StuckMoney
 from getpro.payments.store import Payment
 from getpro.platform import audit
+from getpro.platform.database import Session
 from getpro.platform.jobs import RetryLater
 from getpro.sales.checkout import turn_screen
 from getpro.sales.delivery import defer_delivery
@@ -123,7 +123,7 @@ async def _look_by_hand(deps: Deps, payment: Payment) -> Charge | None:
 
 
 async def _write(
-    session: AsyncSession,
+    session: Session,
     deps: Deps,
     payment: Payment,
     charge: Charge | None,
@@ -179,7 +179,7 @@ async def _write(
     return refund
 
 
-async def _left(session: AsyncSession, payment: Payment) -> Money:
+async def _left(session: Session, payment: Payment) -> Money:
     """What of a payment is neither given back nor about to be."""
     assert payment.paid is not None
     left = payment.paid
@@ -203,7 +203,7 @@ def _check_amount(money: Money, left: Money) -> None:
         raise CannotRefund(f"вернуть можно от {Money(1, left.currency)} до {left}")
 
 
-async def try_refund_again(session: AsyncSession, deps: Deps, refund_id: int) -> None:
+async def try_refund_again(session: Session, deps: Deps, refund_id: int) -> None:
     """Ask the provider once more for a refund that it has refused, or that it is still at; a step.
 
     Raises CannotRefund, also where the money has gone back otherwise since the provider's no.
@@ -225,12 +225,12 @@ async def try_refund_again(session: AsyncSession, deps: Deps, refund_id: int) ->
     await bring_refund_forward(session, deps, refund_id)
 
 
-async def defer_refund(session: AsyncSession, deps: Deps, refund_id: int) -> None:
+async def defer_refund(session: Session, deps: Deps, refund_id: int) -> None:
     """Have the provider asked; calls for one refund are made one after another."""
     await deps.jobs.defer(session, REFUND, lock=_lock(refund_id), refund_id=refund_id)
 
 
-async def bring_refund_forward(session: AsyncSession, deps: Deps, refund_id: int) -> None:
+async def bring_refund_forward(session: Session, deps: Deps, refund_id: int) -> None:
     """Ask now: a call that waits for its next try holds the lock, so it is let run."""
     await deps.jobs.bring_forward(session, _lock(refund_id))
     await defer_refund(session, deps, refund_id)
@@ -286,7 +286,7 @@ async def note_error(deps: Deps, refund_id: int, error: Exception) -> None:
         await refunds.note_trouble(session, refund_id, trouble=inbox.OUR_ERROR + type(error).__name__)
 
 
-async def _is_within(session: AsyncSession, payment: Payment, refund: RefundRow) -> bool:
+async def _is_within(session: Session, payment: Payment, refund: RefundRow) -> bool:
     """Whether a refund that is not recorded yet fits into what was paid, beside those that are."""
     assert payment.paid is not None
     left = payment.paid
@@ -312,7 +312,7 @@ async def _refused(deps: Deps, provider: Provider, payment: Payment, refund: Ref
 
 
 async def note_refunded_before_credit(
-    session: AsyncSession, deps: Deps, payment: Payment, refunded: Money
+    session: Session, deps: Deps, payment: Payment, refunded: Money
 ) -> None:
     """Record what had gone back when a person credited the rest for all the days; a step.
 
@@ -323,7 +323,7 @@ async def note_refunded_before_credit(
         await _record_found(session, deps, payment, refunded, origin=RefundOrigin.BEFORE_CREDIT)
 
 
-async def note_refunded(session: AsyncSession, deps: Deps, payment: Payment, charge: Charge) -> None:
+async def note_refunded(session: Session, deps: Deps, payment: Payment, charge: Charge) -> None:
     """Record what the provider has given back of a charge beyond what we know; a step.
 
     First it is what we have asked for ourselves, then what somebody did in the provider's cabinet. Less
@@ -353,7 +353,7 @@ async def note_refunded(session: AsyncSession, deps: Deps, payment: Payment, cha
 
 
 async def _list_excess(
-    session: AsyncSession, payment: Payment, charge: Charge, excess: Money, *, now: datetime
+    session: Session, payment: Payment, charge: Charge, excess: Money, *, now: datetime
 ) -> None:
     opened = await inbox.open_stuck(
         session,
@@ -369,7 +369,7 @@ async def _list_excess(
 
 
 async def _record_found(
-    session: AsyncSession, deps: Deps, payment: Payment, money: Money, *, origin: RefundOrigin
+    session: Session, deps: Deps, payment: Payment, money: Money, *, origin: RefundOrigin
 ) -> None:
     now = deps.clock()
     found = await refunds.add(
@@ -388,7 +388,7 @@ async def _record_found(
 
 
 async def _complete(
-    session: AsyncSession, deps: Deps, payment: Payment, refund: RefundRow, *, now: datetime
+    session: Session, deps: Deps, payment: Payment, refund: RefundRow, *, now: datetime
 ) -> None:
     """The money is given back: take its days back, tell the customer; once, under the customer's lock."""
     assert payment.paid is not None
@@ -429,7 +429,7 @@ async def _complete(
     log.info("refund.recorded", refund_id=refund.refund_id, payment_id=payment.payment_id, days=days)
 
 
-async def _again(session: AsyncSession, refund_id: int) -> RefundRow:
+async def _again(session: Session, refund_id: int) -> RefundRow:
     fresh = await refunds.by_id(session, refund_id)
     assert fresh is not None
     return fresh

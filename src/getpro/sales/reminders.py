@@ -10,11 +10,11 @@ from typing import Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import func, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.customers.models import users
 from getpro.messaging.states import NoticeKind
 from getpro.messaging.store import add_notice
+from getpro.platform.database import Session
 from getpro.sales.deps import Deps
 from getpro.subscriptions.models import subscription_changes, subscriptions
 from getpro.subscriptions.states import TRIAL
@@ -117,7 +117,7 @@ async def _remind_some(deps: Deps, shop_zone: ZoneInfo) -> int:
     return len(looked_at)
 
 
-async def _write(session: AsyncSession, deps: Deps, row: Any, due: Due, *, now: datetime) -> None:
+async def _write(session: Session, deps: Deps, row: Any, due: Due, *, now: datetime) -> None:
     """Once per end: whoever switches reminders off and on, or travels, is not reminded again."""
     end_date = row.end_date.isoformat()
     await add_notice(
@@ -134,7 +134,7 @@ async def _write(session: AsyncSession, deps: Deps, row: Any, due: Due, *, now: 
     )
 
 
-async def look_again(session: AsyncSession, user_id: int, *, now: datetime) -> None:
+async def look_again(session: Session, user_id: int, *, now: datetime) -> None:
     """Count the customer's reminders anew: in another zone, wanted again, or let in again; a step."""
     await session.execute(
         update(subscriptions).where(subscriptions.c.user_id == user_id).values(next_reminder_at=now)

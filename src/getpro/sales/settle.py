@@ -9,7 +9,6 @@ from enum import StrEnum
 from typing import Final
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.customers import store as customers
 from getpro.payments import inbox
@@ -17,6 +16,7 @@ from getpro.payments import store as payments
 from getpro.payments.provider import Charge, ChargeState, NoSuchCharge
 from getpro.payments.states import CancelReason, StuckMoney
 from getpro.payments.store import Payment
+from getpro.platform.database import Session
 from getpro.sales.checkout import end_unpaid, turn_screen
 from getpro.sales.delivery import defer_delivery
 from getpro.sales.deps import Deps
@@ -107,7 +107,7 @@ async def settle_charge(deps: Deps, charge: Charge) -> Outcome:
 
 
 async def settle(
-    session: AsyncSession, deps: Deps, found: Charge | Outcome, *, event_id: int | None = None
+    session: Session, deps: Deps, found: Charge | Outcome, *, event_id: int | None = None
 ) -> Outcome:
     """Act on what was found out, and note it with the notice that told of it; a step.
 
@@ -140,7 +140,7 @@ async def settle(
 
 
 async def _settle(
-    session: AsyncSession, deps: Deps, charge: Charge, *, event_id: int | None, now: datetime
+    session: Session, deps: Deps, charge: Charge, *, event_id: int | None, now: datetime
 ) -> Outcome:
     payment = None if charge.order_key is None else await payments.by_order_key(session, charge.order_key)
     if payment is None:
@@ -166,7 +166,7 @@ async def _settle(
 
 
 async def _without_order(
-    session: AsyncSession, deps: Deps, charge: Charge, *, event_id: int | None, now: datetime
+    session: Session, deps: Deps, charge: Charge, *, event_id: int | None, now: datetime
 ) -> Outcome:
     if charge.state is not ChargeState.PAID:
         return Outcome(Ending.NO_ORDER, is_final=charge.state is ChargeState.CANCELED)
@@ -189,7 +189,7 @@ def _trouble(payment: Payment, charge: Charge) -> tuple[StuckMoney, str] | None:
 
 
 async def _keep(
-    session: AsyncSession,
+    session: Session,
     deps: Deps,
     charge: Charge,
     kind: StuckMoney,
@@ -217,7 +217,7 @@ async def _keep(
     return Outcome(Ending.STUCK, kind=kind)
 
 
-async def _cancel(session: AsyncSession, deps: Deps, payment: Payment, charge: Charge) -> Outcome:
+async def _cancel(session: Session, deps: Deps, payment: Payment, charge: Charge) -> Outcome:
     """A provider object ended without money: the order ends if it shows this object, or none as yet."""
     if payment.object_id in {None, charge.charge_id}:
         await end_unpaid(session, deps, payment, reason=charge.reason or CancelReason.AT_PROVIDER)
@@ -225,7 +225,7 @@ async def _cancel(session: AsyncSession, deps: Deps, payment: Payment, charge: C
 
 
 async def _take(
-    session: AsyncSession,
+    session: Session,
     deps: Deps,
     payment: Payment,
     charge: Charge,
@@ -247,7 +247,7 @@ async def _take(
 
 
 async def grant(
-    session: AsyncSession, deps: Deps, order: Payment, *, recorded_id: int, cause: ChangeCause, now: datetime
+    session: Session, deps: Deps, order: Payment, *, recorded_id: int, cause: ChangeCause, now: datetime
 ) -> None:
     """Extend by what the order bought and have it delivered; the caller holds the customer's lock.
 

@@ -6,12 +6,12 @@ from enum import StrEnum
 from typing import Final
 
 from sqlalchemy import func, select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.kit.money import Money
 from getpro.payments import inbox
 from getpro.payments.models import payments, provider_events, refunds, stuck_payments
 from getpro.payments.states import RefundStatus, StuckMoney
+from getpro.platform.database import Session
 from getpro.platform.jobs import MONEY
 from getpro.sales.deps import Deps
 from getpro.sales.names import DELIVER, REFUND, SETTLE
@@ -106,7 +106,7 @@ async def on_the_way(deps: Deps) -> OnTheWay:
     return OnTheWay(*row)
 
 
-async def _money(session: AsyncSession) -> list[StuckItem]:
+async def _money(session: Session) -> list[StuckItem]:
     rows = await session.execute(select(stuck_payments).where(stuck_payments.c.resolved_at.is_(None)))
     return [
         StuckItem(
@@ -123,7 +123,7 @@ async def _money(session: AsyncSession) -> list[StuckItem]:
     ]
 
 
-async def _undelivered(session: AsyncSession, *, now: datetime) -> list[StuckItem]:
+async def _undelivered(session: Session, *, now: datetime) -> list[StuckItem]:
     rows = await session.execute(
         select(subscriptions).where(
             subscriptions.c.provisioned_version < subscriptions.c.wanted_version,
@@ -149,7 +149,7 @@ def _why_undelivered(trouble: str | None, words: str | None) -> str:
     return words or "Панель ещё не приняла доступ."
 
 
-async def _not_given_back(session: AsyncSession, *, now: datetime) -> list[StuckItem]:
+async def _not_given_back(session: Session, *, now: datetime) -> list[StuckItem]:
     rows = await session.execute(
         select(refunds, payments.c.user_id, payments.c.provider)
         .join(payments, payments.c.payment_id == refunds.c.payment_id)
@@ -182,7 +182,7 @@ def _why_not_given_back(status: str, trouble: str | None) -> tuple[StuckWork, st
     return StuckWork.REFUND_NOT_YET, trouble or "Провайдер ещё возвращает деньги."
 
 
-async def _unsettled(session: AsyncSession, *, now: datetime) -> list[StuckItem]:
+async def _unsettled(session: Session, *, now: datetime) -> list[StuckItem]:
     rows = await session.execute(
         select(provider_events).where(
             provider_events.c.handled_at.is_(None),
@@ -212,7 +212,7 @@ def _why_unsettled(outcome: str | None) -> tuple[StuckWork, str]:
     return StuckWork.NOTICE_DISPROVED, _NOT_PROVED.get(outcome, outcome)
 
 
-async def _failed_jobs(session: AsyncSession, deps: Deps) -> list[StuckItem]:
+async def _failed_jobs(session: Session, deps: Deps) -> list[StuckItem]:
     return [
         StuckItem(
             reference=str(Reference(Listed.JOB, job.job_id)),

@@ -1,8 +1,7 @@
 """The trial: once per customer, delivered like everything else."""
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
 from getpro.customers import store as customers
+from getpro.platform.database import Session
 from getpro.sales.delivery import defer_delivery
 from getpro.sales.deps import Deps
 from getpro.sales.errors import CustomerBlocked, TrialUsed
@@ -11,7 +10,7 @@ from getpro.subscriptions.states import TRIAL, ChangeCause
 from getpro.subscriptions.store import Subscription
 
 
-async def start_trial(session: AsyncSession, deps: Deps, *, user_id: int) -> Subscription:
+async def start_trial(session: Session, deps: Deps, *, user_id: int) -> Subscription:
     """Give the customer the trial's days; a step.
 
     Raises TrialUsed, CustomerBlocked, CustomerGone.

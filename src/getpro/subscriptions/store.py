@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Insert, Update, bindparam, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
 
+from getpro.platform.database import Session
 from getpro.platform.prepared import Prepared, named
 from getpro.subscriptions.models import subscription_changes, subscriptions
 from getpro.subscriptions.rules import Change, extended_end, unused
@@ -45,13 +45,13 @@ _OF_CUSTOMER = Prepared(
 _BY_ID = Prepared(select(subscriptions).where(subscriptions.c.subscription_id == bindparam("number")))
 
 
-async def of_customer(session: AsyncSession, user_id: int) -> Subscription | None:
+async def of_customer(session: Session, user_id: int) -> Subscription | None:
     """The customer's subscription: they have one today, the keys do not forbid more."""
     row = await _OF_CUSTOMER.first(session, user_id=user_id)
     return None if row is None else subscription_of(row)
 
 
-async def by_id(session: AsyncSession, subscription_id: int) -> Subscription | None:
+async def by_id(session: Session, subscription_id: int) -> Subscription | None:
     row = await _BY_ID.first(session, number=subscription_id)
     return None if row is None else subscription_of(row)
 
@@ -77,7 +77,7 @@ _EXTEND = _changing(
 
 
 async def extend(
-    session: AsyncSession,
+    session: Session,
     user_id: int,
     *,
     days: int,
@@ -115,7 +115,7 @@ async def extend(
 
 
 async def take_back(
-    session: AsyncSession, payment_id: int, *, refund_id: int, days: int, now: datetime
+    session: Session, payment_id: int, *, refund_id: int, days: int, now: datetime
 ) -> Subscription | None:
     """Take back up to ``days`` of what a payment has given, as far as they are unused; want the next version.
 
@@ -168,7 +168,7 @@ async def take_back(
     return after
 
 
-async def want_again(session: AsyncSession, subscription_id: int, *, now: datetime) -> bool:
+async def want_again(session: Session, subscription_id: int, *, now: datetime) -> bool:
     """Want a delivered subscription that still runs once more, its end unchanged: the panel has lost it.
 
     False where a version waits for its delivery already: however often it is asked for, one is enough.
@@ -189,9 +189,7 @@ async def want_again(session: AsyncSession, subscription_id: int, *, now: dateti
     return True
 
 
-async def want_anew(
-    session: AsyncSession, subscription_id: int, *, cause: ChangeCause, now: datetime
-) -> None:
+async def want_anew(session: Session, subscription_id: int, *, cause: ChangeCause, now: datetime) -> None:
     """Want the next version, the end unchanged: something else about the access has changed."""
     end_date = (
         await session.execute(
@@ -205,7 +203,7 @@ async def want_anew(
 
 
 async def _note_same_end(
-    session: AsyncSession, subscription_id: int, cause: ChangeCause, end_date: datetime, *, now: datetime
+    session: Session, subscription_id: int, cause: ChangeCause, end_date: datetime, *, now: datetime
 ) -> None:
     await session.execute(
         insert(subscription_changes).values(
@@ -230,7 +228,7 @@ _MARK = Prepared(
 )
 
 
-async def mark_provisioned(session: AsyncSession, subscription_id: int, *, version: int) -> bool:
+async def mark_provisioned(session: Session, subscription_id: int, *, version: int) -> bool:
     """Note that the panel has ``version``; False if more is wanted meanwhile: deliver again.
 
     A slower, older delivery may have landed last, so only the version that is still wanted counts.
@@ -239,7 +237,7 @@ async def mark_provisioned(session: AsyncSession, subscription_id: int, *, versi
 
 
 async def note_trouble(
-    session: AsyncSession, subscription_id: int, *, version: int, trouble: DeliveryTrouble, text: str
+    session: Session, subscription_id: int, *, version: int, trouble: DeliveryTrouble, text: str
 ) -> None:
     """Remember why the panel does not have the wanted state, with its own words or our error's name."""
     await session.execute(
@@ -252,7 +250,7 @@ async def note_trouble(
     )
 
 
-async def expire_due(session: AsyncSession, *, now: datetime) -> int:
+async def expire_due(session: Session, *, now: datetime) -> int:
     """Make every subscription inactive whose end has come; return how many.
 
     One that somebody is changing right now is left for the next time: it holds up no other.

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from getpro.payments import inbox
 from getpro.payments.provider import Knock, Notice, NoticeRefused
+from getpro.platform.database import Session
 from getpro.sales.deps import Deps
 from getpro.sales.names import SETTLE
 from getpro.webhooks.addresses import of_request
@@ -17,7 +17,7 @@ from getpro.webhooks.deps import Doors
 
 
 async def accept(
-    session: AsyncSession,
+    session: Session,
     deps: Deps,
     *,
     provider: str,

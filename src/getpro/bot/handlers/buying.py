@@ -10,7 +10,6 @@ from aiogram import F, Router
 from aiogram.filters import Command
 from aiogram.methods import TelegramMethod
 from aiogram.types import CallbackQuery, Message, PreCheckoutQuery
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.bot.context import Context
 from getpro.bot.orders import screen_of, show_newest
@@ -25,6 +24,7 @@ from getpro.customers.store import CustomerGone
 from getpro.payments import store as payments
 from getpro.payments.states import PaymentStatus
 from getpro.payments.store import Payment
+from getpro.platform.database import Session
 from getpro.sales import checkout, polling, precheckout, reads
 from getpro.sales.errors import EmailNeeded, UnknownProvider
 from getpro.sales.reads import OnScreen
@@ -205,7 +205,7 @@ async def pre_checkout(query: PreCheckoutQuery, turn: Turn, context: Context) ->
 
 
 async def take_email(
-    session: AsyncSession, text: str, asked: EmailFor, turn: Turn, context: Context
+    session: Session, text: str, asked: EmailFor, turn: Turn, context: Context
 ) -> Ordered | Instead:
     """The answer to the question for an e-mail: keep it and write the order for which it was asked."""
     address = text.strip()
@@ -226,7 +226,7 @@ async def show_new_order(chat_id: int, payment: Payment, turn: Turn, context: Co
 
 
 async def order_made(
-    session: AsyncSession, wanted: Buy | None, query: CallbackQuery, turn: Turn, context: Context
+    session: Session, wanted: Buy | None, query: CallbackQuery, turn: Turn, context: Context
 ) -> Payment | None:
     """The order that this press, come again, has made; ``wanted`` is None for what was bought last time."""
     wanted = wanted or await _last_time(session, turn)
@@ -235,7 +235,7 @@ async def order_made(
     return await _same_order(session, wanted, message_id_of(query), turn, context)
 
 
-async def own_order(session: AsyncSession, turn: Turn, about: AboutOrder) -> Payment | None:
+async def own_order(session: Session, turn: Turn, about: AboutOrder) -> Payment | None:
     """The order, if it is the customer's own."""
     payment = await payments.by_id(session, about.payment_id)
     return payment if payment is not None and payment.user_id == turn.customer.user_id else None
@@ -253,13 +253,13 @@ async def show_order(
     return await show_newest(await read(), read, lambda screen: show(query, screen, toast))
 
 
-async def _as_it_stands(session: AsyncSession, payment: Payment) -> OnScreen:
+async def _as_it_stands(session: Session, payment: Payment) -> OnScreen:
     fresh = await reads.on_screen(session, payment.payment_id)
     assert fresh is not None
     return fresh
 
 
-async def _order(session: AsyncSession, wanted: Buy, turn: Turn, context: Context) -> Ordered | Instead:
+async def _order(session: Session, wanted: Buy, turn: Turn, context: Context) -> Ordered | Instead:
     try:
         payment = await checkout.write_order(
             session,
@@ -280,7 +280,7 @@ async def _order(session: AsyncSession, wanted: Buy, turn: Turn, context: Contex
 
 
 async def _same_order(
-    session: AsyncSession, wanted: Buy, message_id: int | None, turn: Turn, context: Context
+    session: Session, wanted: Buy, message_id: int | None, turn: Turn, context: Context
 ) -> Payment | None:
     """The order that this message has shown a moment ago, if the same is wanted again."""
     if message_id is None:
@@ -295,19 +295,19 @@ async def _same_order(
     )
 
 
-async def _last_time(session: AsyncSession, turn: Turn) -> Buy | None:
+async def _last_time(session: Session, turn: Turn) -> Buy | None:
     last = await reads.last_purchase(session, turn.customer.user_id)
     return Buy(plan_id=last.plan_id, provider=last.provider) if last is not None and last.plan_id else None
 
 
-async def _plans(session: AsyncSession, turn: Turn, context: Context, *, note: str | None = None) -> Screen:
+async def _plans(session: Session, turn: Turn, context: Context, *, note: str | None = None) -> Screen:
     t = context.texts(turn.customer)
     offered = await catalog.active_plans(session)
     return screens.plans(t, offered, ways=context.sales.providers.active, note=t(note) if note else None)
 
 
 async def _ways(
-    session: AsyncSession, plan_id: int | None, turn: Turn, context: Context, *, note: str | None = None
+    session: Session, plan_id: int | None, turn: Turn, context: Context, *, note: str | None = None
 ) -> Screen:
     t = context.texts(turn.customer)
     try:

@@ -14,7 +14,6 @@ from aiogram.exceptions import TelegramBadRequest
 from aiogram.filters import Command
 from aiogram.methods import TelegramMethod
 from aiogram.types import BufferedInputFile, CallbackQuery, Message
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.bot.context import Context
 from getpro.bot.screens import own as screens
@@ -25,6 +24,7 @@ from getpro.bot.turn import Turn
 from getpro.customers import store as customers
 from getpro.customers.store import Customer
 from getpro.panel.errors import PanelError
+from getpro.platform.database import Session
 from getpro.sales import reads
 from getpro.sales.reminders import look_again
 from getpro.subscriptions import store as subscriptions
@@ -193,9 +193,7 @@ async def _soon(question: Awaitable[Answer]) -> Answer | None:
         return None
 
 
-async def _connect(
-    session: AsyncSession, turn: Turn, context: Context, platform: str | None = None
-) -> Screen:
+async def _connect(session: Session, turn: Turn, context: Context, platform: str | None = None) -> Screen:
     found, account = await reads.access(session, turn.customer.user_id)
     t = context.texts(turn.customer)
     if account is None or not runs(t, found):

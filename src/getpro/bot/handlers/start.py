@@ -4,7 +4,6 @@ from aiogram import F, Router
 from aiogram.filters import Command, CommandObject, CommandStart
 from aiogram.methods import TelegramMethod
 from aiogram.types import CallbackQuery, ChatMemberUpdated, Message
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from getpro.bot.context import Context
 from getpro.bot.screens import menu as screens
@@ -14,6 +13,7 @@ from getpro.bot.showing import message_id_of, say, show
 from getpro.bot.texts import LANGUAGES
 from getpro.bot.turn import Turn
 from getpro.customers import store as customers
+from getpro.platform.database import Session
 from getpro.sales import reads
 from getpro.sales.errors import TrialUsed
 from getpro.sales.trial import start_trial
@@ -102,7 +102,7 @@ async def blocked_or_back(event: ChatMemberUpdated, turn: Turn, context: Context
 
 
 async def menu_screen(
-    session: AsyncSession, turn: Turn, context: Context, *, language: str | None = None, is_lost: bool = False
+    session: Session, turn: Turn, context: Context, *, language: str | None = None, is_lost: bool = False
 ) -> Screen:
     """The menu as it is for this customer now; ``is_lost``: they seem to look for a person to talk to."""
     home = await reads.home(session, turn.customer, trial_days=context.shop.trial_days)
