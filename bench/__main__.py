@@ -64,6 +64,7 @@ def _measure(prepared: Stage, asked: argparse.Namespace) -> Figures:
     empty.append(_cost(prepared, asked.updates, is_empty=True))
     _say("money")
     flows = _money(prepared, asked.payments)
+    empty.append(_cost(prepared, asked.updates, is_empty=True))
     history = None
     if asked.users:
         _say("a large database: some minutes")

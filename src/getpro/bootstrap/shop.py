@@ -9,7 +9,8 @@ from getpro.bot.app import ShopBot
 from getpro.bot.jobs import job_kinds as bot_job_kinds
 from getpro.bot.message_log import MessageLog
 from getpro.kit.clock import Clock, utc_now
-from getpro.payments.providers.stars.telegram import TelegramStars
+from getpro.payments.providers.stars.http import StarsOverHttp
+from getpro.platform.bot_api import BotApi
 from getpro.platform.database import Database
 from getpro.platform.jobs import Jobs
 from getpro.platform.settings import Settings
@@ -28,12 +29,15 @@ class Shop:
     jobs: Jobs
     sales: Deps
     telegram: Bot
+    stars: BotApi
+    """Telegram once more, for the books of its Stars: read as they come, whatever the library knows."""
     bot: ShopBot
     message_log: MessageLog
     doors: Doors
 
     async def close(self) -> None:
         await self.telegram.session.close()
+        await self.stars.close()
         await close(self.sales)
 
 
@@ -42,7 +46,8 @@ def build(settings: Settings, *, database_url: str, clock: Clock = utc_now) -> S
     db = Database(database_url)
     jobs = Jobs(database_url)
     telegram = make_bot(settings.telegram)
-    sales = sales_deps(settings, db=db, jobs=jobs, telegram=TelegramStars(telegram), clock=clock)
+    stars = BotApi(settings.telegram)
+    sales = sales_deps(settings, db=db, jobs=jobs, telegram=StarsOverHttp(stars), clock=clock)
     message_log = MessageLog(db)
     bot = ShopBot(bot=telegram, sales=sales, settings=settings, log=message_log)
     jobs.register(sales_job_kinds(sales, zone=settings.zone))
@@ -54,4 +59,4 @@ def build(settings: Settings, *, database_url: str, clock: Clock = utc_now) -> S
         panel_secret=settings.panel.webhook_secret,
         trusted_proxies=settings.trusted_proxies,
     )
-    return Shop(settings, db, jobs, sales, telegram, bot, message_log, doors)
+    return Shop(settings, db, jobs, sales, telegram, stars, bot, message_log, doors)

@@ -1,4 +1,7 @@
-"""The Bot API for commands: a few plain calls, without the bot's library, which takes seconds to load."""
+"""The Bot API by plain calls: for money, whose answers are read as they come, and for commands.
+
+The bot's library takes seconds to load, and refuses a whole answer for one field that it does not know.
+"""
 
 from http import HTTPStatus
 from typing import Any

@@ -1,4 +1,4 @@
-"""The Bot API's calls about Stars over plain HTTP: for commands, which do without the bot's library."""
+"""The Bot API's calls about Stars over plain HTTP, read as they come."""
 
 from typing import Any
 
