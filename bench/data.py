@@ -41,10 +41,12 @@ FROM generate_series(1, %(users)s::bigint) AS n
 _PAYMENTS = """
 INSERT INTO payments (order_key, user_id, provider, amount, status, created_at, paid_at, charge_id, days,
                       plan_id, subscription_duration_months, asked_amount, asked_currency,
-                      paid_amount, paid_currency)
+                      paid_amount, paid_currency, request, object_id, pay_url)
 SELECT gen_random_uuid(), user_id, provider, price, status, at,
        CASE WHEN is_paid THEN at + interval '1 minute' END, CASE WHEN is_paid THEN 'old-' || n END, days,
-       plan_id, months, price, 'RUB', CASE WHEN is_paid THEN price END, CASE WHEN is_paid THEN 'RUB' END
+       plan_id, months, price, 'RUB', CASE WHEN is_paid THEN price END, CASE WHEN is_paid THEN 'RUB' END,
+       jsonb_build_object('amount', price, 'description', repeat('as wide as one is ', 20)),
+       'old-' || n, 'https://pay.example/old-' || n
 FROM (
     SELECT n, 1 + floor(random() * %(users)s::bigint)::bigint AS user_id,
            (ARRAY['yookassa', 'yookassa', 'stars', 'cryptopay'])[1 + n %% 4] AS provider,
