@@ -111,7 +111,7 @@ async def points_of_purchases(
 async def buy_through(here: World, point: str, user_id: int, provider: str, *, asked_after: int = 0) -> None:
     """Buy, and have the shop die at the point. It is up again when this returns."""
     person = here.telegram.state.add_person(user_id, f"Покупатель {user_id}")
-    if "change_user" in point:
+    if point.startswith(("panel.find_user", "panel.change_user")):  # of a user who is there already
         await bought(here, user_id, provider, asked_after=asked_after)
     actor = await order(here, person, provider)
     paying: asyncio.Task[None] | None = None
