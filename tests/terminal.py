@@ -11,6 +11,8 @@ from pathlib import Path
 from waiting import until
 
 SOURCE = Path(__file__).parents[1] / "src"
+CTRL_C = b"\x03"
+CTRL_D = b"\x04"
 
 
 class Terminal:
@@ -46,12 +48,17 @@ class Terminal:
             await asyncio.sleep(0.05)  # a hidden answer is thrown away if typed before the echo is off
             self.types(line)
 
-    def interrupt(self) -> None:
-        os.write(self._screen, b"\x03")
+    async def leaves(self, by: bytes = CTRL_C) -> int:
+        """Press that until the command has ended; its exit code.
 
-    def hang_up(self) -> None:
-        """Ctrl-D."""
-        os.write(self._screen, b"\x04")
+        Whoever is not heard presses once more: what is typed just as a hidden question comes is thrown away.
+        """
+        async with asyncio.timeout(30):
+            while self._process.returncode is None:
+                os.write(self._screen, by)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._process.wait(), 2)
+        return self._process.returncode
 
     async def ended(self) -> int:
         """The exit code."""

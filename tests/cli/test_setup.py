@@ -24,7 +24,7 @@ from getpro.sandbox.providers.cryptopay import CryptoPaySimulator
 from getpro.sandbox.serving import serving
 from getpro.sandbox.shop.world import free_port
 from services import BOT_TOKEN, CRYPTOPAY_TOKEN, PANEL_TOKEN, SECRET_KEY, SECRETS, SHOP_ID, Services, services
-from terminal import SOURCE, Terminal, terminal
+from terminal import CTRL_C, CTRL_D, SOURCE, Terminal, terminal
 
 OLGA = 900
 
@@ -236,8 +236,7 @@ async def test_what_was_wrong_is_said_at_once_and_never_offered_again(outside: S
         await screen.sees("Без этого магазин не запустится.")
         await screen.answers("Токен API с панели: ", PANEL_TOKEN)
         await screen.sees("Remnawave 3.3.2")
-        screen.interrupt()
-        assert await screen.ended() == 130
+        assert await screen.leaves() == 130
     assert "of-before" not in screen.text
 
 
@@ -252,20 +251,18 @@ async def test_a_provider_that_was_begun_can_be_given_up(outside: Services) -> N
         await screen.answers("Секретный ключ", "-")
         await screen.sees("Без ЮKassa.")
         await screen.sees("Crypto Pay")
-        screen.interrupt()
-        assert await screen.ended() == 130
+        assert await screen.leaves() == 130
 
 
 async def test_ctrl_c_and_the_end_of_input_leave_everything_as_it_was(outside: Services) -> None:
     outside.begin_complete()
     former = outside.env_file.read_bytes()
-    for leave in (Terminal.interrupt, Terminal.hang_up):
+    for leave in (CTRL_C, CTRL_D):
         async with terminal("setup", cwd=outside.folder) as screen:
             await screen.answers("Токен бота", "")
             await screen.sees("Адрес вида")
-            leave(screen)
+            assert await screen.leaves(by=leave) == 130
             await screen.sees("Выхожу, ничего не записано.")
-            assert await screen.ended() == 130
         assert "Traceback" not in screen.text
         assert [path.name for path in outside.folder.iterdir()] == [".env"]
         assert outside.env_file.read_bytes() == former
