@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from procrastinate.schema import SchemaManager
 from psycopg.rows import dict_row
-from sqlalchemy import select, text
+from sqlalchemy import BigInteger, column, select, text, values
 
 from getpro.platform.database import Database
 from getpro.platform.jobs import MONEY, NOTICES, JobName, Jobs
@@ -82,6 +82,18 @@ async def test_what_has_no_job_is_looked_up_and_not_joined(db: Database, jobs: J
         await session.execute(text("ANALYZE procrastinate_jobs"))
         plan = await session.scalars(text(f"EXPLAIN {written}"))
         assert any("hashed SubPlan" in line for line in plan)
+
+
+async def test_a_job_that_lacks_its_argument_speaks_for_nobody(db: Database, jobs: Jobs) -> None:
+    work = JobName("work", MONEY)
+    number = (
+        values(column("subscription_id", BigInteger), name="numbers").data([(1,), (2,)]).c.subscription_id
+    )
+    async with db.begin("test") as session:
+        await jobs.defer(session, work)
+        await jobs.defer(session, work, subscription_id=1)
+        jobless = await session.scalars(select(number).where(jobs.none_for(work, number)))
+        assert jobless.all() == [2]
 
 
 @pytest.mark.parametrize("seed", range(40))

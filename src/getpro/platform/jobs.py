@@ -321,9 +321,12 @@ class Jobs:
         how many there are.
         """
         statuses = ["todo", "doing", *(["failed"] if failed_counts else [])]
+        given = _queued.c.args[argument.key].astext
         return argument.not_in(
-            select(cast(_queued.c.args[argument.key].astext, BigInteger)).where(
-                _queued.c.task_name == job.name, _queued.c.status.in_(statuses)
+            select(cast(given, BigInteger)).where(
+                _queued.c.task_name == job.name,
+                _queued.c.status.in_(statuses),
+                given.is_not(None),  # one job without it would speak for all
             )
         )
 
