@@ -7,7 +7,7 @@ import socket
 from datetime import UTC, datetime
 
 import pytest
-from sqlalchemy import Column, Integer, MetaData, Table, Text, bindparam, insert, select
+from sqlalchemy import Column, Integer, MetaData, Table, Text, bindparam, func, insert, select
 from sqlalchemy.dialects.postgresql import JSONB
 
 from getpro.messaging.models import telegram_updates
@@ -154,3 +154,69 @@ async def test_connections_are_given_in_the_order_of_asking(database_url: str) -
     await asyncio.gather(*(come_again_and_again(name) for name in range(20)))
     await db.close()
     assert served == asked
+
+
+async def backend(session: Session) -> int:
+    """Which of the server's processes answers: one for each connection."""
+    return (await driver_connection(session)).info.backend_pid
+
+
+@pytest.mark.parametrize("how", ["raises", "cancelled", "left by a library"])
+async def test_what_a_block_left_open_is_gone_before_the_connection_is_lent_again(
+    database_url: str, how: str
+) -> None:
+    db = Database(database_url, pool_size=1)
+
+    async def break_off() -> None:
+        async with db.begin("test") as session:
+            if how == "left by a library":
+                await session.execute(insert(telegram_updates), [{"update_id": 1, "seen_at": NOW}])
+            else:
+                await ADD.run(session, update_id=1, seen_at=NOW)
+            if how == "cancelled":
+                await session.exec_driver_sql("SELECT pg_sleep(60)")
+            raise Broken
+
+    broken = asyncio.create_task(break_off())
+    if how == "cancelled":
+        await asyncio.sleep(0.3)
+        broken.cancel()
+    with pytest.raises(asyncio.CancelledError if how == "cancelled" else Broken):
+        await broken
+    assert await seen(db, 1) is None
+    async with db.begin("test") as session:
+        await ADD.run(session, update_id=1, seen_at=NOW)
+    assert await seen(db, 1) == NOW
+    await db.close()
+
+
+async def test_one_connection_serves_whoever_comes_alone(database_url: str) -> None:
+    db = Database(database_url)
+    async with db.begin("test") as session:
+        first = await backend(session)
+    for block in (db.read, db.begin, db.read, db.read):
+        async with block("test") as session:
+            assert await backend(session) == first
+    await db.close()
+
+
+async def test_a_server_that_has_restarted_fails_one_asker_and_no_second(
+    db: Database, database_url: str
+) -> None:
+    lent = Database(database_url)
+
+    async def whoever() -> int:
+        async with lent.read("test") as session:
+            await session.exec_driver_sql("SELECT pg_sleep(0.2)")
+            return await backend(session)
+
+    backends = await asyncio.gather(*(whoever() for _ in range(3)))
+    assert len(set(backends)) == len(backends)
+    async with db.begin("test") as session:
+        for process in backends:
+            await session.execute(select(func.pg_terminate_backend(process)))
+    with pytest.raises(DATABASE_AWAY):
+        await ask(lent)
+    for _ in range(3):
+        await ask(lent)
+    await lent.close()

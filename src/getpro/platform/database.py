@@ -7,10 +7,10 @@ from typing import Any, Final
 
 import psycopg
 from procrastinate.exceptions import ConnectorException
-from sqlalchemy import MetaData
+from psycopg.pq import TransactionStatus
+from sqlalchemy import MetaData, NullPool
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from getpro.kit import crashpoints
@@ -50,7 +50,6 @@ DATABASE_AWAY: Final = (
     InterfaceError,
     psycopg.OperationalError,
     psycopg.InterfaceError,
-    PoolTimeout,
     ConnectorException,  # the queue's word, from a job that is deferred on our connection
 )
 """It cannot be asked now: whoever comes is asked to come again.
@@ -70,20 +69,22 @@ Core's own: the ORM's session around it costs 0.15 ms of CPU more, and keeps obj
 
 
 class Database:
-    """Transactions over one engine; a connection is held from the beginning of the block to its end."""
+    """Transactions over a few connections; one is held from the beginning of the block to its end.
+
+    They are kept here and not in SQLAlchemy's pool: to take one out of that and to put it back costs four
+    times as much as a statement.
+    """
 
     def __init__(self, url: str, *, pool_size: int = 10) -> None:
         self.engine: AsyncEngine = create_async_engine(
             sqlalchemy_url(url),
-            pool_size=pool_size,
-            max_overflow=0,
-            pool_timeout=_TURN_SECONDS,
-            pool_pre_ping=False,
+            poolclass=NullPool,
             connect_args={"options": f"{SESSION_OPTIONS} -c lock_timeout=10s", "connect_timeout": 10},
             hide_parameters=True,  # links and addresses of customers stay out of errors, and so out of logs
         )
-        self._reading = self.engine.execution_options(isolation_level="AUTOCOMMIT")
         self._turns = asyncio.Semaphore(pool_size)
+        self._idle: dict[bool, list[Session]] = {True: [], False: []}
+        """Connections that nobody uses, by whether each of their statements commits by itself."""
 
     @contextlib.asynccontextmanager
     async def begin(self, name: str) -> AsyncIterator[Session]:
@@ -91,9 +92,10 @@ class Database:
 
         ``name`` appears in the crash points ``<name>: before commit`` and ``<name>: after commit``.
         """
-        async with self._turn(), self.engine.begin() as session:
+        async with self._lent(commits_itself=False) as session:
             yield session
             crashpoints.reach(f"{name}: before commit")
+            await (session if session.in_transaction() else await driver_connection(session)).commit()
         crashpoints.reach(f"{name}: after commit")
 
     @contextlib.asynccontextmanager
@@ -103,17 +105,48 @@ class Database:
         Nothing may be written or locked in the block: it would stand at once. ``name`` appears in the crash
         point ``<name>: read``.
         """
-        async with self._turn(), self._reading.connect() as session:
+        async with self._lent(commits_itself=True) as session:
             yield session
         crashpoints.reach(f"{name}: read")
 
     @contextlib.asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        """Wait for a connection, whoever came first gets the first; raises NoConnection.
+    async def _lent(self, *, commits_itself: bool) -> AsyncIterator[Session]:
+        """A connection until the end of the block; what was not committed is rolled back."""
+        async with self._turn():
+            session = await self._take(commits_itself=commits_itself)
+            is_as_new = False
+            try:
+                yield session
+            finally:
+                try:
+                    is_as_new = await _rolled_back(session)
+                finally:
+                    if is_as_new:
+                        self._idle[commits_itself].append(session)
+                    else:
+                        await asyncio.shield(self._forget(session))
 
-        The pool's own queue is one where a newcomer takes what was meant for whoever waits the longest: with
-        some hundred people at once a few of them waited for ever.
-        """
+    async def _take(self, *, commits_itself: bool) -> Session:
+        for idle in (self._idle[commits_itself], self._idle[not commits_itself]):
+            if idle:
+                session = idle.pop()
+                break
+        else:
+            session = await self.engine.connect()
+        driver = await driver_connection(session)
+        if driver.autocommit is not commits_itself:
+            await driver.set_autocommit(commits_itself)
+        return session
+
+    async def _forget(self, broken: Session) -> None:
+        """Close what cannot be used any more; where the server has gone, nor can those that lie idle."""
+        if broken.invalidated or (await driver_connection(broken)).closed:
+            await self.close()
+        await _close(broken)
+
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Wait for a connection, whoever came first gets the first; raises NoConnection."""
         try:
             async with asyncio.timeout(_TURN_SECONDS):
                 await self._turns.acquire()
@@ -125,7 +158,10 @@ class Database:
             self._turns.release()
 
     async def close(self) -> None:
-        await self.engine.dispose()
+        """Close the connections that nobody uses."""
+        for idle in self._idle.values():
+            while idle:
+                await _close(idle.pop())
 
 
 def sqlalchemy_url(url: str) -> str:
@@ -141,3 +177,25 @@ async def driver_connection(session: Session) -> psycopg.AsyncConnection[Any]:
         connection = session.info[_DRIVER] = raw.driver_connection
     assert isinstance(connection, psycopg.AsyncConnection)
     return connection
+
+
+async def _rolled_back(session: Session) -> bool:
+    """End what is left of a transaction; False where the connection cannot be used any more."""
+    if session.invalidated:
+        return False
+    driver = await driver_connection(session)
+    try:
+        if session.in_transaction():
+            await session.rollback()
+        if driver.pgconn.transaction_status != TransactionStatus.IDLE:
+            await driver.rollback()
+    except (SQLAlchemyError, psycopg.Error):
+        return False
+    return driver.pgconn.transaction_status == TransactionStatus.IDLE
+
+
+async def _close(session: Session) -> None:
+    if not session.invalidated:
+        await (await driver_connection(session)).close()
+        await session.invalidate()
+    await session.close()
