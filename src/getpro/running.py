@@ -16,6 +16,7 @@ from getpro.bot.mailbox import Mailbox
 from getpro.checks.web import no_place
 from getpro.kit.trouble import Trouble
 from getpro.platform import schedules
+from getpro.platform.jobs import Ended
 from getpro.platform.settings import TELEGRAM_PATH, Settings
 from getpro.platform.telegram import TELEGRAM_AWAY
 from getpro.sales.jobs import schedules as sales_schedules
@@ -48,13 +49,16 @@ async def run_shop(
     web: bool,
     worker: bool,
     keep_database: Callable[[], None] | None = None,
+    hear_job: Callable[[Ended], None] | None = None,
 ) -> None:
     """Serve and work until SIGTERM or SIGINT: then no new request or job is taken, the running ones end.
 
-    ``keep_database`` is called every few seconds, in a thread. Raises Trouble when a part failed: a
-    supervisor then starts the shop again.
+    ``keep_database`` is called every few seconds, in a thread; ``hear_job`` when a job has ended. Raises
+    Trouble when a part failed: a supervisor then starts the shop again.
     """
     shop = build(settings, database_url=database_url)
+    if hear_job is not None:
+        shop.jobs.listeners.append(hear_job)
     stop = _stop_on_signals()
     try:
         async with contextlib.AsyncExitStack() as running:

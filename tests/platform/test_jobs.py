@@ -1,6 +1,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
 
 import pytest
 import structlog
@@ -159,6 +160,129 @@ async def test_the_jobs_of_a_killed_worker_are_rescued_with_their_lock(
 
     async with working(jobs):
         await until(both_done)
+
+
+FIRST = JobName("first", MONEY)
+THEN = JobName("then", MONEY)
+
+
+class Chain:
+    """A job that leads to another, as settling leads to delivering; what was done, by rows of the queue."""
+
+    def __init__(self, db: Database, jobs: Jobs) -> None:
+        self.db, self.jobs = db, jobs
+        self.done: list[tuple[str, int]] = []
+        """What ran, and in which row."""
+        self.defers = 1
+        self.breaks_off = 0
+        """How many times the first step is undone."""
+        self.fails = 0
+        """How many times what follows fails."""
+        self.ended: list[tuple[str, bool, bool]] = []
+        """What listeners are told: the name, whether it went well, whether it is over."""
+        jobs.listeners.append(lambda end: self.ended.append((end.name, end.error is None, end.is_over)))
+        jobs.register(
+            [JobKind(FIRST, self.first, FOR_EVER, leads_to=THEN), JobKind(THEN, self.then, FOR_EVER)]
+        )
+
+    async def first(self, customer: int) -> None:
+        async with self.db.begin("test") as session:
+            for number in range(self.defers):
+                await self.jobs.defer(session, THEN, lock=f"then:{customer}", number=number)
+            self._note("first")
+            if self.breaks_off:
+                self.breaks_off -= 1
+                raise RuntimeError
+
+    async def then(self, number: int) -> None:
+        self._note(f"then {number}")
+        if self.fails:
+            self.fails -= 1
+            raise RuntimeError
+
+    def _note(self, what: str) -> None:
+        self.done.append((what, structlog.contextvars.get_contextvars()["job_id"]))
+
+    async def run(self) -> None:
+        async with self.db.begin("test") as session:
+            await self.jobs.defer(session, FIRST, customer=1)
+        async with working(self.jobs):
+            await until(self.is_over)
+
+    async def is_over(self) -> bool:
+        async with self.db.begin("test") as session:
+            return not await session.scalar(text("SELECT count(*) FROM procrastinate_jobs"))
+
+    def steps(self) -> list[str]:
+        return [step for step, _ in self.done]
+
+    def rows(self) -> int:
+        return len({row for _, row in self.done})
+
+
+async def test_a_job_turns_into_the_one_that_it_leads_to(db: Database, jobs: Jobs) -> None:
+    chain = Chain(db, jobs)
+    await chain.run()
+    assert (chain.steps(), chain.rows()) == (["first", "then 0"], 1)
+
+
+async def test_a_job_turns_once_and_what_more_it_asks_for_is_a_job_of_its_own(
+    db: Database, jobs: Jobs
+) -> None:
+    chain = Chain(db, jobs)
+    chain.defers = 3
+    await chain.run()
+    assert (chain.steps(), chain.rows()) == (["first", "then 0", "then 1", "then 2"], 3)
+
+
+async def test_a_job_whose_step_was_undone_has_not_turned(db: Database, jobs: Jobs) -> None:
+    chain = Chain(db, jobs)
+    chain.breaks_off = 1
+    await chain.run()
+    assert chain.steps() == ["first", "first", "then 0"]
+
+
+async def test_of_a_job_that_has_turned_only_what_follows_is_tried_again(db: Database, jobs: Jobs) -> None:
+    chain = Chain(db, jobs)
+    chain.fails = 2
+    await chain.run()
+    assert (chain.steps(), chain.rows()) == (["first", "then 0", "then 0", "then 0"], 1)
+    assert chain.ended == [
+        ("first", True, True),
+        ("then", False, False),
+        ("then", False, False),
+        ("then", True, True),
+    ]
+
+
+async def test_a_job_does_not_turn_past_one_that_holds_its_lock(db: Database, jobs: Jobs) -> None:
+    chain = Chain(db, jobs)
+    async with db.begin("test") as session:
+        await jobs.defer(session, THEN, lock="then:1", at=utcnow() + timedelta(seconds=1), number=7)
+    await chain.run()
+    assert chain.steps() == ["first", "then 7", "then 0"]
+
+
+async def test_a_job_that_was_killed_after_it_turned_is_taken_up_as_what_it_has_become(
+    db: Database, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    impatient(monkeypatch)
+    chain = Chain(db, jobs)
+    async with db.begin("test") as session:
+        await jobs.defer(session, FIRST, customer=1)
+        turned = await session.scalar(
+            text(
+                "WITH dead AS (INSERT INTO procrastinate_workers DEFAULT VALUES RETURNING id)"
+                " UPDATE procrastinate_jobs SET status = 'doing', worker_id = (SELECT id FROM dead)"
+                " RETURNING id"
+            )
+        )
+    async with db.begin("test") as session:
+        call = text("SELECT turn_job(:job_id, 'then', 'then:1', CAST('{\"number\": 0}' AS jsonb))")
+        assert await session.scalar(call, {"job_id": turned})
+    async with working(jobs):
+        await until(chain.is_over)
+    assert chain.done == [("then 0", turned)]
 
 
 async def test_a_clock_that_jumps_a_week_takes_no_job_from_the_worker_that_runs_it(

@@ -8,8 +8,10 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 import procrastinate
@@ -20,10 +22,11 @@ from procrastinate.jobs import Job
 from procrastinate.retry import BaseRetryStrategy
 from procrastinate.worker import Worker
 from psycopg_pool import AsyncConnectionPool
-from sqlalchemy import BigInteger, ColumnElement, Text, cast, column, select, table, text
+from sqlalchemy import BigInteger, ColumnElement, Text, bindparam, cast, column, func, select, table, text
 from sqlalchemy.dialects.postgresql import ENUM, JSONB
 
 from getpro.platform.database import SESSION_OPTIONS, Session, driver_connection
+from getpro.platform.prepared import Prepared
 
 log = structlog.get_logger(__name__)
 
@@ -103,10 +106,41 @@ class JobKind:
     retry: Backoff
     expected: tuple[type[Exception], ...] = ()
     """Trouble that trying again mends: logged in a line. Everything else is a bug, with its traceback."""
+    leads_to: JobName | None = None
+    """What comes last in it: deferred from inside, it is not a second job, the running one turns into it.
+
+    Both are tried again alike, so ``retry`` must suit both.
+    """
 
     @property
     def name(self) -> str:
         return self.job.name
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How one try of a job ended; ``began_at`` is the time of day, as ``time.time()`` gives it."""
+
+    name: str
+    arguments: dict[str, Any]
+    began_at: float
+    seconds: float
+    error: Exception | None
+    is_over: bool
+    """It is not tried again."""
+
+
+@dataclass(slots=True)
+class _Running:
+    """The job that is running here, and what it may turn into."""
+
+    job_id: int
+    leads_to: JobName
+    next_arguments: dict[str, Any] | None = None
+    """Of what it has turned into; None while it has not."""
+
+
+_RUNNING: Final[ContextVar[_Running | None]] = ContextVar("running job", default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +153,16 @@ class FailedJob:
     since: datetime
 
 
+_TURN: Final = Prepared(
+    select(
+        func.turn_job(
+            bindparam("job_id", type_=BigInteger),
+            bindparam("name", type_=Text),
+            bindparam("lock", type_=Text),
+            bindparam("arguments", type_=JSONB),
+        )
+    )
+)
 _queued = table(
     "procrastinate_jobs",
     column("task_name", Text),
@@ -143,6 +187,9 @@ class Jobs:
         self._heard: dict[int, tuple[datetime, float]] = {}
         """The last heartbeat of each worker, and when we first saw it, by our own monotonic clock."""
         self._has_looked = False
+        self._kinds: dict[str, JobKind] = {}
+        self.listeners: list[Callable[[Ended], None]] = []
+        """Told of every job that has ended here."""
 
     async def defer(
         self,
@@ -157,7 +204,18 @@ class Jobs:
 
         Jobs that share a ``lock`` run one at a time and in order, also behind one that waits for its
         next try: never give two kinds of work the same lock. ``at`` is the earliest moment to run.
+
+        Where the job that is running leads to this one, it turns into it in this same transaction, unless
+        the lock is taken: one row of the queue less to write, to fetch and to delete.
         """
+        running = _RUNNING.get()
+        if running is not None and running.leads_to == job and running.next_arguments is None:
+            turned = await _TURN.scalar(
+                session, job_id=running.job_id, name=job.name, lock=lock, arguments=arguments
+            )
+            if turned:
+                running.next_arguments = arguments
+                return
         task = self.app.configure_task(
             job.name,
             allow_unknown=True,
@@ -180,10 +238,46 @@ class Jobs:
 
     def register(self, kinds: list[JobKind]) -> None:
         """Make known what the jobs of these names run; the context carries the job's id into the log."""
+        self._kinds |= {kind.name: kind for kind in kinds}
         for kind in kinds:
             self.app.task(name=kind.name, queue=kind.job.queue, retry=kind.retry, pass_context=True)(
-                _bound(kind)
+                partial(self._run, kind)
             )
+
+    async def _run(self, kind: JobKind, context: procrastinate.JobContext, **arguments: Any) -> None:
+        """Run a job, and then the one that it has turned into."""
+        assert context.job.id is not None
+        running = None if kind.leads_to is None else _Running(context.job.id, kind.leads_to)
+        token = _RUNNING.set(running)
+        try:
+            await self._step(kind, context.job, arguments)
+        finally:
+            _RUNNING.reset(token)
+        if running is not None and running.next_arguments is not None:
+            await self._step(self._kinds[running.leads_to.name], context.job, running.next_arguments)
+
+    async def _step(self, kind: JobKind, job: Job, arguments: dict[str, Any]) -> None:
+        began_at, began = time.time(), time.monotonic()
+        expected: tuple[type[Exception], ...] = (RetryLater, *kind.expected)
+
+        def tell(error: Exception | None) -> None:
+            is_over = error is None or kind.retry.get_retry_decision(exception=error, job=job) is None
+            seconds = time.monotonic() - began
+            for hear in self.listeners:
+                hear(Ended(kind.name, arguments, began_at, seconds, error, is_over))
+
+        with structlog.contextvars.bound_contextvars(job=kind.name, job_id=job.id):
+            try:
+                await kind.run(**arguments)
+            except expected as error:
+                log.warning("jobs.tried_again_later", attempt=job.attempts + 1, error=str(error))
+                tell(error)
+                raise
+            except Exception as error:
+                log.exception("jobs.failed", attempt=job.attempts + 1)
+                tell(error)
+                raise
+        tell(None)
 
     async def work(self, *, money: int = 24, others: int = 8) -> None:
         """Run jobs until cancelled; ``money`` and ``others`` (of each other queue) run at once.
@@ -353,20 +447,3 @@ async def _pause(seconds: float, stopping: asyncio.Event) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             await stopping.wait()
-
-
-def _bound(kind: JobKind) -> Callable[..., Awaitable[None]]:
-    expected: tuple[type[Exception], ...] = (RetryLater, *kind.expected)
-
-    async def run(context: procrastinate.JobContext, **arguments: Any) -> None:
-        with structlog.contextvars.bound_contextvars(job=kind.name, job_id=context.job.id):
-            try:
-                await kind.run(**arguments)
-            except expected as error:
-                log.warning("jobs.tried_again_later", attempt=context.job.attempts + 1, error=str(error))
-                raise
-            except Exception:
-                log.exception("jobs.failed", attempt=context.job.attempts + 1)
-                raise
-
-    return run

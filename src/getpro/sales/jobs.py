@@ -53,7 +53,7 @@ def job_kinds(deps: Deps, *, zone: ZoneInfo) -> list[JobKind]:
     differing = partial(reconcile.reconcile_panel, deps)
     yesterday = partial(provider_books.compare_days, deps, zone=zone)
     return [
-        JobKind(SETTLE, partial(_settle_event, deps), _FOR_EVER, _OUTSIDE_AWAY),
+        JobKind(SETTLE, partial(_settle_event, deps), _FOR_EVER, _OUTSIDE_AWAY, leads_to=DELIVER),
         JobKind(DELIVER, partial(_deliver, deps), _FOR_EVER, _OUTSIDE_AWAY),
         JobKind(REFUND, partial(_refund, deps), _FOR_EVER, _OUTSIDE_AWAY),
         JobKind(POLL_PAYMENT, partial(polling.poll_payment, deps), _NEXT_TIME, _OUTSIDE_AWAY),

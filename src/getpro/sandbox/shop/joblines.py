@@ -2,56 +2,32 @@
 
 import asyncio
 import json
-import logging
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from getpro.platform.jobs import Ended
 from getpro.sandbox.timeline import SHOP, Timeline
 
 JOBS_FILE: Final = "jobs.jsonl"
-_ENDS: Final = {"job_success": "готово", "job_error_retry": "будет ещё раз", "job_error": "не вышло"}
 _LOOKS_EVERY_SECONDS: Final = 0.2
 
 
-class _JobLines(logging.Handler):
-    """One JSON object a line for each job that has ended."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self._path = path
-        self._begun: dict[int, tuple[float, float]] = {}
-        """By job: the time of day, and the monotonic clock, which no sandbox moves."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        action, job = getattr(record, "action", ""), getattr(record, "job", {})
-        if action == "start_job":
-            self._begun[job["id"]] = record.created, time.monotonic()
-        if action in _ENDS:
-            began_at, began = self._begun.pop(job["id"], (record.created, time.monotonic()))
-            line = {
-                "began_at": began_at,
-                "at": record.created,
-                "name": job["task_name"],
-                "arguments": job["task_kwargs"],
-                "outcome": _ENDS[action],
-                "is_good": action == "job_success",
-                "seconds": time.monotonic() - began,
-            }
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
-
-
-def write_jobs_down(path: Path) -> None:
-    """The queue's own log says it; the product's log does not keep it, and neither does ours."""
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(
-            lambda record: not record.name.startswith("procrastinate") or record.levelno >= logging.WARNING
-        )
-    queue = logging.getLogger("procrastinate.worker")
-    queue.setLevel(logging.INFO)
-    queue.addHandler(_JobLines(path))
+def write_down(path: Path, ended: Ended) -> None:
+    """Add one JSON object, on a line of its own."""
+    failed = "не вышло" if ended.is_over else "будет ещё раз"
+    line = {
+        "began_at": ended.began_at,
+        "at": time.time(),
+        "name": ended.name,
+        "arguments": ended.arguments,
+        "outcome": "готово" if ended.error is None else failed,
+        "is_good": ended.error is None,
+        "seconds": ended.seconds,
+    }
+    with path.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(line) + "\n")
 
 
 async def follow_jobs(path: Path, timeline: Timeline) -> None:

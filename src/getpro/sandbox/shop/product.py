@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import uvloop
@@ -22,7 +23,7 @@ from getpro.kit import crashpoints
 from getpro.platform import logging
 from getpro.platform.settings import Settings
 from getpro.running import run_shop
-from getpro.sandbox.shop.joblines import JOBS_FILE, write_jobs_down
+from getpro.sandbox.shop.joblines import JOBS_FILE, write_down
 
 
 class SandboxSettings(Settings):
@@ -50,12 +51,18 @@ def main() -> None:
     values = json.loads(chosen.settings.read_text(encoding="utf-8"))
     settings = SandboxSettings(**values)
     logging.configure(level=settings.log_level)
-    write_jobs_down(chosen.settings.with_name(JOBS_FILE))
+    jobs_file = chosen.settings.with_name(JOBS_FILE)
     _listen(chosen.crash_at, chosen.trace)
     threading.Thread(target=_end_with_the_sandbox, args=(chosen.parent,), daemon=True).start()
     assert settings.database_url is not None
     uvloop.run(
-        run_shop(settings, database_url=settings.database_url.get_secret_value(), web=True, worker=True)
+        run_shop(
+            settings,
+            database_url=settings.database_url.get_secret_value(),
+            web=True,
+            worker=True,
+            hear_job=partial(write_down, jobs_file),
+        )
     )
     sys.stdout.flush()
     os._exit(0)  # nothing is left to do, but taking the imported modules apart would last two seconds
