@@ -11,6 +11,7 @@ _TICKS: Final = os.sysconf("SC_CLK_TCK")
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 _IDLE: Final = (3, 4)
 """Where idle and waiting time stand in /proc/stat."""
+_STOLEN: Final = 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +58,25 @@ def _stat(pid: int) -> list[str]:
 
 def _machine() -> tuple[int, int]:
     """Ticks of CPU that were used and that there were, since the machine has started."""
-    first = Path("/proc/stat").read_text(encoding="utf-8").partition("\n")[0]
-    ticks = [int(field) for field in first.split()[1:9]]
+    ticks = _times()
     return sum(ticks) - sum(ticks[at] for at in _IDLE), sum(ticks)
+
+
+def _times() -> list[int]:
+    first = Path("/proc/stat").read_text(encoding="utf-8").partition("\n")[0]
+    return [int(field) for field in first.split()[1:9]]
+
+
+class Thief:
+    """What the machine's host takes of its CPU time from now on: a virtual machine waits for its turn."""
+
+    def __init__(self) -> None:
+        self._before = _times()
+
+    def share(self) -> float:
+        """From 0 to 1."""
+        spent = [now - before for now, before in zip(_times(), self._before, strict=True)]
+        return spent[_STOLEN] / max(1, sum(spent))
 
 
 def percentile(values: list[float], share: float) -> float:

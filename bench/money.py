@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 import psycopg
 
+from bench.meter import Thief
 from bench.people import Crowd, Listener
 from bench.stage import Running, Stage
 
@@ -37,6 +38,8 @@ class Flow:
     answered_per_second: float = math.nan
     delivered_per_second: float = math.nan
     lost: Counter[str] = field(default_factory=Counter)
+    stolen: float = 0.0
+    """The share of the machine that its host took meanwhile."""
     started: float = 0.0
     coming: "list[tuple[float, asyncio.Future[dict[str, Any]]]]" = field(default_factory=list)
     """Of each notice: when it was sent, and the panel's change that it is to bring."""
@@ -59,10 +62,11 @@ async def measure(
     async with Crowd.at(shop.updates, stage.telegram) as crowd, Listener.at(stage.panel) as panel:
         numbers = await _order(crowd, range(first, first + payments))
         await _post(crowd.http, f"{stage.panel}/_latency", {"seconds": panel_seconds})
-        flow = Flow(paid=len(numbers), lost=crowd.lost)
+        flow, thief = Flow(paid=len(numbers), lost=crowd.lost), Thief()
         await _pay(shop, stage, crowd.http, panel, flow, list(numbers.items()), per_second)
         if delivers:
             await _watch(flow)
+        flow.stolen = thief.share()
         return flow
 
 

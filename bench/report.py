@@ -111,40 +111,46 @@ def _waiting_in(people: int, figures: Figures) -> list[Row]:
 
 
 def _money(figures: Figures) -> list[Row]:
-    flows, slower = figures.flows, _slower(figures)
-    stored, delivered = flows.door.answered_per_second, flows.far.delivered_per_second
+    flows = figures.flows
     steady = 1000 * percentile(flows.near.answered, 0.5)
+    steady_there = steady / _slower(figures, flows.near)
     late = percentile(flows.far_steady.delivered, 0.99)
 
-    def at_least(what: str, rate: float, least: float) -> Row:
-        there = rate * slower
+    def at_least(what: str, rate: float, flow: Flow, least: float) -> Row:
+        there = rate * _slower(figures, flow)
         return Row(what, f"{rate:.0f}/s, at that speed {there:.0f}/s", f"≥ {least:g}¹", there >= least)
 
     return [
-        at_least("notices stored and answered, by `web`", stored, 300),
+        at_least("notices stored and answered, by `web`", flows.door.answered_per_second, flows.door, 300),
         Row(
             "… p50 at 50/s, by `run`, which delivers meanwhile",
-            f"{steady:.0f} ms, at that speed {steady / slower:.0f} ms",
+            f"{steady:.0f} ms, at that speed {steady_there:.0f} ms",
             "≤ 20 ms¹",
-            steady / slower <= 20,  # noqa: PLR2004 -- as the column says
+            steady_there <= 20,  # noqa: PLR2004 -- as the column says
         ),
-        at_least("paid → on the panel, 100 ms away", delivered, 60),
+        at_least("paid → on the panel, 100 ms away", flows.far.delivered_per_second, flows.far, 60),
         _row("… p99 at 20/s", late, "{:.1f} s", most=2),
     ]
 
 
 def _footnote(figures: Figures) -> str:
-    set_where = (
-        f"¹ Set where a press of the empty bot took {GOALS_MENU_CPU_MS} ms of CPU, and judged at that speed"
-    )
+    flows = figures.flows
+    stolen = ", ".join(f"{flow.stolen:.0%}" for flow in (flows.door, flows.near, flows.far))
     return (
-        f"{set_where}: here it took {_slower(figures):.2f} × as much, before and after these were measured."
+        f"¹ Set where a press of the empty bot took {GOALS_MENU_CPU_MS} ms of CPU and nobody took any of the"
+        f" machine away, and judged at that speed: here it took {_dearer(figures):.2f} × as much, before and"
+        f" after these were measured, and the machine's host took {stolen} of it meanwhile."
     )
 
 
-def _slower(figures: Figures) -> float:
-    """How many times slower than that of the goals this machine was just before and after the money."""
+def _dearer(figures: Figures) -> float:
+    """How many times as much CPU as on the machine of the goals a press took, before and after the money."""
     return mean(cost.menu_cpu_ms for cost in figures.empty[-2:]) / GOALS_MENU_CPU_MS
+
+
+def _slower(figures: Figures, flow: Flow) -> float:
+    """How many times slower than that of the goals this machine was while ``flow`` was measured."""
+    return _dearer(figures) / (1 - flow.stolen)
 
 
 def _size(figures: Figures) -> list[Row]:

@@ -117,7 +117,7 @@ async def _tell(context: Context, notice_id: int) -> None:
         if is_unsent(error):
             await _unclaim(context, notice_id)
         raise
-    async with context.sales.db.begin("notice: sent") as session:
+    async with context.sales.db.alone("notice: sent") as session:
         await messaging.mark_sent(session, notice_id, message_id=told_by, now=context.now)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import BigInteger, ColumnElement, bindparam, delete, exists, select, update
+from sqlalchemy import CTE, BigInteger, ColumnElement, bindparam, delete, exists, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from getpro.kit.money import Money
@@ -29,14 +29,6 @@ def _is_kept(header: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Remembered:
-    """A notice in the inbox; ``is_handled`` only once its money has found its end."""
-
-    event_id: int
-    is_handled: bool
-
-
-@dataclass(frozen=True, slots=True)
 class Event:
     event_id: int
     provider: str
@@ -46,7 +38,7 @@ class Event:
     """How settling ended last."""
 
 
-def _remember() -> Prepared:
+def _remembering() -> CTE:
     statement = insert(provider_events).values(
         named("provider", "object_id", "event", "body", "headers", "received_at", "last_received_at")
     )
@@ -56,37 +48,31 @@ def _remember() -> Prepared:
         "last_received_at": statement.excluded.last_received_at,
         "dismissed_at": None,
     }
-    return Prepared(
-        statement.on_conflict_do_update(
-            index_elements=["provider", "object_id", "event"], set_=again
-        ).returning(provider_events.c.event_id, provider_events.c.handled_at)
+    return (
+        statement.on_conflict_do_update(index_elements=["provider", "object_id", "event"], set_=again)
+        .returning(provider_events)
+        .cte("remembered")
     )
 
 
-_REMEMBER: Final = _remember()
+REMEMBERED: Final = _remembering()
+"""Keeps a notice as it came, as the first part of a statement; one that was seen before is counted, and its
+latest body kept. Its parameters: :func:`as_it_came`."""
 
 
-async def remember(
-    session: Session,
-    *,
-    provider: str,
-    notice: Notice,
-    body: bytes,
-    headers: Mapping[str, str],
-    now: datetime,
-) -> Remembered:
-    """Keep a notice as it came; one that was seen before is counted, and its latest body kept."""
-    row = await _REMEMBER.first(
-        session,
-        provider=provider,
-        object_id=notice.object_id,
-        event=notice.event,
-        body=body,
-        headers={name: value for name, value in headers.items() if _is_kept(name.lower())},
-        received_at=now,
-        last_received_at=now,
-    )
-    return Remembered(row.event_id, row.handled_at is not None)
+def as_it_came(
+    *, provider: str, notice: Notice, body: bytes, headers: Mapping[str, str], now: datetime
+) -> dict[str, Any]:
+    """The parameters of ``REMEMBERED``."""
+    return {
+        "provider": provider,
+        "object_id": notice.object_id,
+        "event": notice.event,
+        "body": body,
+        "headers": {name: value for name, value in headers.items() if _is_kept(name.lower())},
+        "received_at": now,
+        "last_received_at": now,
+    }
 
 
 _EVENT: Final = Prepared(select(provider_events).where(provider_events.c.event_id == bindparam("event_id")))

@@ -110,6 +110,17 @@ class Database:
         crashpoints.reach(f"{name}: read")
 
     @contextlib.asynccontextmanager
+    async def alone(self, name: str) -> AsyncIterator[Session]:
+        """For one statement that is the whole transaction: it stands as soon as it has run.
+
+        ``name`` appears in the crash points ``<name>: before commit`` and ``<name>: after commit``.
+        """
+        async with self._lent(commits_itself=True) as session:
+            crashpoints.reach(f"{name}: before commit")
+            yield session
+        crashpoints.reach(f"{name}: after commit")
+
+    @contextlib.asynccontextmanager
     async def _lent(self, *, commits_itself: bool) -> AsyncIterator[Session]:
         """A connection until the end of the block; what was not committed is rolled back."""
         async with self._turn():

@@ -5,12 +5,14 @@ each time, three times as much as the driver's own part. For the way of money an
 is most of their cost; everywhere else SQLAlchemy's own way is good enough.
 """
 
+from collections import namedtuple
+from functools import cache
 from typing import Any, Final
 
 from psycopg import AsyncRawCursor
 from psycopg.rows import namedtuple_row
 from psycopg.types.json import Jsonb
-from sqlalchemy import JSON, BindParameter, Executable, bindparam
+from sqlalchemy import JSON, BindParameter, Executable, Table, bindparam
 from sqlalchemy.dialects.postgresql import psycopg as dialects
 from sqlalchemy.sql.compiler import SQLCompiler
 
@@ -23,6 +25,24 @@ _DIALECT: Final = dialects.dialect(paramstyle="numeric_dollar")  # type: ignore[
 def named(*names: str) -> dict[str, BindParameter[Any]]:
     """For ``values()``: each column from the parameter of its own name."""
     return {name: bindparam(name) for name in names}
+
+
+def last_parts(row: Any, *tables: Table) -> list[Any]:
+    """The last columns of a row, where these are all columns of ``tables``: a named tuple a table.
+
+    What of them is called as a column before them has another name in the row itself.
+    """
+    parts = []
+    at = len(row) - sum(len(table.c) for table in tables)
+    for table in tables:
+        parts.append(_shape(table)._make(row[at : at + len(table.c)]))
+        at += len(table.c)
+    return parts
+
+
+@cache
+def _shape(table: Table) -> Any:
+    return namedtuple(table.name, table.c.keys())  # noqa: PYI024 -- its columns are known when it runs
 
 
 class Prepared:

@@ -226,8 +226,11 @@ async def _tell_open(
 async def _overtaken(session: Session, wanted: Subscription) -> list[int]:
     """Orders that were delivered before, but of which the customer was told after more was wanted.
 
-    Their screens were turned while the panel had not confirmed that: they show that access is coming.
+    Their screens were turned while the panel had not confirmed that: they show that access is coming. Before
+    the first version that the panel had, nobody was told of any.
     """
+    if not wanted.provisioned_version:
+        return []
     told = await _OVERTAKEN.all(session, user_id=wanted.user_id, **_versions(wanted))
     return [order_id for row in told for order_id in row.orders or []]
 

@@ -1,4 +1,4 @@
-"""Read models for the screens: one statement each, but :func:`on_screen`, which needs two."""
+"""Read models for the screens: one statement each."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +19,7 @@ from getpro.payments.refunds import given_back
 from getpro.payments.states import PaymentStatus
 from getpro.payments.store import Payment, payment_of
 from getpro.platform.database import Session
-from getpro.platform.prepared import Prepared
+from getpro.platform.prepared import Prepared, last_parts
 from getpro.subscriptions.models import subscriptions
 from getpro.subscriptions.store import Subscription, of_customer, subscription_of
 
@@ -109,13 +109,14 @@ _ON_SCREEN = Prepared(
                 _LATER.c.screen_message_id == payments.c.screen_message_id,
                 _LATER.c.payment_id > payments.c.payment_id,
             )
-        ).label("is_last")
-    ).where(payments.c.payment_id == bindparam("payment_id"))
-)
-_WITH_SUBSCRIPTION = Prepared(
-    select(users, subscriptions)
+        ).label("is_last"),
+        *users.c,
+        *subscriptions.c,
+    )
+    .select_from(payments)
+    .join(users, users.c.user_id == payments.c.user_id)
     .outerjoin(subscriptions, subscriptions.c.user_id == users.c.user_id)
-    .where(users.c.user_id == bindparam("user_id"))
+    .where(payments.c.payment_id == bindparam("payment_id"))
     .order_by(subscriptions.c.subscription_id)
     .limit(1)
 )
@@ -126,8 +127,8 @@ async def on_screen(session: Session, payment_id: int) -> OnScreen | None:
     row = await _ON_SCREEN.first(session, payment_id=payment_id)
     if row is None:
         return None
-    whose = await _WITH_SUBSCRIPTION.first(session, user_id=row.user_id)
-    subscription = None if whose.subscription_id is None else subscription_of(whose)
+    whose, given = last_parts(row, users, subscriptions)
+    subscription = None if given.subscription_id is None else subscription_of(given)
     return OnScreen(_bought_of(row), row.is_last, customer_of(whose), subscription)
 
 

@@ -2,18 +2,33 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Final
 
+from sqlalchemy import func, select
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from getpro.payments import inbox
 from getpro.payments.provider import Knock, Notice, NoticeRefused
 from getpro.platform.database import Session
+from getpro.platform.jobs import deferring
+from getpro.platform.prepared import Prepared
 from getpro.sales.deps import Deps
 from getpro.sales.names import SETTLE
 from getpro.webhooks.addresses import of_request
 from getpro.webhooks.bodies import BodyTooLong, read_body
 from getpro.webhooks.deps import Doors
+
+_KEPT: Final = inbox.REMEMBERED.c
+_ACCEPT: Final = Prepared(
+    select(
+        deferring(
+            SETTLE,
+            lock=func.concat("settle:", _KEPT.provider, ":", _KEPT.object_id),
+            arguments=func.jsonb_build_object("event_id", _KEPT.event_id),
+        )
+    ).where(_KEPT.handled_at.is_(None))
+)
 
 
 async def accept(
@@ -25,25 +40,12 @@ async def accept(
     body: bytes,
     headers: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """Keep a notice and defer settling it in the same transaction; a step.
+    """Keep a notice and defer settling it in the same statement; a step.
 
     Seen is not handled: an early or forged notice must not block the true one that looks the same.
     """
-    kept = await inbox.remember(
-        session,
-        provider=provider,
-        notice=notice,
-        body=body,
-        headers=headers,
-        now=deps.clock(),
-    )
-    if not kept.is_handled:
-        await deps.jobs.defer(
-            session,
-            SETTLE,
-            lock=f"settle:{provider}:{notice.object_id}",
-            event_id=kept.event_id,
-        )
+    came = inbox.as_it_came(provider=provider, notice=notice, body=body, headers=headers, now=deps.clock())
+    await _ACCEPT.run(session, **came)
 
 
 async def provider_notice(request: Request) -> Response:
@@ -63,7 +65,7 @@ async def provider_notice(request: Request) -> Response:
         return doors.refuse(request, code, "size", 413)
     except NoticeRefused as error:
         return doors.refuse(request, code, error.reason, error.status)
-    async with doors.sales.db.begin("notice") as session:
+    async with doors.sales.db.alone("notice") as session:
         await accept(
             session, doors.sales, provider=code, notice=notice, body=knock.body, headers=knock.headers
         )
