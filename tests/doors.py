@@ -5,12 +5,14 @@ import contextlib
 import io
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
 import uvicorn
+from starlette.types import ASGIApp
 
+from getpro.platform.metrics import WEBHOOKS
 from getpro.webhooks.app import make_app
 from getpro.webhooks.deps import Doors
 
@@ -28,6 +30,16 @@ class Knocker:
     session: aiohttp.ClientSession
     url: str
     doors: Doors
+    _before: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._before = _webhooks()
+
+    @property
+    def counted(self) -> dict[str, float]:
+        """What was taken or refused since the doors are open, e.g. ``yookassa: address``."""
+        now = _webhooks()
+        return {what: count - self._before.get(what, 0) for what, count in now.items()}
 
     async def post(self, path: str, body: bytes | dict[str, Any], **headers: str) -> int:
         raw = json.dumps(body).encode() if isinstance(body, dict) else body
@@ -41,12 +53,21 @@ class Knocker:
             return response.status
 
 
+def _webhooks() -> dict[str, float]:
+    samples = next(iter(WEBHOOKS.collect())).samples
+    return {
+        f"{sample.labels['door']}: {sample.labels['result']}": sample.value
+        for sample in samples
+        if sample.name.endswith("_total")
+    }
+
+
 @contextlib.asynccontextmanager
-async def open_doors(doors: Doors) -> AsyncIterator[Knocker]:
-    """Serve the doors on a free port while the block runs."""
+async def serve(app: ASGIApp) -> AsyncIterator[str]:
+    """Serve an application on a free port while the block runs."""
     server = QuietServer(
         uvicorn.Config(
-            make_app(doors),
+            app,
             host="127.0.0.1",
             port=0,
             log_config=None,
@@ -58,8 +79,13 @@ async def open_doors(doors: Doors) -> AsyncIterator[Knocker]:
     task = asyncio.create_task(server.serve())
     while not server.started:
         await asyncio.sleep(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    async with aiohttp.ClientSession() as session:
-        yield Knocker(session, f"http://127.0.0.1:{port}", doors)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
     server.should_exit = True
     await task
+
+
+@contextlib.asynccontextmanager
+async def open_doors(doors: Doors) -> AsyncIterator[Knocker]:
+    """Serve the shop's doors while the block runs."""
+    async with serve(make_app(doors)) as url, aiohttp.ClientSession() as session:
+        yield Knocker(session, url, doors)

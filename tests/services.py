@@ -56,6 +56,7 @@ class Services:
             "SHOP_SUPPORT": "@olga  # до мая",
             "GETPRO_DATA_DIR": str(self.folder),
             "GETPRO_PORT": "9",
+            "GETPRO_METRICS_PORT": "0",
         } | changes
         self.begin("".join(f"{name}={value}\n" for name, value in settings.items()))
 

@@ -10,17 +10,21 @@ from typing import Any, Final
 import structlog
 import uvicorn
 from aiogram.exceptions import TelegramAPIError
+from starlette.types import ASGIApp
 
 from getpro.bootstrap.shop import Shop, build
 from getpro.bot.mailbox import Mailbox
 from getpro.checks.web import no_place
 from getpro.kit.trouble import Trouble
+from getpro.operations.figures import Figures
 from getpro.platform import schedules
 from getpro.platform.jobs import Ended
+from getpro.platform.metrics import count_job
 from getpro.platform.settings import TELEGRAM_PATH, Settings
 from getpro.platform.telegram import TELEGRAM_AWAY
 from getpro.sales.jobs import schedules as sales_schedules
 from getpro.webhooks.app import make_app
+from getpro.webhooks.metrics import make_metrics_app
 from getpro.webhooks.polling import poll_for_ever
 
 log = structlog.get_logger(__name__)
@@ -28,6 +32,9 @@ log = structlog.get_logger(__name__)
 ALLOWED_UPDATES = ["message", "callback_query", "pre_checkout_query", "my_chat_member"]
 
 
+METRICS_PORT: Final = 9464
+WORKER_METRICS_PORT: Final = 9465
+"""Another one, so that both can run on one machine."""
 _DATABASE_LOOKED_AT_SECONDS: Final = 3
 _TELEGRAM_TOLD_AGAIN_SECONDS: Final = 10
 _CANCELED_AGAIN_SECONDS: Final = 15
@@ -57,6 +64,7 @@ async def run_shop(
     Trouble when a part failed: a supervisor then starts the shop again.
     """
     shop = build(settings, database_url=database_url)
+    shop.jobs.listeners.append(count_job)
     if hear_job is not None:
         shop.jobs.listeners.append(hear_job)
     stop = _stop_on_signals()
@@ -64,6 +72,7 @@ async def run_shop(
         async with contextlib.AsyncExitStack() as running:
             if keep_database is not None:
                 await running.enter_async_context(_background(stop, _keep(keep_database)))
+            await running.enter_async_context(_measured(shop, stop, worker=worker, web=web))
             if worker:
                 await running.enter_async_context(_working(shop, stop))
             if web:
@@ -97,11 +106,42 @@ async def _working(shop: Shop, stop: asyncio.Future[None]) -> AsyncIterator[None
 async def _serving(shop: Shop, stop: asyncio.Future[None], database_url: str) -> AsyncIterator[None]:
     settings = shop.settings
     listening = await _listen(settings.listen_host, settings.listen_port)
+    async with (
+        _background(stop, shop.message_log.run(), _hear_telegram(shop, database_url)),
+        _served(make_app(shop.doors), listening, stop),
+    ):
+        yield
+
+
+@contextlib.asynccontextmanager
+async def _measured(
+    shop: Shop, stop: asyncio.Future[None], *, web: bool, worker: bool
+) -> AsyncIterator[None]:
+    """Show Prometheus this process; who works also shows what the database knows.
+
+    A port that is taken by somebody else stops no shop: Prometheus will miss us, and say so.
+    """
+    settings = shop.settings
+    usual = METRICS_PORT if web else WORKER_METRICS_PORT
+    port = usual if settings.metrics_port is None else settings.metrics_port
+    figures = Figures(shop.db, shop.sales.clock) if worker else None
+    try:
+        listening = _socket(settings.metrics_host, port)
+    except OSError as error:
+        log.error("metrics.no_place", host=settings.metrics_host, port=port, error=type(error).__name__)
+        yield
+        return
+    log.info("metrics.ready", host=settings.metrics_host, port=listening.getsockname()[1])
+    async with _served(make_metrics_app(figures), listening, stop):
+        yield
+
+
+@contextlib.asynccontextmanager
+async def _served(app: ASGIApp, listening: socket.socket, stop: asyncio.Future[None]) -> AsyncIterator[None]:
+    """Serve ``app`` while the block runs."""
     server = _QuietServer(
         uvicorn.Config(
-            make_app(shop.doors),
-            host=settings.listen_host,
-            port=settings.listen_port,
+            app,
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -110,25 +150,28 @@ async def _serving(shop: Shop, stop: asyncio.Future[None], database_url: str) ->
             timeout_graceful_shutdown=10,
         )
     )
-    async with _background(stop, shop.message_log.run(), _hear_telegram(shop, database_url)):
-        serving = asyncio.create_task(server.serve(sockets=[listening]))
-        serving.add_done_callback(lambda ended: _stop_if_failed(ended, stop))
-        try:
-            while not server.started and not serving.done():  # noqa: ASYNC110 -- uvicorn offers no event
-                await asyncio.sleep(0.02)
-            yield
-        finally:
-            server.should_exit = True
-            await asyncio.wait([serving])
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    serving.add_done_callback(lambda ended: _stop_if_failed(ended, stop))
+    try:
+        while not server.started and not serving.done():  # noqa: ASYNC110 -- uvicorn offers no event
+            await asyncio.sleep(0.02)
+        yield
+    finally:
+        server.should_exit = True
+        await asyncio.wait([serving])
 
 
 async def _listen(host: str, port: int) -> socket.socket:
     """The socket of the web door; raises Trouble when it cannot be had."""
     try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=2048)
+        return _socket(host, port)
     except OSError as error:
         raise await no_place(host, port, error) from error
+
+
+def _socket(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=2048)
 
 
 async def _hear_telegram(shop: Shop, database_url: str) -> None:

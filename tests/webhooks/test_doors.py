@@ -124,7 +124,7 @@ async def test_a_notice_from_elsewhere_is_refused(
 ) -> None:
     assert await door.post(YOOKASSA, NOTICE, X_Forwarded_For=forwarded_for) == 403
     assert await kept(shop) == []
-    assert door.doors.refused["yookassa: address"] == 1
+    assert door.counted["yookassa: address"] == 1
 
 
 async def test_a_refused_notice_without_an_address_is_logged_with_the_proxy_that_told_none(
@@ -293,7 +293,7 @@ async def test_an_update_with_a_wrong_secret_is_refused(door: Knocker, shop: Sho
     assert await door.post(TELEGRAM, stars_update(1), X_Telegram_Bot_Api_Secret_Token="guess") == 401
     assert await door.post(TELEGRAM, stars_update(1)) == 401
     assert await kept(shop) == []
-    assert door.doors.refused["telegram: secret"] == 2
+    assert door.counted["telegram: secret"] == 2
 
 
 @pytest.mark.parametrize(

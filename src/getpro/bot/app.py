@@ -22,6 +22,7 @@ from getpro.bot.showing import say, show
 from getpro.bot.texts import LANGUAGES
 from getpro.bot.turn import SeenBefore, ShutOut, Turn
 from getpro.platform.database import DATABASE_AWAY
+from getpro.platform.metrics import UPDATE_SECONDS, UPDATES, timed
 from getpro.platform.settings import Settings
 from getpro.sales.deps import Deps
 
@@ -50,12 +51,20 @@ class ShopBot:
             found = error.errors(include_input=False, include_url=False, include_context=False)
             errors = [(".".join(map(str, one["loc"])), one["type"]) for one in found]
             log.error("bot.update_unreadable", update_id=update.get("update_id"), errors=errors)
+            UPDATES.labels("unknown", "unreadable").inc()
             return None
         except UpdateTypeLookupError:
             log.info("bot.update_of_no_use", update_id=update.get("update_id"))
             return None
-        with structlog.contextvars.bound_contextvars(update_id=parsed.update_id):
-            reply = await self._reply(parsed)
+        kind, result = parsed.event_type, "database_away"
+        try:
+            with (
+                structlog.contextvars.bound_contextvars(update_id=parsed.update_id),
+                timed(UPDATE_SECONDS.labels(kind).observe),
+            ):
+                result, reply = await self._reply(parsed)
+        finally:
+            UPDATES.labels(kind, result).inc()
         return _as_json(reply, self._bot) if isinstance(reply, TelegramMethod) else None
 
     async def introduce(self) -> None:
@@ -67,26 +76,28 @@ class ShopBot:
             await self._bot.set_my_commands(commands, language_code=code)
             await self._bot.set_my_short_description(t("about"), language_code=code)
 
-    async def _reply(self, update: Update) -> Any:
+    async def _reply(self, update: Update) -> tuple[str, Any]:
+        """How it went, in a word for the metrics, and what is answered."""
         person = getattr(update.event, "from_user", None)
         if person is None or person.is_bot or not _is_private(update):
-            return None
+            return "ignored", None
         if _is_flood(update, person.id, self._flood):
             query = update.callback_query
-            return AnswerCallbackQuery(callback_query_id=query.id) if query else None
+            return "flood", AnswerCallbackQuery(callback_query_id=query.id) if query else None
         turn = Turn(self.context.sales, update.update_id, person, is_answer=_is_answer(update))
         try:
-            return await self._feed(update, turn)
+            answer = await self._feed(update, turn)
         except DATABASE_AWAY:
             raise
         except ShutOut:
-            return await self._shut_out(update, turn)
+            return "shut_out", await self._shut_out(update, turn)
         except TelegramRetryAfter as error:
             log.warning("bot.too_fast_for_telegram", retry_after=error.retry_after)
-            return self._sorry(update, turn, "slow-down")
+            return "slow_down", self._sorry(update, turn, "slow-down")
         except Exception:
             log.exception("bot.update_failed")
-            return self._sorry(update, turn, "failed")
+            return "failed", self._sorry(update, turn, "failed")
+        return "again" if turn.is_repeated else "ok", answer
 
     async def _feed(self, update: Update, turn: Turn) -> Any:
         """Let the handlers answer; once more where they find that Telegram has sent the update before.

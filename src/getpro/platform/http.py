@@ -8,6 +8,7 @@ from typing import Any
 import aiohttp
 
 from getpro.kit import crashpoints
+from getpro.platform import metrics
 
 
 class ServiceUnavailable(Exception):
@@ -63,17 +64,20 @@ class Service:
         """
         crashpoints.reach(f"{self.name}.{operation}: before call")
         try:
-            async with self._opened().request(
-                method,
-                self._base_url + path,
-                json=body,
-                params=params,
-                headers=headers,
-                allow_redirects=False,
-            ) as response:
-                text = await response.text(errors="replace")
+            with metrics.timed(metrics.SERVICE_SECONDS.labels(self.name).observe):
+                async with self._opened().request(
+                    method,
+                    self._base_url + path,
+                    json=body,
+                    params=params,
+                    headers=headers,
+                    allow_redirects=False,
+                ) as response:
+                    text = await response.text(errors="replace")
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            metrics.SERVICE_CALLS.labels(self.name, operation, "away").inc()
             raise ServiceUnavailable(f"{self.name}: нет ответа ({type(error).__name__})") from error
+        metrics.SERVICE_CALLS.labels(self.name, operation, metrics.result_of(response.status)).inc()
         crashpoints.reach(f"{self.name}.{operation}: after call")
         return Answer(status=response.status, body=_json_or_none(text), text=text)
 

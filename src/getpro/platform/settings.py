@@ -283,6 +283,9 @@ class Settings(DatabaseSettings):
     )
     listen_host: Host = Field(default="127.0.0.1", validation_alias="GETPRO_HOST")
     listen_port: int = Field(default=8080, ge=0, le=65535, validation_alias="GETPRO_PORT")
+    metrics_host: Host = Field(default="127.0.0.1", validation_alias="GETPRO_METRICS_HOST")
+    metrics_port: int | None = Field(default=None, ge=0, le=65535, validation_alias="GETPRO_METRICS_PORT")
+    """Where Prometheus reads. None: 9464, of ``worker`` 9465; 0: whichever is free."""
     public_url: Origin | None = None
     """Where Telegram, providers and the panel reach this shop."""
     trusted_proxies: Proxies = []

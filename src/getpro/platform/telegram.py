@@ -7,12 +7,19 @@ from aiogram.client.default import DefaultBotProperties
 from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import TelegramAPIServer
 from aiogram.enums import ParseMode
-from aiogram.exceptions import ClientDecodeError, TelegramNetworkError, TelegramServerError
+from aiogram.exceptions import (
+    ClientDecodeError,
+    TelegramAPIError,
+    TelegramNetworkError,
+    TelegramRetryAfter,
+    TelegramServerError,
+)
 from aiogram.methods import Response, TelegramMethod
 from aiogram.types import LinkPreviewOptions
 from aiohttp import ClientConnectorError, ClientSession, TCPConnector
 
 from getpro.kit import crashpoints
+from getpro.platform import metrics
 from getpro.platform.settings import TelegramSettings
 
 TELEGRAM_AWAY: Final = (TelegramNetworkError, TelegramServerError, ClientDecodeError)
@@ -52,11 +59,24 @@ class TelegramSession(AiohttpSession):
             self._shapes[type(method)] = Response[method.__returning__]  # type: ignore[name-defined]
         crashpoints.reach(f"telegram.{name}: before call")
         try:
-            result = await super().make_request(bot, method, timeout=timeout)
+            with metrics.timed(metrics.BOT_API_SECONDS.observe):
+                result = await super().make_request(bot, method, timeout=timeout)
         except UnicodeDecodeError as error:  # a gateway's page, in letters of its own
+            metrics.BOT_API_CALLS.labels(name, "away").inc()
             raise TelegramNetworkError(method=method, message="the answer is no text") from error
+        except (TelegramAPIError, ClientDecodeError) as error:
+            metrics.BOT_API_CALLS.labels(name, _result_of(error)).inc()
+            raise
+        metrics.BOT_API_CALLS.labels(name, "ok").inc()
         crashpoints.reach(f"telegram.{name}: after call")
         return result
+
+
+def _result_of(error: Exception) -> str:
+    """An error in a word, as ``metrics.result_of`` has them."""
+    if isinstance(error, TelegramRetryAfter):
+        return "too_many_requests"
+    return "away" if isinstance(error, TELEGRAM_AWAY) else "refused"
 
 
 def make_bot(settings: TelegramSettings) -> Bot:

@@ -25,6 +25,7 @@ from getpro.payments.refunds import given_back
 from getpro.payments.states import StuckMoney
 from getpro.payments.store import Payment, payment_of
 from getpro.platform.database import Session
+from getpro.platform.metrics import DELIVERY_SECONDS
 from getpro.platform.prepared import Prepared
 from getpro.sales.checkout import turn_screen
 from getpro.sales.deps import Deps
@@ -112,11 +113,16 @@ async def deliver(deps: Deps, subscription_id: int) -> None:
         raise
     async with deps.db.begin("deliver: mark") as session:
         now = deps.clock()
+        delivered: list[Payment] = []
         await accounts.remember(session, subscription_id, account, now=now)
         if await subscriptions.mark_provisioned(session, subscription_id, version=wanted.wanted_version):
-            await _tell_open(session, deps, wanted, last, now=now)
+            delivered = await _undelivered(session, wanted)
+            await _tell_open(session, deps, wanted, last, delivered, now=now)
         else:
             await defer_delivery(session, deps, subscription_id)
+    for payment in delivered:
+        if payment.paid_at is not None:
+            DELIVERY_SECONDS.observe((now - payment.paid_at).total_seconds())
     log.info("subscription.delivered", subscription_id=subscription_id, version=wanted.wanted_version)
 
 
@@ -195,14 +201,20 @@ def _standing_of(row: Any) -> tuple[Subscription, PanelAccount | None, _Cause]:
 
 
 async def _tell_open(
-    session: Session, deps: Deps, wanted: Subscription, last: _Cause, *, now: datetime
+    session: Session,
+    deps: Deps,
+    wanted: Subscription,
+    last: _Cause,
+    delivered: list[Payment],
+    *,
+    now: datetime,
 ) -> None:
     """Tell the customer once per version that access is open, and turn the waiting screens.
 
     A repair is our own matter, and of a refund the customer was told when it was made: nothing was bought.
     Of a version that the panel had already nothing is new.
     """
-    orders = [payment.order_id for payment in await _undelivered(session, wanted)]
+    orders = [payment.order_id for payment in delivered]
     if wanted.is_delivered or (last.cause in _SILENT and not orders):
         return
     overtaken = await _overtaken(session, wanted)

@@ -17,6 +17,7 @@ from getpro.payments.provider import Charge, ChargeState, NoSuchCharge
 from getpro.payments.states import CancelReason, StuckMoney
 from getpro.payments.store import Payment
 from getpro.platform.database import Session
+from getpro.platform.metrics import CHARGES
 from getpro.sales.checkout import end_unpaid, turn_screen
 from getpro.sales.delivery import defer_delivery
 from getpro.sales.deps import Deps
@@ -79,7 +80,9 @@ async def settle_event(deps: Deps, event_id: int) -> Outcome:
     """
     found = await look_behind(deps, event_id)
     async with deps.db.begin("settle") as session:
-        return await settle(session, deps, found, event_id=event_id)
+        outcome = await settle(session, deps, found, event_id=event_id)
+    _count(found, outcome)
+    return outcome
 
 
 async def look_behind(deps: Deps, event_id: int) -> Charge | Outcome:
@@ -103,7 +106,14 @@ async def look_behind(deps: Deps, event_id: int) -> Charge | Outcome:
 async def settle_charge(deps: Deps, charge: Charge) -> Outcome:
     """Act on what a provider says of one object that we heard of without a notice; a flow."""
     async with deps.db.begin("settle") as session:
-        return await settle(session, deps, charge)
+        outcome = await settle(session, deps, charge)
+    _count(charge, outcome)
+    return outcome
+
+
+def _count(found: Charge | Outcome, outcome: Outcome) -> None:
+    provider = found.provider if isinstance(found, Charge) else "unknown"
+    CHARGES.labels(provider, str(outcome)).inc()
 
 
 async def settle(

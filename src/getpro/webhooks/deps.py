@@ -1,8 +1,7 @@
 """What the doors for notices need."""
 
-from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -10,6 +9,7 @@ from pydantic import SecretStr
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from getpro.platform.metrics import WEBHOOKS
 from getpro.platform.settings import Network
 from getpro.sales.deps import Deps
 from getpro.webhooks.addresses import of_request
@@ -27,12 +27,10 @@ class Doors:
     telegram_secret: SecretStr
     panel_secret: SecretStr | None
     trusted_proxies: list[Network]
-    refused: Counter[str] = field(default_factory=Counter)
-    """Refused notices by door and reason, e.g. ``yookassa: address``."""
 
     def refuse(self, request: Request, door: str, reason: str, status: int) -> Response:
         """Count and log a refusal with where it came from, and say so: nothing was changed."""
-        self.refused[f"{door}: {reason}"] += 1
+        WEBHOOKS.labels(door, reason).inc()
         address = of_request(request, self.trusted_proxies)
         peer = request.client.host if request.client else "unknown"
         # Behind a proxy of ours that tells nobody's address, the peer says which proxy it is.

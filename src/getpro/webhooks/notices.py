@@ -12,6 +12,7 @@ from getpro.payments import inbox
 from getpro.payments.provider import Knock, Notice, NoticeRefused
 from getpro.platform.database import Session
 from getpro.platform.jobs import deferring
+from getpro.platform.metrics import WEBHOOKS
 from getpro.platform.prepared import Prepared
 from getpro.sales.deps import Deps
 from getpro.sales.names import SETTLE
@@ -69,4 +70,5 @@ async def provider_notice(request: Request) -> Response:
         await accept(
             session, doors.sales, provider=code, notice=notice, body=knock.body, headers=knock.headers
         )
+    WEBHOOKS.labels(code, "taken").inc()
     return PlainTextResponse("ok")

@@ -10,6 +10,7 @@ from getpro.kit.numbers import BIGGEST_BIGINT
 from getpro.messaging.store import mark_update
 from getpro.payments.provider import Notice
 from getpro.payments.providers.stars.provider import Stars, notice_in
+from getpro.platform.metrics import WEBHOOKS
 from getpro.webhooks.bodies import BadBody, BodyTooLong, json_object, read_body
 from getpro.webhooks.deps import Doors
 from getpro.webhooks.notices import accept
@@ -39,6 +40,7 @@ async def telegram_update(request: Request) -> Response:
     if not isinstance(update_id, int) or abs(update_id) > BIGGEST_BIGINT:
         return doors.refuse(request, "telegram", "form", 400)
     reply = await take(doors, update, body)
+    WEBHOOKS.labels("telegram", "taken").inc()
     return Response() if reply is None else JSONResponse(reply)
 
 

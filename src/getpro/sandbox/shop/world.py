@@ -334,6 +334,7 @@ def _write_settings(
         "database_url": cluster.url(),
         "time_zone": time_zone,
         "listen_host": LOOPBACK,
+        "metrics_port": 0,
         "listen_port": urlsplit(urls["product"]).port,
         "public_url": public_url,
         "trusted_proxies": [f"{LOOPBACK}/32"],

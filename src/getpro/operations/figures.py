@@ -1,0 +1,309 @@
+"""What the database knows about the shop, as gauges for Prometheus.
+
+Each figure is one statement that an index answers, and is asked at most every so often, however often
+Prometheus comes. ``:now`` is the shop's clock. Its rows are the labels, then the value.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import structlog
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from getpro.kit.clock import Clock
+from getpro.platform.database import DATABASE_AWAY, Database, Session
+
+log = structlog.get_logger(__name__)
+
+OFTEN: Final = 10
+MINUTELY: Final = 60
+SELDOM: Final = 300
+"""For what has to count rows of a table that grows."""
+_LONGEST_SECONDS: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One gauge: its name, what it says, its labels, the statement, and how old it may be."""
+
+    name: str
+    words: str
+    sql: str
+    labels: tuple[str, ...] = ()
+    every_seconds: int = OFTEN
+
+
+FIGURES: Final = (
+    Figure(
+        "getpro_users",
+        "Клиентов всего",
+        "SELECT count(*) FROM users",
+        every_seconds=SELDOM,
+    ),
+    Figure(
+        "getpro_users_new_last_day",
+        "Новых клиентов за сутки",
+        "SELECT count(*) FROM users WHERE registration_date > :now - interval '1 day'",
+        every_seconds=MINUTELY,
+    ),
+    Figure(
+        "getpro_subscriptions_active",
+        "Действующих подписок: чем оплачен последний срок",
+        "SELECT provider, count(*) FROM subscriptions WHERE is_active GROUP BY provider",
+        ("provider",),
+        every_seconds=SELDOM,
+    ),
+    Figure(
+        "getpro_subscriptions_ending_3_days",
+        "Подписок, у которых срок выйдет за три дня",
+        "SELECT count(*) FROM subscriptions"
+        " WHERE is_active AND end_date BETWEEN :now AND :now + interval '3 days'",
+        every_seconds=MINUTELY,
+    ),
+    Figure(
+        "getpro_orders_last_hour",
+        "Заказы последнего часа: чем платят и что с ними",
+        "SELECT provider, status, count(*) FROM payments"
+        " WHERE created_at > :now - interval '1 hour' AND created_at <= :now GROUP BY provider, status",
+        ("provider", "status"),
+    ),
+    Figure(
+        "getpro_paid_last_hour",
+        "Оплачено за последний час, платежей",
+        "SELECT provider, count(*) FROM payments"
+        " WHERE paid_at > :now - interval '1 hour' AND paid_at <= :now GROUP BY provider",
+        ("provider",),
+    ),
+    Figure(
+        "getpro_paid_last_hour_roubles",
+        "Оплачено за последний час, рублей",
+        "SELECT provider, sum(amount) FROM payments"
+        " WHERE paid_at > :now - interval '1 hour' AND paid_at <= :now GROUP BY provider",
+        ("provider",),
+    ),
+    Figure(
+        "getpro_paid_expected_hour",
+        "Сколько платежей обычно бывает за этот час недели: среднее до четырёх прошлых недель",
+        "SELECT sum(found.paid) / greatest(1, least(4, floor(extract(epoch FROM"
+        " :now - (SELECT min(paid_at) FROM payments WHERE paid_at IS NOT NULL)) / 604800)))"
+        " FROM generate_series(1, 4) AS weeks(ago),"
+        " LATERAL (SELECT count(*) AS paid FROM payments"
+        " WHERE paid_at > :now - weeks.ago * interval '7 days' - interval '1 hour'"
+        " AND paid_at <= :now - weeks.ago * interval '7 days') AS found",
+        every_seconds=MINUTELY,
+    ),
+    Figure(
+        "getpro_undelivered",
+        "Подписок, которые панель ещё не получила: paid — за деньги, free — пробный срок, подарок, правка",
+        "SELECT CASE WHEN bought.paid THEN 'paid' ELSE 'free' END, count(*)"
+        " FROM subscriptions s, LATERAL ("
+        "SELECT coalesce(bool_or(payment_id IS NOT NULL AND refund_id IS NULL), false) AS paid"
+        " FROM (SELECT payment_id, refund_id FROM subscription_changes c"
+        " WHERE c.subscription_id = s.subscription_id ORDER BY change_id DESC"
+        " LIMIT s.wanted_version - s.provisioned_version) AS missing) AS bought"
+        " WHERE s.provisioned_version < s.wanted_version GROUP BY 1",
+        ("kind",),
+    ),
+    Figure(
+        "getpro_undelivered_oldest_seconds",
+        "Сколько ждёт доступа тот, кто ждёт дольше всех",
+        "SELECT coalesce(extract(epoch FROM :now - min(wanted_at)), 0) FROM subscriptions"
+        " WHERE provisioned_version < wanted_version",
+    ),
+    Figure(
+        "getpro_notices_unhandled",
+        "Уведомлений провайдеров, которые ещё не разобраны",
+        "SELECT count(*) FROM provider_events WHERE handled_at IS NULL AND dismissed_at IS NULL",
+    ),
+    Figure(
+        "getpro_stuck_payments",
+        "Деньги, которые ждут решения человека",
+        "SELECT kind, count(*) FROM stuck_payments WHERE resolved_at IS NULL GROUP BY kind",
+        ("kind",),
+    ),
+    Figure(
+        "getpro_refunds_open",
+        "Возвраты, которые ещё не сделаны",
+        "SELECT status, count(*) FROM refunds WHERE status IN ('pending', 'refused') GROUP BY status",
+        ("status",),
+    ),
+    Figure(
+        "getpro_queue_jobs",
+        "Работы в очереди: todo — ждут, doing — идут, failed — нужен человек",
+        "SELECT queue_name, status::text, count(*) FROM procrastinate_jobs GROUP BY 1, 2",
+        ("queue", "status"),
+    ),
+    Figure(
+        "getpro_queue_oldest_seconds",
+        "Сколько ждёт старейшая работа очереди из тех, чьё время пришло",
+        "SELECT queue_name, greatest(0, extract(epoch FROM :now - coalesce(scheduled_at,"
+        " (SELECT min(at) FROM procrastinate_events WHERE job_id = id), :now)))"
+        " FROM (SELECT DISTINCT ON (queue_name) queue_name, id, scheduled_at FROM procrastinate_jobs"
+        " WHERE status = 'todo' AND (scheduled_at IS NULL OR scheduled_at <= :now)"
+        " ORDER BY queue_name, id) AS oldest",
+        ("queue",),
+    ),
+    Figure(
+        "getpro_notices_waiting",
+        "Сообщений клиентам, которые ещё не отправлены",
+        "SELECT count(*) FROM notices WHERE sent_at IS NULL AND dropped_at IS NULL",
+    ),
+    Figure(
+        "getpro_notices_oldest_seconds",
+        "Сколько ждёт старейшее сообщение клиенту",
+        "SELECT coalesce(extract(epoch FROM :now - min(created_at)), 0) FROM notices"
+        " WHERE sent_at IS NULL AND dropped_at IS NULL",
+    ),
+    Figure(
+        "getpro_reminders_late_seconds",
+        "На сколько опаздывает напоминание, которое опаздывает больше всех",
+        "SELECT greatest(0, coalesce(extract(epoch FROM :now - min(next_reminder_at)), 0))"
+        " FROM subscriptions WHERE next_reminder_at IS NOT NULL",
+    ),
+    Figure(
+        "getpro_schedule_overdue_seconds",
+        "На сколько опаздывает работа по расписанию",
+        "SELECT name, greatest(0, extract(epoch FROM :now - next_run_at)) FROM schedules",
+        ("schedule",),
+    ),
+    Figure(
+        "getpro_database_bytes",
+        "Размер базы",
+        "SELECT pg_database_size(current_database())",
+        every_seconds=MINUTELY,
+    ),
+    Figure(
+        "getpro_database_connections",
+        "Соединения с сервером базы",
+        "SELECT coalesce(state, 'other'), count(*) FROM pg_stat_activity"
+        " WHERE backend_type = 'client backend' GROUP BY 1",
+        ("state",),
+    ),
+    Figure(
+        "getpro_database_connections_max",
+        "Сколько соединений сервер базы примет",
+        "SELECT current_setting('max_connections')::int",
+        every_seconds=SELDOM,
+    ),
+    Figure(
+        "getpro_database_locks_waiting",
+        "Запросов, которые ждут чужой блокировки",
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'",
+    ),
+    Figure(
+        "getpro_database_oldest_transaction_seconds",
+        "Сколько идёт самая долгая транзакция",
+        "SELECT coalesce(extract(epoch FROM clock_timestamp() - min(xact_start)), 0) FROM pg_stat_activity"
+        " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()",
+    ),
+    Figure(
+        "getpro_database_xid_age",
+        "Возраст старейшего номера транзакции: у двух миллиардов база остановится",
+        "SELECT max(age(datfrozenxid)) FROM pg_database",
+        every_seconds=SELDOM,
+    ),
+    Figure(
+        "getpro_table_bytes",
+        "Размер таблицы с её индексами; части одной таблицы вместе",
+        "SELECT coalesce(pg_partition_root(c.oid), c.oid)::regclass::text, sum(pg_total_relation_size(c.oid))"
+        " FROM pg_class c WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace GROUP BY 1",
+        ("table",),
+        every_seconds=SELDOM,
+    ),
+    Figure(
+        "getpro_table_live_rows",
+        "Строк в таблице, по счёту PostgreSQL",
+        "SELECT coalesce(pg_partition_root(relid), relid)::regclass::text, sum(n_live_tup)"
+        " FROM pg_stat_user_tables WHERE schemaname = 'public' GROUP BY 1",
+        ("table",),
+        every_seconds=MINUTELY,
+    ),
+    Figure(
+        "getpro_table_dead_rows",
+        "Мёртвых строк в таблице, которые ждут уборки",
+        "SELECT coalesce(pg_partition_root(relid), relid)::regclass::text, sum(n_dead_tup)"
+        " FROM pg_stat_user_tables WHERE schemaname = 'public' GROUP BY 1",
+        ("table",),
+        every_seconds=MINUTELY,
+    ),
+)
+UP: Final = "getpro_database_up"
+ASKED_SECONDS: Final = "getpro_figures_seconds"
+FAILED: Final = "getpro_figures_failed"
+OWN: Final = {
+    UP: "1, если база отвечает",
+    ASKED_SECONDS: "Сколько базу спрашивали в последний раз",
+    FAILED: "Показателей, которые спросить не вышло",
+}
+"""What is said of the asking itself, and is there also while the database is away."""
+
+
+@dataclass(slots=True)
+class _Known:
+    family: GaugeMetricFamily
+    asked_at: float
+
+
+class Figures(Collector):
+    """Asks the database when told to, and shows Prometheus what it knows.
+
+    While the database is away nothing of it is shown but that: an old figure would pass for a new one.
+    """
+
+    def __init__(self, db: Database, clock: Clock) -> None:
+        self._db, self._clock = db, clock
+        self._known: dict[str, _Known] = {}
+        self._failed: set[str] = set()
+        self._is_up = False
+        self._asked_seconds = 0.0
+        self._asking = asyncio.Lock()
+
+    async def refresh(self) -> None:
+        """Ask for what is older than it may be; two that come at once ask once."""
+        async with self._asking:
+            began = time.monotonic()
+            try:
+                async with asyncio.timeout(_LONGEST_SECONDS), self._db.read("figures") as session:
+                    for figure in self._due():
+                        self._known[figure.name] = _Known(await self._ask(session, figure), began)
+            except (*DATABASE_AWAY, TimeoutError) as error:
+                log.warning("figures.database_away", error=type(error).__name__)
+                self._known.clear()
+                self._is_up = False
+            else:
+                self._is_up = True
+            self._asked_seconds = time.monotonic() - began
+
+    def _due(self) -> Iterator[Figure]:
+        now = time.monotonic()
+        for figure in FIGURES:
+            known = self._known.get(figure.name)
+            if known is None or now - known.asked_at >= figure.every_seconds:
+                yield figure
+
+    async def _ask(self, session: Session, figure: Figure) -> GaugeMetricFamily:
+        family = GaugeMetricFamily(figure.name, figure.words, labels=figure.labels)
+        try:
+            values = {"now": self._clock()} if ":now" in figure.sql else {}
+            for *labels, value in await session.execute(text(figure.sql), values):
+                if value is not None:
+                    family.add_metric([str(label) for label in labels], float(value))
+            self._failed.discard(figure.name)
+        except DATABASE_AWAY:
+            raise
+        except SQLAlchemyError:
+            log.exception("figures.failed", figure=figure.name)
+            self._failed.add(figure.name)
+        return family
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        values = {UP: self._is_up, ASKED_SECONDS: self._asked_seconds, FAILED: len(self._failed)}
+        for name, words in OWN.items():
+            yield GaugeMetricFamily(name, words, value=float(values[name]))
+        yield from (known.family for known in self._known.values())

@@ -1,0 +1,138 @@
+"""What a process counts about itself, for Prometheus: one catalogue of names, labels and words.
+
+Names and units follow https://prometheus.io/docs/practices/naming/. A label takes few values, none of them
+from outside: methods, providers and outcomes, never a customer or a payment. The words are for operators.
+What the database knows is read from there instead: ``getpro.operations.figures``.
+"""
+
+import contextlib
+import platform
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    GCCollector,
+    Histogram,
+    Info,
+    PlatformCollector,
+    ProcessCollector,
+)
+
+from getpro import __version__
+from getpro.platform.jobs import Ended
+
+REGISTRY: Final = CollectorRegistry()
+"""One a process, as the processes are what is counted."""
+ProcessCollector(registry=REGISTRY)
+PlatformCollector(registry=REGISTRY)
+GCCollector(registry=REGISTRY)
+
+_QUICK: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30)
+"""Seconds of what a customer or a service is waited for."""
+_PATIENT: Final = (0.25, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 900, 3600)
+"""Seconds from the money to the access."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of the catalogue: the name as Prometheus has it."""
+
+    name: str
+    kind: str
+    labels: tuple[str, ...]
+    words: str
+
+
+CATALOGUE: Final = [Entry("getpro_build_info", "сведения", ("version", "python"), "Какая версия работает")]
+
+
+def _counter(name: str, words: str, *labels: str) -> Counter:
+    CATALOGUE.append(Entry(name, "счётчик", labels, words))
+    return Counter(name, words, labels, registry=REGISTRY)
+
+
+def _histogram(buckets: tuple[float, ...], name: str, words: str, *labels: str) -> Histogram:
+    CATALOGUE.append(Entry(name, "гистограмма", labels, words))
+    return Histogram(name, words, labels, buckets=buckets, registry=REGISTRY)
+
+
+Info("getpro_build", "Какая версия работает", registry=REGISTRY).info(
+    {"version": __version__, "python": platform.python_version()}
+)
+
+UPDATES: Final = _counter(
+    "getpro_updates_total",
+    "Обновления от Telegram: что это было и чем кончилось",
+    "kind",
+    "result",
+)
+UPDATE_SECONDS: Final = _histogram(
+    _QUICK, "getpro_update_seconds", "Сколько обрабатывалось обновление, вместе с вызовами Telegram", "kind"
+)
+BOT_API_CALLS: Final = _counter(
+    "getpro_bot_api_calls_total",
+    "Вызовы Bot API: метод и ответ; too_many_requests — Telegram просит подождать",
+    "method",
+    "result",
+)
+BOT_API_SECONDS: Final = _histogram(_QUICK, "getpro_bot_api_seconds", "Сколько отвечал Bot API")
+WEBHOOKS: Final = _counter(
+    "getpro_webhooks_total",
+    "Что пришло на адрес магазина: taken — принято, иначе почему отвергнуто",
+    "door",
+    "result",
+)
+CHARGES: Final = _counter(
+    "getpro_charges_total",
+    "Чем кончился разбор платежа: settled — деньги зачтены и срок выдан",
+    "provider",
+    "outcome",
+)
+DELIVERY_SECONDS: Final = _histogram(
+    _PATIENT, "getpro_delivery_seconds", "От оплаты у провайдера до открытого на панели доступа"
+)
+SERVICE_CALLS: Final = _counter(
+    "getpro_service_calls_total",
+    "Вызовы панели и провайдеров: что спрашивали и что ответили",
+    "service",
+    "operation",
+    "result",
+)
+SERVICE_SECONDS: Final = _histogram(
+    _QUICK, "getpro_service_seconds", "Сколько отвечали панель и провайдеры", "service"
+)
+JOBS: Final = _counter(
+    "getpro_jobs_total",
+    "Фоновые работы: done — сделана, again — будет ещё раз, failed — больше не повторяется",
+    "job",
+    "result",
+)
+JOB_SECONDS: Final = _histogram(_QUICK, "getpro_job_seconds", "Сколько шла фоновая работа", "job")
+
+
+@contextlib.contextmanager
+def timed(observe: Callable[[float], None]) -> Iterator[None]:
+    """Hand the seconds that the block took to ``observe``, however it ends."""
+    began = time.monotonic()
+    try:
+        yield
+    finally:
+        observe(time.monotonic() - began)
+
+
+def result_of(status: int) -> str:
+    """An HTTP answer in a word."""
+    if status == 429:  # noqa: PLR2004 -- HTTP, here and below
+        return "too_many_requests"
+    return "ok" if status < 400 else "refused" if status < 500 else "failed"  # noqa: PLR2004
+
+
+def count_job(ended: Ended) -> None:
+    """A listener of ``Jobs``."""
+    result = "done" if ended.error is None else "failed" if ended.is_over else "again"
+    JOBS.labels(ended.name, result).inc()
+    JOB_SECONDS.labels(ended.name).observe(ended.seconds)

@@ -1,0 +1,145 @@
+"""What the database knows about the shop, as Prometheus is shown it."""
+
+from datetime import timedelta
+
+import psycopg
+import pytest
+from sqlalchemy import text
+
+from getpro.operations import figures as figures_module
+from getpro.operations.figures import FAILED, FIGURES, UP, Figure, Figures
+from getpro.panel.errors import PanelUnavailable
+from getpro.platform.database import Database
+from getpro.platform.jobs import MONEY, NOTICES, JobName
+from shop import Shop
+
+
+class Known:
+    """What a fresh look at the figures shows."""
+
+    def __init__(self, shop: Shop) -> None:
+        self._figures = Figures(shop.db, shop.clock)
+
+    async def look(self) -> "Known":
+        await self._figures.refresh()
+        self._values = {
+            (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+            for family in self._figures.collect()
+            for sample in family.samples
+        }
+        return self
+
+    def __call__(self, name: str, **labels: str) -> float | None:
+        return self._values.get((name, tuple(sorted(labels.items()))))
+
+
+async def known(shop: Shop) -> Known:
+    return await Known(shop).look()
+
+
+async def test_every_figure_can_be_asked_of_a_shop_that_sells(shop: Shop) -> None:
+    await shop.purchase(await shop.customer("alice"))
+    seen = await known(shop)
+    assert (seen(UP), seen(FAILED)) == (1, 0)
+    for figure in FIGURES:
+        if not figure.labels:
+            assert seen(figure.name) is not None, figure.name
+
+
+async def test_a_purchase_is_counted_where_it_belongs(shop: Shop) -> None:
+    alice = await shop.customer("alice")
+    await shop.purchase(alice)
+    await shop.order(await shop.customer("bob"))
+    seen = await known(shop)
+    assert seen("getpro_users") == seen("getpro_users_new_last_day") == 2
+    assert seen("getpro_subscriptions_active", provider="fakepay") == 1
+    assert seen("getpro_orders_last_hour", provider="fakepay", status="succeeded") == 1
+    assert seen("getpro_orders_last_hour", provider="fakepay", status="pending") == 1
+    assert seen("getpro_paid_last_hour", provider="fakepay") == 1
+    assert seen("getpro_paid_last_hour_roubles", provider="fakepay") == 199
+    assert seen("getpro_undelivered_oldest_seconds") == 0
+    shop.clock.now += timedelta(hours=2)
+    later = await known(shop)
+    assert later("getpro_paid_last_hour", provider="fakepay") is None
+    shop.clock.now += timedelta(days=27)
+    assert (await known(shop))("getpro_subscriptions_ending_3_days") == 1
+
+
+async def test_paid_and_undelivered_is_told_from_free_and_undelivered(shop: Shop) -> None:
+    shop.panel.trouble = PanelUnavailable("away")
+    payment = await shop.order(await shop.customer("alice"))
+    await shop.notice(shop.pay(payment))
+    await shop.run_jobs()
+    shop.clock.now += timedelta(minutes=7)
+    seen = await known(shop)
+    assert seen("getpro_undelivered", kind="paid") == 1
+    assert seen("getpro_undelivered", kind="free") is None
+    assert seen("getpro_undelivered_oldest_seconds") == 7 * 60
+
+
+async def test_an_hour_is_compared_with_the_same_hour_of_past_weeks(shop: Shop) -> None:
+    """Three payments in that hour two weeks ago, one a week ago, and one outside of it."""
+    alice = await shop.customer("alice")
+    now = shop.clock()
+    for ago in (timedelta(days=14), timedelta(days=14, minutes=5), timedelta(days=14, minutes=50)):
+        await paid_at(shop, alice, now - ago)
+    await paid_at(shop, alice, now - timedelta(days=7, minutes=59))
+    await paid_at(shop, alice, now - timedelta(days=7, minutes=61))
+    assert (await known(shop))("getpro_paid_expected_hour") == pytest.approx(4 / 2)
+
+
+async def paid_at(shop: Shop, user_id: int, moment: object) -> None:
+    payment = await shop.purchase(user_id)
+    async with shop.db.begin("test") as session:
+        await session.execute(
+            text("UPDATE payments SET paid_at = :moment WHERE payment_id = :id"),
+            {"moment": moment, "id": payment.payment_id},
+        )
+
+
+async def test_a_queue_is_as_old_as_its_oldest_job_whose_time_has_come(shop: Shop) -> None:
+    now = shop.clock()
+    async with shop.db.begin("test") as session:
+        await shop.jobs.defer(session, JobName("a", MONEY), at=now - timedelta(seconds=90))
+        await shop.jobs.defer(session, JobName("a", MONEY), at=now + timedelta(hours=1))
+        await shop.jobs.defer(session, JobName("b", NOTICES), at=now + timedelta(hours=1))
+    seen = await known(shop)
+    assert seen("getpro_queue_jobs", queue="money", status="todo") == 2
+    assert seen("getpro_queue_oldest_seconds", queue="money") == 90
+    assert seen("getpro_queue_oldest_seconds", queue="notices") is None
+
+
+async def test_while_the_database_is_away_nothing_old_is_shown(shop: Shop) -> None:
+    await shop.customer("alice")
+    here = Figures(shop.db, shop.clock)
+    await here.refresh()
+    gone = Database("postgresql://nobody@127.0.0.1:1/nothing")
+    here._db = gone
+    await here.refresh()
+    assert {family.name for family in here.collect()} == set(figures_module.OWN)
+    assert [family.samples[0].value for family in here.collect() if family.name == UP] == [0]
+
+
+async def test_a_figure_that_fails_hides_no_other_and_is_told(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = Figure("getpro_broken", "сломан", "SELECT 1 / 0")
+    monkeypatch.setattr(figures_module, "FIGURES", (broken, *FIGURES))
+    seen = await known(shop)
+    assert (seen(FAILED), seen(UP)) == (1, 1)
+    assert seen("getpro_users") == 0
+
+
+async def test_what_may_be_old_is_not_asked_again(shop: Shop, database_url: str) -> None:
+    look = Known(shop)
+    await look.look()
+    await shop.customer("alice")
+    seen = await look.look()
+    assert seen("getpro_users") == 0
+    with psycopg.connect(database_url) as connection:
+        assert connection.execute("SELECT count(*) FROM users").fetchone() == (1,)
+
+
+def test_no_two_figures_have_one_name() -> None:
+    names = [figure.name for figure in FIGURES]
+    assert len(set(names)) == len(names)
