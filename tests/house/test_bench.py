@@ -6,6 +6,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from getpro.operations.queries import GUIDES
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -43,9 +45,9 @@ def test_a_made_past_holds_together(past: str) -> None:
 
 
 def test_every_query_of_the_guide_is_timed_on_it(past: str) -> None:
-    from bench.history import QUERIES, slowest  # noqa: PLC0415
+    from bench.history import slowest  # noqa: PLC0415
     from bench.report import LONG_LOOKS  # noqa: PLC0415
 
     timed = slowest(past)
-    assert len(timed) == QUERIES.read_text(encoding="utf-8").count("-- name: ")
+    assert timed.keys() == GUIDES.keys()
     assert timed.keys() > LONG_LOOKS

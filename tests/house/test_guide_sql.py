@@ -1,20 +1,12 @@
 """The operations guide's own queries, word for word, on a small database with a known answer."""
 
-import re
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
-QUERIES = dict(
-    re.findall(
-        r"-- name: (\w+)\n(.*?;)",
-        Path(__file__).with_name("guide.sql").read_text(encoding="utf-8"),
-        re.DOTALL,
-    )
-)
+from getpro.operations.queries import GUIDES as QUERIES
 
 SEED = """
 INSERT INTO users (user_id, username, registration_date) VALUES
