@@ -3,6 +3,7 @@
 from getpro.catalog import models as catalog
 from getpro.customers import models as customers
 from getpro.messaging import models as messaging
+from getpro.operations import models as operations
 from getpro.panel import models as panel
 from getpro.payments import models as payments
 from getpro.platform import audit, schedules
@@ -15,6 +16,7 @@ __all__ = [
     "customers",
     "messaging",
     "metadata",
+    "operations",
     "panel",
     "payments",
     "schedules",

@@ -17,6 +17,7 @@ from getpro.bot.mailbox import Mailbox
 from getpro.checks.web import no_place
 from getpro.kit.trouble import Trouble
 from getpro.operations.figures import Figures
+from getpro.operations.jobs import schedules as operations_schedules
 from getpro.platform import schedules
 from getpro.platform.jobs import Ended
 from getpro.platform.metrics import count_job
@@ -93,7 +94,8 @@ async def _keep(revive: Callable[[], None]) -> None:
 
 @contextlib.asynccontextmanager
 async def _working(shop: Shop, stop: asyncio.Future[None]) -> AsyncIterator[None]:
-    declared = sales_schedules(shop.settings.time_zone)
+    zone = shop.settings.time_zone
+    declared = [*sales_schedules(zone), *operations_schedules(zone)]
     async with _background(
         stop,
         shop.jobs.work(),

@@ -4,11 +4,13 @@ from dataclasses import dataclass
 
 from aiogram import Bot
 
+from getpro.bootstrap.operations import operations_deps
 from getpro.bootstrap.sales import close, sales_deps
 from getpro.bot.app import ShopBot
 from getpro.bot.jobs import job_kinds as bot_job_kinds
 from getpro.bot.message_log import MessageLog
 from getpro.kit.clock import Clock, utc_now
+from getpro.operations.jobs import job_kinds as operations_job_kinds
 from getpro.payments.providers.stars.http import StarsOverHttp
 from getpro.platform.bot_api import BotApi
 from getpro.platform.database import Database
@@ -30,7 +32,7 @@ class Shop:
     sales: Deps
     telegram: Bot
     stars: BotApi
-    """Telegram once more, for the books of its Stars: read as they come, whatever the library knows."""
+    """Telegram once more, by plain calls: for the books of its Stars and for the operators' chat."""
     bot: ShopBot
     message_log: MessageLog
     doors: Doors
@@ -52,6 +54,8 @@ def build(settings: Settings, *, database_url: str, clock: Clock = utc_now) -> S
     bot = ShopBot(bot=telegram, sales=sales, settings=settings, log=message_log)
     jobs.register(sales_job_kinds(sales, zone=settings.zone))
     jobs.register(bot_job_kinds(bot))
+    operations = operations_deps(settings, db=db, jobs=jobs, api=stars, clock=clock)
+    jobs.register(operations_job_kinds(operations))
     doors = Doors(
         sales=sales,
         handle_update=bot.handle,

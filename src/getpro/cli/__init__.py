@@ -28,6 +28,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "worker": ("getpro.cli.worker", "Запустить только фоновые работы"),
     "migrate": ("getpro.cli.migrate", "Обновить базу данных до версии программы"),
     "psql": ("getpro.cli.psql", "Открыть psql на базе магазина"),
+    "ops": ("getpro.cli.ops", "Регламентные проверки: утро, вечер, дни недели; история"),
     "logs": ("getpro.cli.logs", "Что в журналах не так: новое и известное, сколько раз"),
     "query": ("getpro.cli.query", "Полезные запросы к базе по имени: выручка, клиенты, сроки"),
     "payments": ("getpro.cli.payments", "Платежи: что застряло и как это решить"),

@@ -8,12 +8,13 @@ import asyncio
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from datetime import datetime
+from typing import Any, Final
 
 import structlog
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
-from sqlalchemy import text
+from sqlalchemy import TextClause, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from getpro.kit.clock import Clock
@@ -233,6 +234,18 @@ FIGURES: Final = (
         every_seconds=MINUTELY,
     ),
 )
+_BY_NAME: Final = {figure.name: figure for figure in FIGURES}
+
+
+async def rows_of(session: Session, name: str, *, now: datetime) -> list[Any]:
+    """The rows of one figure: its labels, then its value. For those who tell it in words."""
+    return list((await session.execute(*_statement(_BY_NAME[name], now))).all())
+
+
+def _statement(figure: Figure, now: datetime) -> tuple[TextClause, dict[str, datetime]]:
+    return text(figure.sql), {"now": now} if ":now" in figure.sql else {}
+
+
 UP: Final = "getpro_database_up"
 ASKED_SECONDS: Final = "getpro_figures_seconds"
 FAILED: Final = "getpro_figures_failed"
@@ -290,8 +303,7 @@ class Figures(Collector):
     async def _ask(self, session: Session, figure: Figure) -> GaugeMetricFamily:
         family = GaugeMetricFamily(figure.name, figure.words, labels=figure.labels)
         try:
-            values = {"now": self._clock()} if ":now" in figure.sql else {}
-            for *labels, value in await session.execute(text(figure.sql), values):
+            for *labels, value in await session.execute(*_statement(figure, self._clock())):
                 if value is not None:
                     family.add_metric([str(label) for label in labels], float(value))
             self._failed.discard(figure.name)

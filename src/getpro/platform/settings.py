@@ -246,6 +246,14 @@ class ShopSettings(Group):
     """Where a payment page leads back to: https://t.me/<the bot's name>."""
 
 
+class OperationsSettings(Group):
+    chat: int | None = None
+    """The operators' chat in Telegram: a group's id is negative. None: reports are kept and not sent."""
+    prometheus_url: Address | None = None
+    backups: Path | None = None
+    """Where the copies of the database lie."""
+
+
 def _required(group: type[Group]) -> list[str]:
     return [name for name, field in group.model_fields.items() if field.is_required()]
 
@@ -298,6 +306,7 @@ class Settings(DatabaseSettings):
     stars: Annotated[StarsSettings, NoDecode] = StarsSettings()
     panel: Annotated[PanelSettings, NoDecode]
     shop: Annotated[ShopSettings, NoDecode] = ShopSettings()
+    operations: Annotated[OperationsSettings, NoDecode] = OperationsSettings()
 
 
 GROUPS: Final = {

@@ -1,0 +1,57 @@
+"""The routines, built and joined."""
+
+from pathlib import Path
+
+from getpro.kit.clock import Clock, utc_now
+from getpro.operations.deps import Chat, Deps
+from getpro.platform.bot_api import BotApi
+from getpro.platform.database import Database
+from getpro.platform.jobs import Jobs
+from getpro.platform.postgres import default_directory
+from getpro.platform.settings import Settings
+
+
+class OperatorsChat:
+    """The operators' chat, by plain calls."""
+
+    def __init__(self, api: BotApi, chat_id: int) -> None:
+        self._api, self._chat_id = api, chat_id
+
+    async def send(self, text: str) -> None:
+        await self._api.ask(
+            "sendMessage",
+            chat_id=self._chat_id,
+            text=text,
+            parse_mode="HTML",
+            link_preview_options={"is_disabled": True},
+        )
+
+
+def operations_deps(
+    settings: Settings, *, db: Database, jobs: Jobs, api: BotApi, clock: Clock = utc_now
+) -> Deps:
+    return Deps(
+        db=db,
+        jobs=jobs,
+        clock=clock,
+        zone=settings.zone,
+        settings=settings.operations,
+        folders=folders(settings),
+        chat=_chat(settings, api),
+    )
+
+
+def _chat(settings: Settings, api: BotApi) -> Chat | None:
+    chat_id = settings.operations.chat
+    return None if chat_id is None else OperatorsChat(api, chat_id)
+
+
+def folders(settings: Settings) -> dict[str, Path]:
+    """What is written to on this machine, by purpose."""
+    own = settings.data_dir or default_directory()
+    found = {
+        "data": own if settings.database_url is None else settings.data_dir,
+        "logs": settings.log_dir,
+        "backups": settings.operations.backups,
+    }
+    return {purpose: folder for purpose, folder in found.items() if folder is not None}

@@ -1,0 +1,99 @@
+"""``2getpro ops``: the operator's routines by hand, and what they found before."""
+
+import asyncio
+import getpass
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from getpro.bootstrap.operations import operations_deps
+from getpro.checks.check import worst
+from getpro.cli.database import database
+from getpro.cli.findings import CODES, WORDS, plain, progress, summary, table
+from getpro.cli.settings import read_settings
+from getpro.cli.tables import WIDE, in_words
+from getpro.kit.trouble import Trouble
+from getpro.operations.deps import Deps
+from getpro.operations.routines import ROUTINES, Routine, Run, carry_out, history
+from getpro.platform.bot_api import BotApi
+from getpro.platform.database import Database
+from getpro.platform.jobs import Jobs
+from getpro.platform.settings import Settings
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="Регламентные проверки: магазин делает их сам по расписанию, здесь они по команде.",
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Для программ")]
+Tell = Annotated[bool, typer.Option("--tell", help="Послать отчёт и в чат операторов")]
+
+
+def _command(routine: Routine) -> Callable[..., None]:
+    def carry(*, as_json: AsJson = False, tell: Tell = False) -> None:
+        run = asyncio.run(_with_deps(lambda deps: _carry_out(deps, routine, tell=tell)))
+        found = run.findings
+        if as_json:
+            typer.echo(json.dumps(plain(found, run.level), ensure_ascii=False, indent=2))
+        else:
+            Console(width=None if sys.stdout.isatty() else WIDE).print(table(found))
+            typer.echo(summary(found))
+        raise typer.Exit(CODES[worst(found)])
+
+    codes = "Код 0: всё в порядке, 1: есть на что обратить внимание, 2: неверно или не проверено."
+    carry.__doc__ = f"{routine.title}. {codes}"
+    return carry
+
+
+for _each in ROUTINES.values():
+    app.command(name=_each.name)(_command(_each))
+
+
+@app.command(name="history")
+def show_history(
+    routine: Annotated[str | None, typer.Argument(help="Какой проверки; без него всех")] = None,
+    most: Annotated[int, typer.Option(help="Сколько последних", min=1, max=1000)] = 20,
+) -> None:
+    """Показать последние проверки: когда, чем кончилась, кто запустил."""
+    if routine is not None and routine not in ROUTINES:
+        raise Trouble(f"Проверки {routine!r} нет.", "Опечатка?", f"Бывают: {', '.join(ROUTINES)}.")
+
+    async def read(deps: Deps) -> list[Run]:
+        async with deps.db.read("ops: history") as session:
+            return await history(session, routine=routine, most=most)
+
+    runs = asyncio.run(_with_deps(read))
+    zone = read_settings(Settings).zone
+    shown = Table("Когда", "Проверка", "Итог", "Не в порядке", "Кто", header_style="bold")
+    for run in runs:
+        wanting = [finding.title for finding in run.findings if CODES[finding.level]]
+        title = ROUTINES[run.routine].title if run.routine in ROUTINES else run.routine
+        who = "по расписанию" if run.asked_by == "schedule" else run.asked_by
+        shown.add_row(
+            in_words(run.started_at, zone), title, WORDS[run.level], ", ".join(dict.fromkeys(wanting)), who
+        )
+    Console(width=None if sys.stdout.isatty() else WIDE).print(shown)
+    if not runs:
+        typer.echo("Ещё ни одной. Магазин проверяет себя сам, пока работает: 2getpro run.")
+
+
+async def _carry_out(deps: Deps, routine: Routine, *, tell: bool) -> Run:
+    with progress(len(routine.checks(deps, deps.clock()))) as on_progress:
+        return await carry_out(deps, routine, asked_by=getpass.getuser(), tell=tell, on_progress=on_progress)
+
+
+async def _with_deps(act: Callable[[Deps], Awaitable[Any]]) -> Any:
+    settings = read_settings(Settings)
+    with database(migrate=False) as url:
+        db, api = Database(url, pool_size=4), BotApi(settings.telegram)
+        try:
+            return await act(operations_deps(settings, db=db, jobs=Jobs(url), api=api))
+        finally:
+            await api.close()
+            await db.close()

@@ -1,0 +1,72 @@
+"""What the operators are told: written first, then sent to their chat until it has arrived.
+
+One plain sender for everything that is not an incident yet: the routines' reports and Prometheus's alerts.
+"""
+
+from datetime import datetime
+from typing import Final
+
+import structlog
+from sqlalchemy import select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from getpro.operations.deps import Deps
+from getpro.operations.models import operator_messages
+from getpro.platform.bot_api import BotApiRefused
+from getpro.platform.database import Session
+from getpro.platform.jobs import NOTICES, JobName, Jobs
+
+log = structlog.get_logger(__name__)
+
+TELL: Final = JobName("tell_operators", NOTICES)
+_LONGEST: Final = 4000
+"""Telegram takes 4096 characters after reading the HTML; a report that is longer says where the rest is."""
+
+
+async def say(session: Session, jobs: Jobs, *, key: str, text: str, now: datetime) -> bool:
+    """Write a message once per ``key`` and defer its sending; a step. False if it was written before."""
+    message_id = await session.scalar(
+        insert(operator_messages)
+        .values(key=key, text=text[:_LONGEST], created_at=now)
+        .on_conflict_do_nothing()
+        .returning(operator_messages.c.message_id)
+    )
+    if message_id is None:
+        return False
+    await jobs.defer(session, TELL, lock="operators", message_id=message_id)
+    return True
+
+
+async def send(deps: Deps, message_id: int) -> None:
+    """Send one message; a flow, run as a job. Killed before it is noted, it is sent once more."""
+    async with deps.db.read("operators") as session:
+        text = await session.scalar(
+            select(operator_messages.c.text).where(
+                operator_messages.c.message_id == message_id,
+                operator_messages.c.sent_at.is_(None),
+                operator_messages.c.trouble.is_(None),
+            )
+        )
+    if text is None:
+        return
+    if deps.chat is None:
+        await _note(deps, message_id, trouble="no chat is set")
+        return
+    try:
+        await deps.chat.send(text)
+    except BotApiRefused as error:
+        log.error("operators.refused", message_id=message_id, error=str(error))
+        await _note(deps, message_id, trouble=str(error))
+        return
+    await _note(deps, message_id, sent_at=deps.clock())
+
+
+async def _note(
+    deps: Deps, message_id: int, *, sent_at: datetime | None = None, trouble: str | None = None
+) -> None:
+    async with deps.db.begin("operators: noted") as session:
+        await session.execute(
+            update(operator_messages)
+            .where(operator_messages.c.message_id == message_id)
+            .values(sent_at=sent_at, trouble=trouble)
+        )

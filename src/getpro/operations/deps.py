@@ -1,0 +1,33 @@
+"""What the routines need, handed in by bootstrap or by a test."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from getpro.kit.clock import Clock
+from getpro.platform.database import Database
+from getpro.platform.jobs import Jobs
+from getpro.platform.settings import OperationsSettings
+
+
+class Chat(Protocol):
+    """The operators' chat."""
+
+    async def send(self, text: str) -> None:
+        """Send HTML; raises ServiceUnavailable where it is to be sent again, BotApiRefused where never."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deps:
+    db: Database
+    jobs: Jobs
+    clock: Clock
+    zone: ZoneInfo
+    """The operator's: their day and their hours."""
+    settings: OperationsSettings
+    folders: Mapping[str, Path]
+    """What is written to on this machine, by purpose: data, logs, backups."""
+    chat: Chat | None = None
+    """None where none is set: what would be told is kept and not sent."""

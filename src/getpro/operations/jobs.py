@@ -1,0 +1,38 @@
+"""Background entry points of operations, and when they run by themselves."""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Final
+
+from getpro.operations import chat
+from getpro.operations.deps import Deps
+from getpro.operations.routines import ROUTINES, Routine, carry_out
+from getpro.platform.http import ServiceUnavailable
+from getpro.platform.jobs import Backoff, JobKind
+from getpro.platform.schedules import Schedule
+from getpro.platform.schedules import routine as job_of
+
+_FOR_EVER: Final = Backoff(longest_seconds=300)
+_ONCE_MORE: Final = Backoff(longest_seconds=60, attempts=3)
+
+
+def schedules(zone: str) -> list[Schedule]:
+    """When the routines run; ``zone`` is the operator's."""
+    return [Schedule(routine.schedule, routine.rule, zone) for routine in ROUTINES.values()]
+
+
+def job_kinds(deps: Deps) -> list[JobKind]:
+    return [
+        JobKind(chat.TELL, partial(chat.send, deps), _FOR_EVER, (ServiceUnavailable,)),
+        *(
+            JobKind(job_of(routine.schedule), _by_schedule(deps, routine), _ONCE_MORE)
+            for routine in ROUTINES.values()
+        ),
+    ]
+
+
+def _by_schedule(deps: Deps, routine: Routine) -> Callable[[], Awaitable[None]]:
+    async def carry() -> None:
+        await carry_out(deps, routine)
+
+    return carry

@@ -1,0 +1,92 @@
+"""The folder of backups: is the newest copy fresh, whole and as large as those before it?"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+from getpro.checks.check import Finding, Line
+from getpro.kit.trouble import system_words
+
+COPIES: Final = Line("backups.copies", "Копии базы")
+OLDEST_FRESH: Final = timedelta(hours=26)
+_SHRUNK: Final = 0.7
+_LATEST: Final = "latest.sql.gz"
+_MIB: Final = 1024**2
+_GZIP: Final = b"\x1f\x8b"
+_EMPTY_GZIP_BYTES: Final = 64
+"""What ``pg_dump | gzip`` leaves of a server that did not answer has 20."""
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    path: Path
+    bytes: int
+    made_at: datetime
+
+
+async def look(folder: Path | None, *, now: datetime) -> AsyncIterator[Finding]:
+    """By what lies there; whether it can be restored is another question."""
+    if folder is None:
+        yield COPIES.attention("ещё не настроено", "Укажите папку копий в OPERATIONS_BACKUPS.")
+        return
+    try:
+        copies = await asyncio.to_thread(_copies, folder)
+        begins = await asyncio.to_thread(_beginning, copies[0].path) if copies else b""
+    except OSError as error:
+        yield COPIES.unknown(f"{folder}: {system_words(error)}", "Проверьте папку и права на неё.")
+        return
+    if not copies:
+        yield COPIES.wrong(f"в {folder} нет ни одной", "Сделайте копию сейчас и узнайте, почему её не было.")
+        return
+    newest = copies[0]
+    age = now - newest.made_at
+    seen = f"{newest.path.name}: {_megabytes(newest.bytes)}, {_ago(age)} назад"
+    if age > OLDEST_FRESH:
+        yield COPIES.wrong(f"{seen}: старая", "Сделайте копию сейчас и узнайте, почему её не было.")
+    elif newest.bytes < _EMPTY_GZIP_BYTES or (newest.path.suffix == ".gz" and begins != _GZIP):
+        yield COPIES.wrong(f"{seen}: пустая или испорченная", "Сделайте копию заново; не удаляйте прежние.")
+    elif (usual := _usual(copies[1:], now=now)) and newest.bytes < _SHRUNK * usual:
+        yield COPIES.wrong(
+            f"{seen}: обычно {_megabytes(usual)}", "Сравните с прежней, прежде чем удалять что-либо."
+        )
+    else:
+        yield COPIES.ok(f"{seen}; всего {len(copies)}")
+
+
+def _copies(folder: Path) -> list[Copy]:
+    """Newest first; the name that always means the newest is a copy only where nothing else is."""
+    found = [
+        Copy(path, stat.st_size, datetime.fromtimestamp(stat.st_mtime, UTC))
+        for path in folder.iterdir()
+        if path.is_file() and not path.name.startswith(".")
+        for stat in [path.stat()]
+    ]
+    found.sort(key=lambda copy: copy.made_at, reverse=True)
+    return [copy for copy in found if copy.path.name != _LATEST] or found
+
+
+def _beginning(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(len(_GZIP))
+
+
+def _usual(before: list[Copy], *, now: datetime) -> float | None:
+    """The median size of a week; None where there is none to compare with."""
+    week = [copy.bytes for copy in before if now - copy.made_at <= timedelta(days=8)]
+    return median(week) if week else None
+
+
+def _megabytes(size: float) -> str:
+    return f"{size / _MIB:.1f} МБ".replace(".", ",")
+
+
+def _ago(age: timedelta) -> str:
+    if age < timedelta(hours=1):
+        return f"{age.total_seconds() / 60:.0f} мин"
+    if age < timedelta(days=2):
+        return f"{age.total_seconds() / 3600:.0f} ч"
+    return f"{age.days} дн"

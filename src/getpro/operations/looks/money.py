@@ -1,0 +1,145 @@
+"""The shop's money: is it coming as it usually does, and is anybody waiting for what they have paid for?"""
+
+import math
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from getpro.checks.check import Finding, Line
+from getpro.operations.figures import rows_of
+from getpro.platform.database import DATABASE_AWAY, Database
+
+HOUR: Final = Line("money.hour", "Платежи за час")
+WAITING: Final = Line("money.waiting", "Оплачено, но не выдано")
+STUCK: Final = Line("money.stuck", "Деньги, которые ждут вас")
+DAY: Final = Line("money.day", "Итоги дня")
+WEEK: Final = Line("money.week", "Неделя")
+_LEAST_EXPECTED: Final = 9
+"""Of fewer, none at all is within what chance does."""
+_LONG_SECONDS: Final = 300
+_AWAY: Final = "Проверьте базу: 2getpro doctor."
+_PAID: Final = (
+    "SELECT count(*) AS payments, count(DISTINCT user_id) AS payers, coalesce(sum(amount), 0) AS revenue"
+    " FROM payments WHERE paid_at > :since AND paid_at <= :until"
+)
+_NEW: Final = "SELECT count(*) FROM users WHERE registration_date > :since AND registration_date <= :until"
+_BACK: Final = (
+    "SELECT coalesce(sum(amount), 0) FROM refunds"
+    " WHERE status = 'succeeded' AND finished_at > :since AND finished_at <= :until"
+)
+
+
+async def look_at_hour(db: Database, *, now: datetime) -> AsyncIterator[Finding]:
+    """By provider, and against the same hour of past weeks."""
+    try:
+        async with db.read("look: hour") as session:
+            paid = await rows_of(session, "getpro_paid_last_hour", now=now)
+            [(expected,)] = await rows_of(session, "getpro_paid_expected_hour", now=now)
+    except (*DATABASE_AWAY, SQLAlchemyError) as error:
+        yield HOUR.unknown(f"база не ответила: {type(error).__name__}", _AWAY)
+        return
+    total, usual = sum(row[1] for row in paid), float(expected or 0)
+    by = ", ".join(f"{provider} {count}" for provider, count in sorted(paid))
+    seen = f"{total}" + (f" ({by})" if by else "") + f", обычно {usual:.0f}"
+    if usual >= _LEAST_EXPECTED and usual - total > 3 * math.sqrt(usual):
+        yield HOUR.wrong(f"{seen}: слишком мало", "Купите сами по каждому провайдеру; 2getpro doctor.")
+    else:
+        yield HOUR.ok(seen)
+
+
+async def look_at_waiting(db: Database, *, now: datetime) -> AsyncIterator[Finding]:
+    """Whoever has paid and whom the panel does not have yet."""
+    try:
+        async with db.read("look: waiting") as session:
+            counted = dict(await rows_of(session, "getpro_undelivered", now=now))
+            [(oldest,)] = await rows_of(session, "getpro_undelivered_oldest_seconds", now=now)
+    except (*DATABASE_AWAY, SQLAlchemyError) as error:
+        yield WAITING.unknown(f"база не ответила: {type(error).__name__}", _AWAY)
+        return
+    paid, longest = counted.get("paid", 0), float(oldest or 0)
+    if not paid:
+        yield WAITING.ok("никто не ждёт")
+        return
+    seen = f"ждут {paid}, дольше всех {longest / 60:.0f} мин"
+    remedy = "Проверьте панель: 2getpro doctor; потом 2getpro payments stuck."
+    yield WAITING.wrong(seen, remedy) if longest > _LONG_SECONDS else WAITING.attention(seen, remedy)
+
+
+async def look_at_stuck(db: Database, *, now: datetime) -> AsyncIterator[Finding]:
+    """Money that a person must decide about."""
+    try:
+        async with db.read("look: stuck") as session:
+            kinds = await rows_of(session, "getpro_stuck_payments", now=now)
+    except (*DATABASE_AWAY, SQLAlchemyError) as error:
+        yield STUCK.unknown(f"база не ответила: {type(error).__name__}", _AWAY)
+        return
+    if count := sum(row[1] for row in kinds):
+        yield STUCK.wrong(f"записей: {count}", "2getpro payments stuck")
+    else:
+        yield STUCK.ok("нет")
+
+
+async def look_at_day(db: Database, *, now: datetime, zone: ZoneInfo) -> AsyncIterator[Finding]:
+    """The operator's day so far."""
+    since = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)
+    try:
+        figures = await _figures(db, since, now)
+    except (*DATABASE_AWAY, SQLAlchemyError) as error:
+        yield DAY.unknown(f"база не ответила: {type(error).__name__}", _AWAY)
+        return
+    yield DAY.ok(_in_words(figures))
+
+
+async def look_at_week(db: Database, *, now: datetime) -> AsyncIterator[Finding]:
+    """Seven days and the seven before them."""
+    week = timedelta(days=7)
+    try:
+        this, before = await _figures(db, now - week, now), await _figures(db, now - 2 * week, now - week)
+        async with db.read("look: week") as session:
+            active = await session.scalar(text("SELECT count(*) FROM subscriptions WHERE is_active"))
+    except (*DATABASE_AWAY, SQLAlchemyError) as error:
+        yield WEEK.unknown(f"база не ответила: {type(error).__name__}", _AWAY)
+        return
+    yield WEEK.ok(_in_words(this))
+    yield Line("money.week.before", "Неделя до неё").ok(_in_words(before))
+    yield Line("money.week.change", "Выручка к прошлой неделе").ok(
+        _change(this["revenue"], before["revenue"])
+    )
+    average = this["revenue"] / this["payments"] if this["payments"] else Decimal(0)
+    yield Line("money.week.average", "Средний платёж").ok(_roubles(average))
+    yield Line("money.active", "Действующих подписок").ok(f"{active}")
+
+
+async def _figures(db: Database, since: datetime, until: datetime) -> dict[str, Any]:
+    span = {"since": since, "until": until}
+    async with db.read("look: figures") as session:
+        paid = (await session.execute(text(_PAID), span)).mappings().one()
+        return {
+            **paid,
+            "new": await session.scalar(text(_NEW), span),
+            "back": await session.scalar(text(_BACK), span),
+        }
+
+
+def _in_words(figures: dict[str, Any]) -> str:
+    told = (
+        f"новых {figures['new']}, покупателей {figures['payers']}, платежей {figures['payments']},"
+        f" выручка {_roubles(figures['revenue'])}"
+    )
+    return told + (f", возвращено {_roubles(figures['back'])}" if figures["back"] else "")
+
+
+def _roubles(value: Decimal) -> str:
+    whole = f"{value:,.2f}".replace(",", "\u00a0").replace(".", ",")
+    return f"{whole.removesuffix(',00')}\u00a0₽"
+
+
+def _change(now: Decimal, before: Decimal) -> str:
+    if not before:
+        return "сравнить не с чем"
+    return f"{(now / before - 1) * 100:+.0f} %".replace("-", "−")

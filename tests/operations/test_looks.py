@@ -1,0 +1,298 @@
+"""What the routines look at: each check has what makes it red, and what it says when it cannot see."""
+
+import gzip
+import os
+import socket
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import psycopg
+import pytest
+from aiohttp import web
+from sqlalchemy import text
+
+from getpro.checks.check import Finding, Level
+from getpro.operations.looks import backups, errors, machine, money, tables, targets
+from getpro.operations.vacuum import clean
+from getpro.panel.errors import PanelUnavailable
+from getpro.platform.database import Database
+from getpro.sandbox.serving import serving
+from shop import Shop
+
+NOW = datetime(2026, 11, 28, 18, 0, tzinfo=UTC)
+GONE = Database("postgresql://nobody@127.0.0.1:1/nothing")
+
+
+async def seen(look: AsyncIterator[Finding]) -> list[Finding]:
+    return [finding async for finding in look]
+
+
+async def levels(look: AsyncIterator[Finding]) -> list[Level]:
+    return [finding.level for finding in await seen(look)]
+
+
+class Copies:
+    """A folder of dumps, as the guide's line makes them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def add(self, name: str, *, ago: timedelta, content: bytes = b"") -> None:
+        path = self.folder / name
+        path.write_bytes(content or gzip.compress(os.urandom(10_000)))
+        moment = (NOW - ago).timestamp()
+        os.utime(path, (moment, moment))
+
+    async def judged(self) -> Finding:
+        [finding] = await seen(backups.look(self.folder, now=NOW))
+        return finding
+
+
+@pytest.fixture
+def copies(tmp_path: Path) -> Copies:
+    """Six good days."""
+    here = Copies(tmp_path)
+    for day in range(1, 7):
+        here.add(f"2getpro-{day}.sql.gz", ago=timedelta(days=day, hours=2))
+    return here
+
+
+async def test_a_fresh_copy_of_the_usual_size_is_fine(copies: Copies) -> None:
+    copies.add("2getpro-0.sql.gz", ago=timedelta(hours=5))
+    copies.add("latest.sql.gz", ago=timedelta(hours=5))
+    found = await copies.judged()
+    assert (found.level, found.seen) == (Level.OK, "2getpro-0.sql.gz: 0,0 МБ, 5 ч назад; всего 7")
+
+
+@pytest.mark.parametrize(
+    ("ago", "content", "says"),
+    [
+        (timedelta(hours=27), b"", "старая"),
+        (timedelta(hours=1), gzip.compress(b""), "пустая или испорченная"),  # of a server that was away
+        (timedelta(hours=1), b"pg_dump: error: connection refused" * 9, "пустая или испорченная"),
+        (timedelta(hours=1), gzip.compress(os.urandom(2_000)), "обычно"),
+    ],
+)
+async def test_a_copy_that_is_not_one_is_red(
+    copies: Copies, ago: timedelta, content: bytes, says: str
+) -> None:
+    for path in copies.folder.iterdir():
+        os.utime(path, ((NOW - timedelta(days=3)).timestamp(),) * 2)
+    copies.add("2getpro-0.sql.gz", ago=ago, content=content)
+    found = await copies.judged()
+    assert found.level is Level.WRONG
+    assert says in found.seen
+
+
+async def test_copies_that_are_gone_or_cannot_be_seen_are_red(tmp_path: Path) -> None:
+    [empty] = await seen(backups.look(tmp_path, now=NOW))
+    assert (empty.level, "нет ни одной" in empty.seen) == (Level.WRONG, True)
+    assert await levels(backups.look(tmp_path / "nowhere", now=NOW)) == [Level.UNKNOWN]
+    assert await levels(backups.look(None, now=NOW)) == [Level.ATTENTION]
+
+
+@pytest.mark.parametrize(
+    ("available", "level"), [(8000, Level.OK), (900, Level.ATTENTION), (200, Level.WRONG)]
+)
+async def test_memory_is_judged_by_what_is_available(tmp_path: Path, available: int, level: Level) -> None:
+    kept = (
+        f"MemTotal: 10000 kB\nMemFree: 10 kB\nMemAvailable: {available} kB\nSwapTotal: 0 kB\nSwapFree: 0 kB\n"
+    )
+    (tmp_path / "meminfo").write_text(kept)
+    assert await levels(machine.look_at_memory(tmp_path)) == [level]
+
+
+async def test_this_machine_can_be_looked_at() -> None:
+    [memory] = await seen(machine.look_at_memory())
+    [load] = await seen(machine.look_at_load(os.cpu_count() or 1))
+    assert memory.seen.startswith("свободно")
+    assert load.level in {Level.OK, Level.ATTENTION}
+    assert machine.oom_kills() >= 0
+
+
+async def test_a_machine_that_tells_nothing_is_red(tmp_path: Path) -> None:
+    assert await levels(machine.look_at_memory(tmp_path)) == [Level.UNKNOWN]
+    assert await levels(machine.look_at_load(2, tmp_path)) == [Level.UNKNOWN]
+    (tmp_path / "meminfo").write_text("nonsense\n")
+    assert await levels(machine.look_at_memory(tmp_path)) == [Level.UNKNOWN]
+    (tmp_path / "loadavg").write_text("0.1 0.2 9.5 1/2 3\n")
+    assert await levels(machine.look_at_load(2, tmp_path)) == [Level.ATTENTION]
+
+
+def target(job: str, health: str) -> dict[str, Any]:
+    return {
+        "labels": {"job": job},
+        "scrapeUrl": f"http://{job}:9464/metrics",
+        "health": health,
+        "lastError": "",
+    }
+
+
+async def prometheus(found: Any) -> list[Finding]:
+    app = web.Application()
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.json_response(found)
+
+    app.router.add_get("/api/v1/targets", answer)
+    async with serving(app) as url:
+        return await seen(targets.look(url))
+
+
+async def test_a_target_that_is_down_is_named() -> None:
+    up, down = target("bot", "up"), target("worker", "down")
+    found = await prometheus({"status": "success", "data": {"activeTargets": [up, down]}})
+    assert [(one.level, one.seen) for one in found] == [
+        (Level.WRONG, "worker http://worker:9464/metrics: down")
+    ]
+    [fine] = await prometheus({"status": "success", "data": {"activeTargets": [up]}})
+    assert (fine.level, fine.seen) == (Level.OK, "все на месте: 1")
+
+
+@pytest.mark.parametrize("said", [{"data": {"activeTargets": []}}, {"data": {}}, [], {"data": None}])
+async def test_a_prometheus_that_watches_nobody_is_red(said: Any) -> None:
+    assert (await prometheus(said))[0].level in {Level.WRONG, Level.UNKNOWN}
+
+
+async def test_a_prometheus_that_is_away_is_red() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    assert await levels(targets.look(f"http://127.0.0.1:{port}")) == [Level.UNKNOWN]
+    assert await levels(targets.look(None)) == [Level.ATTENTION]
+
+
+async def test_a_log_in_which_nobody_writes_is_red(tmp_path: Path) -> None:
+    (tmp_path / "web.log").write_text("")
+    look = errors.look(tmp_path, now=NOW, span=timedelta(hours=24))
+    assert await levels(look) == [Level.UNKNOWN]
+
+
+async def test_new_errors_are_red_and_known_ones_yellow(tmp_path: Path) -> None:
+    def line(event: str, ago: timedelta, level: str = "ERROR") -> str:
+        return f'{{"timestamp": "{(NOW - ago).isoformat()}", "level": "{level}", "event": "{event}"}}\n'
+
+    hour = timedelta(hours=1)
+    (tmp_path / "web.log").write_text(line("known", 30 * hour) + line("known", hour) + line("new", hour))
+    assert await levels(errors.look(tmp_path, now=NOW, span=24 * hour)) == [Level.WRONG, Level.ATTENTION]
+    (tmp_path / "web.log").write_text(line("fine", hour, "INFO"))
+    assert await levels(errors.look(tmp_path, now=NOW, span=24 * hour)) == [Level.OK]
+
+
+async def test_whoever_waits_for_what_they_have_paid_for_turns_yellow_then_red(shop: Shop) -> None:
+    assert await levels(money.look_at_waiting(shop.db, now=shop.clock())) == [Level.OK]
+    shop.panel.trouble = PanelUnavailable("away")
+    await shop.notice(shop.pay(await shop.order(await shop.customer("alice"))))
+    await shop.run_jobs()
+    assert await levels(money.look_at_waiting(shop.db, now=shop.clock())) == [Level.ATTENTION]
+    shop.clock.now += timedelta(minutes=6)
+    [found] = await seen(money.look_at_waiting(shop.db, now=shop.clock()))
+    assert (found.level, found.seen) == (Level.WRONG, "ждут 1, дольше всех 6 мин")
+
+
+async def test_an_hour_without_the_usual_payments_is_red(shop: Shop) -> None:
+    """Twelve in that hour of each of two past weeks, and none now."""
+    payment = await shop.purchase(await shop.customer("alice"))
+    now = shop.clock()
+    async with shop.db.begin("test") as session:
+        await session.execute(
+            text("UPDATE payments SET paid_at = :at WHERE payment_id = :id"),
+            {"at": now - timedelta(days=14, minutes=1), "id": payment.payment_id},
+        )
+        columns = (
+            "user_id, provider, amount, status, created_at, subscription_duration_months, days, asked_amount,"
+            " asked_currency, paid_amount, paid_currency"
+        )
+        copied = (
+            f"INSERT INTO payments (order_key, charge_id, paid_at, {columns})"  # noqa: S608 -- columns of ours
+            f" SELECT gen_random_uuid(), 'c' || n, paid_at + (n % 2) * interval '7 days', {columns}"
+            " FROM payments, generate_series(1, 23) AS n"
+        )
+        await session.execute(text(copied))
+    [found] = await seen(money.look_at_hour(shop.db, now=now))
+    assert (found.level, found.seen) == (Level.WRONG, "0, обычно 12: слишком мало")
+    [later] = await seen(money.look_at_hour(shop.db, now=now - timedelta(days=7)))
+    assert later.level is Level.OK
+
+
+async def test_money_that_waits_for_a_person_is_red(shop: Shop) -> None:
+    payment = await shop.order(await shop.customer("alice"))
+    await shop.notice(shop.pay(payment, taken=payment.asked - payment.asked.__class__(100, "RUB")))
+    await shop.run_jobs()
+    assert await levels(money.look_at_stuck(shop.db, now=shop.clock())) == [Level.WRONG]
+
+
+async def test_the_day_is_the_operators(shop: Shop) -> None:
+    await shop.purchase(await shop.customer("alice"))
+    [here] = await seen(money.look_at_day(shop.db, now=shop.clock(), zone=ZoneInfo("UTC")))
+    assert here.seen == "новых 1, покупателей 1, платежей 1, выручка 199\u00a0₽"
+    tomorrow = shop.clock() + timedelta(hours=11)  # still today in UTC, tomorrow in Vladivostok
+    [there] = await seen(money.look_at_day(shop.db, now=tomorrow, zone=ZoneInfo("Asia/Vladivostok")))
+    assert there.seen.startswith("новых 0, покупателей 0")
+
+
+async def test_a_week_is_told_against_the_one_before(shop: Shop) -> None:
+    alice = await shop.customer("alice")
+    await shop.purchase(alice)
+    shop.clock.now += timedelta(days=8)
+    for _ in range(2):
+        await shop.purchase(alice)
+    found = {one.name: one.seen for one in await seen(money.look_at_week(shop.db, now=shop.clock()))}
+    assert found["money.week"] == "новых 0, покупателей 1, платежей 2, выручка 398\u00a0₽"
+    assert found["money.week.before"].startswith("новых 1, покупателей 1, платежей 1")
+    assert found["money.week.change"] == "+100 %"
+    assert found["money.week.average"] == "199\u00a0₽"
+
+
+async def test_a_database_that_is_away_is_red_wherever_it_is_asked() -> None:
+    looks = [
+        money.look_at_hour(GONE, now=NOW),
+        money.look_at_waiting(GONE, now=NOW),
+        money.look_at_stuck(GONE, now=NOW),
+        money.look_at_week(GONE, now=NOW),
+        tables.look_at_sizes(GONE, now=NOW),
+        tables.look_at_dead_rows(GONE, now=NOW),
+        tables.look_at_indexes(GONE),
+        clean(GONE),
+    ]
+    for look in looks:
+        assert await levels(look) == [Level.UNKNOWN]
+
+
+async def test_indexes_that_are_there_twice_or_broken_are_told_and_none_is_dropped(
+    db: Database, database_url: str
+) -> None:
+    [fine] = await seen(tables.look_at_indexes(db))
+    assert fine.level is Level.OK, fine.seen
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("CREATE INDEX again_idx ON users (registration_date)")
+        connection.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'plans_pkey'::regclass")
+        found = await seen(tables.look_at_indexes(db))
+        assert [one.level for one in found] == [Level.WRONG, Level.ATTENTION]
+        assert "plans_pkey" in found[0].seen
+        assert "users_registration_date_idx, again_idx" in found[1].seen
+        assert connection.execute("SELECT to_regclass('again_idx') IS NOT NULL").fetchone() == (True,)
+
+
+async def test_vacuum_cleans_what_is_free_and_names_what_is_held(db: Database, database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO users (user_id, first_name) SELECT n, 'x' FROM generate_series(1, 500) n"
+        )
+        connection.execute("DELETE FROM users")
+        connection.execute("INSERT INTO telegram_updates VALUES (1, now())")
+        connection.execute("SELECT pg_stat_force_next_flush()")
+    with psycopg.connect(database_url) as holding:
+        holding.execute("LOCK TABLE telegram_updates")
+        [found] = await seen(clean(db))
+    assert found.level is Level.ATTENTION
+    assert "telegram_updates" in found.seen
+    with psycopg.connect(database_url) as connection:
+        vacuumed = connection.execute(
+            "SELECT last_vacuum IS NOT NULL FROM pg_stat_user_tables WHERE relname = 'users'"
+        ).fetchone()
+        assert vacuumed == (True,)
+    [free] = await seen(clean(db))
+    assert free.level is Level.OK

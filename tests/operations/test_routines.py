@@ -1,0 +1,189 @@
+"""The routines: by command and by schedule alike, kept, and told to the operators' chat once."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import text
+
+from getpro.bootstrap.operations import OperatorsChat
+from getpro.checks.check import Check, Finding, Level, Line
+from getpro.operations import chat
+from getpro.operations.deps import Deps
+from getpro.operations.jobs import job_kinds, schedules
+from getpro.operations.report import report
+from getpro.operations.routines import ROUTINES, Routine, carry_out, history
+from getpro.platform.bot_api import BotApi, BotApiRefused
+from getpro.platform.http import ServiceUnavailable
+from getpro.platform.schedules import next_run
+from getpro.platform.settings import OperationsSettings, TelegramSettings
+from getpro.sandbox.serving import serving
+from getpro.sandbox.telegram import TelegramSimulator
+from shop import Shop
+
+MOSCOW = ZoneInfo("Europe/Moscow")
+ROOM = Line("room", "Комната")
+
+
+class FakeChat:
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.trouble: Exception | None = None
+
+    async def send(self, text: str) -> None:
+        if self.trouble is not None:
+            raise self.trouble
+        self.told.append(text)
+
+
+@pytest.fixture
+def room() -> FakeChat:
+    return FakeChat()
+
+
+@pytest.fixture
+def deps(shop: Shop, room: FakeChat, tmp_path: Path) -> Deps:
+    return Deps(
+        db=shop.db,
+        jobs=shop.jobs,
+        clock=shop.clock,
+        zone=MOSCOW,
+        settings=OperationsSettings(),
+        folders={"data": tmp_path},
+        chat=room,
+    )
+
+
+def looking_at(*findings: Finding) -> Routine:
+    async def look() -> AsyncIterator[Finding]:
+        for finding in findings:
+            yield finding
+
+    return Routine("test", "Проба", "0 9 * * *", timedelta(hours=25), lambda *_: [Check(ROOM, look)])
+
+
+async def tell(deps: Deps) -> list[Exception]:
+    """The jobs that send, once each."""
+    failed: list[Exception] = []
+    async with deps.db.begin("test") as session:
+        query = (
+            "SELECT id, args FROM procrastinate_jobs WHERE task_name = :name AND status = 'todo' ORDER BY id"
+        )
+        waiting = (await session.execute(text(query), {"name": chat.TELL.name})).all()
+    [kind] = [kind for kind in job_kinds(deps) if kind.name == chat.TELL.name]
+    for job in waiting:
+        try:
+            await kind.run(**job.args)
+        except kind.expected as error:
+            failed.append(error)
+    return failed
+
+
+@pytest.mark.parametrize("name", sorted(ROUTINES))
+async def test_every_routine_runs_on_a_shop_that_sells_and_is_kept(name: str, deps: Deps, shop: Shop) -> None:
+    await shop.purchase(await shop.customer("alice"))
+    run = await carry_out(deps, ROUTINES[name])
+    broken = [finding for finding in run.findings if "сломалась" in finding.seen]
+    assert not broken
+    async with deps.db.begin("test") as session:
+        [kept] = await history(session, routine=name)
+    assert kept == run
+    assert kept.asked_by == "schedule"
+
+
+async def test_what_was_found_is_told_once_also_when_the_job_runs_twice(deps: Deps, room: FakeChat) -> None:
+    await carry_out(deps, looking_at(ROOM.wrong("грязно", "уберите"), ROOM.ok("светло")))
+    assert await tell(deps) == await tell(deps) == []
+    [said] = room.told
+    assert said == ("🔴 <b>Проба</b>, 01.03 15:00\n\n🔴 Комната: грязно\n   → уберите\n\nКомната: светло")
+
+
+async def test_a_report_waits_for_telegram_and_is_not_lost(deps: Deps, room: FakeChat) -> None:
+    await carry_out(deps, looking_at(ROOM.ok("светло")))
+    room.trouble = ServiceUnavailable("away")
+    assert [type(error) for error in await tell(deps)] == [ServiceUnavailable]
+    room.trouble = None
+    await tell(deps)
+    assert len(room.told) == 1
+
+
+async def test_a_report_that_telegram_refuses_for_good_is_kept_with_its_words(
+    deps: Deps, room: FakeChat
+) -> None:
+    await carry_out(deps, looking_at(ROOM.ok("светло")))
+    room.trouble = BotApiRefused(403, "Forbidden: bot was kicked from the group chat")
+    await tell(deps)
+    async with deps.db.begin("test") as session:
+        kept = await session.scalar(text("SELECT trouble FROM operator_messages"))
+    assert kept == "403 Forbidden: bot was kicked from the group chat"
+
+
+async def test_by_command_nobody_is_told_unless_asked(deps: Deps, room: FakeChat) -> None:
+    await carry_out(deps, looking_at(ROOM.ok("светло")), asked_by="ольга", tell=False)
+    await tell(deps)
+    assert room.told == []
+    async with deps.db.begin("test") as session:
+        [kept] = await history(session)
+    assert kept.asked_by == "ольга"
+
+
+async def test_a_check_that_breaks_hides_no_other_and_is_red(deps: Deps) -> None:
+    async def broken() -> AsyncIterator[Finding]:
+        yield ROOM.ok("светло")
+        raise RuntimeError
+
+    routine = Routine("test", "Проба", "0 9 * * *", timedelta(days=1), lambda *_: [Check(ROOM, broken)])
+    run = await carry_out(deps, routine)
+    assert (run.level, [finding.level for finding in run.findings]) == (
+        Level.UNKNOWN,
+        [Level.OK, Level.UNKNOWN],
+    )
+
+
+def test_the_routines_come_at_the_guides_hours_of_the_operator() -> None:
+    sunday = datetime(2026, 11, 29, 0, 0, tzinfo=UTC)
+    first = {
+        schedule.name: next_run(schedule.rule, schedule.zone, after=sunday).astimezone(MOSCOW)
+        for schedule in schedules("Europe/Moscow")
+    }
+    assert (first["ops_morning"].hour, first["ops_evening"].hour) == (9, 18)
+    assert first["ops_watch"].hour == 4
+    assert (first["ops_monday"].weekday(), first["ops_thursday"].weekday()) == (0, 3)
+
+
+def test_a_report_shows_names_as_they_are_and_the_worst_first() -> None:
+    found = [
+        Line("a", "Первая").ok("1 < 2"),
+        Line("b", "Вторая").attention("<b>", "x & y"),
+        Line("c", "Третья").unknown("не видно", ""),
+    ]
+    said = report("Отчёт", found, now=datetime(2026, 11, 28, tzinfo=UTC), zone=MOSCOW)
+    assert said.splitlines() == [
+        "🔴 <b>Отчёт</b>, 28.11 03:00",
+        "",
+        "🔴 Третья: не проверено: не видно",
+        "🟡 Вторая: &lt;b&gt;",
+        "   → x &amp; y",
+        "",
+        "Первая: 1 &lt; 2",
+    ]
+
+
+async def test_the_operators_chat_is_a_chat_of_telegrams(deps: Deps, shop: Shop) -> None:
+    """With the simulated Telegram: to a person who has started the bot, as a group is not yet played."""
+    token = "7000000001:test"
+    telegram = TelegramSimulator(token)
+    telegram.state.add_person(104, "Ольга").has_started = True
+    async with serving(telegram.app) as url:
+        api = BotApi(TelegramSettings(bot_token=SecretStr(token), api_url=url))
+        here = OperatorsChat(api, 104)
+        await here.send("🟢 <b>Проба</b>")
+        with pytest.raises(BotApiRefused):
+            await here.send("<b>не закрыто")
+        await api.close()
+    messages: list[Any] = list(telegram.state.people[104].messages.values())
+    assert [message["text"] for message in messages] == ["🟢 Проба"]
