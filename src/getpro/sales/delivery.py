@@ -111,18 +111,7 @@ async def deliver(deps: Deps, subscription_id: int) -> None:
     except PanelError as error:
         await _note_trouble(deps, wanted, last, error)
         raise
-    async with deps.db.begin("deliver: mark") as session:
-        now = deps.clock()
-        delivered: list[Payment] = []
-        await accounts.remember(session, subscription_id, account, now=now)
-        if await subscriptions.mark_provisioned(session, subscription_id, version=wanted.wanted_version):
-            delivered = await _undelivered(session, wanted)
-            await _tell_open(session, deps, wanted, last, delivered, now=now)
-        else:
-            await defer_delivery(session, deps, subscription_id)
-    for payment in delivered:
-        if payment.paid_at is not None:
-            DELIVERY_SECONDS.observe((now - payment.paid_at).total_seconds())
+    await _mark(deps, wanted, last, account)
     log.info("subscription.delivered", subscription_id=subscription_id, version=wanted.wanted_version)
 
 
@@ -198,6 +187,23 @@ def _standing_of(row: Any) -> tuple[Subscription, PanelAccount | None, _Cause]:
     account = None if row.panel_user_id is None else accounts.account_of(row)
     paid = None if row.payment_id is None else Money.parse(str(row.paid_amount), row.paid_currency)
     return subscription_of(row), account, _Cause(ChangeCause(row.cause), row.payment_id, paid)
+
+
+async def _mark(deps: Deps, wanted: Subscription, last: _Cause, account: PanelAccount) -> None:
+    """Note the version that the panel has, and tell of it; if more was wanted meanwhile, deliver again."""
+    now, delivered = deps.clock(), list[Payment]()
+    async with deps.db.begin("deliver: mark") as session:
+        await accounts.remember(session, wanted.subscription_id, account, now=now)
+        if await subscriptions.mark_provisioned(
+            session, wanted.subscription_id, version=wanted.wanted_version
+        ):
+            delivered = await _undelivered(session, wanted)
+            await _tell_open(session, deps, wanted, last, delivered, now=now)
+        else:
+            await defer_delivery(session, deps, wanted.subscription_id)
+    for payment in delivered:
+        if payment.paid_at is not None:
+            DELIVERY_SECONDS.observe((now - payment.paid_at).total_seconds())
 
 
 async def _tell_open(
