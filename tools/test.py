@@ -14,8 +14,10 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
 IN_CI = os.environ.get("CI") == "true"
-PACKAGES = {"chromium": "chromium"}
+PACKAGES = {"chromium": "chromium", "promtool": "prometheus"}
 """Programs that tests use, and the Debian packages that bring them."""
+MARKERS = {"chromium": "browser", "promtool": "monitoring"}
+"""The tests that need the program."""
 KILLS_IF_FULL = 100
 EXAMPLES_IF_FULL = 100
 
@@ -52,7 +54,8 @@ def _pytest(chosen: list[str], *, is_full: bool, missing: list[str]) -> list[str
     if chosen:
         return [*command, *chosen]
     if missing:
-        print(f"Не хватает: {', '.join(missing)}; проверок в браузере не будет. Установить: --install-system")
+        without = ", ".join(MARKERS[program] for program in missing)
+        print(f"Не хватает: {', '.join(missing)}; не будет проверок {without}. Установить: --install-system")
     strict = ["-p", "no_skips"] if IN_CI else []
     return [
         *command,
@@ -63,14 +66,14 @@ def _pytest(chosen: list[str], *, is_full: bool, missing: list[str]) -> list[str
         "loadgroup",
         "-q",
         "--durations=8",
-        *_left_out(is_full=is_full, has_browser=not missing),
+        *_left_out(is_full=is_full, missing=missing),
         *(["--kills", str(KILLS_IF_FULL), "--examples", str(EXAMPLES_IF_FULL)] if is_full else []),
     ]
 
 
-def _left_out(*, is_full: bool, has_browser: bool) -> list[str]:
-    """What takes long is for ``--full``; what needs a browser, for who has one."""
-    reasons = [*([] if is_full else ["not long"]), *([] if has_browser else ["not browser"])]
+def _left_out(*, is_full: bool, missing: list[str]) -> list[str]:
+    """What takes long is for ``--full``; what needs a program, for who has it."""
+    reasons = [*([] if is_full else ["not long"]), *(f"not {MARKERS[program]}" for program in missing)]
     return ["-m", " and ".join(reasons)] if reasons else []
 
 
@@ -78,7 +81,8 @@ def _missing(*, may_install: bool) -> list[str]:
     missing = [program for program in PACKAGES if shutil.which(program) is None]
     if missing and may_install:
         as_root = [] if os.geteuid() == 0 else ["sudo"]
-        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+        # With that run level no package's server is started.
+        environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
         packages = [PACKAGES[program] for program in missing]
         for command in (["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", *packages]):
             subprocess.run([*as_root, *command], check=False, env=environment, stdout=subprocess.DEVNULL)

@@ -1,0 +1,289 @@
+"""Prometheus's rules, by its own promtool: each fires where it must, and is quiet where it may."""
+
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from getpro.operations.figures import FIGURES, OWN
+from getpro.platform.metrics import CATALOGUE
+
+ROOT = Path(__file__).parents[2]
+RULES = sorted((ROOT / "deploy/prometheus/rules").glob("*.yml"))
+RUNBOOKS = ROOT / "docs/operations/runbooks"
+OF_OTHERS = re.compile(r"(up|node_\w+|probe_\w+|process_start_time_seconds|alertmanager_\w+)$")
+"""Metrics of Prometheus itself and of the exporters."""
+promtool = pytest.mark.monitoring
+
+
+def rules() -> dict[str, dict[str, Any]]:
+    return {
+        rule["alert"]: rule
+        for file in RULES
+        for group in yaml.safe_load(file.read_text(encoding="utf-8"))["groups"]
+        for rule in group["rules"]
+    }
+
+
+@dataclass(frozen=True)
+class Case:
+    """``fires`` and ``quiet``: series and their values, a minute apart. ``value``: as the summary has it."""
+
+    fires: dict[str, str]
+    quiet: dict[str, str]
+    at: str = "90m"
+    labels: dict[str, str] = field(default_factory=dict)
+    value: str = ""
+
+
+def steady(value: float) -> str:
+    return f"{value}x200"
+
+
+def growing(step: float) -> str:
+    return f"0+{step}x200"
+
+
+BOT, WORKER = 'up{job="bot"}', 'up{job="worker"}'
+PAID = 'getpro_undelivered{kind="paid", job="worker"}'
+OLDEST = 'getpro_undelivered_oldest_seconds{job="worker"}'
+FAILED = 'getpro_updates_total{kind="message", result="failed"}'
+FINE = 'getpro_updates_total{kind="message", result="ok"}'
+BOT_API = 'getpro_bot_api_calls_total{method="sendMessage", result="%s"}'
+PANEL = 'getpro_service_calls_total{service="panel", operation="create_user", result="%s"}'
+QUICK = {f'getpro_update_seconds_bucket{{kind="message", le="{le}"}}': growing(100) for le in ("1.0", "+Inf")}
+SLOW = {
+    'getpro_update_seconds_bucket{kind="message", le="1.0"}': growing(10),
+    'getpro_update_seconds_bucket{kind="message", le="5.0"}': growing(100),
+    'getpro_update_seconds_bucket{kind="message", le="+Inf"}': growing(100),
+}
+ORDERS = 'getpro_orders_last_hour{provider="yookassa", status="%s"}'
+DISK = 'node_filesystem_%s_bytes{mountpoint="/", fstype="ext4", job="node"}'
+SIZE = DISK % "size"
+AVAIL = DISK % "avail"
+OF_DISK = {"mountpoint": "/", "fstype": "ext4", "job": "node"}
+CERTIFICATE = 'probe_ssl_earliest_cert_expiry{instance="https://shop.example", job="blackbox"}'
+OF_CERTIFICATE = {"instance": "https://shop.example", "job": "blackbox"}
+DAY = 86400
+
+CASES: dict[str, Case] = {
+    "BotDown": Case({BOT: steady(0)}, {BOT: steady(1)}, labels={"job": "bot"}),
+    "WorkerDown": Case({WORKER: steady(0)}, {WORKER: steady(1)}, labels={"job": "worker"}),
+    "UpdateErrorsFastBurn": Case(
+        {FAILED: growing(1), FINE: growing(9)}, {FAILED: growing(0.02), FINE: growing(0.1)}
+    ),
+    "UpdateLatencyHigh": Case(SLOW, QUICK),
+    "BotApiTooManyRequests": Case(
+        {BOT_API % "too_many_requests": growing(30)}, {BOT_API % "too_many_requests": growing(3)}
+    ),
+    "BotApiAway": Case(
+        {BOT_API % "away": growing(2)}, {BOT_API % "away": growing(2), BOT_API % "ok": growing(1)}
+    ),
+    "PaymentsPaidNotDelivered": Case({PAID: steady(3)}, {PAID: "_x86 3 3 3 3 3"}, value="3"),
+    "ManyPaidNotDelivered": Case(
+        {PAID: steady(1), OLDEST: steady(4000)}, {PAID: steady(20), OLDEST: steady(60)}
+    ),
+    "PaymentSilence": Case(
+        {"getpro_paid_expected_hour": steady(16), 'getpro_paid_last_hour{provider="stars"}': steady(3)},
+        {"getpro_paid_expected_hour": steady(16), 'getpro_paid_last_hour{provider="stars"}': steady(5)},
+    ),
+    "PaymentFailureRatio": Case(
+        {ORDERS % "canceled": steady(5), ORDERS % "succeeded": steady(10)},
+        {ORDERS % "canceled": steady(5), ORDERS % "succeeded": steady(15)},
+        labels={"provider": "yookassa"},
+    ),
+    "StuckMoney": Case(
+        {'getpro_stuck_payments{kind="underpaid"}': steady(2)},
+        {'getpro_stuck_payments{kind="underpaid"}': "_x80 2x10"},
+        value="2",
+    ),
+    "RefundsNotMade": Case(
+        {'getpro_refunds_open{status="refused"}': steady(1)},
+        {'getpro_refunds_open{status="pending"}': "_x40 1x50"},
+        value="1",
+    ),
+    "WebhookSignatureFailures": Case(
+        {'getpro_webhooks_total{door="yookassa", result="address"}': growing(1)},
+        {'getpro_webhooks_total{door="yookassa", result="address"}': growing(0.5)},
+        labels={"door": "yookassa"},
+    ),
+    "PanelUnreachable": Case(
+        {PANEL % "away": growing(1)}, {PANEL % "away": growing(1), PANEL % "ok": growing(0.3)}
+    ),
+    "ProvisioningQueueStuck": Case(
+        {'getpro_queue_oldest_seconds{queue="money"}': steady(700)},
+        {'getpro_queue_oldest_seconds{queue="notices"}': steady(700)},
+    ),
+    "QueueFailed": Case(
+        {'getpro_queue_jobs{queue="money", status="failed"}': steady(1)},
+        {'getpro_queue_jobs{queue="upkeep", status="failed"}': steady(1)},
+        value="1",
+    ),
+    "NoticesLate": Case(
+        {"getpro_notices_oldest_seconds": steady(1000)}, {"getpro_notices_oldest_seconds": steady(60)}
+    ),
+    "RemindersLate": Case(
+        {"getpro_reminders_late_seconds": steady(6000)}, {"getpro_reminders_late_seconds": steady(3600)}
+    ),
+    "PostgresDown": Case({"getpro_database_up": steady(0)}, {"getpro_database_up": steady(1)}),
+    "PostgresConnectionsHigh": Case(
+        {
+            'getpro_database_connections{state="idle"}': steady(81),
+            "getpro_database_connections_max": steady(100),
+        },
+        {
+            'getpro_database_connections{state="idle"}': steady(79),
+            "getpro_database_connections_max": steady(100),
+        },
+    ),
+    "PostgresXidAge": Case(
+        {"getpro_database_xid_age": steady(1.1e9)}, {"getpro_database_xid_age": steady(9e8)}
+    ),
+    "PostgresLongTransaction": Case(
+        {"getpro_database_oldest_transaction_seconds": steady(601)},
+        {"getpro_database_oldest_transaction_seconds": steady(599)},
+    ),
+    "PostgresDeadRows": Case(
+        {
+            'getpro_table_dead_rows{table="users"}': steady(2e5),
+            'getpro_table_live_rows{table="users"}': steady(9e5),
+        },
+        {
+            'getpro_table_dead_rows{table="users"}': steady(2e5),
+            'getpro_table_live_rows{table="users"}': steady(2e6),
+        },
+        labels={"table": "users"},
+    ),
+    "TargetMissing": Case(
+        {'up{job="node", instance="node:9100"}': steady(0)},
+        {'up{job="node", instance="node:9100"}': "1x85 0 0 0 0 0"},
+        labels={"job": "node", "instance": "node:9100"},
+    ),
+    "FiguresFailed": Case({"getpro_figures_failed": steady(1)}, {"getpro_figures_failed": steady(0)}),
+    "RoutineMissed": Case(
+        {'getpro_schedule_overdue_seconds{schedule="ops_morning"}': steady(2000)},
+        {
+            'getpro_schedule_overdue_seconds{schedule="ops_morning"}': steady(900),
+            'getpro_schedule_overdue_seconds{schedule="sweep"}': steady(2000),
+        },
+        labels={"schedule": "ops_morning"},
+    ),
+    "NotificationsFailing": Case(
+        {'alertmanager_notifications_failed_total{integration="webhook"}': growing(1)},
+        {'alertmanager_notifications_failed_total{integration="webhook"}': steady(7)},
+        labels={"integration": "webhook"},
+    ),
+    "DiskAlmostFull": Case(
+        {AVAIL: steady(9e9), SIZE: steady(1e11)}, {AVAIL: steady(2e10), SIZE: steady(1e11)}, labels=OF_DISK
+    ),
+    "DiskWillFill24h": Case(
+        {AVAIL: "100000000000-100000000x400"}, {AVAIL: "100000000000-10000000x400"}, at="380m", labels=OF_DISK
+    ),
+    "MemoryLow": Case(
+        {"node_memory_MemAvailable_bytes": steady(9e8), "node_memory_MemTotal_bytes": steady(1e10)},
+        {"node_memory_MemAvailable_bytes": steady(2e9), "node_memory_MemTotal_bytes": steady(1e10)},
+    ),
+    "OomKill": Case({"node_vmstat_oom_kill": "0x85 1x10"}, {"node_vmstat_oom_kill": steady(4)}),
+    "ServiceRestartLoop": Case(
+        {'process_start_time_seconds{job="bot"}': "1x70 2x3 3x3 4x30"},
+        {'process_start_time_seconds{job="bot"}': "1x70 2x30"},
+        labels={"job": "bot"},
+    ),
+    "CertExpiresSoon": Case(
+        {CERTIFICATE: steady(13 * DAY)}, {CERTIFICATE: steady(15 * DAY)}, labels=OF_CERTIFICATE
+    ),
+    "CertExpiresVerySoon": Case(
+        {CERTIFICATE: steady(2 * DAY)}, {CERTIFICATE: steady(4 * DAY)}, labels=OF_CERTIFICATE
+    ),
+}
+
+
+def expected(rule: dict[str, Any], case: Case) -> dict[str, Any]:
+    summary = rule["annotations"]["summary"].replace("{{ $value }}", case.value)
+    for name, value in case.labels.items():
+        summary = summary.replace(f"{{{{ $labels.{name} }}}}", value)
+    return {
+        "exp_labels": {"severity": rule["labels"]["severity"], **case.labels},
+        "exp_annotations": {"summary": summary, "runbook_url": rule["annotations"]["runbook_url"]},
+    }
+
+
+def unit(name: str, series: dict[str, str], case: Case, alerts: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "interval": "1m",
+        "input_series": [{"series": name, "values": values} for name, values in series.items()],
+        "alert_rule_test": [{"eval_time": case.at, "alertname": name, "exp_alerts": alerts}],
+    }
+
+
+def judged(tmp_path: Path, tests: list[dict[str, Any]]) -> "subprocess.CompletedProcess[str]":
+    file = tmp_path / "tests.yml"
+    body = {"rule_files": [str(file) for file in RULES], "evaluation_interval": "1m", "tests": tests}
+    file.write_text(json.dumps(body), encoding="utf-8")  # which is YAML, too
+    program = shutil.which("promtool")
+    assert program
+    return subprocess.run([program, "test", "rules", str(file)], capture_output=True, text=True, check=False)
+
+
+@promtool
+def test_the_rules_are_ones(tmp_path: Path) -> None:
+    said = subprocess.run(
+        ["promtool", "check", "rules", *map(str, RULES)], capture_output=True, text=True, check=False
+    )
+    assert said.returncode == 0, said.stderr + said.stdout
+
+
+@promtool
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_an_alert_fires_where_it_must_and_is_quiet_where_it_may(name: str, tmp_path: Path) -> None:
+    rule, case = rules()[name], CASES[name]
+    said = judged(
+        tmp_path,
+        [unit(name, case.fires, case, [expected(rule, case)]), unit(name, case.quiet, case, [])],
+    )
+    assert said.returncode == 0, said.stdout + said.stderr
+
+
+@promtool
+@pytest.mark.parametrize("name", ["BotDown", "WorkerDown", "PostgresDown"])
+def test_what_is_gone_without_a_trace_is_down(name: str, tmp_path: Path) -> None:
+    """A target that nobody scrapes any more has no series at all."""
+    rule = rules()[name]
+    labels = {"BotDown": {"job": "bot"}, "WorkerDown": {"job": "worker"}}.get(name, {})
+    case = Case({"something_else": steady(1)}, {}, labels=labels)
+    said = judged(tmp_path, [unit(name, case.fires, case, [expected(rule, case)])])
+    assert said.returncode == 0, said.stdout + said.stderr
+
+
+def test_every_rule_has_its_case() -> None:
+    assert rules().keys() == CASES.keys() | {"Watchdog"}
+
+
+@pytest.mark.parametrize("name", sorted(rules()))
+def test_every_rule_has_a_severity_and_a_runbook_that_exists(name: str) -> None:
+    rule = rules()[name]
+    assert rule["labels"]["severity"] in {"L1", "L2", "L3"} | ({"none"} if name == "Watchdog" else set())
+    runbook = ROOT / rule["annotations"]["runbook_url"]
+    assert runbook.is_file(), runbook
+    assert f"`{name}`" in runbook.read_text(encoding="utf-8")
+
+
+def test_every_metric_of_the_rules_is_one_that_is_shown() -> None:
+    shown = {entry.name for entry in CATALOGUE} | {figure.name for figure in FIGURES} | set(OWN)
+    shown |= {f"{entry.name}_bucket" for entry in CATALOGUE if entry.kind == "гистограмма"}
+    for name, rule in rules().items():
+        used = set(re.findall(r"\b((?:getpro|node|probe|process|alertmanager)_\w+|up)\b", rule["expr"]))
+        assert used or name == "Watchdog", name
+        for metric in used:
+            assert metric in shown or OF_OTHERS.match(metric), f"{name}: {metric}"
+
+
+def test_no_runbook_is_left_over() -> None:
+    used = {ROOT / rule["annotations"]["runbook_url"] for rule in rules().values()}
+    assert set(RUNBOOKS.glob("*.md")) - {RUNBOOKS / "README.md"} == used
