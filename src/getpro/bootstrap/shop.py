@@ -62,5 +62,6 @@ def build(settings: Settings, *, database_url: str, clock: Clock = utc_now) -> S
         telegram_secret=settings.telegram.webhook_secret,
         panel_secret=settings.panel.webhook_secret,
         trusted_proxies=settings.trusted_proxies,
+        alerts_token=settings.operations.alerts_token,
     )
     return Shop(settings, db, jobs, sales, telegram, stars, bot, message_log, doors)

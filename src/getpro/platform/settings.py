@@ -250,6 +250,8 @@ class OperationsSettings(Group):
     chat: int | None = None
     """The operators' chat in Telegram: a group's id is negative. None: reports are kept and not sent."""
     prometheus_url: Address | None = None
+    alerts_token: Key | None = None
+    """What Alertmanager shows at its door."""
     backups: Path | None = None
     """Where the copies of the database lie."""
 

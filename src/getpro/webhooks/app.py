@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from getpro.platform.database import DATABASE_AWAY
 from getpro.platform.settings import TELEGRAM_PATH
+from getpro.webhooks import alerts
 from getpro.webhooks.deps import Doors
 from getpro.webhooks.notices import provider_notice
 from getpro.webhooks.panel import panel_event
@@ -26,6 +27,7 @@ def make_app(doors: Doors) -> FastAPI:
         [
             Route(TELEGRAM_PATH, telegram_update, methods=["POST"]),
             Route("/webhooks/panel", panel_event, methods=["POST"]),
+            Route(alerts.PATH, alerts.alertmanager, methods=["POST"]),
             Route("/webhooks/{provider}", provider_notice, methods=["POST"]),
         ]
     )

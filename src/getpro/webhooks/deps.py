@@ -27,6 +27,8 @@ class Doors:
     telegram_secret: SecretStr
     panel_secret: SecretStr | None
     trusted_proxies: list[Network]
+    alerts_token: SecretStr | None = None
+    """What Alertmanager shows; None: its door is shut."""
 
     def refuse(self, request: Request, door: str, reason: str, status: int) -> Response:
         """Count and log a refusal with where it came from, and say so: nothing was changed."""
