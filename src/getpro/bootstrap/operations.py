@@ -37,6 +37,7 @@ def operations_deps(
         zone=settings.zone,
         settings=settings.operations,
         folders=folders(settings),
+        urls=tuple(filter(None, (settings.public_url, settings.panel.url))),
         chat=_chat(settings, api),
     )
 

@@ -29,5 +29,7 @@ class Deps:
     settings: OperationsSettings
     folders: Mapping[str, Path]
     """What is written to on this machine, by purpose: data, logs, backups."""
+    urls: tuple[str, ...] = ()
+    """Addresses with TLS that customers, Telegram, providers or we ourselves meet."""
     chat: Chat | None = None
     """None where none is set: what would be told is kept and not sent."""

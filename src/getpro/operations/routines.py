@@ -17,7 +17,7 @@ from getpro.checks.check import Check, Finding, Level, run, worst
 from getpro.checks.machine import DISK, look_at_disks
 from getpro.operations import chat
 from getpro.operations.deps import Deps
-from getpro.operations.looks import backups, errors, machine, money, tables, targets
+from getpro.operations.looks import backups, certificates, errors, machine, money, ports, tables, targets
 from getpro.operations.models import check_runs
 from getpro.operations.report import report
 from getpro.operations.vacuum import VACUUM, clean
@@ -79,12 +79,27 @@ def _monday(deps: Deps, now: datetime) -> list[Check]:
     return [Check(money.WEEK, partial(money.look_at_week, deps.db, now=now))]
 
 
+def _wednesday(deps: Deps, now: datetime) -> list[Check]:
+    return [
+        Check(certificates.CERTIFICATES, partial(certificates.look, deps.urls, now=now)),
+        Check(ports.PORTS, partial(ports.look_at_ports, deps.settings.ports)),
+        Check(ports.FIREWALL, ports.look_at_firewall),
+    ]
+
+
 def _thursday(deps: Deps, now: datetime) -> list[Check]:
     return [
         Check(tables.SIZES, partial(tables.look_at_sizes, deps.db, now=now)),
         Check(VACUUM, partial(clean, deps.db)),
         Check(tables.DEAD, partial(tables.look_at_dead_rows, deps.db, now=now)),
         Check(tables.INDEXES, partial(tables.look_at_indexes, deps.db)),
+    ]
+
+
+def _friday(deps: Deps, now: datetime) -> list[Check]:
+    return [
+        Check(backups.COPIES, partial(backups.look, deps.settings.backups, now=now)),
+        Check(backups.RESTORED, backups.look_at_restores),
     ]
 
 
@@ -105,7 +120,9 @@ ROUTINES: Final = {
         Routine("watch", "Проверка каждые два часа", "0 */2 * * *", timedelta(hours=3), _watch),
         Routine("evening", "Вечерняя проверка", "0 18 * * *", _DAY, _evening),
         Routine("monday", "Понедельник: неделя в цифрах", "30 9 * * 1", _WEEK, _monday),
+        Routine("wednesday", "Среда: безопасность", "30 9 * * 3", _WEEK, _wednesday),
         Routine("thursday", "Четверг: уборка базы", "30 4 * * 4", _WEEK, _thursday, seconds=3600),
+        Routine("friday", "Пятница: копии базы", "0 10 * * 5", _WEEK, _friday),
     )
 }
 

@@ -93,6 +93,7 @@ Host = Annotated[str, AfterValidator(_host)]
 Networks = Annotated[list[Network], NoDecode, BeforeValidator(_split)]
 Proxies = Annotated[Networks, AfterValidator(_not_everybody)]
 Names = Annotated[list[str], NoDecode, BeforeValidator(_split)]
+Ports = Annotated[list[Annotated[int, Field(gt=0, le=65535)]], NoDecode, BeforeValidator(_split)]
 Ids = Annotated[list[Annotated[int, Field(gt=0)]], NoDecode, BeforeValidator(_split)]
 
 YOOKASSA_NETWORKS = [
@@ -254,6 +255,8 @@ class OperationsSettings(Group):
     """What Alertmanager shows at its door."""
     backups: Path | None = None
     """Where the copies of the database lie."""
+    ports: Ports = [22, 80, 443]
+    """What of this machine may be reached from outside."""
 
 
 def _required(group: type[Group]) -> list[str]:

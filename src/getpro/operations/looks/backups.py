@@ -12,6 +12,7 @@ from getpro.checks.check import Finding, Line
 from getpro.kit.trouble import system_words
 
 COPIES: Final = Line("backups.copies", "Копии базы")
+RESTORED: Final = Line("backups.restored", "Пробное восстановление")
 OLDEST_FRESH: Final = timedelta(hours=26)
 _SHRUNK: Final = 0.7
 _LATEST: Final = "latest.sql.gz"
@@ -55,6 +56,11 @@ async def look(folder: Path | None, *, now: datetime) -> AsyncIterator[Finding]:
         )
     else:
         yield COPIES.ok(f"{seen}; всего {len(copies)}")
+
+
+async def look_at_restores() -> AsyncIterator[Finding]:
+    """Nothing restores a copy yet: that must not look like something that is well."""
+    yield RESTORED.attention("ещё не настроено", "Восстановите копию сами в другую базу и проверьте её.")
 
 
 def _copies(folder: Path) -> list[Copy]:

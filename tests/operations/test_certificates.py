@@ -1,0 +1,90 @@
+"""Certificates of real TLS servers, made by openssl: how long they last, by whom and for whom."""
+
+import asyncio
+import contextlib
+import ssl
+import subprocess
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from getpro.checks.check import Finding, Level
+from getpro.operations.looks import certificates
+
+NOW = datetime.now(UTC)
+
+
+def made(folder: Path, *, days: int, name: str = "localhost") -> tuple[Path, Path]:
+    """A certificate that is its own authority, and its key."""
+    certificate, key = folder / "cert.pem", folder / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+         "-keyout", key, "-out", certificate, "-days", str(days), "-subj", f"/CN={name}",
+         "-addext", f"subjectAltName=DNS:{name}"],
+        check=True,
+        capture_output=True,
+    )  # fmt: skip
+    return certificate, key
+
+
+@contextlib.asynccontextmanager
+async def server(certificate: Path, key: Path) -> AsyncIterator[str]:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+
+    async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    here = await asyncio.start_server(greet, "127.0.0.1", 0, ssl=context)
+    async with here:
+        yield f"https://localhost:{here.sockets[0].getsockname()[1]}"
+
+
+async def judged(url: str, *, trusting: Path | None, now: datetime = NOW) -> Finding:
+    context = ssl.create_default_context(cafile=trusting)
+    [found] = [one async for one in certificates.look([url], now=now, context=context)]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("days", "level"), [(60, Level.OK), (13, Level.ATTENTION), (5, Level.ATTENTION), (2, Level.WRONG)]
+)
+async def test_a_certificate_is_judged_by_the_days_that_are_left(
+    tmp_path: Path, days: int, level: Level
+) -> None:
+    certificate, key = made(tmp_path, days=days)
+    async with server(certificate, key) as url:
+        found = await judged(url, trusting=certificate)
+    assert found.level is level
+    assert f"осталось {days - 1} дн" in found.seen or f"осталось {days} дн" in found.seen
+
+
+async def test_a_certificate_that_browsers_refuse_is_red(tmp_path: Path) -> None:
+    certificate, key = made(tmp_path, days=60)
+    async with server(certificate, key) as url:
+        assert (await judged(url, trusting=None)).level is Level.WRONG
+    other = tmp_path / "other"
+    other.mkdir()
+    foreign, foreign_key = made(other, days=60, name="elsewhere.example")
+    async with server(foreign, foreign_key) as url:
+        found = await judged(url, trusting=foreign)
+    assert (found.level, "Hostname mismatch" in found.seen) == (Level.WRONG, True)
+
+
+async def test_a_server_that_is_not_there_is_red() -> None:
+    assert (await judged("https://127.0.0.1:1", trusting=None)).level is Level.UNKNOWN
+
+
+async def test_a_shop_without_tls_has_nothing_to_look_at() -> None:
+    found = [one async for one in certificates.look(["http://127.0.0.1:8080"], now=NOW)]
+    assert [one.level for one in found] == [Level.ATTENTION]
+
+
+async def test_one_host_is_looked_at_once(tmp_path: Path) -> None:
+    certificate, key = made(tmp_path, days=60)
+    async with server(certificate, key) as url:
+        context = ssl.create_default_context(cafile=certificate)
+        looks = certificates.look([url, f"{url}/path"], now=NOW + timedelta(hours=1), context=context)
+        assert len([one async for one in looks]) == 1
