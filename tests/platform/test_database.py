@@ -220,3 +220,12 @@ async def test_a_server_that_has_restarted_fails_one_asker_and_no_second(
     for _ in range(3):
         await ask(lent)
     await lent.close()
+
+
+async def test_a_connection_that_comes_back_to_a_closed_database_is_closed(database_url: str) -> None:
+    db = Database(database_url)
+    async with db.read("test") as session:
+        driver = await driver_connection(session)
+        await db.close()
+        await SEEN.first(session, number=1)
+    assert driver.closed

@@ -85,6 +85,7 @@ class Database:
         self._turns = asyncio.Semaphore(pool_size)
         self._idle: dict[bool, list[Session]] = {True: [], False: []}
         """Connections that nobody uses, by whether each of their statements commits by itself."""
+        self._is_closed = False
 
     @contextlib.asynccontextmanager
     async def begin(self, name: str) -> AsyncIterator[Session]:
@@ -132,7 +133,7 @@ class Database:
                 try:
                     is_as_new = await _rolled_back(session)
                 finally:
-                    if is_as_new:
+                    if is_as_new and not self._is_closed:
                         self._idle[commits_itself].append(session)
                     else:
                         await asyncio.shield(self._forget(session))
@@ -152,7 +153,7 @@ class Database:
     async def _forget(self, broken: Session) -> None:
         """Close what cannot be used any more; where the server has gone, nor can those that lie idle."""
         if broken.invalidated or (await driver_connection(broken)).closed:
-            await self.close()
+            await self._close_idle()
         await _close(broken)
 
     @contextlib.asynccontextmanager
@@ -169,7 +170,11 @@ class Database:
             self._turns.release()
 
     async def close(self) -> None:
-        """Close the connections that nobody uses."""
+        """Close the connections that nobody uses, and each that is in use as soon as it is given back."""
+        self._is_closed = True
+        await self._close_idle()
+
+    async def _close_idle(self) -> None:
         for idle in self._idle.values():
             while idle:
                 await _close(idle.pop())
