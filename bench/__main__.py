@@ -93,7 +93,8 @@ def _money(prepared: Stage, payments: int) -> Flows:
     with prepared.empty_bot() as yardstick:
 
         def press() -> float:
-            return asyncio.run(updates.press_cpu_ms(yardstick, prepared, presses=_PRESSES))
+            look = updates.press_cpu_ms(yardstick, prepared, first=next(buyers), presses=_PRESSES)
+            return asyncio.run(look)
 
         def parts(shop: Running, **how: Any) -> list[Judged]:
             judged, before = [], press()
