@@ -89,7 +89,7 @@ def _show(asked: Query, columns: list[str], rows: list[tuple[Any, ...]]) -> None
         table.add_row(*(escape(_in_words(value)) for value in row))
     Console(width=None if sys.stdout.isatty() else WIDE).print(table)
     if asked.better:
-        typer.echo(f"Этот запрос {asked.why}. Точнее: 2getpro query {_dashed(asked.better)}")
+        typer.echo(f"Осторожно: {asked.why}. Точнее: 2getpro query {_dashed(asked.better)}")
 
 
 def _as_csv(columns: list[str], rows: list[tuple[Any, ...]]) -> str:
