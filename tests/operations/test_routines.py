@@ -1,7 +1,7 @@
 """The routines: by command and by schedule alike, kept, and told to the operators' chat once."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -63,7 +63,7 @@ def looking_at(*findings: Finding) -> Routine:
         for finding in findings:
             yield finding
 
-    return Routine("test", "Проба", "0 9 * * *", timedelta(hours=25), lambda *_: [Check(ROOM, look)])
+    return Routine("test", "Проба", "0 9 * * *", lambda *_: [Check(ROOM, look)])
 
 
 async def tell(deps: Deps) -> list[Exception]:
@@ -122,6 +122,17 @@ async def test_a_report_that_telegram_refuses_for_good_is_kept_with_its_words(
     assert kept == "403 Forbidden: bot was kicked from the group chat"
 
 
+async def test_a_report_that_is_too_long_for_telegram_is_cut_between_two_lines(
+    deps: Deps, room: FakeChat
+) -> None:
+    await carry_out(deps, looking_at(*(ROOM.ok("<" * 90) for _ in range(20))))
+    await tell(deps)
+    [said] = room.told
+    assert len(said) <= 4096
+    assert said.splitlines()[-1] == "…"
+    assert said.splitlines()[-2].endswith("&lt;")
+
+
 async def test_by_command_nobody_is_told_unless_asked(deps: Deps, room: FakeChat) -> None:
     await carry_out(deps, looking_at(ROOM.ok("светло")), asked_by="ольга", tell=False)
     await tell(deps)
@@ -136,7 +147,7 @@ async def test_a_check_that_breaks_hides_no_other_and_is_red(deps: Deps) -> None
         yield ROOM.ok("светло")
         raise RuntimeError
 
-    routine = Routine("test", "Проба", "0 9 * * *", timedelta(days=1), lambda *_: [Check(ROOM, broken)])
+    routine = Routine("test", "Проба", "0 9 * * *", lambda *_: [Check(ROOM, broken)])
     run = await carry_out(deps, routine)
     assert (run.level, [finding.level for finding in run.findings]) == (
         Level.UNKNOWN,

@@ -20,14 +20,14 @@ log = structlog.get_logger(__name__)
 
 TELL: Final = JobName("tell_operators", NOTICES)
 _LONGEST: Final = 4000
-"""Telegram takes 4096 characters after reading the HTML; a report that is longer says where the rest is."""
+"""Telegram takes 4096 characters after reading the HTML; the whole of a report stands in ``check_runs``."""
 
 
 async def say(session: Session, jobs: Jobs, *, key: str, text: str, now: datetime) -> bool:
     """Write a message once per ``key`` and defer its sending; a step. False if it was written before."""
     message_id = await session.scalar(
         insert(operator_messages)
-        .values(key=key, text=text[:_LONGEST], created_at=now)
+        .values(key=key, text=_short(text), created_at=now)
         .on_conflict_do_nothing()
         .returning(operator_messages.c.message_id)
     )
@@ -35,6 +35,13 @@ async def say(session: Session, jobs: Jobs, *, key: str, text: str, now: datetim
         return False
     await jobs.defer(session, TELL, lock="operators", message_id=message_id)
     return True
+
+
+def _short(text: str) -> str:
+    """What Telegram takes, cut between two lines: half a tag or half an entity would be refused."""
+    if len(text) <= _LONGEST:
+        return text
+    return f"{text[:_LONGEST].rpartition(chr(10))[0]}\n…"
 
 
 async def send(deps: Deps, message_id: int) -> None:

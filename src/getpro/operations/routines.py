@@ -29,12 +29,11 @@ BY_SCHEDULE: Final = "schedule"
 
 @dataclass(frozen=True, slots=True)
 class Routine:
-    """``rule`` is a cron line in the operator's zone; ``late_after``: how long may pass between two runs."""
+    """``rule`` is a cron line in the operator's zone."""
 
     name: str
     title: str
     rule: str
-    late_after: timedelta
     checks: Callable[[Deps, datetime], Sequence[Check]]
     seconds: float = _CHECK_SECONDS
     """For each check."""
@@ -111,18 +110,16 @@ def _resources(deps: Deps) -> list[Check]:
     ]
 
 
-_DAY: Final = timedelta(hours=25)
-_WEEK: Final = timedelta(days=7, hours=1)
 ROUTINES: Final = {
     routine.name: routine
     for routine in (
-        Routine("morning", "Утренняя проверка", "0 9 * * *", _DAY, _morning),
-        Routine("watch", "Проверка каждые два часа", "0 */2 * * *", timedelta(hours=3), _watch),
-        Routine("evening", "Вечерняя проверка", "0 18 * * *", _DAY, _evening),
-        Routine("monday", "Понедельник: неделя в цифрах", "30 9 * * 1", _WEEK, _monday),
-        Routine("wednesday", "Среда: безопасность", "30 9 * * 3", _WEEK, _wednesday),
-        Routine("thursday", "Четверг: уборка базы", "30 4 * * 4", _WEEK, _thursday, seconds=3600),
-        Routine("friday", "Пятница: копии базы", "0 10 * * 5", _WEEK, _friday),
+        Routine("morning", "Утренняя проверка", "0 9 * * *", _morning),
+        Routine("watch", "Проверка каждые два часа", "0 */2 * * *", _watch),
+        Routine("evening", "Вечерняя проверка", "0 18 * * *", _evening),
+        Routine("monday", "Понедельник: неделя в цифрах", "30 9 * * 1", _monday),
+        Routine("wednesday", "Среда: безопасность", "30 9 * * 3", _wednesday),
+        Routine("thursday", "Четверг: уборка базы", "30 4 * * 4", _thursday, seconds=3600),
+        Routine("friday", "Пятница: копии базы", "0 10 * * 5", _friday),
     )
 }
 
@@ -148,11 +145,7 @@ async def carry_out(
     tell: bool = True,
     on_progress: Callable[[list[str]], object] = lambda _: None,
 ) -> Run:
-    """Look, keep what was found, and have the operators told; a flow.
-
-    One check after the other where they would get into each other's way is up to the routine: here all
-    begin at once.
-    """
+    """Look, at everything at once, keep what was found, and have the operators told; a flow."""
     started_at = deps.clock()
     findings = await run(routine.checks(deps, started_at), seconds=routine.seconds, on_progress=on_progress)
     finished_at = deps.clock()
