@@ -110,7 +110,6 @@ async def test_this_machine_can_be_looked_at() -> None:
     [load] = await seen(machine.look_at_load(os.cpu_count() or 1))
     assert memory.seen.startswith("свободно")
     assert load.level in {Level.OK, Level.ATTENTION}
-    assert machine.oom_kills() >= 0
 
 
 async def test_a_machine_that_tells_nothing_is_red(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""This machine: memory, and whether the kernel has killed anybody for want of it."""
+"""This machine: its memory, and how busy it is."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,7 +9,6 @@ from getpro.checks.check import Finding, Line
 from getpro.kit.trouble import system_words
 
 MEMORY: Final = Line("machine.memory", "Память")
-KILLED: Final = Line("machine.oom", "Убитые из-за памяти")
 LOAD: Final = Line("machine.load", "Нагрузка")
 PROC: Final = Path("/proc")
 _SCARCE: Final = 0.10
@@ -55,15 +54,7 @@ async def look_at_load(cores: int, proc: Path = PROC) -> AsyncIterator[Finding]:
     yield LOAD.attention(seen, "Найдите, кто занят: top.") if quarter > _BUSY * cores else LOAD.ok(seen)
 
 
-def oom_kills(proc: Path = PROC) -> int:
-    """How many processes the kernel has killed since it has started. Raises OSError, ValueError."""
-    for name, value in _parts((proc / "vmstat").read_text(encoding="ascii")):
-        if name == "oom_kill":
-            return int(value)
-    raise ValueError("no oom_kill")
-
-
 def _parts(text: str) -> list[tuple[str, str]]:
-    """Lines such as ``MemTotal: 24 kB`` and ``oom_kill 0``: the name, and the first word after it."""
+    """Lines such as ``MemTotal: 24 kB``: the name, and the first word after it."""
     words = [line.split() for line in text.splitlines()]
     return [(line[0].removesuffix(":"), line[1]) for line in words if len(line) > 1]
