@@ -6,13 +6,15 @@ list of steps that leads to it.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -22,7 +24,6 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from structlog.testing import capture_logs
 
 import ledger
 from getpro.payments.provider import ProviderUnavailable
@@ -381,6 +382,25 @@ def _paying_by_stars(here: Town, slug: str) -> Callable[[], Awaitable[object]]:
     return pay
 
 
+@contextlib.contextmanager
+def unheard() -> Iterator[None]:
+    """Without the shop's log: to print the traceback of each thing that was away takes longer than the rest.
+
+    Nor is it kept: a traceback holds a whole life of the shop.
+    """
+    processors = structlog.get_config()["processors"]
+    before = processors.copy()
+    processors[:] = [_drop]
+    try:
+        yield
+    finally:
+        processors[:] = before
+
+
+def _drop(*_: Any) -> Any:
+    raise structlog.DropEvent
+
+
 @pytest.mark.timeout(3000)
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # the dead close nothing
 @pytest.mark.parametrize("by_polling", [False, True], ids=["webhook", "polling"])
@@ -391,7 +411,7 @@ def test_in_whatever_order_things_happen_every_rouble_is_delivered_once_or_kept(
         pass
 
     Here.server, Here.template, Here.by_polling = server, template, by_polling
-    with capture_logs():  # to print the traceback of each thing that was away takes longer than the rest
+    with unheard():
         run_state_machine_as_test(
             Here,
             settings=settings(
