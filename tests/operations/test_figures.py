@@ -61,8 +61,12 @@ async def test_a_purchase_is_counted_where_it_belongs(shop: Shop) -> None:
     shop.clock.now += timedelta(hours=2)
     later = await known(shop)
     assert later("getpro_paid_last_hour", provider="fakepay") is None
+    assert later("getpro_paid_last_day", provider="fakepay") == 1
+    assert later("getpro_paid_last_day_roubles", provider="fakepay") == 199
     shop.clock.now += timedelta(days=27)
-    assert (await known(shop))("getpro_subscriptions_ending_3_days") == 1
+    much_later = await known(shop)
+    assert much_later("getpro_paid_last_day", provider="fakepay") is None
+    assert much_later("getpro_subscriptions_ending_3_days") == 1
 
 
 async def test_paid_and_undelivered_is_told_from_free_and_undelivered(shop: Shop) -> None:

@@ -89,6 +89,22 @@ FIGURES: Final = (
         ("provider",),
     ),
     Figure(
+        "getpro_paid_last_day",
+        "Оплачено за последние сутки, платежей",
+        "SELECT provider, count(*) FROM payments"
+        " WHERE paid_at > :now - interval '1 day' AND paid_at <= :now GROUP BY provider",
+        ("provider",),
+        every_seconds=MINUTELY,
+    ),
+    Figure(
+        "getpro_paid_last_day_roubles",
+        "Оплачено за последние сутки, рублей",
+        "SELECT provider, sum(amount) FROM payments"
+        " WHERE paid_at > :now - interval '1 day' AND paid_at <= :now GROUP BY provider",
+        ("provider",),
+        every_seconds=MINUTELY,
+    ),
+    Figure(
         "getpro_paid_expected_hour",
         "Сколько платежей обычно бывает за этот час недели: среднее до четырёх прошлых недель",
         "SELECT sum(found.paid) / greatest(1, least(4, floor(extract(epoch FROM"
