@@ -14,9 +14,15 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
 IN_CI = os.environ.get("CI") == "true"
-PACKAGES = {"chromium": "chromium", "promtool": "prometheus"}
+PACKAGES = {
+    "chromium": "chromium",
+    "promtool": "prometheus",
+    "prometheus-alertmanager": "prometheus-alertmanager",
+    "prometheus-blackbox-exporter": "prometheus-blackbox-exporter",
+    "prometheus-node-exporter": "prometheus-node-exporter",
+}
 """Programs that tests use, and the Debian packages that bring them."""
-MARKERS = {"chromium": "browser", "promtool": "monitoring"}
+MARKERS = {"chromium": "browser"} | dict.fromkeys(set(PACKAGES) - {"chromium"}, "monitoring")
 """The tests that need the program."""
 KILLS_IF_FULL = 100
 EXAMPLES_IF_FULL = 100
@@ -54,7 +60,7 @@ def _pytest(chosen: list[str], *, is_full: bool, missing: list[str]) -> list[str
     if chosen:
         return [*command, *chosen]
     if missing:
-        without = ", ".join(MARKERS[program] for program in missing)
+        without = ", ".join(sorted({MARKERS[program] for program in missing}))
         print(f"Не хватает: {', '.join(missing)}; не будет проверок {without}. Установить: --install-system")
     strict = ["-p", "no_skips"] if IN_CI else []
     return [
@@ -73,7 +79,8 @@ def _pytest(chosen: list[str], *, is_full: bool, missing: list[str]) -> list[str
 
 def _left_out(*, is_full: bool, missing: list[str]) -> list[str]:
     """What takes long is for ``--full``; what needs a program, for who has it."""
-    reasons = [*([] if is_full else ["not long"]), *(f"not {MARKERS[program]}" for program in missing)]
+    without = sorted({MARKERS[program] for program in missing})
+    reasons = [*([] if is_full else ["not long"]), *(f"not {marker}" for marker in without)]
     return ["-m", " and ".join(reasons)] if reasons else []
 
 
