@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import yaml
 
 import tls
 from getpro.sandbox.shop.world import free_port
+from monitors import RULES, ready, running
 
 LOOPBACK = "127.0.0.1"
 SCRAPED_EVERY_SECONDS = 1
@@ -25,39 +27,22 @@ _BLACKBOX = {
 
 
 @contextlib.asynccontextmanager
-async def running(*command: str | Path, ready: str, log: Path) -> AsyncIterator[None]:
-    """A program while the block runs, from when it answers at ``ready``."""
-    with log.open("ab") as out:
-        process = await asyncio.create_subprocess_exec(*map(str, command), stdout=out, stderr=out)
-    try:
-        async with asyncio.timeout(PATIENCE_SECONDS), aiohttp.ClientSession() as http:
-            while not await _answers(http, ready):
-                assert process.returncode is None, await asyncio.to_thread(log.read_text)
-                await asyncio.sleep(0.05)
+async def _serving(log: Path, *command: str, ready_at: str) -> AsyncIterator[None]:
+    """A program while the block runs, from when it answers."""
+    async with running(log, command):
+        await ready(ready_at)
         yield
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-
-
-async def _answers(http: aiohttp.ClientSession, url: str) -> bool:
-    try:
-        async with http.get(url) as answer:
-            return answer.status == 200
-    except aiohttp.ClientError:
-        return False
 
 
 @contextlib.asynccontextmanager
 async def node_exporter(folder: Path) -> AsyncIterator[str]:
     """Its address, as host and port."""
     address = f"{LOOPBACK}:{free_port()}"
-    async with running(
+    async with _serving(
+        folder / "node.log",
         "prometheus-node-exporter",
         f"--web.listen-address={address}",
-        ready=f"http://{address}/metrics",
-        log=folder / "node.log",
+        ready_at=f"http://{address}/metrics",
     ):
         yield address
 
@@ -77,12 +62,12 @@ async def blackbox_exporter(folder: Path) -> AsyncIterator[Blackbox]:
     config.write_text(json.dumps(_BLACKBOX), encoding="utf-8")  # which is YAML, too
     async with (
         tls.server(*tls.made(folder, days=60)) as url,
-        running(
+        _serving(
+            folder / "blackbox.log",
             "prometheus-blackbox-exporter",
             f"--web.listen-address={address}",
             f"--config.file={config}",
-            ready=f"http://{address}/-/healthy",
-            log=folder / "blackbox.log",
+            ready_at=f"http://{address}/-/healthy",
         ),
     ):
         yield Blackbox(address, url.removeprefix("https://"))
@@ -93,14 +78,14 @@ async def alertmanager(folder: Path) -> AsyncIterator[str]:
     address = f"{LOOPBACK}:{free_port()}"
     config = folder / "alertmanager.yml"
     config.write_text('{"route": {"receiver": "nobody"}, "receivers": [{"name": "nobody"}]}', "utf-8")
-    async with running(
+    async with _serving(
+        folder / "alertmanager.log",
         "prometheus-alertmanager",
         f"--web.listen-address={address}",
         "--cluster.listen-address=",
         f"--config.file={config}",
         f"--storage.path={folder / 'alertmanager'}",
-        ready=f"http://{address}/-/ready",
-        log=folder / "alertmanager.log",
+        ready_at=f"http://{address}/-/ready",
     ):
         yield address
 
@@ -131,11 +116,21 @@ class Prometheus:
                 await asyncio.sleep(0.1)
 
 
+def _judged_always(folder: Path) -> Path:
+    """Our rules in one file, without intervals of their own."""
+    groups = [
+        {name: value for name, value in group.items() if name != "interval"}
+        for file in RULES
+        for group in yaml.safe_load(file.read_text(encoding="utf-8"))["groups"]
+    ]
+    file = folder / "rules.yml"
+    file.write_text(json.dumps({"groups": groups}), encoding="utf-8")
+    return file
+
+
 @contextlib.asynccontextmanager
-async def prometheus(
-    folder: Path, jobs: dict[str, str], *, rules: list[Path], blackbox: Blackbox
-) -> AsyncIterator[Prometheus]:
-    """One that scrapes ``jobs``, by name and address, each second, and judges by ``rules`` as often."""
+async def prometheus(folder: Path, jobs: dict[str, str], *, blackbox: Blackbox) -> AsyncIterator[Prometheus]:
+    """One that scrapes ``jobs``, by name and address, each second, and judges by our rules as often."""
     address = f"{LOOPBACK}:{free_port()}"
     every = f"{SCRAPED_EVERY_SECONDS}s"
     probe = {
@@ -151,16 +146,16 @@ async def prometheus(
     config = folder / "prometheus.yml"
     body = {
         "global": {"scrape_interval": every, "evaluation_interval": every},
-        "rule_files": [str(file) for file in rules],
+        "rule_files": [str(_judged_always(folder))],
         "scrape_configs": [*scraped, probe],
     }
     config.write_text(json.dumps(body), encoding="utf-8")
-    async with running(
+    async with _serving(
+        folder / "prometheus.log",
         "prometheus",
         f"--config.file={config}",
         f"--storage.tsdb.path={folder / 'prometheus'}",
         f"--web.listen-address={address}",
-        ready=f"http://{address}/-/ready",
-        log=folder / "prometheus.log",
+        ready_at=f"http://{address}/-/ready",
     ):
         yield Prometheus(f"http://{address}")

@@ -13,7 +13,7 @@ import yaml
 from tools.dashboards import runbooks
 from tools.dashboards.model import SOURCE, Dashboard, Panel
 from tools.dashboards.queries import (
-    PURCHASE_WORKS,
+    PURCHASE_FAILED,
     ROUBLES,
     WINDOW,
     availability,
@@ -200,7 +200,7 @@ def test_grafana_is_given_the_data_source_that_the_panels_name() -> None:
         "providers"
     ]
     assert provider["type"] == "file"
-    assert provider["options"]["path"] == "/etc/grafana/dashboards"
+    assert provider["options"]["path"] == "/var/lib/grafana/dashboards"
 
 
 @pytest.mark.monitoring
@@ -245,8 +245,8 @@ ANSWERS = {
         (within("2.0", "a_seconds", "1h", job="bot"), {}, None),
         (quick_quantile(0.5, "a_seconds", "5m", job="bot"), BOT | {"a_seconds_bucket": "0x60"}, 0),
         (quick_quantile(0.5, "a_seconds", "5m", job="bot"), {}, None),
-        (availability("1h"), {PURCHASE_WORKS: "1x60"}, 1),
-        (burn("1h"), {PURCHASE_WORKS: "0x60"}, 200),
+        (availability("1h"), {PURCHASE_FAILED: "0x60"}, 1),
+        (burn("1h"), {PURCHASE_FAILED: "1x60"}, 200),
         (burn("1h"), {}, None),
     ],
 )

@@ -14,14 +14,14 @@ from getpro.operations.figures import FIGURES, OWN
 from getpro.platform.metrics import CATALOGUE, REGISTRY
 from monitoring import alertmanager, blackbox_exporter, node_exporter
 from tools.dashboards import runbooks
-from tools.dashboards.queries import PURCHASE_SECONDS, PURCHASE_WORKS
+from tools.dashboards.queries import PURCHASE_FAILED, PURCHASE_SECONDS
 from tools.dashboards.written import FOLDER
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(ROOT.glob("docs/operations/**/*.md"))
 OF_PROMETHEUS = {"up", "ALERTS"}
 """What it says of targets and rules by itself."""
-NOT_YET = {PURCHASE_WORKS, PURCHASE_SECONDS}
+NOT_YET = {PURCHASE_FAILED, f"{PURCHASE_SECONDS}_bucket"}
 """Of the synthetic purchase, which this version does not make yet."""
 LIKE_A_METRIC = "getpro|process|python|node|probe|alertmanager|prometheus"
 _WORDS = {"and", "or", "unless", "offset", "bool", "inf", "nan"}
@@ -59,11 +59,11 @@ async def exported(tmp_path: Path) -> set[str]:
     ):
         probe = f"http://{blackbox.address}/probe?module=tls&target={blackbox.target}"
         others = [await scraped(url) for url in (f"http://{node}/metrics", probe, f"http://{alerts}/metrics")]
-    return of_the_product() | OF_PROMETHEUS | set().union(*others)
+    return of_the_product() | runbooks.recorded() | OF_PROMETHEUS | set().union(*others)
 
 
 def in_rules() -> set[str]:
-    return set().union(*(metrics_in(rule["expr"]) for rule in runbooks.rules()))
+    return set().union(*(metrics_in(rule["expr"]) for rule in runbooks.all_rules()))
 
 
 def in_dashboards() -> set[str]:
@@ -95,7 +95,8 @@ async def test_every_metric_that_is_named_is_exported(exported: set[str]) -> Non
 
 
 def test_what_is_not_exported_yet_is_excused_no_longer_than_that() -> None:
-    assert not NOT_YET & of_the_product(), "the product makes synthetic purchases: empty NOT_YET here"
+    said = "the product makes synthetic purchases: empty NOT_YET here and in test_dashboards_live"
+    assert not NOT_YET & (of_the_product() | runbooks.recorded()), said
 
 
 @pytest.mark.parametrize(

@@ -7,21 +7,22 @@ WINDOW: Final = "$__rate_interval"
 ROUBLES: Final = "suffix:\N{NO-BREAK SPACE}₽"
 """Whole, where Grafana's own currencyRUB would shorten to thousands."""
 
-PURCHASE_WORKS: Final = "getpro_synthetic_purchase_success"
+PURCHASE_FAILED: Final = "getpro:synthetic_purchase:failed"
+"""The signal of availability, a recorded rule: 1 while one cannot buy, or nobody knows."""
 PURCHASE_SECONDS: Final = "getpro_synthetic_purchase_seconds"
-"""The product's synthetic purchase, 1 where it went through: the signal of availability."""
+"""A histogram of how long the synthetic purchase took."""
 AVAILABLE: Final = 0.995
 """The objective, a month."""
 
 
 def availability(window: str) -> str:
-    """The share of synthetic purchases that went through."""
-    return f"min(avg_over_time({PURCHASE_WORKS}[{window}]))"
+    """The share of the time in which one could buy."""
+    return f"1 - avg_over_time({PURCHASE_FAILED}[{window}])"
 
 
 def burn(window: str) -> str:
     """How many times faster than it may the error budget is spent."""
-    return f"(1 - {availability(window)}) / {1 - AVAILABLE:.3f}"
+    return f"avg_over_time({PURCHASE_FAILED}[{window}]) / {1 - AVAILABLE:.3f}"
 
 
 def seen(job: str) -> str:

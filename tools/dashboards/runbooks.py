@@ -18,9 +18,18 @@ _LINK: Final = re.compile(r"\[([^\]]+)\]\(([^)]+)\)")
 
 def rules() -> Iterator[dict[str, Any]]:
     """The alert rules."""
+    return (rule for rule in all_rules() if "alert" in rule)
+
+
+def recorded() -> set[str]:
+    """The metrics that rules make of others."""
+    return {rule["record"] for rule in all_rules() if "record" in rule}
+
+
+def all_rules() -> Iterator[dict[str, Any]]:
     for file in sorted(RULES.glob("*.yml")):
         for group in yaml.safe_load(file.read_text(encoding="utf-8"))["groups"]:
-            yield from (rule for rule in group["rules"] if "alert" in rule)
+            yield from group["rules"]
 
 
 def by_alert() -> dict[str, tuple[int, str]]:
