@@ -3,68 +3,19 @@
 import asyncio
 import json
 import os
-import signal
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from apart import SOURCE, Apart, as_environment
 from folders import open_up
 from getpro.platform.postgres import Cluster
 from getpro.sandbox.shop.actor import Actor
 from getpro.sandbox.shop.judge import judge
 from getpro.sandbox.shop.world import Product, World, world
 
-SOURCE = Path(__file__).parents[2] / "src"
-OWN_NAMES = {
-    "time_zone": "GETPRO_TIME_ZONE",
-    "listen_host": "GETPRO_HOST",
-    "listen_port": "GETPRO_PORT",
-}
-
 pytestmark = [pytest.mark.timeout(180)]
-
-
-def as_environment(settings: dict[str, Any]) -> dict[str, str]:
-    """What an operator would write into ``.env`` for these settings."""
-    named: dict[str, str] = {}
-    for name, value in settings.items():
-        if isinstance(value, dict):
-            named |= {f"{name}_{field}".upper(): _written(inner) for field, inner in value.items()}
-        else:
-            named[OWN_NAMES.get(name, name.upper())] = _written(value)
-    return named
-
-
-def _written(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-class Apart(Product):
-    """The product as two processes."""
-
-    exit_codes: tuple[int | None, ...] = ()
-
-    async def start(self, *_: str) -> None:
-        settings = json.loads(self.settings_file.read_text(encoding="utf-8"))
-        settings["telegram"]["webhook_secret"] = "one-secret-for-all-processes"
-        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(SOURCE)} | as_environment(settings)
-        with self.log_file.open("ab") as log:
-            self.process, self.worker = [
-                await asyncio.create_subprocess_exec(
-                    sys.executable, "-m", "getpro", name, env=environment, stdout=log, stderr=log
-                )
-                for name in ("web", "worker")
-            ]
-        await self.wait_ready()
-
-    async def stop(self) -> None:
-        assert self.process is not None
-        both = (self.process, self.worker)
-        for process in both:
-            process.send_signal(signal.SIGTERM)
-        self.exit_codes = tuple(await asyncio.gather(*(process.wait() for process in both)))
 
 
 async def test_a_purchase_goes_through_web_and_worker_apart(tmp_path: Path) -> None:
