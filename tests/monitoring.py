@@ -129,25 +129,27 @@ def _judged_always(folder: Path) -> Path:
 
 
 @contextlib.asynccontextmanager
-async def prometheus(folder: Path, jobs: dict[str, str], *, blackbox: Blackbox) -> AsyncIterator[Prometheus]:
+async def prometheus(
+    folder: Path, jobs: dict[str, str], *, blackbox: Blackbox | None = None
+) -> AsyncIterator[Prometheus]:
     """One that scrapes ``jobs``, by name and address, each second, and judges by our rules as often."""
     address = f"{LOOPBACK}:{free_port()}"
     every = f"{SCRAPED_EVERY_SECONDS}s"
-    probe = {
-        "job_name": "blackbox",
-        "metrics_path": "/probe",
-        "params": {"module": ["tls"], "target": [blackbox.target]},
-        "static_configs": [{"targets": [blackbox.address]}],
-    }
-    scraped = [
+    scraped: list[dict[str, Any]] = [
         {"job_name": job, "static_configs": [{"targets": [target]}]}
         for job, target in (jobs | {"prometheus": address}).items()
     ]
+    if blackbox is not None:
+        probed = {"module": ["tls"], "target": [blackbox.target]}
+        at = [{"targets": [blackbox.address]}]
+        scraped.append(
+            {"job_name": "blackbox", "metrics_path": "/probe", "params": probed, "static_configs": at}
+        )
     config = folder / "prometheus.yml"
     body = {
         "global": {"scrape_interval": every, "evaluation_interval": every},
         "rule_files": [str(_judged_always(folder))],
-        "scrape_configs": [*scraped, probe],
+        "scrape_configs": scraped,
     }
     config.write_text(json.dumps(body), encoding="utf-8")
     async with _serving(

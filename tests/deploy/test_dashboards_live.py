@@ -297,6 +297,25 @@ async def judged(prometheus: Prometheus, shown: Shown, before: float, after: flo
     return ""
 
 
+@pytest.mark.monitoring
+async def test_a_panel_that_shows_nothing_or_always_the_same_is_found(tmp_path: Path) -> None:
+    """By a Prometheus that scrapes but itself, and counts its scrapes."""
+    cases = {
+        "prometheus_there_is_none": "no data",
+        "0 / (prometheus_build_info - 1)": "no data",
+        "prometheus_build_info": "the traffic changed nothing",
+        "process_start_time_seconds": "the traffic changed nothing",
+        "sum(prometheus_http_requests_total)": "",
+    }
+    async with prometheus(tmp_path, {}) as alone:
+        await alone.sees("sum(prometheus_http_requests_total)")
+        before = time.time()
+        await alone.sees(f"vector(time()) > {before + 3 * SCRAPED_EVERY_SECONDS}")
+        for expr, wrong in cases.items():
+            said = await judged(alone, Shown("getpro-bot", "Панель", "", expr), before, time.time())
+            assert said.partition(":")[0] == wrong, expr
+
+
 def test_every_excuse_is_of_a_panel_that_is_there() -> None:
     known = {name for shown in queries() for name in (shown.panel, shown.legend)}
     assert STILL.keys() <= known
