@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import psycopg
 import pytest
+import structlog
 from sqlalchemy import text
 
 from getpro.operations import figures as figures_module
@@ -129,7 +130,9 @@ async def test_a_figure_that_fails_hides_no_other_and_is_told(
 ) -> None:
     broken = Figure("getpro_broken", "сломан", "SELECT 1 / 0")
     monkeypatch.setattr(figures_module, "FIGURES", (broken, *FIGURES))
-    seen = await known(shop)
+    with structlog.testing.capture_logs() as lines:  # to print the traceback for eyes takes seconds
+        seen = await known(shop)
+    assert [line["figure"] for line in lines if line["event"] == "figures.failed"] == ["getpro_broken"]
     assert (seen(FAILED), seen(UP)) == (1, 1)
     assert seen("getpro_users") == 0
 
