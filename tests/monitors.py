@@ -23,6 +23,7 @@ def rules() -> dict[str, dict[str, Any]]:
         for file in RULES
         for group in yaml.safe_load(file.read_text(encoding="utf-8"))["groups"]
         for rule in group["rules"]
+        if "alert" in rule
     }
 
 

@@ -17,7 +17,7 @@ IN_CI = os.environ.get("CI") == "true"
 PACKAGES = {
     "chromium": "chromium",
     "promtool": "prometheus",
-    "prometheus-alertmanager": "prometheus-alertmanager",
+    "amtool": "prometheus-alertmanager",
     "prometheus-blackbox-exporter": "prometheus-blackbox-exporter",
     "prometheus-node-exporter": "prometheus-node-exporter",
 }

@@ -5,13 +5,16 @@ from datetime import timedelta
 import psycopg
 import pytest
 import structlog
-from sqlalchemy import text
+from sqlalchemy import insert, text, update
 
+from getpro.checks.check import Level
 from getpro.operations import figures as figures_module
 from getpro.operations.figures import FAILED, FIGURES, UP, Figure, Figures
+from getpro.operations.models import check_runs
 from getpro.panel.errors import PanelUnavailable
 from getpro.platform.database import Database
 from getpro.platform.jobs import MONEY, NOTICES, JobName
+from getpro.platform.schedules import Schedule, declare, schedules
 from shop import Shop
 
 
@@ -150,3 +153,53 @@ async def test_what_may_be_old_is_not_asked_again(shop: Shop, database_url: str)
 def test_no_two_figures_have_one_name() -> None:
     names = [figure.name for figure in FIGURES]
     assert len(set(names)) == len(names)
+
+
+async def test_a_routine_is_late_until_its_run_is_kept(shop: Shop) -> None:
+    """It was begun and has left nothing, or it was not even begun."""
+    now = shop.clock()
+    async with shop.db.begin("test") as session:
+        await declare(
+            session, [Schedule("ops_morning", "0 9 * * *"), Schedule("sweep", "every 30s")], now=now
+        )
+        await session.execute(
+            update(schedules).values(next_run_at=now + timedelta(hours=20), last_run_at=now)
+        )
+    shop.clock.now += timedelta(minutes=40)
+    late = await known(shop)
+    assert late("getpro_routine_late_seconds", routine="morning") == 40 * 60
+    assert late("getpro_routine_late_seconds", routine="sweep") is None
+    await keep_run(shop, "morning", ok=[])
+    assert (await known(shop))("getpro_routine_late_seconds", routine="morning") == 0
+    shop.clock.now = now + timedelta(hours=21)
+    assert (await known(shop))("getpro_routine_late_seconds", routine="morning") == 3600
+
+
+async def test_the_last_run_of_a_routine_is_shown_line_by_line_at_its_worst(shop: Shop) -> None:
+    await keep_run(shop, "wednesday", wrong=["security.ports"])
+    shop.clock.now += timedelta(hours=1)
+    await keep_run(shop, "wednesday", ok=["security.ports", "security.certificates"])
+    await keep_run(shop, "morning", attention=["logs.errors"], unknown=["logs.errors"], ok=["machine.disk"])
+    seen = await known(shop)
+    assert seen("getpro_check_level", routine="wednesday", check="security.ports") == 0
+    assert seen("getpro_check_level", routine="morning", check="logs.errors") == 2
+    assert seen("getpro_check_level", routine="morning", check="machine.disk") == 0
+    shop.clock.now += timedelta(days=9)
+    assert (await known(shop))("getpro_check_level", routine="morning", check="machine.disk") is None
+
+
+def test_the_levels_are_those_of_the_checks() -> None:
+    [figure] = [figure for figure in FIGURES if figure.name == "getpro_check_level"]
+    assert f"ARRAY[{', '.join(repr(level.value) for level in Level)}]" in figure.sql
+
+
+async def keep_run(shop: Shop, routine: str, **lines: list[str]) -> None:
+    findings = [
+        {"name": name, "title": name, "level": level, "seen": "", "remedy": ""}
+        for level, names in lines.items()
+        for name in names
+    ]
+    row = {"routine": routine, "asked_by": "schedule", "level": "ok", "findings": findings}
+    async with shop.db.begin("test") as session:
+        now = shop.clock()
+        await session.execute(insert(check_runs).values(row | {"started_at": now, "finished_at": now}))

@@ -220,7 +220,7 @@ HOST: Final = Dashboard(
                     "min(probe_success)",
                     "Хорошо: «Да». Магазин открыт по своему адресу, как его видят клиенты и Telegram.",
                     words=YES_NO,
-                    alerts=("BotDown",),
+                    alerts=("BotDown", "AddressUnreachable"),
                 ),
             ),
         ),
@@ -260,7 +260,7 @@ HOST: Final = Dashboard(
                     "percentunit",
                     Query(f"min by (mountpoint) ({_FREE} / {_SIZE})", "{{mountpoint}}"),
                     "Хорошо: больше 20 %.",
-                    alerts=("DiskAlmostFull", "DiskWillFill24h"),
+                    alerts=("DiskAlmostFull", "DiskWillFill24h", "DiskWillFill30d"),
                     **good_above(0.1),
                 ),
                 graph(

@@ -29,6 +29,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "migrate": ("getpro.cli.migrate", "Обновить базу данных до версии программы"),
     "psql": ("getpro.cli.psql", "Открыть psql на базе магазина"),
     "ops": ("getpro.cli.ops", "Регламентные проверки: утро, вечер, дни недели; история"),
+    "monitoring": ("getpro.cli.monitoring", "Записать настройки присмотра: Alertmanager, адреса для проб"),
     "logs": ("getpro.cli.logs", "Что в журналах не так: новое и известное, сколько раз"),
     "query": ("getpro.cli.query", "Полезные запросы к базе по имени: выручка, клиенты, сроки"),
     "payments": ("getpro.cli.payments", "Платежи: что застряло и как это решить"),

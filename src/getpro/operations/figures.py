@@ -190,6 +190,31 @@ FIGURES: Final = (
         ("schedule",),
     ),
     Figure(
+        "getpro_routine_late_seconds",
+        "На сколько опаздывает проверка: её время пришло, а итога нет",
+        "SELECT substr(s.name, 5), greatest(0, extract(epoch FROM :now -"
+        " CASE WHEN s.last_run_at IS NULL OR EXISTS (SELECT FROM check_runs r"
+        " WHERE r.routine = substr(s.name, 5) AND r.started_at >= s.last_run_at)"
+        " THEN s.next_run_at ELSE s.last_run_at END))"
+        " FROM schedules s WHERE starts_with(s.name, 'ops_')",
+        ("routine",),
+        every_seconds=MINUTELY,
+    ),
+    Figure(
+        "getpro_check_level",
+        "Чем кончилась каждая строка последней проверки:"
+        " 0 в порядке, 1 внимание, 2 не проверено, 3 неверно; старше девяти дней не показано",
+        "SELECT run.routine, found.name, max(found.level) FROM (SELECT DISTINCT ON (routine)"
+        " routine, findings FROM check_runs"
+        " WHERE started_at > :now - interval '9 days' AND started_at <= :now"
+        " ORDER BY routine, started_at DESC) AS run,"
+        " LATERAL (SELECT finding ->> 'name' AS name, array_position("
+        "ARRAY['ok', 'attention', 'unknown', 'wrong'], finding ->> 'level') - 1 AS level"
+        " FROM jsonb_array_elements(run.findings) AS finding) AS found GROUP BY 1, 2",
+        ("routine", "check"),
+        every_seconds=MINUTELY,
+    ),
+    Figure(
         "getpro_database_bytes",
         "Размер базы",
         "SELECT pg_database_size(current_database())",

@@ -165,6 +165,14 @@ PanelSecret = Annotated[
 """Source: the panel's own check of WEBHOOK_SECRET_HEADER."""
 ShopNumber = Annotated[str, _text(r"[0-9]+", "нужен номер магазина (shopId), одни цифры")]
 
+MailServer = Annotated[
+    SecretStr,
+    _secret(
+        r"smtp://([^\s:@/]+:[^\s@/]+@)?[\w.-]+:[0-9]+",
+        "нужен адрес вида smtp://user:password@smtp.example:587; знаки : @ / % в пароле: %3A %40 %2F %25",
+    ),
+]
+WatchdogUrl = Annotated[SecretStr, _secret(r"https?://[!-~]+", "нужен адрес вида https://hc-ping.com/uuid")]
 Email = Annotated[str, _text(r"[^@\s]+@[^@\s]+\.[^@\s]+", "нужна почта вида receipts@shop.example")]
 Coin = Annotated[str, _text(r"[A-Z0-9]{2,10}", "нужны монеты через запятую, как USDT,TON")]
 Coins = Annotated[list[Coin], NoDecode, BeforeValidator(_split)]
@@ -253,6 +261,12 @@ class OperationsSettings(Group):
     prometheus_url: Address | None = None
     alerts_token: Key | None = None
     """What Alertmanager shows at its door."""
+    watchdog_url: WatchdogUrl | None = None
+    """An outside service that raises the alarm when no sign has come for minutes: a secret."""
+    mail_to: Email | None = None
+    """Whom Alertmanager itself writes when the gravest fires."""
+    mail_server: MailServer | None = None
+    """By which server: port 465 speaks TLS at once, any other after STARTTLS."""
     backups: Path | None = None
     """Where the copies of the database lie."""
     ports: Ports = [22, 80, 443]
