@@ -23,6 +23,8 @@ from getpro.sandbox.serving import serving
 from shop import Shop
 
 NOW = datetime(2026, 11, 28, 18, 0, tzinfo=UTC)
+EMPTY = gzip.compress(b"", mtime=0)
+"""What is left of a dump of a server that was away."""
 GONE = Database("postgresql://nobody@127.0.0.1:1/nothing")
 
 
@@ -71,8 +73,7 @@ async def test_a_fresh_copy_of_the_usual_size_is_fine(copies: Copies) -> None:
     ("ago", "content", "says"),
     [
         (timedelta(hours=27), b"", "старая"),
-        # Of a server that was away.
-        (timedelta(hours=1), gzip.compress(b"", mtime=0), "пустая или испорченная"),
+        (timedelta(hours=1), EMPTY, "пустая или испорченная"),
         (timedelta(hours=1), b"pg_dump: error: connection refused" * 9, "пустая или испорченная"),
         (timedelta(hours=1), gzip.compress(bytes(range(250)) * 8, compresslevel=0, mtime=0), "обычно"),
     ],
@@ -212,9 +213,37 @@ async def test_an_hour_without_the_usual_payments_is_red(shop: Shop) -> None:
         )
         await session.execute(text(copied))
     [found] = await seen(money.look_at_hour(shop.db, now=now))
-    assert (found.level, found.seen) == (Level.WRONG, "0, обычно 12: слишком мало")
+    assert (found.level, found.seen) == (
+        Level.WRONG,
+        "0, обычно 12: слишком мало у fakepay 0 из 12",
+    )
     [later] = await seen(money.look_at_hour(shop.db, now=now - timedelta(days=7)))
     assert later.level is Level.OK
+
+
+async def test_one_provider_that_fails_does_not_hide_behind_the_others(shop: Shop) -> None:
+    """Of twelve an hour each, one has none today, and the other has all of both."""
+    payment = await shop.purchase(await shop.customer("alice"))
+    now = shop.clock()
+    columns = (
+        "user_id, amount, status, created_at, subscription_duration_months, days, asked_amount,"
+        " asked_currency, paid_amount, paid_currency"
+    )
+    async with shop.db.begin("test") as session:
+        await session.execute(
+            text(
+                f"INSERT INTO payments (order_key, charge_id, paid_at, provider, {columns})"  # noqa: S608 -- columns of ours
+                " SELECT gen_random_uuid(), p.source || n || p.ago, :now - p.ago * interval '7 days',"
+                f" p.source, {columns} FROM payments, generate_series(1, 12) AS n,"
+                " (VALUES ('one', 1), ('other', 1), ('other', 0)) AS p (source, ago) WHERE payment_id = :id"
+            ),
+            {"now": now - timedelta(minutes=1), "id": payment.payment_id},
+        )
+    [found] = await seen(money.look_at_hour(shop.db, now=now))
+    assert (found.level, found.seen) == (
+        Level.WRONG,
+        "13 (fakepay 1, other 12), обычно 24: слишком мало у one 0 из 12",
+    )
 
 
 async def test_money_that_waits_for_a_person_is_red(shop: Shop) -> None:
@@ -251,6 +280,7 @@ async def test_a_database_that_is_away_is_red_wherever_it_is_asked() -> None:
         money.look_at_hour(GONE, now=NOW),
         money.look_at_waiting(GONE, now=NOW),
         money.look_at_stuck(GONE, now=NOW),
+        money.look_at_day(GONE, now=NOW, zone=ZoneInfo("UTC")),
         money.look_at_week(GONE, now=NOW),
         tables.look_at_sizes(GONE, now=NOW),
         tables.look_at_dead_rows(GONE, now=NOW),
@@ -274,6 +304,58 @@ async def test_indexes_that_are_there_twice_or_broken_are_told_and_none_is_dropp
         assert "plans_pkey" in found[0].seen
         assert "users_registration_date_idx, again_idx" in found[1].seen
         assert connection.execute("SELECT to_regclass('again_idx') IS NOT NULL").fetchone() == (True,)
+
+
+async def test_indexes_that_are_missing_are_suggested(
+    db: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "_MANY_ROWS", 1000)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE notes (note_id int PRIMARY KEY, user_id bigint REFERENCES users)")
+        connection.execute("INSERT INTO notes SELECT n, NULL FROM generate_series(1, 2000) n")
+        connection.execute("ANALYZE notes")
+        connection.execute(
+            "INSERT INTO users (user_id, first_name) SELECT n, 'x' FROM generate_series(1, 101) n"
+        )
+        connection.execute("DELETE FROM users")
+        for _ in range(101):
+            connection.execute("SELECT FROM notes WHERE user_id = 1")
+        connection.execute("SELECT pg_stat_force_next_flush()")
+        found = await seen(tables.look_at_indexes(db))
+        assert [(one.level, one.seen.partition(",")[0]) for one in found] == [
+            (Level.ATTENTION, "не хватает: notes (user_id) для notes_user_id_fkey"),
+            (Level.ATTENTION, "notes читают целиком"),
+        ]
+        connection.execute("CREATE INDEX ON notes (user_id)")
+        connection.execute("SELECT pg_stat_reset()")
+    [fine] = await seen(tables.look_at_indexes(db))
+    assert fine.level is Level.OK, fine.seen
+
+
+async def test_rows_that_stay_dead_are_worth_a_look(
+    db: Database, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await levels(tables.look_at_dead_rows(db, now=NOW)) == [Level.OK]
+    monkeypatch.setattr(tables, "_MANY_DEAD", 100)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO users (user_id, first_name) SELECT n, 'x' FROM generate_series(1, 500) n"
+        )
+        connection.execute("DELETE FROM users")
+        connection.execute("SELECT pg_stat_force_next_flush()")
+    [found] = await seen(tables.look_at_dead_rows(db, now=NOW))
+    assert (found.level, found.seen) == (Level.ATTENTION, "users 500")
+
+
+async def test_a_week_that_brings_much_less_than_the_last_is_worth_a_look(shop: Shop) -> None:
+    alice = await shop.customer("alice")
+    for _ in range(10):
+        await shop.purchase(alice)
+    shop.clock.now += timedelta(days=8)
+    for _ in range(6):
+        await shop.purchase(alice)
+    found = {one.name: one for one in await seen(money.look_at_week(shop.db, now=shop.clock()))}
+    assert (found["money.week.change"].level, found["money.week.change"].seen) == (Level.ATTENTION, "−40 %")
 
 
 async def test_vacuum_cleans_what_is_free_and_names_what_is_held(db: Database, database_url: str) -> None:

@@ -1,7 +1,9 @@
 """The routines: by command and by schedule alike, kept, and told to the operators' chat once."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,13 +15,15 @@ from sqlalchemy import text
 from getpro.bootstrap.operations import OperatorsChat
 from getpro.checks.check import Check, Finding, Level, Line
 from getpro.operations import chat
+from getpro.operations.dependencies import Packages
 from getpro.operations.deps import Deps
 from getpro.operations.jobs import job_kinds, schedules
+from getpro.operations.pictures import NotDrawn
 from getpro.operations.report import report
-from getpro.operations.routines import ROUTINES, Routine, carry_out, history
+from getpro.operations.routines import ROUTINES, Routine, carry_out, carry_out_due, history
 from getpro.platform.bot_api import BotApi, BotApiRefused
 from getpro.platform.http import ServiceUnavailable
-from getpro.platform.schedules import next_run
+from getpro.platform.schedules import Schedule, declare, next_run, run_due
 from getpro.platform.settings import OperationsSettings, TelegramSettings
 from getpro.sandbox.serving import serving
 from getpro.sandbox.telegram import TelegramSimulator
@@ -27,17 +31,21 @@ from shop import Shop
 
 MOSCOW = ZoneInfo("Europe/Moscow")
 ROOM = Line("room", "Комната")
+AWAY = "http://127.0.0.1:9/"
+PNG = b"\x89PNG\r\n\x1a\n"
 
 
 class FakeChat:
     def __init__(self) -> None:
         self.told: list[str] = []
+        self.pictures: list[bytes | None] = []
         self.trouble: Exception | None = None
 
-    async def send(self, text: str) -> None:
+    async def send(self, text: str, picture: bytes | None = None) -> None:
         if self.trouble is not None:
             raise self.trouble
         self.told.append(text)
+        self.pictures.append(picture)
 
 
 @pytest.fixture
@@ -55,6 +63,7 @@ def deps(shop: Shop, room: FakeChat, tmp_path: Path) -> Deps:
         settings=OperationsSettings(),
         folders={"data": tmp_path},
         chat=room,
+        packages=Packages(tmp_path, AWAY),
     )
 
 
@@ -84,7 +93,10 @@ async def tell(deps: Deps) -> list[Exception]:
 
 
 @pytest.mark.parametrize("name", sorted(ROUTINES))
-async def test_every_routine_runs_on_a_shop_that_sells_and_is_kept(name: str, deps: Deps, shop: Shop) -> None:
+async def test_every_routine_runs_on_a_shop_that_sells_and_is_kept(
+    name: str, deps: Deps, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_INDEX_URL", AWAY)
     await shop.purchase(await shop.customer("alice"))
     run = await carry_out(deps, ROUTINES[name])
     broken = [finding for finding in run.findings if "сломалась" in finding.seen]
@@ -131,6 +143,56 @@ async def test_a_report_that_is_too_long_for_telegram_is_cut_between_two_lines(
     assert len(said) <= 4096
     assert said.splitlines()[-1] == "…"
     assert said.splitlines()[-2].endswith("&lt;")
+
+
+async def test_a_job_that_runs_twice_makes_one_report_for_each_time_it_was_due(
+    deps: Deps, room: FakeChat, shop: Shop
+) -> None:
+    routine = looking_at(ROOM.ok("светло"))
+    async with deps.db.begin("test") as session:
+        await declare(session, [Schedule(routine.schedule, routine.rule)], now=shop.clock())
+    for _ in range(2):
+        shop.clock.now += timedelta(days=1)
+        async with deps.db.begin("test") as session:
+            await run_due(session, deps.jobs, [routine.schedule], now=shop.clock())
+        for _ in range(2):
+            await carry_out_due(deps, routine)
+            await tell(deps)
+    assert len(room.told) == 2
+    async with deps.db.read("test") as session:
+        assert len(await history(session)) == 2
+
+
+async def test_two_that_carry_out_the_same_time_at_once_make_one_report(deps: Deps, room: FakeChat) -> None:
+    routine, due_at = looking_at(ROOM.ok("светло")), deps.clock()
+    both = (carry_out(deps, routine, due_at=due_at) for _ in range(2))
+    ended = await asyncio.gather(*both, return_exceptions=True)
+    await tell(deps)
+    assert sorted(type(one).__name__ for one in ended) == ["AlreadyRun", "Run"]
+    assert len(room.told) == 1
+
+
+async def test_a_report_has_its_picture_and_is_told_without_one_that_cannot_be_drawn(
+    deps: Deps, room: FakeChat
+) -> None:
+    async def drawn(*_: Any) -> bytes:
+        return PNG
+
+    async def failing(*_: Any) -> bytes:
+        raise NotDrawn("нет шрифта")
+
+    routine = looking_at(ROOM.ok("светло"))
+    await carry_out(deps, replace(routine, picture=drawn))
+    run = await carry_out(deps, replace(routine, picture=failing))
+    await tell(deps)
+    assert room.pictures == [PNG, None]
+    assert (run.level, "нет шрифта" in room.told[1]) == (Level.UNKNOWN, True)
+    await carry_out(deps, replace(looking_at(ROOM.ok("светло " * 200)), picture=drawn))
+    await tell(deps)
+    assert ([len(said) > 1024 for said in room.told[2:]], room.pictures[2:]) == ([True, False], [None, PNG])
+    async with deps.db.read("test") as session:
+        kept = await session.scalar(text("SELECT count(*) FROM operator_messages WHERE picture IS NOT NULL"))
+    assert kept == 0  # they have been sent
 
 
 async def test_by_command_nobody_is_told_unless_asked(deps: Deps, room: FakeChat) -> None:
@@ -195,6 +257,10 @@ async def test_the_operators_chat_is_a_chat_of_telegrams(deps: Deps, shop: Shop)
         await here.send("🟢 <b>Проба</b>")
         with pytest.raises(BotApiRefused):
             await here.send("<b>не закрыто")
+        await asyncio.sleep(1)  # the least between two messages to one person
+        await here.send("🟢 <b>Неделя</b>", PNG)
         await api.close()
     messages: list[Any] = list(telegram.state.people[104].messages.values())
-    assert [message["text"] for message in messages] == ["🟢 Проба"]
+    assert [message.get("text") for message in messages] == ["🟢 Проба", None]
+    assert messages[1]["caption"] == "🟢 Неделя"
+    assert telegram.state.files[messages[1]["photo"][0]["file_id"]] == PNG

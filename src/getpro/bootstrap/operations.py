@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from getpro.kit.clock import Clock, utc_now
+from getpro.operations.dependencies import Packages
 from getpro.operations.deps import Chat, Deps
 from getpro.platform.bot_api import BotApi
 from getpro.platform.database import Database
@@ -17,7 +18,11 @@ class OperatorsChat:
     def __init__(self, api: BotApi, chat_id: int) -> None:
         self._api, self._chat_id = api, chat_id
 
-    async def send(self, text: str) -> None:
+    async def send(self, text: str, picture: bytes | None = None) -> None:
+        if picture is not None:
+            files, caption = {"photo": picture}, {"caption": text, "parse_mode": "HTML"}
+            await self._api.ask("sendPhoto", files=files, chat_id=self._chat_id, **caption)
+            return
         await self._api.ask(
             "sendMessage",
             chat_id=self._chat_id,
@@ -37,9 +42,16 @@ def operations_deps(
         zone=settings.zone,
         settings=settings.operations,
         folders=folders(settings),
-        urls=tuple(filter(None, (settings.public_url, settings.panel.url))),
+        urls=_urls(settings),
         chat=_chat(settings, api),
+        packages=Packages(osv_url=settings.operations.osv_url),
     )
+
+
+def _urls(settings: Settings) -> tuple[str, ...]:
+    """What has a certificate, if it has TLS."""
+    domains = (f"https://{domain}" for domain in settings.operations.domains)
+    return tuple(filter(None, (settings.public_url, settings.panel.url, *domains)))
 
 
 def _chat(settings: Settings, api: BotApi) -> Chat | None:

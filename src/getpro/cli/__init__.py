@@ -2,7 +2,8 @@
 
 So ``2getpro psql`` and ``--help`` answer at once and load neither aiogram nor FastAPI nor SQLAlchemy. A
 module has ``app``, a Typer application: with one command it *is* that command, with several a group.
-Exit codes: 0 fine, 1 attention, 2 wrong, 64 the command was used wrongly.
+Exit codes: 0 fine, 1 attention, 2 wrong, 64 the command was used wrongly, 70 an error
+of ours (both numbers are those of sysexits.h).
 """
 
 import importlib
@@ -17,6 +18,7 @@ from getpro.cli.words import as_started, complaint, program, speak_russian
 from getpro.kit.trouble import Trouble
 
 USAGE: Final = 64
+CRASHED: Final = 70
 WRONG: Final = 2
 INTERRUPTED: Final = 130
 
@@ -55,7 +57,7 @@ def main() -> None:
         if wants_traceback:
             raise
         remedy = f"Покажите разработчикам: 2getpro --traceback {' '.join(arguments)}"
-        code = _say(Trouble("Ошибка в самой программе.", f"{type(error).__name__}", remedy), WRONG)
+        code = _say(Trouble("Ошибка в самой программе.", f"{type(error).__name__}", remedy), CRASHED)
     sys.exit(code)
 
 

@@ -5,21 +5,21 @@ import getpass
 import json
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from getpro.bootstrap.operations import operations_deps
-from getpro.checks.check import worst
 from getpro.cli.database import database
 from getpro.cli.findings import CODES, WORDS, plain, progress, summary, table
 from getpro.cli.settings import read_settings
 from getpro.cli.tables import WIDE, in_words
-from getpro.kit.trouble import Trouble
+from getpro.kit.trouble import Trouble, system_words
 from getpro.operations.deps import Deps
-from getpro.operations.routines import ROUTINES, Routine, Run, carry_out, history
+from getpro.operations.routines import ROUTINES, Routine, Run, carry_out, history, with_attempt
 from getpro.platform.bot_api import BotApi
 from getpro.platform.database import Database
 from getpro.platform.jobs import Jobs
@@ -35,24 +35,67 @@ AsJson = Annotated[bool, typer.Option("--json", help="Для программ")]
 Tell = Annotated[bool, typer.Option("--tell", help="Послать отчёт и в чат операторов")]
 
 
+_CODES: Final = "Код 0: всё в порядке, 1: есть на что обратить внимание, 2: неверно или не проверено."
+
+
 def _command(routine: Routine) -> Callable[..., None]:
     def carry(*, as_json: AsJson = False, tell: Tell = False) -> None:
-        run = asyncio.run(_with_deps(lambda deps: _carry_out(deps, routine, tell=tell)))
-        found = run.findings
-        if as_json:
-            typer.echo(json.dumps(plain(found, run.level), ensure_ascii=False, indent=2))
-        else:
-            Console(width=None if sys.stdout.isatty() else WIDE).print(table(found))
-            typer.echo(summary(found))
-        raise typer.Exit(CODES[worst(found)])
+        _show(_run(routine, tell=tell), as_json=as_json)
 
-    codes = "Код 0: всё в порядке, 1: есть на что обратить внимание, 2: неверно или не проверено."
-    carry.__doc__ = f"{routine.title}. {codes}"
     return carry
 
 
+def _monday(
+    *,
+    as_json: AsJson = False,
+    tell: Tell = False,
+    chart: Annotated[Path | None, typer.Option("--chart", help="Куда положить картинку (PNG)")] = None,
+) -> None:
+    run = _run(ROUTINES["monday"], tell=tell, draw=chart is not None)
+    if chart is not None and run.picture is not None:
+        try:
+            chart.write_bytes(run.picture)
+        except OSError as error:
+            raise Trouble(
+                f"Картинка не записана: {chart}.", system_words(error), "Укажите другой файл."
+            ) from error
+    _show(run, as_json=as_json)
+
+
+def _tuesday(
+    *,
+    as_json: AsJson = False,
+    tell: Tell = False,
+    attempt: Annotated[
+        bool, typer.Option("--try", help="Поставить новейшие в отдельное окружение и проверить там; долго")
+    ] = False,
+) -> None:
+    routine = ROUTINES["tuesday"]
+    _show(_run(with_attempt(routine) if attempt else routine, tell=tell), as_json=as_json)
+
+
+_OWN: Final[dict[str, Callable[..., None]]] = {"monday": _monday, "tuesday": _tuesday}
+"""Those with options of their own."""
+
 for _each in ROUTINES.values():
-    app.command(name=_each.name)(_command(_each))
+    app.command(name=_each.name, help=f"{_each.title}. {_CODES}")(_OWN.get(_each.name) or _command(_each))
+
+
+def _run(routine: Routine, *, tell: bool, draw: bool = False) -> Run:
+    run = asyncio.run(_with_deps(lambda deps: _carry_out(deps, routine, tell=tell, draw=draw)))
+    assert isinstance(run, Run)
+    return run
+
+
+def _show(run: Run, *, as_json: bool) -> None:
+    """Print it and leave with its code."""
+    found = run.findings
+    if as_json:
+        typer.echo(json.dumps(plain(found, run.level), ensure_ascii=False, indent=2))
+    else:
+        Console(width=None if sys.stdout.isatty() else WIDE).print(table(found))
+        typer.echo(summary(found))
+    raise typer.Exit(CODES[run.level])
 
 
 @app.command(name="history")
@@ -62,7 +105,7 @@ def show_history(
 ) -> None:
     """Показать последние проверки: когда, чем кончилась, кто запустил."""
     if routine is not None and routine not in ROUTINES:
-        raise Trouble(f"Проверки {routine!r} нет.", "Опечатка?", f"Бывают: {', '.join(ROUTINES)}.")
+        raise typer.BadParameter(f"проверки {routine!r} нет, бывают: {', '.join(ROUTINES)}")
 
     async def read(deps: Deps) -> list[Run]:
         async with deps.db.read("ops: history") as session:
@@ -83,9 +126,11 @@ def show_history(
         typer.echo("Ещё ни одной. Магазин проверяет себя сам, пока работает: 2getpro run.")
 
 
-async def _carry_out(deps: Deps, routine: Routine, *, tell: bool) -> Run:
+async def _carry_out(deps: Deps, routine: Routine, *, tell: bool, draw: bool) -> Run:
     with progress(len(routine.checks(deps, deps.clock()))) as on_progress:
-        return await carry_out(deps, routine, asked_by=getpass.getuser(), tell=tell, on_progress=on_progress)
+        return await carry_out(
+            deps, routine, asked_by=getpass.getuser(), tell=tell, draw=draw, on_progress=on_progress
+        )
 
 
 async def _with_deps(act: Callable[[Deps], Awaitable[Any]]) -> Any:

@@ -13,7 +13,7 @@ from getpro.messaging import partitions
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD: Final = "0010"
+HEAD: Final = "0011"
 """The newest revision. A test compares it with the folder; with it a current database is known at once."""
 _LOCK: Final = 7_201_533
 """Advisory lock: of several processes that start at once, one migrates and the others wait."""

@@ -22,12 +22,30 @@ TELL: Final = JobName("tell_operators", NOTICES)
 _LONGEST: Final = 4000
 """Telegram takes 4096 characters after reading the HTML; the whole of a report stands in ``check_runs``."""
 
+_LONGEST_CAPTION: Final = 1024
+"""Of what Telegram shows; the HTML itself is longer, so this errs to the safe side."""
 
-async def say(session: Session, jobs: Jobs, *, key: str, text: str, now: datetime) -> bool:
-    """Write a message once per ``key`` and defer its sending; a step. False if it was written before."""
+
+async def say(
+    session: Session, jobs: Jobs, *, key: str, text: str, now: datetime, picture: bytes | None = None
+) -> bool:
+    """Write a message once per ``key`` and defer its sending; a step. False if it was written before.
+
+    ``picture`` is a PNG; the text is its caption, or, too long for one, a message before it.
+    """
+    if picture is None or utf16_length(text) <= _LONGEST_CAPTION:
+        return await _write(session, jobs, key=key, text=text, now=now, picture=picture)
+    is_new = await _write(session, jobs, key=key, text=text, now=now)
+    await _write(session, jobs, key=f"{key}:picture", text="", now=now, picture=picture)
+    return is_new
+
+
+async def _write(
+    session: Session, jobs: Jobs, *, key: str, text: str, now: datetime, picture: bytes | None = None
+) -> bool:
     message_id = await session.scalar(
         insert(operator_messages)
-        .values(key=key, text=_short(text), created_at=now)
+        .values(key=key, text=_short(text), picture=picture, created_at=now)
         .on_conflict_do_nothing()
         .returning(operator_messages.c.message_id)
     )
@@ -35,6 +53,11 @@ async def say(session: Session, jobs: Jobs, *, key: str, text: str, now: datetim
         return False
     await jobs.defer(session, TELL, lock="operators", message_id=message_id)
     return True
+
+
+def utf16_length(text: str) -> int:
+    """As Telegram counts: an emoji is two."""
+    return len(text.encode("utf-16-le")) // 2
 
 
 def _short(text: str) -> str:
@@ -47,20 +70,21 @@ def _short(text: str) -> str:
 async def send(deps: Deps, message_id: int) -> None:
     """Send one message; a flow, run as a job. Killed before it is noted, it is sent once more."""
     async with deps.db.read("operators") as session:
-        text = await session.scalar(
-            select(operator_messages.c.text).where(
+        found = await session.execute(
+            select(operator_messages.c.text, operator_messages.c.picture).where(
                 operator_messages.c.message_id == message_id,
                 operator_messages.c.sent_at.is_(None),
                 operator_messages.c.trouble.is_(None),
             )
         )
-    if text is None:
+        message = found.one_or_none()
+    if message is None:
         return
     if deps.chat is None:
         await _note(deps, message_id, trouble="no chat is set")
         return
     try:
-        await deps.chat.send(text)
+        await deps.chat.send(message.text, message.picture)
     except BotApiRefused as error:
         log.error("operators.refused", message_id=message_id, error=str(error))
         await _note(deps, message_id, trouble=str(error))
@@ -75,5 +99,5 @@ async def _note(
         await session.execute(
             update(operator_messages)
             .where(operator_messages.c.message_id == message_id)
-            .values(sent_at=sent_at, trouble=trouble)
+            .values(sent_at=sent_at, trouble=trouble, picture=None)
         )

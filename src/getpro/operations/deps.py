@@ -1,12 +1,13 @@
 """What the routines need, handed in by bootstrap or by a test."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from getpro.kit.clock import Clock
+from getpro.operations.dependencies import Packages
 from getpro.platform.database import Database
 from getpro.platform.jobs import Jobs
 from getpro.platform.settings import OperationsSettings
@@ -15,8 +16,11 @@ from getpro.platform.settings import OperationsSettings
 class Chat(Protocol):
     """The operators' chat."""
 
-    async def send(self, text: str) -> None:
-        """Send HTML; raises ServiceUnavailable where it is to be sent again, BotApiRefused where never."""
+    async def send(self, text: str, picture: bytes | None = None) -> None:
+        """Send HTML, or a PNG with it as the caption.
+
+        Raises ServiceUnavailable where it is to be sent again, BotApiRefused where never.
+        """
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +37,4 @@ class Deps:
     """Addresses with TLS that customers, Telegram, providers or we ourselves meet."""
     chat: Chat | None = None
     """None where none is set: what would be told is kept and not sent."""
+    packages: Packages = field(default_factory=Packages)

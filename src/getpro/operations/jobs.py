@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 
-from getpro.operations import chat
+from getpro.operations import chat, samples
 from getpro.operations.deps import Deps
-from getpro.operations.routines import ROUTINES, Routine, carry_out
+from getpro.operations.routines import ROUTINES, Routine, carry_out_due
 from getpro.platform.http import ServiceUnavailable
 from getpro.platform.jobs import Backoff, JobKind
 from getpro.platform.schedules import Schedule
@@ -18,12 +18,16 @@ _ONCE_MORE: Final = Backoff(longest_seconds=60, attempts=3)
 
 def schedules(zone: str) -> list[Schedule]:
     """When the routines run; ``zone`` is the operator's."""
-    return [Schedule(routine.schedule, routine.rule, zone) for routine in ROUTINES.values()]
+    return [
+        Schedule(samples.TAKE.name, f"every {samples.EVERY.total_seconds():.0f}s"),
+        *(Schedule(routine.schedule, routine.rule, zone) for routine in ROUTINES.values()),
+    ]
 
 
 def job_kinds(deps: Deps) -> list[JobKind]:
     return [
         JobKind(chat.TELL, partial(chat.send, deps), _FOR_EVER, (ServiceUnavailable,)),
+        JobKind(samples.TAKE, partial(samples.take, deps), _ONCE_MORE),
         *(
             JobKind(job_of(routine.schedule), _by_schedule(deps, routine), _ONCE_MORE)
             for routine in ROUTINES.values()
@@ -33,6 +37,6 @@ def job_kinds(deps: Deps) -> list[JobKind]:
 
 def _by_schedule(deps: Deps, routine: Routine) -> Callable[[], Awaitable[None]]:
     async def carry() -> None:
-        await carry_out(deps, routine)
+        await carry_out_due(deps, routine)
 
     return carry

@@ -1,6 +1,17 @@
-"""Tables of operations: what the routines found, and what the operators are told."""
+"""Tables of operations: what the routines found, what the operators are told, how much there was of what."""
 
-from sqlalchemy import BigInteger, Column, DateTime, Identity, Index, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Double,
+    Identity,
+    Index,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 from getpro.platform.database import metadata
@@ -15,6 +26,8 @@ check_runs = Table(
     Column("finished_at", DateTime(timezone=True), nullable=False),
     Column("level", Text, nullable=False, comment="the worst of its findings"),
     Column("findings", JSONB, nullable=False),
+    Column("due_at", DateTime(timezone=True), comment="when its schedule had it run; none of a command"),
+    UniqueConstraint("routine", "due_at"),
     Index("check_runs_routine_started_at_idx", "routine", "started_at"),
 )
 
@@ -24,8 +37,18 @@ operator_messages = Table(
     Column("message_id", BigInteger, Identity(), primary_key=True),
     Column("key", Text, nullable=False, comment="what it is about: a second one is not written"),
     Column("text", Text, nullable=False, comment="HTML, as Telegram reads it"),
+    Column("picture", LargeBinary, comment="PNG; until it is sent"),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("sent_at", DateTime(timezone=True)),
     Column("trouble", Text, comment="why it will never be sent"),
     UniqueConstraint("key"),
+)
+
+capacity_samples = Table(
+    "capacity_samples",
+    metadata,
+    Column("what", Text, primary_key=True, comment="the figure: see operations/samples.py"),
+    Column("subject", Text, primary_key=True, comment="of which table, folder …; empty where there is one"),
+    Column("taken_at", DateTime(timezone=True), primary_key=True, comment="the hour"),
+    Column("value", Double, nullable=False, comment="bytes, counts or seconds; never money"),
 )

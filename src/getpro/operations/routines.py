@@ -4,27 +4,46 @@ Each runs by its schedule and by ``2getpro ops NAME`` alike, is kept in ``check_
 operators' chat, whether all is well or not: a report that does not come is news, too.
 """
 
+import contextlib
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.exc import SQLAlchemyError
 
-from getpro.checks.check import Check, Finding, Level, run, worst
+from getpro.checks.check import Check, Finding, Level, Line, run, worst
 from getpro.checks.machine import DISK, look_at_disks
-from getpro.operations import chat
+from getpro.operations import chat, upgrade, week
 from getpro.operations.deps import Deps
-from getpro.operations.looks import backups, certificates, errors, machine, money, ports, tables, targets
+from getpro.operations.looks import (
+    backups,
+    certificates,
+    dashboards,
+    dependencies,
+    errors,
+    machine,
+    money,
+    ports,
+    services,
+    tables,
+    targets,
+)
 from getpro.operations.models import check_runs
+from getpro.operations.pictures import NotDrawn
 from getpro.operations.report import report
 from getpro.operations.vacuum import VACUUM, clean
-from getpro.platform.database import Session
+from getpro.platform.database import DATABASE_AWAY, Session
+from getpro.platform.schedules import schedules
 
 _CHECK_SECONDS: Final = 60
+_ATTEMPT_SECONDS: Final = 4 * 3600
 BY_SCHEDULE: Final = "schedule"
+PICTURE: Final = Line("picture", "Картинка")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +56,8 @@ class Routine:
     checks: Callable[[Deps, datetime], Sequence[Check]]
     seconds: float = _CHECK_SECONDS
     """For each check."""
+    picture: Callable[[Deps, datetime], Awaitable[bytes]] | None = None
+    """A PNG that goes with the report; may raise NotDrawn, and what the database raises."""
 
     @property
     def schedule(self) -> str:
@@ -45,22 +66,30 @@ class Routine:
 
 
 def _morning(deps: Deps, now: datetime) -> list[Check]:
-    logs = deps.folders.get("logs")
+    logs, settings = deps.folders.get("logs"), deps.settings
     return [
-        Check(targets.TARGETS, partial(targets.look, deps.settings.prometheus_url)),
+        Check(targets.TARGETS, partial(targets.look, settings.prometheus_url, settings.services)),
+        *_restarts(deps, now),
+        Check(services.WORKERS, partial(services.look_at_workers, deps.db, now=now)),
         Check(errors.ERRORS, partial(errors.look, logs, now=now, span=timedelta(hours=24))),
         *_resources(deps),
+        Check(machine.WEEK, partial(machine.look_at_week, deps.db, now=now, cores=_cores())),
         Check(money.WAITING, partial(money.look_at_waiting, deps.db, now=now)),
         Check(money.STUCK, partial(money.look_at_stuck, deps.db, now=now)),
     ]
 
 
 def _watch(deps: Deps, now: datetime) -> list[Check]:
-    logs = deps.folders.get("logs")
+    logs, url = deps.folders.get("logs"), deps.settings.prometheus_url
+    # Where there is none, the morning says so; every two hours would be too often.
+    by_prometheus = (
+        [] if url is None else [Check(dashboards.DASHBOARDS, partial(dashboards.look, url, now=now))]
+    )
     return [
         Check(money.HOUR, partial(money.look_at_hour, deps.db, now=now)),
         Check(money.WAITING, partial(money.look_at_waiting, deps.db, now=now)),
         Check(money.STUCK, partial(money.look_at_stuck, deps.db, now=now)),
+        *by_prometheus,
         Check(errors.ERRORS, partial(errors.look, logs, now=now, span=timedelta(hours=2))),
     ]
 
@@ -69,6 +98,8 @@ def _evening(deps: Deps, now: datetime) -> list[Check]:
     return [
         Check(backups.COPIES, partial(backups.look, deps.settings.backups, now=now)),
         *_resources(deps),
+        Check(machine.FULL, partial(machine.look_at_days_until_full, deps.db, deps.folders, now=now)),
+        Check(machine.KILLED, partial(machine.look_at_killed, deps.db, now=now)),
         Check(money.DAY, partial(money.look_at_day, deps.db, now=now, zone=deps.zone)),
         Check(money.WAITING, partial(money.look_at_waiting, deps.db, now=now)),
     ]
@@ -78,8 +109,22 @@ def _monday(deps: Deps, now: datetime) -> list[Check]:
     return [Check(money.WEEK, partial(money.look_at_week, deps.db, now=now))]
 
 
+def _tuesday(deps: Deps, _: datetime) -> list[Check]:
+    return [Check(dependencies.OUTDATED, partial(dependencies.look_at_outdated, deps.packages))]
+
+
+def with_attempt(routine: Routine) -> Routine:
+    """The same, and the upgrade tried: hours, where the program's tests are there."""
+
+    def checks(deps: Deps, now: datetime) -> list[Check]:
+        return [*routine.checks(deps, now), Check(upgrade.MADE, upgrade.look)]
+
+    return replace(routine, checks=checks, seconds=_ATTEMPT_SECONDS)
+
+
 def _wednesday(deps: Deps, now: datetime) -> list[Check]:
     return [
+        Check(dependencies.VULNERABLE, partial(dependencies.look_at_vulnerabilities, deps.packages)),
         Check(certificates.CERTIFICATES, partial(certificates.look, deps.urls, now=now)),
         Check(ports.PORTS, partial(ports.look_at_ports, deps.settings.ports)),
         Check(ports.FIREWALL, ports.look_at_firewall),
@@ -102,11 +147,23 @@ def _friday(deps: Deps, now: datetime) -> list[Check]:
     ]
 
 
+def _restarts(deps: Deps, now: datetime) -> list[Check]:
+    """Where there is no Prometheus, its own line says so."""
+    if (url := deps.settings.prometheus_url) is None:
+        return []
+    look = partial(services.look_at_restarts, url, deps.settings.services, now=now)
+    return [Check(services.RESTARTS, look)]
+
+
+def _cores() -> int:
+    return os.cpu_count() or 1
+
+
 def _resources(deps: Deps) -> list[Check]:
     return [
         Check(DISK, partial(look_at_disks, deps.folders)),
         Check(machine.MEMORY, machine.look_at_memory),
-        Check(machine.LOAD, partial(machine.look_at_load, os.cpu_count() or 1)),
+        Check(machine.LOAD, partial(machine.look_at_load, _cores())),
     ]
 
 
@@ -116,8 +173,9 @@ ROUTINES: Final = {
         Routine("morning", "Утренняя проверка", "0 9 * * *", _morning),
         Routine("watch", "Проверка каждые два часа", "0 */2 * * *", _watch),
         Routine("evening", "Вечерняя проверка", "0 18 * * *", _evening),
-        Routine("monday", "Понедельник: неделя в цифрах", "30 9 * * 1", _monday),
-        Routine("wednesday", "Среда: безопасность", "30 9 * * 3", _wednesday),
+        Routine("monday", "Понедельник: неделя в цифрах", "30 9 * * 1", _monday, picture=week.picture),
+        Routine("tuesday", "Вторник: обновления пакетов", "30 9 * * 2", _tuesday, seconds=600),
+        Routine("wednesday", "Среда: безопасность", "30 9 * * 3", _wednesday, seconds=300),
         Routine("thursday", "Четверг: уборка базы", "30 4 * * 4", _thursday, seconds=3600),
         Routine("friday", "Пятница: копии базы", "0 10 * * 5", _friday),
     )
@@ -135,6 +193,27 @@ class Run:
     finished_at: datetime
     level: Level
     findings: list[Finding]
+    picture: bytes | None = field(default=None, compare=False, repr=False)
+    """Of a run that has just been made; it is not kept."""
+
+
+class AlreadyRun(Exception):
+    """It has been carried out, for this time that it was due."""
+
+
+async def carry_out_due(deps: Deps, routine: Routine) -> None:
+    """Carry it out for the time that its schedule was last due, once however often asked; a flow."""
+    async with deps.db.read("ops: due") as session:
+        due_at = await session.scalar(
+            select(schedules.c.last_run_at).where(schedules.c.name == routine.schedule)
+        )
+        known = select(check_runs.c.run_id).where(
+            check_runs.c.routine == routine.name, check_runs.c.due_at == due_at
+        )
+        if due_at is not None and await session.scalar(known) is not None:
+            return
+    with contextlib.suppress(AlreadyRun):
+        await carry_out(deps, routine, due_at=due_at)
 
 
 async def carry_out(
@@ -142,41 +221,53 @@ async def carry_out(
     routine: Routine,
     *,
     asked_by: str = BY_SCHEDULE,
+    due_at: datetime | None = None,
     tell: bool = True,
+    draw: bool = False,
     on_progress: Callable[[list[str]], object] = lambda _: None,
 ) -> Run:
-    """Look, at everything at once, keep what was found, and have the operators told; a flow."""
+    """Look, at everything at once, keep what was found, and have the operators told; a flow.
+
+    What is told has its picture with it; ``draw`` makes one for the caller, too. Raises AlreadyRun where
+    another has kept a run for the same ``due_at`` meanwhile.
+    """
     started_at = deps.clock()
     findings = await run(routine.checks(deps, started_at), seconds=routine.seconds, on_progress=on_progress)
-    finished_at = deps.clock()
+    picture = None
+    if routine.picture is not None and (tell or draw):
+        try:
+            picture = await routine.picture(deps, started_at)
+        except (NotDrawn, *DATABASE_AWAY, SQLAlchemyError) as error:
+            seen = f"не нарисована: {error if isinstance(error, NotDrawn) else type(error).__name__}"
+            findings.append(PICTURE.unknown(seen, f"Повторите: 2getpro ops {routine.name} --chart FILE.png."))
+    done = Run(0, routine.name, asked_by, started_at, deps.clock(), worst(findings), findings, picture)
     async with deps.db.begin(f"ops: {routine.name}") as session:
-        run_id = await _keep(session, routine, asked_by, started_at, finished_at, findings)
+        run_id = await _keep(session, done, due_at)
         if tell:
-            words = report(routine.title, findings, now=finished_at, zone=deps.zone)
-            await chat.say(session, deps.jobs, key=f"run:{run_id}", text=words, now=finished_at)
-    return Run(run_id, routine.name, asked_by, started_at, finished_at, worst(findings), findings)
+            words = report(routine.title, findings, now=done.finished_at, zone=deps.zone)
+            await chat.say(
+                session, deps.jobs, key=f"run:{run_id}", text=words, now=done.finished_at, picture=picture
+            )
+    return replace(done, run_id=run_id)
 
 
-async def _keep(
-    session: Session,
-    routine: Routine,
-    asked_by: str,
-    started_at: datetime,
-    finished_at: datetime,
-    findings: list[Finding],
-) -> int:
+async def _keep(session: Session, done: Run, due_at: datetime | None) -> int:
     run_id = await session.scalar(
         insert(check_runs)
         .values(
-            routine=routine.name,
-            asked_by=asked_by,
-            started_at=started_at,
-            finished_at=finished_at,
-            level=worst(findings),
-            findings=[asdict(finding) for finding in findings],
+            routine=done.routine,
+            asked_by=done.asked_by,
+            started_at=done.started_at,
+            finished_at=done.finished_at,
+            level=done.level,
+            findings=[asdict(finding) for finding in done.findings],
+            due_at=due_at,
         )
+        .on_conflict_do_nothing()
         .returning(check_runs.c.run_id)
     )
+    if run_id is None:
+        raise AlreadyRun
     assert isinstance(run_id, int)
     return run_id
 

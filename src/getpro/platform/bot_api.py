@@ -3,8 +3,12 @@
 The bot's library takes seconds to load, and refuses a whole answer for one field that it does not know.
 """
 
+import json
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
+
+import aiohttp
 
 from getpro.platform.http import Service, ServiceUnavailable
 from getpro.platform.settings import TelegramSettings
@@ -34,9 +38,15 @@ class BotApi:
             timeout_seconds=timeout_seconds,
         )
 
-    async def ask(self, method: str, **parameters: Any) -> Any:
-        """Its result; raises BotApiRefused, and ServiceUnavailable where nothing is known."""
-        answer = await self._service.call(method, "POST", f"/{method}", body=parameters)
+    async def ask(self, method: str, *, files: Mapping[str, bytes] | None = None, **parameters: Any) -> Any:
+        """Its result; raises BotApiRefused, and ServiceUnavailable where nothing is known.
+
+        ``files`` are PNG, each by the name of its parameter.
+        """
+        form = None if files is None else _form(parameters, files)
+        answer = await self._service.call(
+            method, "POST", f"/{method}", body=None if form else parameters, form=form
+        )
         said = answer.body if isinstance(answer.body, dict) else {}
         if said.get("ok") is True:
             return said.get("result")
@@ -47,3 +57,13 @@ class BotApi:
 
     async def close(self) -> None:
         await self._service.close()
+
+
+def _form(parameters: Mapping[str, Any], files: Mapping[str, bytes]) -> aiohttp.FormData:
+    """Texts as they are, everything else as JSON, as the Bot API wants it."""
+    form = aiohttp.FormData()
+    for name, value in parameters.items():
+        form.add_field(name, value if isinstance(value, str) else json.dumps(value))
+    for name, content in files.items():
+        form.add_field(name, content, filename=f"{name}.png", content_type="image/png")
+    return form

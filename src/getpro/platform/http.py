@@ -56,6 +56,7 @@ class Service:
         body: Any = None,
         params: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        form: aiohttp.FormData | None = None,
     ) -> Answer:
         """Ask the service and return its answer whatever its status; raises ServiceUnavailable.
 
@@ -69,6 +70,7 @@ class Service:
                     method,
                     self._base_url + path,
                     json=body,
+                    data=form,
                     params=params,
                     headers=headers,
                     allow_redirects=False,

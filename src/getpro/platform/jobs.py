@@ -56,6 +56,8 @@ OUTSIDE: Final = "outside"
 UPKEEP: Final = "upkeep"
 """Sweeps and routines."""
 
+WORKERS_A_PROCESS: Final = 4
+"""As the queue's books count them: one for each of these."""
 HEARTBEAT_SECONDS: Final = 4
 STALLED_SECONDS: Final = 15
 """A worker silent for this long is dead: its jobs are taken from it, and the customer's lock with them.

@@ -176,6 +176,11 @@ WatchdogUrl = Annotated[SecretStr, _secret(r"https?://[!-~]+", "нужен ад�
 Email = Annotated[str, _text(r"[^@\s]+@[^@\s]+\.[^@\s]+", "нужна почта вида receipts@shop.example")]
 Coin = Annotated[str, _text(r"[A-Z0-9]{2,10}", "нужны монеты через запятую, как USDT,TON")]
 Coins = Annotated[list[Coin], NoDecode, BeforeValidator(_split)]
+Domain = Annotated[
+    str,
+    _text(r"[\w-]+(\.[\w-]+)+(:[0-9]{1,5})?", "нужны имена через запятую, как sub.example,vpn.example:8443"),
+]
+Domains = Annotated[list[Domain], NoDecode, BeforeValidator(_split)]
 Username = Annotated[str, _text(r"(@?\w{4,32})?", "нужно имя в Telegram вида @my_support")]
 
 
@@ -271,6 +276,12 @@ class OperationsSettings(Group):
     """Where the copies of the database lie."""
     ports: Ports = [22, 80, 443]
     """What of this machine may be reached from outside."""
+    domains: Domains = []
+    """Names with TLS beside the shop's own and the panel's, like sub.example or sub.example:8443."""
+    services: Names = ["bot", "worker"]
+    """The jobs that Prometheus must watch."""
+    osv_url: Address | None = None
+    """An advisory service that speaks OSV; None: the Python Package Index."""
 
 
 def _required(group: type[Group]) -> list[str]:

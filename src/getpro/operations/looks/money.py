@@ -8,21 +8,31 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
 
 from getpro.checks.check import Finding, Line
 from getpro.operations.figures import rows_of
-from getpro.platform.database import DATABASE_AWAY, Database
+from getpro.operations.looks.asking import asks_database
+from getpro.platform.database import Database
 
 HOUR: Final = Line("money.hour", "Платежи за час")
 WAITING: Final = Line("money.waiting", "Оплачено, но не выдано")
 STUCK: Final = Line("money.stuck", "Деньги, которые ждут вас")
 DAY: Final = Line("money.day", "Итоги дня")
 WEEK: Final = Line("money.week", "Неделя")
+CHANGE: Final = Line("money.week.change", "Выручка к прошлой неделе")
 _LEAST_EXPECTED: Final = 9
 """Of fewer, none at all is within what chance does."""
 _LONG_SECONDS: Final = 300
-_AWAY: Final = "Проверьте базу: 2getpro doctor."
+_FALLEN: Final = Decimal("0.7")
+"""Of the revenue of the week before: less is worth a look."""
+_EXPECTED: Final = (
+    "SELECT found.provider, count(*) / greatest(1, least(4, floor(extract(epoch FROM"
+    " :now - (SELECT min(paid_at) FROM payments WHERE paid_at IS NOT NULL)) / 604800)))"
+    " FROM generate_series(1, 4) AS weeks(ago), LATERAL (SELECT provider FROM payments"
+    " WHERE paid_at > :now - weeks.ago * interval '7 days' - interval '1 hour'"
+    " AND paid_at <= :now - weeks.ago * interval '7 days') AS found GROUP BY found.provider"
+)
+"""As ``getpro_paid_expected_hour``, by provider: one that fails must not hide behind the others."""
 _PAID: Final = (
     "SELECT count(*) AS payments, count(DISTINCT user_id) AS payers, coalesce(sum(amount), 0) AS revenue"
     " FROM payments WHERE paid_at > :since AND paid_at <= :until"
@@ -34,33 +44,39 @@ _BACK: Final = (
 )
 
 
+@asks_database(HOUR)
 async def look_at_hour(db: Database, *, now: datetime) -> AsyncIterator[Finding]:
     """By provider, and against the same hour of past weeks."""
-    try:
-        async with db.read("look: hour") as session:
-            paid = await rows_of(session, "getpro_paid_last_hour", now=now)
-            [(expected,)] = await rows_of(session, "getpro_paid_expected_hour", now=now)
-    except (*DATABASE_AWAY, SQLAlchemyError) as error:
-        yield HOUR.unknown(f"база не ответила: {type(error).__name__}", _AWAY)
-        return
-    total, usual = sum(row[1] for row in paid), float(expected or 0)
-    by = ", ".join(f"{provider} {count}" for provider, count in sorted(paid))
-    seen = f"{total}" + (f" ({by})" if by else "") + f", обычно {usual:.0f}"
-    if usual >= _LEAST_EXPECTED and usual - total > 3 * math.sqrt(usual):
-        yield HOUR.wrong(f"{seen}: слишком мало", "Купите сами по каждому провайдеру; 2getpro doctor.")
+    async with db.read("look: hour") as session:
+        paid = dict(await rows_of(session, "getpro_paid_last_hour", now=now))
+        rows = await session.execute(text(_EXPECTED), {"now": now})
+        usual = {provider: float(expected) for provider, expected in rows}
+    total, expected = sum(paid.values()), sum(usual.values())
+    by = ", ".join(f"{provider} {count}" for provider, count in sorted(paid.items()))
+    seen = f"{total}" + (f" ({by})" if by else "") + f", обычно {expected:.0f}"
+    short = [
+        f"{provider} {paid.get(provider, 0)} из {often:.0f}"
+        for provider, often in sorted(usual.items())
+        if _is_short(paid.get(provider, 0), often)
+    ]
+    if short or _is_short(total, expected):
+        where = f" у {', '.join(short)}" if short else ""
+        yield HOUR.wrong(f"{seen}: слишком мало{where}", "Купите сами по каждому провайдеру; 2getpro doctor.")
     else:
         yield HOUR.ok(seen)
 
 
+def _is_short(count: int, usual: float) -> bool:
+    """Fewer than chance alone makes of what is usual."""
+    return usual >= _LEAST_EXPECTED and usual - count > 3 * math.sqrt(usual)
+
+
+@asks_database(WAITING)
 async def look_at_waiting(db: Database, *, now: datetime) -> AsyncIterator[Finding]:
     """Whoever has paid and whom the panel does not have yet."""
-    try:
-        async with db.read("look: waiting") as session:
-            counted = dict(await rows_of(session, "getpro_undelivered", now=now))
-            [(oldest,)] = await rows_of(session, "getpro_undelivered_oldest_seconds", now=now)
-    except (*DATABASE_AWAY, SQLAlchemyError) as error:
-        yield WAITING.unknown(f"база не ответила: {type(error).__name__}", _AWAY)
-        return
+    async with db.read("look: waiting") as session:
+        counted = dict(await rows_of(session, "getpro_undelivered", now=now))
+        [(oldest,)] = await rows_of(session, "getpro_undelivered_oldest_seconds", now=now)
     paid, longest = counted.get("paid", 0), float(oldest or 0)
     if not paid:
         yield WAITING.ok("никто не ждёт")
@@ -70,46 +86,40 @@ async def look_at_waiting(db: Database, *, now: datetime) -> AsyncIterator[Findi
     yield WAITING.wrong(seen, remedy) if longest > _LONG_SECONDS else WAITING.attention(seen, remedy)
 
 
+@asks_database(STUCK)
 async def look_at_stuck(db: Database, *, now: datetime) -> AsyncIterator[Finding]:
     """Money that a person must decide about."""
-    try:
-        async with db.read("look: stuck") as session:
-            kinds = await rows_of(session, "getpro_stuck_payments", now=now)
-    except (*DATABASE_AWAY, SQLAlchemyError) as error:
-        yield STUCK.unknown(f"база не ответила: {type(error).__name__}", _AWAY)
-        return
+    async with db.read("look: stuck") as session:
+        kinds = await rows_of(session, "getpro_stuck_payments", now=now)
     if count := sum(row[1] for row in kinds):
         yield STUCK.wrong(f"записей: {count}", "2getpro payments stuck")
     else:
         yield STUCK.ok("нет")
 
 
+@asks_database(DAY)
 async def look_at_day(db: Database, *, now: datetime, zone: ZoneInfo) -> AsyncIterator[Finding]:
     """The operator's day so far."""
     since = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)
-    try:
-        figures = await _figures(db, since, now)
-    except (*DATABASE_AWAY, SQLAlchemyError) as error:
-        yield DAY.unknown(f"база не ответила: {type(error).__name__}", _AWAY)
-        return
+    figures = await _figures(db, since, now)
     yield DAY.ok(_in_words(figures))
 
 
+@asks_database(WEEK)
 async def look_at_week(db: Database, *, now: datetime) -> AsyncIterator[Finding]:
     """Seven days and the seven before them."""
     week = timedelta(days=7)
-    try:
-        this, before = await _figures(db, now - week, now), await _figures(db, now - 2 * week, now - week)
-        async with db.read("look: week") as session:
-            active = await session.scalar(text("SELECT count(*) FROM subscriptions WHERE is_active"))
-    except (*DATABASE_AWAY, SQLAlchemyError) as error:
-        yield WEEK.unknown(f"база не ответила: {type(error).__name__}", _AWAY)
-        return
+    this, before = await _figures(db, now - week, now), await _figures(db, now - 2 * week, now - week)
+    async with db.read("look: week") as session:
+        active = await session.scalar(text("SELECT count(*) FROM subscriptions WHERE is_active"))
     yield WEEK.ok(_in_words(this))
     yield Line("money.week.before", "Неделя до неё").ok(_in_words(before))
-    yield Line("money.week.change", "Выручка к прошлой неделе").ok(
-        _change(this["revenue"], before["revenue"])
-    )
+    change = _change(this["revenue"], before["revenue"])
+    if before["payments"] >= _LEAST_EXPECTED and this["revenue"] < _FALLEN * before["revenue"]:
+        remedy = "Посмотрите, у какого провайдера: 2getpro query payments-by-provider."
+        yield CHANGE.attention(change, remedy)
+    else:
+        yield CHANGE.ok(change)
     average = this["revenue"] / this["payments"] if this["payments"] else Decimal(0)
     yield Line("money.week.average", "Средний платёж").ok(_roubles(average))
     yield Line("money.active", "Действующих подписок").ok(f"{active}")

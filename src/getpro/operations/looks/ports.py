@@ -12,12 +12,14 @@ from typing import Final
 
 from getpro.checks.check import CALL_SECONDS, Finding, Line
 from getpro.kit.trouble import system_words
+from getpro.platform.programs import run_program
 
 PORTS: Final = Line("security.ports", "Открытые порты")
 FIREWALL: Final = Line("security.firewall", "Файрвол")
 PROC: Final = Path("/proc")
 _LISTENS: Final = "0A"
 """As /proc/net/tcp has it. Source: include/net/tcp_states.h of Linux."""
+_ENVIRONMENT: Final = {"PATH": "/usr/sbin:/sbin:/usr/bin:/bin", "LC_ALL": "C"}
 _COMMANDS: Final = (("ufw", "status"), ("nft", "list", "ruleset"), ("iptables", "-S"))
 _KEEPS_OUT: Final = re.compile(r"hook input[^}]*?\b(drop|reject)\b")
 """Of nftables: a chain for what comes in that does not let everything by; others add chains of their own."""
@@ -70,14 +72,15 @@ def _address(text: str) -> IPv4Address | IPv6Address:
 async def look_at_firewall() -> AsyncIterator[Finding]:
     """By the first of ufw, nftables and iptables that is there: whether it keeps anything out at all."""
     for command in _COMMANDS:
-        if (program := shutil.which(command[0], path="/usr/sbin:/sbin:/usr/bin:/bin")) is None:
+        if (program := shutil.which(command[0], path=_ENVIRONMENT["PATH"])) is None:
             continue
         try:
-            code, said = await _run(program, *command[1:])
+            async with asyncio.timeout(CALL_SECONDS):
+                ended = await run_program(program, *command[1:], env=_ENVIRONMENT)
         except (OSError, TimeoutError) as error:
             yield FIREWALL.unknown(f"{command[0]}: {type(error).__name__}", "Посмотрите сами: ufw status.")
             return
-        yield judged(command[0], code, said)
+        yield judged(command[0], ended.code, ended.said.decode(errors="replace") + ended.complained)
         return
     yield FIREWALL.attention("нет ни ufw, ни nftables, ни iptables", "Установите: apt install ufw.")
 
@@ -95,17 +98,3 @@ def judged(program: str, code: int, said: str) -> Finding:
     if is_on:
         return FIREWALL.ok(f"{program}: включён")
     return FIREWALL.attention(f"{program}: выключен", _TURN_ON)
-
-
-async def _run(program: str, *arguments: str) -> tuple[int, str]:
-    process = await asyncio.create_subprocess_exec(
-        program,
-        *arguments,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        env={"PATH": "/usr/sbin:/sbin:/usr/bin:/bin", "LC_ALL": "C"},
-    )
-    async with asyncio.timeout(CALL_SECONDS):
-        said, _ = await process.communicate()
-    return process.returncode or 0, said.decode(errors="replace")

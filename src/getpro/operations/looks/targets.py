@@ -1,44 +1,44 @@
 """Prometheus: does it answer, and does it reach everything that it was told to?"""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
-import aiohttp
-
-from getpro.checks.check import CALL_SECONDS, Finding, Line
-from getpro.checks.outside import why
+from getpro.checks.check import Finding, Line
+from getpro.operations.looks import prometheus
+from getpro.operations.looks.prometheus import START
 
 TARGETS: Final = Line("monitoring.targets", "Prometheus: кого он видит")
-_START: Final = "Запустите его: docker-compose up -d prometheus."
 
 
-async def look(prometheus_url: str | None) -> AsyncIterator[Finding]:
-    """By ``up``, as the guide asks, and by the list of targets: one that is gone has no ``up`` at all."""
-    if prometheus_url is None:
+async def look(url: str | None, expected: Sequence[str] = ()) -> AsyncIterator[Finding]:
+    """By the list of targets, not by ``up``, as the guide asks: one that is gone has no ``up`` at all.
+
+    ``expected`` are the jobs that it must be told to watch.
+    """
+    if url is None:
         yield TARGETS.attention("ещё не настроено", "Укажите OPERATIONS_PROMETHEUS_URL.")
         return
     try:
-        targets = await _ask(f"{prometheus_url}/api/v1/targets?state=active")
-    except (aiohttp.ClientError, TimeoutError, OSError, KeyError, TypeError, ValueError) as error:
-        yield TARGETS.unknown(f"{prometheus_url} не отвечает: {why(error)}", _START)
+        found = await prometheus.targets(url)
+        down = [(_named(target), target) for target in found if target["health"] != "up"]
+        missing = [job for job in expected if job not in {target["labels"].get("job") for target in found}]
+    except prometheus.NotAnswered as error:
+        yield TARGETS.unknown(str(error), START)
         return
-    found = targets["activeTargets"] if isinstance(targets, dict) and "activeTargets" in targets else None
-    if found is None:
-        yield TARGETS.unknown(f"{prometheus_url}: ответ не разобрать", _START)
+    except (KeyError, TypeError, AttributeError):
+        yield TARGETS.unknown(f"{url}: ответ не разобрать", START)
         return
+    for name, target in down:
+        yield TARGETS.wrong(f"{name}: {target.get('lastError') or target['health']}", "Поднимите эту службу.")
+    for job in missing:
+        yield TARGETS.wrong(
+            f"{job}: не среди целей", "Проверьте deploy/prometheus/prometheus.yml и OPERATIONS_SERVICES."
+        )
     if not found:
         yield TARGETS.wrong("ни одной цели нет", "Проверьте deploy/prometheus/prometheus.yml.")
-    down = [target for target in found if target["health"] != "up"]
-    for target in down:
-        where = f"{target['labels'].get('job', '?')} {target['scrapeUrl']}"
-        yield TARGETS.wrong(
-            f"{where}: {target.get('lastError') or target['health']}", "Поднимите эту службу."
-        )
-    if found and not down:
+    elif not down and not missing:
         yield TARGETS.ok(f"все на месте: {len(found)}")
 
 
-async def _ask(url: str) -> Any:
-    timeout = aiohttp.ClientTimeout(total=CALL_SECONDS)
-    async with aiohttp.ClientSession(timeout=timeout) as http, http.get(url) as answer:
-        return (await answer.json())["data"]
+def _named(target: Any) -> str:
+    return f"{target['labels'].get('job', '?')} {target['scrapeUrl']}"

@@ -1,0 +1,124 @@
+"""``2getpro ops`` as an operator types it: what it prints, and the code that it ends with."""
+
+import asyncio
+import contextlib
+import io
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from getpro import cli
+from getpro.operations import routines
+from shop import Shop, rub
+
+TOKEN = "42:TEST"
+
+
+@dataclass
+class Done:
+    code: int
+    said: str
+    complained: str
+
+
+def ops(*arguments: str) -> Done:
+    stdout, stderr = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
+        code = cli.execute(["ops", *arguments])
+    return Done(code, stdout.getvalue(), stderr.getvalue())
+
+
+async def at_the_counter(*arguments: str) -> Done:
+    return await asyncio.to_thread(ops, *arguments)
+
+
+@pytest.fixture
+def settings(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the settings of a shop that keeps its copies there."""
+    found = {
+        "DATABASE_URL": database_url,
+        "TELEGRAM_BOT_TOKEN": TOKEN,
+        "TELEGRAM_API_URL": "http://127.0.0.1:9",
+        "PANEL_URL": "http://127.0.0.1:9",
+        "PANEL_TOKEN": "panel-token",
+        "OPERATIONS_BACKUPS": str(tmp_path / "backups"),
+    }
+    (tmp_path / ".env").write_text("\n".join(f"{name}={value}" for name, value in found.items()))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+async def test_all_well_is_0_attention_1_and_wrong_or_unseen_2(settings: Path, shop: Shop) -> None:
+    well = await at_the_counter("monday")
+    assert (well.code, "✓ в порядке" in well.said) == (0, True), well.said
+    unseen = await at_the_counter("friday")
+    assert (unseen.code, "? не проверено" in unseen.said) == (2, True), unseen.said
+    (settings / ".env").write_text((settings / ".env").read_text().replace("OPERATIONS_BACKUPS", "IGNORED"))
+    attention = await at_the_counter("friday")
+    assert (attention.code, "! внимание" in attention.said) == (1, True), attention.said
+    payment = await shop.order(await shop.customer("alice"))
+    await shop.notice(shop.pay(payment, taken=rub("1")))
+    await shop.run_jobs()
+    wrong = await at_the_counter("watch")
+    assert (wrong.code, "✗ неверно" in wrong.said) == (2, True), wrong.said
+
+
+async def test_a_program_gets_the_same_as_json(settings: Path) -> None:
+    done = await at_the_counter("friday", "--json")
+    said = json.loads(done.said)
+    assert (done.code, said["verdict"]) == (2, "unknown")
+    assert {finding["level"] for finding in said["findings"]} == {"unknown", "attention"}
+    assert "friday" not in (await at_the_counter("history", "monday")).said
+    assert "не проверено" in (await at_the_counter("history")).said
+
+
+async def test_the_weeks_picture_goes_into_a_file(settings: Path) -> None:
+    assert (await at_the_counter("monday", "--chart", "week.png")).code == 0
+    assert (settings / "week.png").read_bytes().startswith(b"\x89PNG")
+    nowhere = await at_the_counter("monday", "--chart", "no/such/folder.png")
+    assert (nowhere.code, "такого пути нет" in nowhere.complained) == (2, True)
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["watch", "--nonsense"], ["history", "nonsense"]])
+def test_a_command_used_wrongly_is_64(arguments: list[str], settings: Path) -> None:
+    done = ops(*arguments)
+    assert (done.code, "nonsense" in done.complained) == (64, True), done.complained
+
+
+def test_a_database_that_is_away_is_2(settings: Path) -> None:
+    (settings / ".env").write_text(
+        "DATABASE_URL=postgresql://nobody@127.0.0.1:1/nothing\nTELEGRAM_BOT_TOKEN=42:TEST\n"
+        "PANEL_URL=http://127.0.0.1:9\nPANEL_TOKEN=t\n"
+    )
+    done = ops("watch")
+    assert (done.code, "База данных не отвечает" in done.complained) == (2, True)
+
+
+def test_an_error_of_ours_is_70_one_sentence_and_no_traceback(
+    settings: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("a secret")
+
+    monkeypatch.setattr(routines, "run", broken)
+    monkeypatch.setattr(sys, "argv", ["2getpro", "ops", "watch"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 70
+    said = capsys.readouterr().err
+    assert said.startswith("Ошибка: Ошибка в самой программе.\nПричина: RuntimeError\n")
+    assert "secret" not in said
+
+
+async def test_with_tell_the_chat_gets_the_report_and_the_picture(settings: Path, shop: Shop) -> None:
+    """The command writes it; whoever works sends it."""
+    done = await at_the_counter("monday", "--tell")
+    assert done.code == 0
+    async with shop.db.read("test") as session:
+        [message] = (await session.execute(text("SELECT text, picture FROM operator_messages"))).all()
+    assert "Понедельник" in message.text
+    assert bytes(message.picture).startswith(b"\x89PNG")
