@@ -6,33 +6,9 @@ import os
 import signal
 import sys
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
+from commanded import SOURCE, as_environment
 from getpro.sandbox.shop.world import Product
-
-SOURCE = Path(__file__).parents[1] / "src"
-OWN_NAMES = {
-    "time_zone": "GETPRO_TIME_ZONE",
-    "listen_host": "GETPRO_HOST",
-    "listen_port": "GETPRO_PORT",
-    "metrics_port": "GETPRO_METRICS_PORT",
-}
-
-
-def as_environment(settings: dict[str, Any]) -> dict[str, str]:
-    """What an operator would write into ``.env`` for these settings."""
-    named: dict[str, str] = {}
-    for name, value in settings.items():
-        if isinstance(value, dict):
-            named |= {f"{name}_{field}".upper(): _written(inner) for field, inner in value.items()}
-        else:
-            named[OWN_NAMES.get(name, name.upper())] = _written(value)
-    return named
-
-
-def _written(value: Any) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -20,7 +21,7 @@ from getpro.operations.figures import Figures
 from getpro.operations.jobs import schedules as operations_schedules
 from getpro.platform import schedules
 from getpro.platform.jobs import Ended
-from getpro.platform.metrics import count_job
+from getpro.platform.metrics import CountLines, count_job
 from getpro.platform.settings import TELEGRAM_PATH, Settings
 from getpro.platform.telegram import TELEGRAM_AWAY
 from getpro.sales.jobs import schedules as sales_schedules
@@ -64,6 +65,8 @@ async def run_shop(
     ``keep_database`` is called every few seconds, in a thread; ``hear_job`` when a job has ended. Raises
     Trouble when a part failed: a supervisor then starts the shop again.
     """
+    counting = CountLines()
+    logging.getLogger().addHandler(counting)
     shop = build(settings, database_url=database_url)
     shop.jobs.listeners.append(count_job)
     if hear_job is not None:
@@ -83,6 +86,7 @@ async def run_shop(
             log.info("shop.stopping")
     finally:
         await shop.close()
+        logging.getLogger().removeHandler(counting)
     log.info("shop.stopped")
 
 

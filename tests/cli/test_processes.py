@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from apart import SOURCE, Apart, as_environment
+from apart import Apart
+from commanded import SOURCE, as_environment
 from folders import open_up
 from getpro.platform.postgres import Cluster
 from getpro.sandbox.shop.actor import Actor

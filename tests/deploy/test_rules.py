@@ -153,6 +153,14 @@ CASES: dict[str, Case] = {
         {'up{job="node", instance="node:9100"}': "1x85 0 0 0 0 0"},
         labels={"job": "node", "instance": "node:9100"},
     ),
+    "NewErrorSpike": Case(
+        {
+            'getpro_error_kinds_total{job="bot"}': "2x60 4x140",
+            'getpro_error_kinds_total{job="worker"}': "0x70 2x130",
+        },
+        {'getpro_error_kinds_total{job="bot"}': "0x60 3x140"},
+        value="4",
+    ),
     "FiguresFailed": Case({"getpro_figures_failed": steady(1)}, {"getpro_figures_failed": steady(0)}),
     "RoutineMissed": Case(
         {'getpro_routine_late_seconds{routine="morning"}': steady(2000)},

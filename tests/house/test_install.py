@@ -13,7 +13,7 @@ import pytest
 from folders import open_up
 
 ROOT = Path(__file__).parents[2]
-LOCKS = (ROOT / "requirements.lock", ROOT / "requirements-dev.lock")
+LOCKS = tuple(sorted(ROOT.glob("requirements*.lock")))
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -1,6 +1,7 @@
 """Certificates of real TLS servers, made by openssl: how long they last, by whom and for whom."""
 
 import ssl
+import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 

@@ -10,6 +10,7 @@ import pytest
 import structlog
 
 from getpro.platform import logging as shop_logging
+from written import logging_into
 
 LINK = "https://panel.example/api/sub/very-secret"
 
@@ -17,14 +18,8 @@ LINK = "https://panel.example/api/sub/very-secret"
 @pytest.fixture
 def directory(tmp_path: Path) -> Iterator[Path]:
     """Where the log goes; the loggers of the other tests are put back after."""
-    root, before = logging.getLogger(), structlog.get_config()
-    handlers, level = root.handlers, root.level
-    shop_logging.configure(directory=tmp_path, name="shop")
-    yield tmp_path
-    for handler in root.handlers:
-        handler.close()
-    root.handlers, root.level = handlers, level
-    structlog.configure(**before)
+    with logging_into(tmp_path):
+        yield tmp_path
 
 
 def lines(directory: Path) -> list[dict[str, object]]:
@@ -77,6 +72,20 @@ def test_other_peoples_loggers_take_the_same_way(directory: Path) -> None:
     logging.getLogger("somebody").error("broken: %s", "pipe")
     (line,) = lines(directory)
     assert (line["level"], line["event"]) == ("ERROR", "broken: pipe")
+
+
+def test_files_change_at_their_size_and_the_oldest_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shop_logging, "_FILE_BYTES", 2000)
+    with logging_into(tmp_path) as written:
+        for number in range(200):
+            structlog.get_logger("shop").info("shop.ready", number=number)
+        newest = written.lines[-1]["number"]
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["shop.log", *(f"shop.log.{number}" for number in range(1, 8))]
+    assert all(path.stat().st_size <= 2000 for path in tmp_path.iterdir())
+    assert newest == 199
 
 
 def test_a_line_of_an_error_is_found_by_grep_as_the_guide_does_it(directory: Path) -> None:

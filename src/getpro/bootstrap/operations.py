@@ -43,6 +43,7 @@ def operations_deps(
         settings=settings.operations,
         folders=folders(settings),
         urls=_urls(settings),
+        sentry=settings.sentry,
         chat=_chat(settings, api),
         packages=Packages(osv_url=settings.operations.osv_url),
     )

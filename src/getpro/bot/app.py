@@ -59,7 +59,7 @@ class ShopBot:
         kind, result = parsed.event_type, "database_away"
         try:
             with (
-                structlog.contextvars.bound_contextvars(update_id=parsed.update_id),
+                structlog.contextvars.bound_contextvars(**_about(parsed)),
                 timed(UPDATE_SECONDS.labels(kind).observe),
             ):
                 result, reply = await self._reply(parsed)
@@ -137,6 +137,13 @@ def _dispatcher() -> Dispatcher:
         again.router, desk.router, start.router, buying.router, own.router, other.router
     )
     return dispatcher
+
+
+def _about(update: Update) -> dict[str, Any]:
+    """What stands in each line that is logged meanwhile."""
+    person = getattr(update.event, "from_user", None)
+    who = {} if person is None else {"user_id": person.id}
+    return {"update_id": update.update_id, "update_kind": update.event_type} | who
 
 
 def _is_private(update: Update) -> bool:

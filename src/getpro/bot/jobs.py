@@ -89,6 +89,7 @@ async def _tell(context: Context, notice_id: int) -> None:
         row = await messaging.waiting_notice(session, notice_id)
         if row is None:
             return
+        structlog.contextvars.bind_contextvars(user_id=row.user_id)
         order = await reads.on_screen(session, row.arguments.get("payment_id") or 0)
         customer = await customers.customer(session, row.user_id) if order is None else order.customer
         is_seen = await _is_seen_on_screen(session, context, row, customer, order)

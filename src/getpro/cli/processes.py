@@ -5,14 +5,17 @@ import gc
 import socket
 import sys
 
+import structlog
 import uvloop
 
 from getpro.checks.web import no_place
 from getpro.cli.database import database, keeper_of_database
 from getpro.cli.settings import read_settings
 from getpro.kit.trouble import Trouble, system_words
-from getpro.platform import logging
+from getpro.platform import errors, logging
 from getpro.platform.settings import Settings
+
+log = structlog.get_logger(__name__)
 
 
 def require_free(host: str, port: int) -> None:
@@ -39,6 +42,17 @@ def start(*, web: bool, worker: bool, migrate: bool) -> None:
         raise Trouble("Журнал некуда писать.", why, "Укажите другую GETPRO_LOG_DIR.") from error
     if sys.stderr.isatty():
         sys.stderr.write("Запускаю магазин…\n")
+    with errors.reported(settings.sentry):
+        try:
+            _run(settings, web=web, worker=worker, migrate=migrate)
+        except Trouble:
+            raise
+        except Exception:
+            log.exception("shop.failed")
+            raise
+
+
+def _run(settings: Settings, *, web: bool, worker: bool, migrate: bool) -> None:
     with database(migrate=migrate) as url:
         gc.disable()  # what is imported stays: looking through it for garbage costs a fifth of the time
         from getpro.running import run_shop  # noqa: PLC0415 -- seconds; what is wrong is told before

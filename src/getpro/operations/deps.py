@@ -10,7 +10,7 @@ from getpro.kit.clock import Clock
 from getpro.operations.dependencies import Packages
 from getpro.platform.database import Database
 from getpro.platform.jobs import Jobs
-from getpro.platform.settings import OperationsSettings
+from getpro.platform.settings import OperationsSettings, SentrySettings
 
 
 class Chat(Protocol):
@@ -33,6 +33,8 @@ class Deps:
     settings: OperationsSettings
     folders: Mapping[str, Path]
     """What is written to on this machine, by purpose: data, logs, backups."""
+    sentry: SentrySettings = field(default_factory=SentrySettings)
+    """Where errors are reported to, and asked for."""
     urls: tuple[str, ...] = ()
     """Addresses with TLS that customers, Telegram, providers or we ourselves meet."""
     chat: Chat | None = None

@@ -1,7 +1,7 @@
 """The shop's own log files, read back: what went wrong, how often, and whether it is new.
 
-Two lines are the same trouble when their event is, and, of an error with a traceback, its kind and the last
-place of ours that it came through: numbers and names inside the texts differ from case to case.
+Two lines are the same trouble when their event is, and, of an error with a traceback, its kind and the place
+of ours where it is at home: numbers and names inside the texts differ from case to case.
 """
 
 import json
@@ -11,8 +11,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
+from getpro.kit.places import OURS, place_of
+
 LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-_OURS: Final = "getpro"
 _SUFFIXES: Final = {"m": "minutes", "h": "hours", "d": "days"}
 _LONGEST_SAMPLE: Final = 200
 
@@ -33,7 +34,7 @@ class Trouble:
     error: str
     """The kind of the exception; empty where there was none."""
     place: str
-    """``module:function``, the last of ours that it came through."""
+    """``module:function`` of ours, where it is at home."""
     level: str
     count: int
     first_at: datetime
@@ -121,21 +122,21 @@ def read(text: str) -> Line | None:
 
 
 def fingerprint(line: Line) -> tuple[str, str, str]:
-    """Event, kind of the exception, and the place of ours that it came through last."""
+    """Event, kind of the exception, and where in our code it is at home."""
     raised = line.fields.get("exception")
     if not isinstance(raised, list) or not raised:
         return line.event, str(line.fields.get("error") or ""), ""
-    innermost = raised[0]
-    places = [
-        f"{_module(frame['filename'])}:{frame['name']}"
-        for frame in innermost.get("frames", [])
-        if f"/{_OURS}/" in frame.get("filename", "")
-    ]
-    return line.event, str(innermost.get("exc_type", "")), places[-1] if places else ""
+    outermost = raised[0]
+    place = place_of(
+        (_module(frame["filename"]), frame["name"])
+        for frame in outermost.get("frames", [])
+        if f"/{OURS}/" in frame.get("filename", "")
+    )
+    return line.event, str(outermost.get("exc_type", "")), place
 
 
 def _module(filename: str) -> str:
-    inside = filename.rpartition(f"/{_OURS}/")[2]
+    inside = filename.rpartition(f"/{OURS}/")[2]
     return inside.removesuffix(".py").replace("/", ".")
 
 

@@ -1,5 +1,7 @@
 """Tables of operations: what the routines found, what the operators are told, how much there was of what."""
 
+from typing import Final
+
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -15,6 +17,9 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from getpro.platform.database import metadata
+
+BY_SCHEDULE: Final = "schedule"
+"""Who asked for a routine's run, where nobody did."""
 
 check_runs = Table(
     "check_runs",

@@ -26,6 +26,7 @@ from getpro.operations.looks import (
     dashboards,
     dependencies,
     errors,
+    issues,
     machine,
     money,
     ports,
@@ -33,7 +34,7 @@ from getpro.operations.looks import (
     tables,
     targets,
 )
-from getpro.operations.models import check_runs
+from getpro.operations.models import BY_SCHEDULE, check_runs
 from getpro.operations.pictures import NotDrawn
 from getpro.operations.report import report
 from getpro.operations.vacuum import VACUUM, clean
@@ -42,7 +43,6 @@ from getpro.platform.schedules import schedules
 
 _CHECK_SECONDS: Final = 60
 _ATTEMPT_SECONDS: Final = 4 * 3600
-BY_SCHEDULE: Final = "schedule"
 PICTURE: Final = Line("picture", "Картинка")
 
 
@@ -91,6 +91,7 @@ def _watch(deps: Deps, now: datetime) -> list[Check]:
         Check(money.STUCK, partial(money.look_at_stuck, deps.db, now=now)),
         *by_prometheus,
         Check(errors.ERRORS, partial(errors.look, logs, now=now, span=timedelta(hours=2))),
+        Check(issues.ISSUES, partial(issues.look, deps.sentry, deps.db, now=now)),
     ]
 
 

@@ -201,5 +201,5 @@ async def _make(panel: Panel, wanted: WantedAccess, *, takes_nothing: bool) -> P
         if existing is not None and panel.owns(existing, wanted):
             sparing = existing if takes_nothing else None
             return await panel.change(existing.account.panel_user_id, wanted, sparing=sparing)
-        log.warning("panel.foreign_user", username=username)
+        log.warning("panel.foreign_user", panel_user=username)
     raise PanelRefused(f"the names {', '.join(wanted.usernames)} belong to users that we did not make")

@@ -290,7 +290,7 @@ class Jobs:
         )
 
     def register(self, kinds: list[JobKind]) -> None:
-        """Make known what the jobs of these names run; the context carries the job's id into the log."""
+        """Make known what the jobs of these names run; its id and arguments stand in each line of its log."""
         self._kinds |= {kind.name: kind for kind in kinds}
         for kind in kinds:
             self.app.task(name=kind.name, queue=kind.job.queue, retry=kind.retry, pass_context=True)(
@@ -319,11 +319,15 @@ class Jobs:
             for hear in self.listeners:
                 hear(Ended(kind.name, arguments, began_at, seconds, error, is_over))
 
-        with structlog.contextvars.bound_contextvars(job=kind.name, job_id=job.id):
+        with structlog.contextvars.bound_contextvars(job=kind.name, job_id=job.id, **arguments):
             try:
                 await kind.run(**arguments)
             except expected as error:
-                log.warning("jobs.tried_again_later", attempt=job.attempts + 1, error=str(error))
+                attempt = job.attempts + 1
+                if 1 < (kind.retry.attempts or 0) <= attempt:  # one that is tried once comes again by itself
+                    log.error("jobs.given_up", attempt=attempt, error=str(error))
+                else:
+                    log.warning("jobs.tried_again_later", attempt=attempt, error=str(error))
                 tell(error)
                 raise
             except Exception as error:

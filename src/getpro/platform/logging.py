@@ -2,7 +2,6 @@
 
 import logging
 import logging.handlers
-import re
 import sys
 from collections.abc import MutableMapping
 from pathlib import Path
@@ -10,13 +9,10 @@ from typing import Any
 
 import structlog
 
+from getpro.platform.scrubbing import scrub
+
 _KEPT_FILES = 7
 _FILE_BYTES = 20 * 1024 * 1024
-_SECRET_WORDS = ("token", "secret", "password", "authorization", "subscription_url", "key")
-_WRITTEN_SECRETS = re.compile(r"(?<!\d)\d{6,}:[\w-]{30,}|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)")
-"""A bot's token, as in the addresses that are called; the user and password of a database's address."""
-_PLAIN_KEYS = frozenset({"order_key", "key"})
-"""Our own names of orders and notices, which open nothing."""
 
 
 def configure(*, level: str = "INFO", directory: Path | None = None, name: str = "2getpro") -> None:
@@ -31,11 +27,6 @@ def configure(*, level: str = "INFO", directory: Path | None = None, name: str =
         structlog.stdlib.add_log_level,
         _capital_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        # Without local variables: they hold links, addresses and bodies of requests.
-        structlog.processors.ExceptionRenderer(
-            structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
-        ),
-        mask_secrets,
     ]
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -47,8 +38,12 @@ def configure(*, level: str = "INFO", directory: Path | None = None, name: str =
         foreign_pre_chain=[structlog.stdlib.ExtraAdder(allow=()), *shared],
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            # Without local variables: they hold links, addresses and bodies of requests.
+            structlog.processors.ExceptionRenderer(
+                structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+            ),
+            _scrubbed,
             structlog.processors.JSONRenderer(ensure_ascii=False),
-            mask_written_secrets,
         ],
     )
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stdout)]
@@ -67,6 +62,12 @@ def configure(*, level: str = "INFO", directory: Path | None = None, name: str =
     # Their every request and every job would drown what an operator looks for.
     for noisy in ("aiogram.event", "procrastinate", "uvicorn.access", "alembic"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
+    logging.getLogger("procrastinate.worker").addFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """How a job failed is told by ourselves, with its ids, and is no error where it was expected."""
+    return getattr(record, "action", None) != "job_error"
 
 
 def _capital_level(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -74,14 +75,21 @@ def _capital_level(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableM
     return event
 
 
-def mask_secrets(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Replace the values of fields whose names speak of secrets: the last net, not the first."""
-    for field in event:
-        if field not in _PLAIN_KEYS and any(word in field.lower() for word in _SECRET_WORDS):
-            event[field] = "***"
-    return event
+def _scrubbed(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    cleaned: dict[str, Any] = scrub(event)
+    return cleaned
 
 
-def mask_written_secrets(_: Any, __: str, line: Any) -> str:
-    """Replace secrets that stand inside texts, such as the address in somebody else's error."""
-    return _WRITTEN_SECRETS.sub("***", line)
+def fields_of(record: logging.LogRecord) -> dict[str, Any]:
+    """What a line says, as its logger gave it: the event, its fields, and what was bound at the door."""
+    if isinstance(record.msg, dict):  # structlog's
+        return dict(record.msg)
+    return structlog.contextvars.get_contextvars() | {"event": record.name}
+
+
+def error_of(record: logging.LogRecord) -> BaseException | None:
+    """The exception that a line was written about; asked for while it is being written."""
+    given = (record.msg.get("exc_info") if isinstance(record.msg, dict) else None) or record.exc_info
+    if given is True:
+        return sys.exc_info()[1]
+    return given[1] if isinstance(given, tuple) else given or None

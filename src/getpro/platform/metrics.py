@@ -6,6 +6,7 @@ What the database knows is read from there instead: ``getpro.operations.figures`
 """
 
 import contextlib
+import logging
 import platform
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ from prometheus_client import (
 
 from getpro import __version__
 from getpro.platform.jobs import Ended
+from getpro.platform.logging import error_of, fields_of
 
 REGISTRY: Final = CollectorRegistry()
 """One a process, as the processes are what is counted."""
@@ -112,6 +114,36 @@ JOBS: Final = _counter(
     "result",
 )
 JOB_SECONDS: Final = _histogram(_QUICK, "getpro_job_seconds", "Сколько шла фоновая работа", "job")
+
+LOG_LINES: Final = _counter(
+    "getpro_log_lines_total",
+    "Строки журнала важности WARNING и выше: все подробности в самом журнале",
+    "level",
+)
+for _level in ("WARNING", "ERROR", "CRITICAL"):
+    LOG_LINES.labels(_level)  # a series that begins with its first error would not be seen to grow
+ERROR_KINDS: Final = _counter(
+    "getpro_error_kinds_total", "Разные ошибки: сколько таких, каких процесс с запуска ещё не писал в журнал"
+)
+
+
+class CountLines(logging.Handler):
+    """Counts what the log says is not well, and how many different errors there are."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._kinds: set[tuple[str, str]] = set()
+        """Event and kind of exception: names in our code and in others', so there are few."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        LOG_LINES.labels(record.levelname).inc()
+        if record.levelno < logging.ERROR:
+            return
+        error = error_of(record)
+        kind = str(fields_of(record)["event"]), "" if error is None else type(error).__name__
+        if kind not in self._kinds:
+            self._kinds.add(kind)
+            ERROR_KINDS.inc()
 
 
 @contextlib.contextmanager

@@ -163,6 +163,13 @@ PanelSecret = Annotated[
     SecretStr, _secret(r"[A-Za-z0-9]{32,}", "нужен тот же секрет, что на панели: от 32 латинских букв и цифр")
 ]
 """Source: the panel's own check of WEBHOOK_SECRET_HEADER."""
+Dsn = Annotated[
+    SecretStr,
+    _secret(
+        r"https?://[\w-]+(:[\w-]+)?@[\w.-]+(:[0-9]+)?(/[\w.-]+)*/[0-9]+", "нужен DSN вида https://ключ@host/1"
+    ),
+]
+"""Source: https://develop.sentry.dev/sdk/overview/#parsing-the-dsn."""
 ShopNumber = Annotated[str, _text(r"[0-9]+", "нужен номер магазина (shopId), одни цифры")]
 
 MailServer = Annotated[
@@ -181,6 +188,7 @@ Domain = Annotated[
     _text(r"[\w-]+(\.[\w-]+)+(:[0-9]{1,5})?", "нужны имена через запятую, как sub.example,vpn.example:8443"),
 ]
 Domains = Annotated[list[Domain], NoDecode, BeforeValidator(_split)]
+Slug = Annotated[str, _text(r"[\w-]+", "нужно имя организации из адреса, как my-shop")]
 Username = Annotated[str, _text(r"(@?\w{4,32})?", "нужно имя в Telegram вида @my_support")]
 
 
@@ -284,6 +292,32 @@ class OperationsSettings(Group):
     """An advisory service that speaks OSV; None: the Python Package Index."""
 
 
+class SentrySettings(Group):
+    """A server that takes errors by Sentry's protocol: Bugsink, GlitchTip, Sentry's own."""
+
+    dsn: Dsn | None = None
+    """None: nothing is sent, and what would send it is not even loaded."""
+    environment: str = "production"
+    api_url: Address | None = None
+    """Where its issues are asked for and looked at, instead of the DSN's own host."""
+    api_token: Key | None = None
+    organization: Slug | None = None
+    """Of Sentry itself, whose issues are asked for by it. None: a Bugsink."""
+
+    @property
+    def project(self) -> str | None:
+        """The project's number, which ends the DSN."""
+        return None if self.dsn is None else self.dsn.get_secret_value().rpartition("/")[2]
+
+    @property
+    def address(self) -> str | None:
+        """Where its pages and its API begin."""
+        if self.api_url is not None or self.dsn is None:
+            return self.api_url
+        parts = urlsplit(self.dsn.get_secret_value())
+        return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rpartition('/')[0]}"
+
+
 def _required(group: type[Group]) -> list[str]:
     return [name for name, field in group.model_fields.items() if field.is_required()]
 
@@ -337,6 +371,7 @@ class Settings(DatabaseSettings):
     panel: Annotated[PanelSettings, NoDecode]
     shop: Annotated[ShopSettings, NoDecode] = ShopSettings()
     operations: Annotated[OperationsSettings, NoDecode] = OperationsSettings()
+    sentry: Annotated[SentrySettings, NoDecode] = SentrySettings()
 
 
 GROUPS: Final = {

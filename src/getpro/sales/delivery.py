@@ -98,6 +98,7 @@ async def deliver(deps: Deps, subscription_id: int) -> None:
     if row is None:
         return
     wanted, known, last = _standing_of(row)
+    structlog.contextvars.bind_contextvars(user_id=wanted.user_id)
     if row.blocked_at is not None:
         await _keep_out(deps, wanted, last, known)
         return

@@ -157,6 +157,8 @@ async def _settle(
         payment = await payments.by_charge(session, charge.provider, charge.charge_id)
     if payment is None:
         return await _without_order(session, deps, charge, event_id=event_id, now=now)
+    if event_id is not None:  # the job of one notice: in its log, whose it was
+        structlog.contextvars.bind_contextvars(user_id=payment.user_id, payment_id=payment.payment_id)
     await customers.lock(session, payment.user_id)
     recorded = await payments.by_charge(session, charge.provider, charge.charge_id)
     if recorded is not None:

@@ -60,6 +60,7 @@ async def alertmanager(request: Request) -> Response:
         return doors.refuse(request, "alertmanager", "size", 413)
     except (BadBody, ValidationError):
         return doors.refuse(request, "alertmanager", "form", 400)
+    structlog.contextvars.bind_contextvars(door="alertmanager")
     now = doors.sales.clock()
     async with doors.sales.db.begin("alerts") as session:
         is_news = await chat.say(session, doors.sales.jobs, key=_key(told), text=as_message(told), now=now)

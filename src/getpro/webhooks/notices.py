@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+import structlog
 from sqlalchemy import func, select
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -66,6 +67,7 @@ async def provider_notice(request: Request) -> Response:
         return doors.refuse(request, code, "size", 413)
     except NoticeRefused as error:
         return doors.refuse(request, code, error.reason, error.status)
+    structlog.contextvars.bind_contextvars(door=code, charge_id=notice.object_id)
     async with doors.sales.db.alone("notice") as session:
         await accept(
             session, doors.sales, provider=code, notice=notice, body=knock.body, headers=knock.headers

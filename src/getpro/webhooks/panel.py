@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 
+import structlog
 from sqlalchemy import select
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -34,6 +35,7 @@ async def panel_event(request: Request) -> Response:
         event = json_object(body)
     except BadBody:
         return doors.refuse(request, "panel", "form", 400)
+    structlog.contextvars.bind_contextvars(door="panel")
     data = event.get("data")
     username = data.get("username") if isinstance(data, dict) else None
     if event.get("event") in _HINTS and isinstance(username, str):

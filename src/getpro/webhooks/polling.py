@@ -88,6 +88,7 @@ async def _handle(
     """
     if after is not None:
         await after
+    structlog.contextvars.bind_contextvars(door="polling", update_id=update["update_id"])  # its own task's
     try:
         reply = await take(doors, update, json.dumps(update).encode())
         if reply is not None:
@@ -95,7 +96,7 @@ async def _handle(
     except DATABASE_AWAY:
         raise
     except Exception:
-        log.exception("polling.update_failed", update_id=update["update_id"])
+        log.exception("polling.update_failed")
 
 
 def _sender(update: dict[str, Any]) -> int | None:

@@ -3,6 +3,7 @@
 import hmac
 from typing import Any
 
+import structlog
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -39,6 +40,8 @@ async def telegram_update(request: Request) -> Response:
     # What no table takes would be sent again for ever.
     if not isinstance(update_id, int) or abs(update_id) > BIGGEST_BIGINT:
         return doors.refuse(request, "telegram", "form", 400)
+    # For the rest of the request, which has a context of its own: also for what the server says of it.
+    structlog.contextvars.bind_contextvars(door="telegram", update_id=update_id)
     reply = await take(doors, update, body)
     WEBHOOKS.labels("telegram", "taken").inc()
     return Response() if reply is None else JSONResponse(reply)

@@ -6,6 +6,7 @@ Source: https://help.send.tg/en/articles/10279948-crypto-pay-api.
 from http import HTTPStatus
 from typing import Any, Final
 
+from getpro.kit.shapes import shape_of
 from getpro.payments.provider import ProviderDenied, ProviderRefused, ProviderUnavailable
 from getpro.platform.http import Answer, Service, ServiceUnavailable
 from getpro.platform.settings import CryptoPaySettings
@@ -33,14 +34,14 @@ class CryptoPayClient:
         """A new invoice; a repeated call makes another one. Raises ProviderRefused."""
         made = await self._call("create_invoice", "createInvoice", body)
         if not isinstance(made, dict):
-            raise ProviderUnavailable(f"an answer that is none: {made!r}")
+            raise ProviderUnavailable(f"an answer that is none: {shape_of(made)}")
         return made
 
     async def invoices(self, **filters: str | int) -> list[dict[str, Any]]:
         """Invoices, newest first, up to 1000 a call."""
         found = await self._call("read_invoices", "getInvoices", filters)
         if not isinstance(found, dict) or not isinstance(found.get("items"), list):
-            raise ProviderUnavailable(f"an answer that is none: {found!r}")
+            raise ProviderUnavailable(f"an answer that is none: {shape_of(found)}")
         return list(found["items"])
 
     async def me(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from uuid import UUID
 import structlog
 
 from getpro.kit.money import Money
+from getpro.kit.shapes import shape_of
 from getpro.payments.provider import (
     Charge,
     ChargeState,
@@ -39,7 +40,6 @@ SUCCESSFUL_PAYMENT: Final = "successful_payment"
 REFUNDED_PAYMENT: Final = "refunded_payment"
 _LONGEST_ID: Final = 1000
 """More than Telegram has ever sent, and as much as an index takes."""
-_LONGEST_SHOWN: Final = 300
 _PAGE: Final = 100
 _LAST_SECOND: Final = 2**32
 _END: Final = datetime.max.replace(tzinfo=UTC)
@@ -221,7 +221,7 @@ def _readable(page: list[dict[str, Any]]) -> list[dict[str, Any]]:
         if _is_transaction(raw):
             found.append(raw)
         else:
-            log.error("payment.unreadable", provider=Stars.code, transaction=repr(raw)[:_LONGEST_SHOWN])
+            log.error("payment.unreadable", provider=Stars.code, shape=shape_of(raw))
     return found
 
 

@@ -10,6 +10,7 @@ from uuid import UUID
 import structlog
 
 from getpro.kit.money import Money
+from getpro.kit.shapes import shape_of
 from getpro.payments.provider import (
     Charge,
     ChargeState,
@@ -41,7 +42,6 @@ REFUND_KEY: Final = "refund_key"
 _EVENT: Final = re.compile(r"[a-z_.]{1,64}")
 _ID: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
 """It becomes part of an address that we ask: nothing that leaves the path may pass."""
-_LONGEST_SHOWN: Final = 300
 _STATES: Final = {"succeeded": ChargeState.PAID, "canceled": ChargeState.CANCELED}
 
 
@@ -146,7 +146,7 @@ class YooKassa:
             if _is(number, _ID):
                 yield str(number)
             else:  # one that is odd must not hide the others
-                log.error("refund.unreadable", provider=self.code, refund=repr(raw)[:_LONGEST_SHOWN])
+                log.error("refund.unreadable", provider=self.code, shape=shape_of(raw))
 
     async def check(self) -> Checked:
         try:
