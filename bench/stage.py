@@ -55,6 +55,7 @@ class Stage:
             "YOOKASSA_NETWORKS": "127.0.0.1/32",
             "DATABASE_URL": self.database_url,
             "GETPRO_PORT": str(port),
+            "OPERATIONS_SYNTHETIC": "false",  # it is a shop's work that is measured
         }
         log = self.directory / f"{command}-{port}.log"
         with running(["-m", "getpro", command], port, "/health/ready", log, environment) as shop:

@@ -21,10 +21,11 @@ from getpro.operations.figures import Figures
 from getpro.operations.jobs import schedules as operations_schedules
 from getpro.platform import schedules
 from getpro.platform.jobs import Ended
-from getpro.platform.metrics import CountLines, count_job
+from getpro.platform.metrics import SYNTHETIC_OFF, CountLines, count_job
 from getpro.platform.settings import TELEGRAM_PATH, Settings
 from getpro.platform.telegram import TELEGRAM_AWAY
 from getpro.sales.jobs import schedules as sales_schedules
+from getpro.synthetic.jobs import SCHEDULES as SYNTHETIC_SCHEDULES
 from getpro.webhooks.app import make_app
 from getpro.webhooks.metrics import make_metrics_app
 from getpro.webhooks.polling import poll_for_ever
@@ -100,6 +101,10 @@ async def _keep(revive: Callable[[], None]) -> None:
 async def _working(shop: Shop, stop: asyncio.Future[None]) -> AsyncIterator[None]:
     zone = shop.settings.time_zone
     declared = [*sales_schedules(zone), *operations_schedules(zone)]
+    if shop.settings.operations.synthetic:
+        declared += SYNTHETIC_SCHEDULES
+    else:
+        SYNTHETIC_OFF.set(1)
     async with _background(
         stop,
         shop.jobs.work(),

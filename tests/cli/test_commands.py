@@ -265,6 +265,19 @@ def test_psql_runs_what_comes_in_with_its_own_options(database_url: str, tmp_pat
     assert wrong.returncode == 3
 
 
+async def test_a_synthetic_purchase_by_hand_says_step_by_step_whether_one_can_buy(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = await counter.run("ops", "synthetic", "--json")
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["verdict"], len(told["findings"])) == (0, "ok", 9), done.stderr
+    monkeypatch.setenv("PANEL_URL", "http://127.0.0.1:9")
+    done = await counter.run("ops", "synthetic")
+    assert done.returncode == 2
+    assert re.search(r"✗ неверно\s+Зачёт и выдача\s+away", done.stdout), done.stdout
+    assert "Ссылка на экране" not in done.stdout, "so far it did not come"
+
+
 def test_the_embedded_database_is_migrated_when_asked_and_stopped_after(tmp_path: Path) -> None:
     home = str(open_up(tmp_path))
     tables = ("psql", "-Atc", "SELECT count(*) FROM pg_tables WHERE tablename = 'plans'")

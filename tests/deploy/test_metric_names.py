@@ -14,15 +14,12 @@ from getpro.operations.figures import FIGURES, OWN
 from getpro.platform.metrics import CATALOGUE, REGISTRY
 from monitoring import alertmanager, blackbox_exporter, node_exporter
 from tools.dashboards import runbooks
-from tools.dashboards.queries import PURCHASE_FAILED, PURCHASE_SECONDS
 from tools.dashboards.written import FOLDER
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted(ROOT.glob("docs/operations/**/*.md"))
 OF_PROMETHEUS = {"up", "ALERTS"}
 """What it says of targets and rules by itself."""
-NOT_YET = {PURCHASE_FAILED, f"{PURCHASE_SECONDS}_bucket"}
-"""Of the synthetic purchase, which this version does not make yet."""
 LIKE_A_METRIC = "getpro|process|python|node|probe|alertmanager|prometheus"
 _WORDS = {"and", "or", "unless", "offset", "bool", "inf", "nan"}
 
@@ -87,16 +84,11 @@ def in_documents() -> set[str]:
 @pytest.mark.monitoring
 async def test_every_metric_that_is_named_is_exported(exported: set[str]) -> None:
     named = {"rules": in_rules(), "dashboards": in_dashboards(), "documents": in_documents()}
-    missing = {where: sorted(names - exported - NOT_YET) for where, names in named.items()}
+    missing = {where: sorted(names - exported) for where, names in named.items()}
     assert not any(missing.values()), missing
     assert len(named["rules"]) > 30
     assert len(named["dashboards"]) > 60
     assert len(named["documents"]) > 30
-
-
-def test_what_is_not_exported_yet_is_excused_no_longer_than_that() -> None:
-    said = "the product makes synthetic purchases: empty NOT_YET here and in test_dashboards_live"
-    assert not NOT_YET & (of_the_product() | runbooks.recorded()), said
 
 
 @pytest.mark.parametrize(

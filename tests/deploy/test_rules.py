@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from monitors import ROOT, RULES, rules
 
@@ -59,10 +60,22 @@ OF_CERTIFICATE = {"instance": "shop.example:443", "job": "blackbox-tls"}
 OPENS = 'probe_success{instance="https://shop.example/health/live", job="blackbox-http"}'
 LEVEL = 'getpro_check_level{routine="wednesday", check="%s"}'
 DAY = 86400
+BOUGHT = 'getpro_synthetic_purchase_success{job="worker", instance="a"}'
+BOUGHT_AT = 'getpro_synthetic_purchase_timestamp_seconds{job="worker", instance="a"}'
+
+
+def bought(ok: str, *, last_at: str = "0+60x5000") -> dict[str, str]:
+    """Synthetic purchases by the minute: how they went, and when the last one was."""
+    return {BOUGHT: ok, BOUGHT_AT: last_at}
+
 
 CASES: dict[str, Case] = {
     "BotDown": Case({BOT: steady(0)}, {BOT: steady(1)}, labels={"job": "bot"}),
     "WorkerDown": Case({WORKER: steady(0)}, {WORKER: steady(1)}, labels={"job": "worker"}),
+    "SyntheticPurchaseFailing": Case(bought(steady(0)), bought("1x84 0x20")),
+    "AvailabilityFastBurn": Case(bought("1x83 0x20"), bought("1x86 0x20")),
+    "AvailabilitySlowBurn": Case(bought("1x379 0x12 1x20"), bought("1x379 0x5 1x20"), at="400m"),
+    "BudgetDrift": Case(bought("1x370 0x24 1x20"), bought("1x370 0x10 1x30"), at="400m"),
     "UpdateErrorsFastBurn": Case(
         {FAILED: growing(1), FINE: growing(9)}, {FAILED: growing(0.02), FINE: growing(0.1)}
     ),
@@ -246,10 +259,21 @@ def unit(name: str, series: dict[str, str], case: Case, alerts: list[dict[str, A
 
 
 def judged(
-    tmp_path: Path, tests: list[dict[str, Any]], every: str = "1m"
+    tmp_path: Path, name: str, tests: list[dict[str, Any]], every: str = "1m"
 ) -> "subprocess.CompletedProcess[str]":
+    """What promtool says of the rule ``name``, read with those of its file.
+
+    As often as its group says, or else ``every`` so often.
+    """
+    rules_file, every = next(
+        (file, group.get("interval", every))
+        for file in RULES
+        for group in yaml.safe_load(file.read_text(encoding="utf-8"))["groups"]
+        for rule in group["rules"]
+        if rule.get("alert") == name
+    )
     file = tmp_path / "tests.yml"
-    body = {"rule_files": [str(file) for file in RULES], "evaluation_interval": every, "tests": tests}
+    body = {"rule_files": [str(rules_file)], "evaluation_interval": every, "tests": tests}
     file.write_text(json.dumps(body), encoding="utf-8")  # which is YAML, too
     program = shutil.which("promtool")
     assert program
@@ -270,6 +294,7 @@ def test_an_alert_fires_where_it_must_and_is_quiet_where_it_may(name: str, tmp_p
     rule, case = rules()[name], CASES[name]
     said = judged(
         tmp_path,
+        name,
         [unit(name, case.fires, case, [expected(rule, case)]), unit(name, case.quiet, case, [])],
         case.every,
     )
@@ -283,7 +308,53 @@ def test_what_is_gone_without_a_trace_is_down(name: str, tmp_path: Path) -> None
     rule = rules()[name]
     labels = {"BotDown": {"job": "bot"}, "WorkerDown": {"job": "worker"}}.get(name, {})
     case = Case({"something_else": steady(1)}, {}, labels=labels)
-    said = judged(tmp_path, [unit(name, case.fires, case, [expected(rule, case)])])
+    said = judged(tmp_path, name, [unit(name, case.fires, case, [expected(rule, case)])])
+    assert said.returncode == 0, said.stdout + said.stderr
+
+
+FIRST_MINUTES = "0x2 1x60"
+PURCHASE_ALERTS = ("SyntheticPurchaseFailing", "AvailabilityFastBurn")
+
+
+@promtool
+@pytest.mark.parametrize("name", PURCHASE_ALERTS)
+@pytest.mark.parametrize(
+    "series",
+    [
+        {"something_else": steady(1)},
+        bought(steady(1), last_at="0+60x60 3600x100"),
+        bought(steady(1), last_at="0+60x60 3600x100") | {"getpro_synthetic_purchase_off": steady(0)},
+    ],
+    ids=["nobody shows anything", "nobody has bought for half an hour", "nor is it switched off"],
+)
+def test_that_nobody_knows_whether_one_can_buy_is_as_bad_as_that_one_cannot(
+    name: str, series: dict[str, str], tmp_path: Path
+) -> None:
+    rule, case = rules()[name], Case(series, {})
+    said = judged(tmp_path, name, [unit(name, series, case, [expected(rule, case)])])
+    assert said.returncode == 0, said.stdout + said.stderr
+
+
+@promtool
+@pytest.mark.parametrize("name", PURCHASE_ALERTS)
+@pytest.mark.parametrize(
+    "series",
+    [
+        {"getpro_synthetic_purchase_off": steady(1)},
+        bought(FIRST_MINUTES),
+        bought(steady(0), last_at="0+60x30 1800x100")
+        | {
+            BOUGHT.replace('"a"', '"b"'): "_x31 1x170",
+            BOUGHT_AT.replace('"a"', '"b"'): "_x31 1860+60x170",
+            BOUGHT.replace("worker", "bot"): steady(0),
+            BOUGHT_AT.replace("worker", "bot"): steady(0),
+        },
+    ],
+    ids=["switched off", "a shop that has just begun", "another worker has bought since"],
+)
+def test_no_purchase_that_was_expected_is_missed(name: str, series: dict[str, str], tmp_path: Path) -> None:
+    case = Case({}, series, at="4m" if series == bought(FIRST_MINUTES) else "90m")
+    said = judged(tmp_path, name, [unit(name, series, case, [])])
     assert said.returncode == 0, said.stdout + said.stderr
 
 
@@ -296,14 +367,14 @@ def test_money_that_waits_is_not_over_because_the_database_is_away(gone: str, tm
     alerts = [expected(rules()[name], case)]
     tests = [unit(name, case.fires, replace(case, at="63m"), alerts)]
     tests.append(unit(name, case.fires, replace(case, at="66m"), []))
-    said = judged(tmp_path, tests)
+    said = judged(tmp_path, name, tests)
     assert said.returncode == 0, said.stdout + said.stderr
 
 
 @promtool
 def test_a_worker_that_is_down_is_not_a_database_that_is_down(tmp_path: Path) -> None:
     case = Case({WORKER: steady(0)}, {})
-    said = judged(tmp_path, [unit("PostgresDown", case.fires, case, [])])
+    said = judged(tmp_path, "PostgresDown", [unit("PostgresDown", case.fires, case, [])])
     assert said.returncode == 0, said.stdout + said.stderr
 
 

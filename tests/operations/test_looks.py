@@ -373,7 +373,7 @@ async def test_vacuum_cleans_what_is_free_and_names_what_is_held(db: Database, d
     assert "telegram_updates" in found.seen
     with psycopg.connect(database_url) as connection:
         vacuumed = connection.execute(
-            "SELECT last_vacuum IS NOT NULL FROM pg_stat_user_tables WHERE relname = 'users'"
+            "SELECT last_vacuum IS NOT NULL FROM pg_stat_user_tables WHERE relid = 'users'::regclass"
         ).fetchone()
         assert vacuumed == (True,)
     [free] = await seen(clean(db))

@@ -42,6 +42,18 @@ def test_a_failure_is_one_line_with_its_traceback_and_without_its_variables(dire
     assert LINK not in json.dumps(line)
 
 
+def test_of_a_synthetic_purchase_only_trouble_is_told(directory: Path) -> None:
+    log = structlog.get_logger("shop")
+    with structlog.contextvars.bound_contextvars(synthetic=True):
+        log.info("payment.looked_at")
+        log.warning("subscription.not_delivered")
+    log.info("payment.looked_at", payment_id=7)
+    assert [(line["event"], line.get("synthetic"), line.get("payment_id")) for line in lines(directory)] == [
+        ("subscription.not_delivered", True, None),
+        ("payment.looked_at", None, 7),
+    ]
+
+
 @pytest.mark.parametrize(
     "name", ["bot_token", "secret_key", "subscription_url", "Authorization", "password", "api_key"]
 )

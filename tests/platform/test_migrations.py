@@ -1,4 +1,7 @@
+import re
 from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import psycopg
@@ -9,6 +12,7 @@ from alembic.script import ScriptDirectory
 from getpro import migrations
 from getpro.kit.trouble import Trouble
 from getpro.messaging import partitions
+from getpro.platform.database import SYNTHETIC
 
 
 def test_the_tables_are_what_the_code_says(database_url: str) -> None:
@@ -57,13 +61,50 @@ def test_a_migration_that_fails_is_named_and_leaves_the_database_as_it_was(serve
         assert database.execute("SELECT version_num FROM alembic_version").fetchone() == ("0003",)
 
 
+def tables(connection: "psycopg.Connection[Any]", schema: str) -> set[str]:
+    rows = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", [schema])
+    return {row[0] for row in rows}
+
+
+def test_a_database_without_the_synthetic_tables_gets_them_and_loses_nothing(database_url: str) -> None:
+    with psycopg.connect(database_url, autocommit=True) as database:
+        database.execute("SET client_min_messages = error")
+        database.execute(f"DROP SCHEMA {SYNTHETIC} CASCADE")
+        database.execute("INSERT INTO users (user_id) VALUES (101)")
+        assert not migrations.is_current(database_url)
+        migrations.upgrade(database_url)
+        assert migrations.is_current(database_url)
+        of_the_shop = {name for name in tables(database, "public") if not name.startswith("message_logs_")}
+        assert tables(database, SYNTHETIC) == of_the_shop
+        assert database.execute("SELECT user_id FROM users").fetchall() == [(101,)]
+        assert database.execute("SELECT count(*) FROM synthetic.users").fetchone() == (0,)
+
+
+def test_a_role_that_may_not_make_the_schema_is_told_who_must(server: str) -> None:
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+        connection.execute("CREATE ROLE modest LOGIN PASSWORD 'modest'")
+        connection.execute("CREATE DATABASE of_another")
+    address = urlsplit(server)
+    url = f"postgresql://modest:modest@{address.hostname}:{address.port}/of_another"
+    with psycopg.connect(f"{server}/of_another", autocommit=True) as database:
+        database.execute("GRANT ALL ON SCHEMA public TO modest")
+        with pytest.raises(Trouble) as caught:
+            migrations.upgrade(url)
+        assert "Роли modest нельзя" in caught.value.why
+        assert tables(database, "public") == set()
+        [told] = re.findall('CREATE SCHEMA .* AUTHORIZATION "modest"', caught.value.remedy)
+        database.execute(told.encode())
+        migrations.upgrade(url)
+        assert "users" in tables(database, "public") & tables(database, SYNTHETIC)
+
+
 def test_telegram_ids_are_plain_bigint(database_url: str) -> None:
     with psycopg.connect(database_url) as connection:
         row = connection.execute(
-            "SELECT data_type, column_default, is_identity FROM information_schema.columns"
+            "SELECT DISTINCT data_type, column_default, is_identity FROM information_schema.columns"
             " WHERE table_name = 'users' AND column_name = 'user_id'"
-        ).fetchone()
-    assert row == ("bigint", None, "NO")
+        ).fetchall()
+    assert row == [("bigint", None, "NO")]
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ ADD = (
 )
 READ = (
     "SELECT coalesce(seq_tup_read, 0) AS by_table, coalesce(idx_tup_fetch, 0) AS by_index"
-    " FROM pg_stat_user_tables WHERE relname = 'procrastinate_jobs'"
+    " FROM pg_stat_user_tables WHERE relid = 'procrastinate_jobs'::regclass"
 )
 FETCH = "SELECT id, status, worker_id FROM {}(%s::varchar[], %s)"
 

@@ -34,6 +34,7 @@ PURCHASE: Final = stat(
     f"1 - {PURCHASE_FAILED}",
     "Хорошо: «Да». Магазин сам покупает у себя раз в полминуты, денег не берёт. «Не видно»: выключено.",
     words=YES_NO,
+    alerts=("SyntheticPurchaseFailing", "AvailabilityFastBurn"),
 )
 UNDELIVERED: Final = stat(
     "Оплачено, но не выдано",
@@ -250,6 +251,7 @@ SLO: Final = Dashboard(
                         Query(burn("3d"), "За 3 дня"),
                     ),
                     "Хорошо: все линии ниже 1.",
+                    alerts=("AvailabilityFastBurn", "AvailabilitySlowBurn", "BudgetDrift"),
                     limits=bad_above(14.4, warn=1),
                 ),
                 graph(

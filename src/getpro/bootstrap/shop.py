@@ -1,16 +1,19 @@
 """The whole shop, built and joined."""
 
 from dataclasses import dataclass
+from functools import partial
 
 from aiogram import Bot
 
 from getpro.bootstrap.operations import operations_deps
 from getpro.bootstrap.sales import close, sales_deps
+from getpro.bootstrap.synthetic import buy
 from getpro.bot.app import ShopBot
 from getpro.bot.jobs import job_kinds as bot_job_kinds
 from getpro.bot.message_log import MessageLog
 from getpro.kit.clock import Clock, utc_now
 from getpro.operations.jobs import job_kinds as operations_job_kinds
+from getpro.operations.models import BY_SCHEDULE
 from getpro.payments.providers.stars.http import StarsOverHttp
 from getpro.platform.bot_api import BotApi
 from getpro.platform.database import Database
@@ -19,6 +22,7 @@ from getpro.platform.settings import Settings
 from getpro.platform.telegram import make_bot
 from getpro.sales.deps import Deps
 from getpro.sales.jobs import job_kinds as sales_job_kinds
+from getpro.synthetic.jobs import job_kinds as synthetic_job_kinds
 from getpro.webhooks.deps import Doors
 
 
@@ -56,6 +60,8 @@ def build(settings: Settings, *, database_url: str, clock: Clock = utc_now) -> S
     jobs.register(bot_job_kinds(bot))
     operations = operations_deps(settings, db=db, jobs=jobs, api=stars, clock=clock)
     jobs.register(operations_job_kinds(operations))
+    buying = partial(buy, settings, database_url=database_url, asked_by=BY_SCHEDULE, clock=clock)
+    jobs.register(synthetic_job_kinds(buying))
     doors = Doors(
         sales=sales,
         handle_update=bot.handle,

@@ -13,9 +13,11 @@ from rich.console import Console
 from rich.table import Table
 
 from getpro.bootstrap.operations import operations_deps
+from getpro.checks.check import Finding, worst
 from getpro.cli.database import database
 from getpro.cli.findings import CODES, WORDS, plain, progress, summary, table
 from getpro.cli.settings import read_settings
+from getpro.cli.shop import quietly
 from getpro.cli.tables import WIDE, in_words
 from getpro.kit.trouble import Trouble, system_words
 from getpro.operations.deps import Deps
@@ -40,7 +42,7 @@ _CODES: Final = "Код 0: всё в порядке, 1: есть на что о�
 
 def _command(routine: Routine) -> Callable[..., None]:
     def carry(*, as_json: AsJson = False, tell: Tell = False) -> None:
-        _show(_run(routine, tell=tell), as_json=as_json)
+        _show(_run(routine, tell=tell).findings, as_json=as_json)
 
     return carry
 
@@ -59,7 +61,7 @@ def _monday(
             raise Trouble(
                 f"Картинка не записана: {chart}.", system_words(error), "Укажите другой файл."
             ) from error
-    _show(run, as_json=as_json)
+    _show(run.findings, as_json=as_json)
 
 
 def _tuesday(
@@ -71,7 +73,7 @@ def _tuesday(
     ] = False,
 ) -> None:
     routine = ROUTINES["tuesday"]
-    _show(_run(with_attempt(routine) if attempt else routine, tell=tell), as_json=as_json)
+    _show(_run(with_attempt(routine) if attempt else routine, tell=tell).findings, as_json=as_json)
 
 
 _OWN: Final[dict[str, Callable[..., None]]] = {"monday": _monday, "tuesday": _tuesday}
@@ -87,15 +89,28 @@ def _run(routine: Routine, *, tell: bool, draw: bool = False) -> Run:
     return run
 
 
-def _show(run: Run, *, as_json: bool) -> None:
-    """Print it and leave with its code."""
-    found = run.findings
+def _show(found: list[Finding], *, as_json: bool) -> None:
+    """Print what was found, and leave with its code."""
     if as_json:
-        typer.echo(json.dumps(plain(found, run.level), ensure_ascii=False, indent=2))
+        typer.echo(json.dumps(plain(found, worst(found)), ensure_ascii=False, indent=2))
     else:
         Console(width=None if sys.stdout.isatty() else WIDE).print(table(found))
         typer.echo(summary(found))
-    raise typer.Exit(CODES[run.level])
+    raise typer.Exit(CODES[worst(found)])
+
+
+@app.command(name="synthetic")
+def make_synthetic_purchase(*, as_json: AsJson = False) -> None:
+    """Сделать пробную покупку: от меню до ссылки, как клиент, но без денег и без Telegram.
+
+    Магазин делает такую сам каждые полминуты. Код 0: купить можно, 2: нельзя.
+    """
+    from getpro.bootstrap.synthetic import buy  # noqa: PLC0415 -- the other commands need no bot
+
+    settings = read_settings(Settings)
+    with database(migrate=False) as url, quietly("Покупаем…"):
+        made = asyncio.run(buy(settings, database_url=url, asked_by=getpass.getuser()))
+    _show(made.findings, as_json=as_json)
 
 
 @app.command(name="history")

@@ -28,7 +28,7 @@ Result = TypeVar("Result")
 
 
 @contextlib.contextmanager
-def _quietly() -> Iterator[None]:
+def quietly(doing: str) -> Iterator[None]:
     """Show on a terminal that something is being done; what the shop would log, the command's answer says."""
     before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
@@ -36,7 +36,7 @@ def _quietly() -> Iterator[None]:
         if not sys.stderr.isatty():
             yield
             return
-        with Console(stderr=True).status("Спрашиваем базу, провайдеров и панель…"):
+        with Console(stderr=True).status(doing):
             yield
     finally:
         structlog.configure(**before)
@@ -59,7 +59,7 @@ def with_shop(
             await api.close()
             await close(deps)
 
-    with database(migrate=False) as url, _quietly():
+    with database(migrate=False) as url, quietly("Спрашиваем базу, провайдеров и панель…"):
         try:
             return asyncio.run(run(url))
         except SaleError as error:

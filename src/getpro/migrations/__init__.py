@@ -1,14 +1,19 @@
-"""Migrations, inside the package: what is installed can migrate."""
+"""Migrations, inside the package: what is installed can migrate.
+
+They are run twice, in one transaction: on the shop's own tables, and on those of the synthetic purchase.
+"""
 
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, LiteralString
 
 import psycopg
+from psycopg import sql
 
 from getpro.kit.trouble import Trouble
 from getpro.messaging import partitions
+from getpro.platform.database import SYNTHETIC
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -24,23 +29,27 @@ def is_current(url: str) -> bool:
 
     Raises Trouble for one that a newer program has changed: what it means now is not known here.
     """
-    version = _version(url)
-    if version > HEAD:
+    versions = _versions(url)
+    if (newest := max(versions)) > HEAD:
         raise Trouble(
             "База данных новее программы.",
-            f"В ней версия {version}, программа знает версии до {HEAD}.",
+            f"В ней версия {newest}, программа знает версии до {HEAD}.",
             "Обновите программу.",
         )
-    return version == HEAD
+    return set(versions) == {HEAD}
 
 
-def _version(url: str) -> str:
-    """The newest revision that the database has; "" for one without any."""
+def _versions(url: str) -> list[str]:
+    """The newest revision of the shop's tables and of the synthetic purchase's; "" where there are none."""
     with psycopg.connect(url, autocommit=True) as connection:
-        found = connection.execute("SELECT to_regclass('alembic_version')").fetchone()
-        if found is None or found[0] is None:
-            return ""
-        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        return [_version(connection, table) for table in ("alembic_version", f"{SYNTHETIC}.alembic_version")]
+
+
+def _version(connection: psycopg.Connection[Any], table: LiteralString) -> str:
+    found = connection.execute("SELECT to_regclass(%s)", [table]).fetchone()
+    if found is None or found[0] is None:
+        return ""
+    row = connection.execute(sql.SQL("SELECT version_num FROM {}").format(sql.SQL(table))).fetchone()
     return "" if row is None else str(row[0])
 
 
@@ -62,11 +71,11 @@ def _migrate(url: str) -> None:
     from alembic.script import ScriptDirectory  # noqa: PLC0415
     from sqlalchemy.exc import DBAPIError  # noqa: PLC0415
 
-    config, before = alembic_config(url), _version(url)
+    config = alembic_config(url)
     try:
         command.upgrade(config, "head")
     except DBAPIError as error:
-        reached = max(before, *config.attributes["done"])
+        reached = config.attributes["reached"]
         scripts = reversed([*ScriptDirectory.from_config(config).walk_revisions()])
         failed = next(script for script in scripts if script.revision > reached)
         raise Trouble(
@@ -84,5 +93,25 @@ def alembic_config(url: str) -> "Config":
     config = Config(stdout=sys.stdout)  # Alembic's own default is whatever stood there at its import
     config.set_main_option("script_location", str(Path(__file__).parent))
     config.attributes["url"] = url
-    config.attributes["done"] = [""]  # the revisions that env.py has run
+    config.attributes["reached"] = ""  # the revision at which env.py is
     return config
+
+
+def make_schema(connection: "psycopg.Connection[Any]") -> None:
+    """Make the schema of the synthetic purchase where it is missing, in the caller's transaction.
+
+    Raises Trouble.
+    """
+    found = connection.execute("SELECT to_regnamespace(%s) IS NOT NULL", [SYNTHETIC]).fetchone()
+    if found == (True,):  # perhaps made by somebody who may do more than we
+        return
+    try:
+        connection.execute(f"CREATE SCHEMA {SYNTHETIC}")
+    except psycopg.errors.InsufficientPrivilege as error:
+        role = connection.info.user
+        raise Trouble(
+            f"Схему {SYNTHETIC} не создать, база осталась как была.",
+            f"Роли {role} нельзя создавать схемы в этой базе.",
+            f"""Владелец базы выполнит: CREATE SCHEMA {SYNTHETIC} AUTHORIZATION "{role}"; потом повторите: """
+            "2getpro migrate",
+        ) from error

@@ -3,10 +3,13 @@
 from typing import Any
 
 from alembic import context
-from sqlalchemy import NullPool, create_engine
+from sqlalchemy import Connection, NullPool, create_engine, text
 
+from getpro.migrations import make_schema
 from getpro.models import metadata
-from getpro.platform.database import sqlalchemy_url
+from getpro.platform.database import SYNTHETIC, sqlalchemy_url
+
+reached = context.config.attributes
 
 
 def is_ours(name: str | None, kind: str, _parents: Any) -> bool:
@@ -16,11 +19,11 @@ def is_ours(name: str | None, kind: str, _parents: Any) -> bool:
 
 def note(*_: Any, **applied: Any) -> None:
     """A revision has run."""
-    context.config.attributes["done"].append(applied["step"].up_revision_id)
+    reached["reached"] = applied["step"].up_revision_id
 
 
-engine = create_engine(sqlalchemy_url(context.config.attributes["url"]), poolclass=NullPool)
-with engine.connect() as connection:
+def run(connection: Connection) -> None:
+    """Run on the tables that the connection's search path leads to."""
     context.configure(
         connection=connection,
         target_metadata=metadata,
@@ -28,5 +31,16 @@ with engine.connect() as connection:
         compare_server_default=True,
         on_version_apply=note,
     )
-    with context.begin_transaction():
+    reached["reached"] = context.get_context().get_current_revision() or ""
+    with context.begin_transaction():  # nothing of its own: ours is open
         context.run_migrations()
+
+
+engine = create_engine(sqlalchemy_url(context.config.attributes["url"]), poolclass=NullPool)
+with engine.begin() as connection:
+    driver = connection.connection.driver_connection
+    assert driver is not None
+    make_schema(driver)
+    run(connection)
+    connection.execute(text(f"SET LOCAL search_path TO {SYNTHETIC}"))
+    run(connection)

@@ -20,6 +20,8 @@ from getpro.platform.database import metadata
 
 BY_SCHEDULE: Final = "schedule"
 """Who asked for a routine's run, where nobody did."""
+SYNTHETIC_PURCHASE: Final = "synthetic_purchase"
+"""As which a synthetic purchase is kept among the ``check_runs`` of its own schema; also its schedule."""
 
 check_runs = Table(
     "check_runs",

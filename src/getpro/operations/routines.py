@@ -31,6 +31,7 @@ from getpro.operations.looks import (
     money,
     ports,
     services,
+    synthetic,
     tables,
     targets,
 )
@@ -71,6 +72,7 @@ def _morning(deps: Deps, now: datetime) -> list[Check]:
         Check(targets.TARGETS, partial(targets.look, settings.prometheus_url, settings.services)),
         *_restarts(deps, now),
         Check(services.WORKERS, partial(services.look_at_workers, deps.db, now=now)),
+        _purchase(deps, now),
         Check(errors.ERRORS, partial(errors.look, logs, now=now, span=timedelta(hours=24))),
         *_resources(deps),
         Check(machine.WEEK, partial(machine.look_at_week, deps.db, now=now, cores=_cores())),
@@ -86,6 +88,7 @@ def _watch(deps: Deps, now: datetime) -> list[Check]:
         [] if url is None else [Check(dashboards.DASHBOARDS, partial(dashboards.look, url, now=now))]
     )
     return [
+        _purchase(deps, now),
         Check(money.HOUR, partial(money.look_at_hour, deps.db, now=now)),
         Check(money.WAITING, partial(money.look_at_waiting, deps.db, now=now)),
         Check(money.STUCK, partial(money.look_at_stuck, deps.db, now=now)),
@@ -158,6 +161,11 @@ def _restarts(deps: Deps, now: datetime) -> list[Check]:
 
 def _cores() -> int:
     return os.cpu_count() or 1
+
+
+def _purchase(deps: Deps, now: datetime) -> Check:
+    is_on = deps.settings.synthetic
+    return Check(synthetic.PURCHASE, partial(synthetic.look, deps.db, now=now, is_on=is_on))
 
 
 def _resources(deps: Deps) -> list[Check]:

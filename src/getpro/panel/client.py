@@ -35,8 +35,13 @@ class PanelClient:
     The two ``X-Forwarded`` headers are its condition for answering at all.
     """
 
-    def __init__(self, settings: PanelSettings, shop: ShopSettings, *, owner: str) -> None:
-        """``owner`` names this shop in the description of every user that it makes."""
+    def __init__(
+        self, settings: PanelSettings, shop: ShopSettings, *, owner: str, tag: str | None = None
+    ) -> None:
+        """``owner`` names this shop in the description of every user that it makes.
+
+        ``tag``: which of the panel's tags they get, up to 16 of A-Z, 0-9 and _.
+        """
         headers = {
             "Authorization": f"Bearer {settings.token.get_secret_value()}",
             "X-Forwarded-Proto": "https",
@@ -55,6 +60,7 @@ class PanelClient:
             timeout_seconds=settings.timeout_seconds,
         )
         self._owner = owner
+        self._tagged = {} if tag is None else {"tag": tag}
         self._squads = settings.squads
         self._spoken: Dialect | None = None
         self._squad_uuids: list[str] | None = None
@@ -66,6 +72,7 @@ class PanelClient:
             "username": username,
             "telegramId": wanted.user_id,
             "description": self._mark(wanted),
+            **self._tagged,
             **await self._fields(wanted),
         }
         return await self._ask_user("create_user", "POST", "/api/users", body=body)

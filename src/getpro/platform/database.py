@@ -39,6 +39,14 @@ SESSION_OPTIONS: Final = " ".join(
     }.items()
 )
 
+SYNTHETIC: Final = "synthetic"
+"""The schema of the synthetic purchase: every table of the product once more, and none of the shop's rows."""
+
+
+def session_options(schema: str | None = None) -> str:
+    """The options of a connection; with ``schema`` it sees the tables of that one, and no others."""
+    return SESSION_OPTIONS if schema is None else f"{SESSION_OPTIONS} -c search_path={schema}"
+
 
 class NoConnection(Exception):
     """All connections are taken, and none has become free in time."""
@@ -75,11 +83,15 @@ class Database:
     times as much as a statement.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+    def __init__(self, url: str, *, pool_size: int = 10, schema: str | None = None) -> None:
+        """``schema``: None is where the shop's tables are."""
         self.engine: AsyncEngine = create_async_engine(
             sqlalchemy_url(url),
             poolclass=NullPool,
-            connect_args={"options": f"{SESSION_OPTIONS} -c lock_timeout=10s", "connect_timeout": 10},
+            connect_args={
+                "options": f"{session_options(schema)} -c lock_timeout=10s",
+                "connect_timeout": 10,
+            },
             hide_parameters=True,  # links and addresses of customers stay out of errors, and so out of logs
         )
         self._turns = asyncio.Semaphore(pool_size)

@@ -42,7 +42,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ENUM, JSONB, array
 from sqlalchemy.types import UserDefinedType
 
-from getpro.platform.database import SESSION_OPTIONS, Session
+from getpro.platform.database import Session, session_options
 from getpro.platform.prepared import Prepared
 
 log = structlog.get_logger(__name__)
@@ -233,14 +233,15 @@ _queued = table(
 class Jobs:
     """Defers jobs; a worker process also registers what they run and calls :meth:`work`."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, schema: str | None = None) -> None:
+        """``schema``: None is where the shop's tables are."""
         self.app = procrastinate.App(
             connector=procrastinate.PsycopgConnector(
                 pool_factory=_terse_pool,
                 conninfo=url,
                 min_size=1,
                 max_size=8,
-                kwargs={"options": f"{SESSION_OPTIONS} {_BY_INDEX}"},
+                kwargs={"options": f"{session_options(schema)} {_BY_INDEX}"},
             )
         )
         self._heard: dict[int, tuple[datetime, float]] = {}
@@ -361,6 +362,18 @@ class Jobs:
                 await asyncio.wait(parts)
             for part in done:
                 part.result()
+
+    async def drain(self) -> None:
+        """Run what waits, one after the other, until nothing is due any more; for a queue without workers."""
+        async with self.app.open_async():
+            await self.app.run_worker_async(
+                name="drain",
+                wait=False,
+                listen_notify=False,
+                install_signal_handlers=False,
+                delete_jobs="successful",
+                shutdown_graceful_timeout=0,
+            )
 
     async def _work_on(self, queue: str, concurrency: int, stopping: asyncio.Event) -> None:
         """Work on ``queue`` until ``stopping``, also across a restart of the database."""

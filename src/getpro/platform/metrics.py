@@ -10,12 +10,14 @@ import logging
 import platform
 import time
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, Self, cast
 
 from prometheus_client import (
     CollectorRegistry,
     Counter,
+    Gauge,
     GCCollector,
     Histogram,
     Info,
@@ -49,17 +51,44 @@ class Entry:
     words: str
 
 
+_IS_ASIDE: Final[ContextVar[bool]] = ContextVar("what happens is no customer's", default=False)
+
+
+class _OfCustomers(Counter):
+    """Counts what happens to customers, and not what happens :func:`aside`."""
+
+    def labels(self, *values: Any, **named: Any) -> Self:
+        if _IS_ASIDE.get():
+            return cast("Self", Counter("aside", "", registry=None))
+        return super().labels(*values, **named)
+
+
+class _SecondsOfCustomers(Histogram):
+    """Likewise."""
+
+    def observe(self, amount: float, exemplar: dict[str, str] | None = None) -> None:
+        if not _IS_ASIDE.get():
+            super().observe(amount, exemplar)
+
+
 CATALOGUE: Final = [Entry("getpro_build_info", "сведения", ("version", "python"), "Какая версия работает")]
 
 
-def _counter(name: str, words: str, *labels: str) -> Counter:
+def _counter(name: str, words: str, *labels: str, kind: type[Counter] = Counter) -> Counter:
     CATALOGUE.append(Entry(name, "счётчик", labels, words))
-    return Counter(name, words, labels, registry=REGISTRY)
+    return kind(name, words, labels, registry=REGISTRY)
 
 
-def _histogram(buckets: tuple[float, ...], name: str, words: str, *labels: str) -> Histogram:
+def _gauge(name: str, words: str) -> Gauge:
+    CATALOGUE.append(Entry(name, "величина", (), words))
+    return Gauge(name, words, registry=REGISTRY)
+
+
+def _histogram(
+    buckets: tuple[float, ...], name: str, words: str, *labels: str, kind: type[Histogram] = Histogram
+) -> Histogram:
     CATALOGUE.append(Entry(name, "гистограмма", labels, words))
-    return Histogram(name, words, labels, buckets=buckets, registry=REGISTRY)
+    return kind(name, words, labels, buckets=buckets, registry=REGISTRY)
 
 
 Info("getpro_build", "Какая версия работает", registry=REGISTRY).info(
@@ -71,9 +100,14 @@ UPDATES: Final = _counter(
     "Обновления от Telegram: что это было и чем кончилось",
     "kind",
     "result",
+    kind=_OfCustomers,
 )
 UPDATE_SECONDS: Final = _histogram(
-    _QUICK, "getpro_update_seconds", "Сколько обрабатывалось обновление, вместе с вызовами Telegram", "kind"
+    _QUICK,
+    "getpro_update_seconds",
+    "Сколько обрабатывалось обновление, вместе с вызовами Telegram",
+    "kind",
+    kind=_SecondsOfCustomers,
 )
 BOT_API_CALLS: Final = _counter(
     "getpro_bot_api_calls_total",
@@ -93,9 +127,13 @@ CHARGES: Final = _counter(
     "Чем кончился разбор платежа: settled — деньги зачтены и срок выдан",
     "provider",
     "outcome",
+    kind=_OfCustomers,
 )
 DELIVERY_SECONDS: Final = _histogram(
-    _PATIENT, "getpro_delivery_seconds", "От оплаты у провайдера до открытого на панели доступа"
+    _PATIENT,
+    "getpro_delivery_seconds",
+    "От оплаты у провайдера до открытого на панели доступа",
+    kind=_SecondsOfCustomers,
 )
 SERVICE_CALLS: Final = _counter(
     "getpro_service_calls_total",
@@ -114,6 +152,31 @@ JOBS: Final = _counter(
     "result",
 )
 JOB_SECONDS: Final = _histogram(_QUICK, "getpro_job_seconds", "Сколько шла фоновая работа", "job")
+SYNTHETIC_SUCCESS: Final = _gauge(
+    "getpro_synthetic_purchase_success",
+    "1, если последняя пробная покупка прошла; из процессов верьте тому, чья покупка позже",
+)
+SYNTHETIC_AT: Final = _gauge(
+    "getpro_synthetic_purchase_timestamp_seconds",
+    "Когда этот процесс покупал в последний раз; 0 — ещё не покупал",
+)
+SYNTHETIC_SECONDS: Final = _histogram(
+    _QUICK, "getpro_synthetic_purchase_seconds", "Сколько шла пробная покупка, вся"
+)
+SYNTHETIC_OFF: Final = _gauge(
+    "getpro_synthetic_purchase_off", "1, если пробные покупки выключены настройкой OPERATIONS_SYNTHETIC"
+)
+
+
+@contextlib.contextmanager
+def aside() -> Iterator[None]:
+    """What happens in the block, and in the tasks that are begun there, is counted for no customer."""
+    token = _IS_ASIDE.set(True)
+    try:
+        yield
+    finally:
+        _IS_ASIDE.reset(token)
+
 
 LOG_LINES: Final = _counter(
     "getpro_log_lines_total",

@@ -290,6 +290,8 @@ class OperationsSettings(Group):
     """The jobs that Prometheus must watch."""
     osv_url: Address | None = None
     """An advisory service that speaks OSV; None: the Python Package Index."""
+    synthetic: bool = True
+    """Make a synthetic purchase every half minute."""
 
 
 class SentrySettings(Group):

@@ -350,6 +350,8 @@ def _write_settings(
         },
         "cryptopay": {"token": CRYPTOPAY_TOKEN, "api_url": urls["cryptopay"]},
         "panel": {"url": urls["panel"], "token": PANEL_TOKEN, "webhook_secret": PANEL_SECRET},
+        # Nobody but who plays here buys: the panel and the account are theirs.
+        "operations": {"synthetic": False},
         "shop": {
             "return_url": f"{urls['telegram']}/",
             "support": "@sandbox_support",
