@@ -1,7 +1,8 @@
 """A browser as somebody holds it: what the tests of pages share."""
 
+import base64
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from playwright.async_api import Browser, Locator, Page, ViewportSize, async_playwright, expect
@@ -42,6 +43,17 @@ async def shown(page: Page, text: str) -> None:
 
 async def picture(page: Page, name: str) -> None:
     await page.screenshot(path=PICTURES / f"{name}.png")
+
+
+async def side_by_side(page: Page, names: Sequence[str], name: str) -> None:
+    """One picture of several that were taken on a phone, as the documents show them."""
+    sources = [base64.b64encode((PICTURES / f"{each}.png").read_bytes()).decode() for each in names]
+    images = "".join(f'<img width=248 src="data:image/png;base64,{source}">' for source in sources)
+    together = await page.context.new_page()
+    style = "margin: 0; display: flex; gap: 12px; align-items: flex-start; width: max-content"
+    await together.set_content(f'<!doctype html><body style="{style}">{images}')
+    await together.locator("body").screenshot(path=PICTURES / f"{name}.png")
+    await together.close()
 
 
 async def fits(page: Page) -> bool:

@@ -17,6 +17,7 @@ from getpro.bootstrap.shop import Shop, build
 from getpro.bot.mailbox import Mailbox
 from getpro.checks.web import no_place
 from getpro.kit.trouble import Trouble
+from getpro.operations.deps import Absent, nothing_absent
 from getpro.operations.figures import Figures
 from getpro.operations.jobs import schedules as operations_schedules
 from getpro.platform import schedules
@@ -60,15 +61,17 @@ async def run_shop(
     worker: bool,
     keep_database: Callable[[], None] | None = None,
     hear_job: Callable[[Ended], None] | None = None,
+    absent: Absent = nothing_absent,
 ) -> None:
     """Serve and work until SIGTERM or SIGINT: then no new request or job is taken, the running ones end.
 
-    ``keep_database`` is called every few seconds, in a thread; ``hear_job`` when a job has ended. Raises
-    Trouble when a part failed: a supervisor then starts the shop again.
+    ``keep_database`` is called every few seconds, in a thread; ``hear_job`` when a job has ended;
+    ``absent`` says what there is nothing of for the routines to look at. Raises Trouble when a part failed:
+    a supervisor then starts the shop again.
     """
     counting = CountLines()
     logging.getLogger().addHandler(counting)
-    shop = build(settings, database_url=database_url)
+    shop = build(settings, database_url=database_url, absent=absent)
     shop.jobs.listeners.append(count_job)
     if hear_job is not None:
         shop.jobs.listeners.append(hear_job)

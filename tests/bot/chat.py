@@ -21,7 +21,7 @@ from getpro.bot.app import ShopBot
 from getpro.bot.message_log import MessageLog
 from getpro.bot.orders import turn_message
 from getpro.payments.models import payments
-from getpro.platform.settings import PanelSettings, ShopSettings, TelegramSettings
+from getpro.platform.settings import OperationsSettings, PanelSettings, ShopSettings, TelegramSettings
 from getpro.sandbox.shop.product import SandboxSettings
 from getpro.sandbox.telegram.entities import length, parsed
 from shop import CAST, Shop
@@ -230,6 +230,7 @@ class Chats:
     phones: Phones = field(default_factory=Phones)
     support: str = "@helper"
     terms_url: str | None = "https://shop.example/terms"
+    operators_chat: int | None = None
 
     @property
     def bot(self) -> ShopBot:
@@ -238,6 +239,7 @@ class Chats:
             telegram=TelegramSettings(bot_token=SecretStr(token)),
             panel=PanelSettings(url="http://127.0.0.1:9", token=SecretStr("t")),
             shop=ShopSettings(name="Тест & <Ко>", support=self.support, terms_url=self.terms_url),
+            operations=OperationsSettings(chat=self.operators_chat),
         )
         client = Bot(token, session=self.phones, default=DefaultBotProperties(parse_mode=ParseMode.HTML))
         return ShopBot(bot=client, sales=self.shop.deps, settings=settings, log=MessageLog(self.shop.db))

@@ -938,6 +938,37 @@ async def test_a_group_sees_nothing_of_a_customer_and_changes_nothing(shop: Shop
     assert await column(shop, "unreachable_since", alice) is None
 
 
+async def test_an_operator_is_told_in_a_group_its_number_and_that_reports_come_there(chats: Chats) -> None:
+    chats.operators_chat = -1001
+    operator, alice = chats.person("olga"), chats.person("alice")
+
+    async def answer_to(person: Person, said: str, *, chat: int) -> str | None:
+        group = {"id": chat, "type": "supergroup", "title": "Операторы"}
+        reply = await person.bot.handle({"update_id": 1, "message": person.message(text=said, chat=group)})
+        if reply is None:
+            return None
+        assert (reply["method"], reply["chat_id"], reply.get("reply_markup")) == ("sendMessage", chat, None)
+        return str(reply["text"])
+
+    for command in ("/start", "/admin", "/admin@shop_bot"):
+        assert "Сюда приходят отчёты" in (await answer_to(operator, command, chat=-1001) or "")
+        assert "<code>-1002</code>" in (await answer_to(operator, command, chat=-1002) or "")
+        assert await answer_to(alice, command, chat=-1001) is None
+    assert await answer_to(operator, "доброе утро", chat=-1001) is None
+    async with chats.shop.db.begin("test") as session:
+        assert await session.scalar(text("SELECT count(*) FROM users")) == 0
+
+
+async def test_what_is_said_in_a_group_is_no_customers_message(chats: Chats) -> None:
+    alice, log = chats.person("alice"), MessageLog(chats.shop.db)
+    alice.bot._log = log
+    group = {"id": -1001, "type": "supergroup", "title": "Операторы"}
+    await alice.bot.handle({"update_id": 1, "message": alice.message(text="/start", chat=group)})
+    assert not log._waiting
+    await alice.says("/start")
+    assert [row["content"] for row in log._waiting] == ["/start"]
+
+
 async def test_a_flood_is_slowed_down_and_not_banned(alice: Person) -> None:
     await alice.says("/start")
     for _ in range(30):

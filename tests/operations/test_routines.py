@@ -1,6 +1,7 @@
 """The routines: by command and by schedule alike, kept, and told to the operators' chat once."""
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -246,21 +247,52 @@ def test_a_report_shows_names_as_they_are_and_the_worst_first() -> None:
     ]
 
 
-async def test_the_operators_chat_is_a_chat_of_telegrams(deps: Deps, shop: Shop) -> None:
-    """With the simulated Telegram: to a person who has started the bot, as a group is not yet played."""
+async def test_what_there_is_nothing_of_is_not_looked_at_and_colours_nothing(
+    deps: Deps, room: FakeChat
+) -> None:
+    async def look() -> AsyncIterator[Finding]:
+        yield ROOM.ok("светло")
+
+    async def never() -> AsyncIterator[Finding]:
+        raise AssertionError
+        yield  # what makes it a generator
+
+    cellar, roof = Line("cellar", "Подвал"), Line("roof", "Крыша")
+    checks = [Check(cellar, never), Check(ROOM, look), Check(roof, never)]
+    here = dataclasses.replace(deps, absent=lambda line: None if line == ROOM else "нет <здесь>")
+    run = await carry_out(here, Routine("test", "Проба", "0 9 * * *", lambda *_: checks))
+    assert run.level is Level.OK
+    assert [finding.level for finding in run.findings] == [Level.ABSENT, Level.OK, Level.ABSENT]
+    nothing = await carry_out(here, Routine("test", "Проба", "0 9 * * *", lambda *_: [checks[0]]))
+    assert nothing.level is Level.ABSENT
+    async with deps.db.begin("test") as session:
+        assert await history(session) == [nothing, run]
+    await tell(deps)
+    assert room.told == [
+        "🟢 <b>Проба</b>, 01.03 15:00\n\nКомната: светло\n\n<i>Нет &lt;здесь&gt;: Подвал, Крыша</i>",
+        "⚪ <b>Проба</b>, 01.03 15:00\n\n<i>Нет &lt;здесь&gt;: Подвал</i>",
+    ]
+
+
+async def test_the_operators_chat_is_a_group_of_telegrams() -> None:
     token = "7000000001:test"
     telegram = TelegramSimulator(token)
-    telegram.state.add_person(104, "Ольга").has_started = True
+    olga = telegram.state.add_person(104, "Ольга")
+    group = telegram.state.add_group(-1001, "Операторы", [olga])
+    telegram.people.add_bot(olga, group)
     async with serving(telegram.app) as url:
         api = BotApi(TelegramSettings(bot_token=SecretStr(token), api_url=url))
-        here = OperatorsChat(api, 104)
+        here = OperatorsChat(api, group.chat_id)
         await here.send("🟢 <b>Проба</b>")
         with pytest.raises(BotApiRefused):
             await here.send("<b>не закрыто")
-        await asyncio.sleep(1)  # the least between two messages to one person
+        await asyncio.sleep(1)  # the least between two messages to one chat
         await here.send("🟢 <b>Неделя</b>", PNG)
+        telegram.people.remove_bot(olga, group)
+        with pytest.raises(BotApiRefused, match="403 Forbidden: bot was kicked"):
+            await here.send("🟢 <b>Ещё проба</b>")
         await api.close()
-    messages: list[Any] = list(telegram.state.people[104].messages.values())
-    assert [message.get("text") for message in messages] == ["🟢 Проба", None]
-    assert messages[1]["caption"] == "🟢 Неделя"
-    assert telegram.state.files[messages[1]["photo"][0]["file_id"]] == PNG
+    told: list[Any] = [message for message in group.messages.values() if message["from"]["is_bot"]]
+    assert [message.get("text") for message in told] == ["🟢 Проба", None]
+    assert told[1]["caption"] == "🟢 Неделя"
+    assert telegram.state.files[told[1]["photo"][0]["file_id"]] == PNG

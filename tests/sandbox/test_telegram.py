@@ -3,10 +3,13 @@
 import asyncio
 import json
 import re
+import struct
 import time
+import zlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -28,6 +31,7 @@ from aiogram.types import (
     BotCommand,
     BufferedInputFile,
     ChatMemberBanned,
+    ChatMemberLeft,
     ChatMemberMember,
     InlineKeyboardButton,
     InlineKeyboardMarkup,
@@ -42,12 +46,28 @@ from aiohttp import web
 
 from getpro.sandbox.serving import serving
 from getpro.sandbox.telegram import TelegramSimulator
-from getpro.sandbox.telegram.state import Person
+from getpro.sandbox.telegram.limits import GROUP_A_MINUTE
+from getpro.sandbox.telegram.state import Group, Person
 from waiting import until
 
 TOKEN = "42:TEST"
 ALICE, BOB = 101, 102
-PICTURE = b"\x89PNG\r\n\x1a\n of nothing"
+OPERATORS = -1001000000007
+
+
+def png(width: int, height: int) -> bytes:
+    """A grey picture."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        checksum = zlib.crc32(name + content)
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", checksum)
+
+    header = struct.pack(">2I5B", width, height, 8, 0, 0, 0, 0)
+    pixels = zlib.compress((b"\0" + b"\x80" * width) * height)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
+
+
+PICTURE = png(40, 30)
 
 
 @dataclass
@@ -573,6 +593,33 @@ async def test_a_photo_is_uploaded_downloaded_and_sent_again_by_its_id(
     assert await telegram._answer(sending) == (400, "Bad Request: wrong file identifier/HTTP URL specified")
 
 
+@pytest.mark.parametrize(
+    ("picture", "description"),
+    [
+        (b"%PDF-1.7 of many pages", "IMAGE_PROCESS_FAILED"),
+        (PICTURE[:20], "IMAGE_PROCESS_FAILED"),
+        (png(2100, 100), "PHOTO_INVALID_DIMENSIONS"),
+        (png(5001, 5000), "PHOTO_INVALID_DIMENSIONS"),
+        (PICTURE + bytes(10 * 1024 * 1024), "file is too big for a photo"),
+    ],
+)
+async def test_what_is_no_photo_is_refused(
+    telegram: Telegram, alice: Person, picture: bytes, description: str
+) -> None:
+    with pytest.raises(TelegramBadRequest, match=description):
+        await telegram.bot.send_photo(ALICE, BufferedInputFile(picture, "chart.png"))
+    assert len(alice.messages) == 1
+
+
+@pytest.mark.parametrize(("size", "shown"), [((1080, 540), (1080, 540)), ((2560, 1000), (1280, 500))])
+async def test_a_photo_has_its_own_size_and_a_large_one_is_made_smaller(
+    telegram: Telegram, alice: Person, size: tuple[int, int], shown: tuple[int, int]
+) -> None:
+    sent = await telegram.bot.send_photo(ALICE, BufferedInputFile(png(*size), "chart.png"))
+    assert sent.photo is not None
+    assert (sent.photo[-1].width, sent.photo[-1].height) == shown
+
+
 async def invoice_link(telegram: Telegram, payload: str, stars: int = 120) -> str:
     price = [LabeledPrice(label="Month", amount=stars)]
     return await telegram.bot.create_invoice_link(
@@ -687,6 +734,132 @@ async def test_a_blocked_bot_is_told_refused_and_heard_again(telegram: Telegram,
     await telegram.control(f"people/{ALICE}/deactivate")
     with pytest.raises(TelegramForbiddenError, match="Forbidden: user is deactivated"):
         await telegram.bot.send_message(ALICE, "Hi")
+
+
+@pytest.fixture
+def operators(telegram: Telegram, alice: Person) -> Group:
+    """Alice's group with the bot in it; nobody has read yet what the bot was told of that."""
+    group = telegram.simulator.state.add_group(OPERATORS, "Operators", [alice])
+    telegram.simulator.people.add_bot(alice, group)
+    return group
+
+
+async def test_a_bot_is_told_that_it_was_put_into_a_group_out_of_it_and_back(
+    telegram: Telegram, alice: Person, operators: Group
+) -> None:
+    telegram.simulator.people.remove_bot(alice, operators)
+    telegram.simulator.people.remove_bot(alice, operators)  # it is out already
+    telegram.simulator.people.add_bot(alice, operators)
+    updates = await telegram.bot.get_updates()
+    changes = [update.my_chat_member for update in updates if update.my_chat_member]
+    assert {(change.chat.id, change.chat.type, change.chat.title) for change in changes} == {
+        (OPERATORS, "supergroup", "Operators")
+    }
+    assert {change.from_user.id for change in changes} == {ALICE}
+    assert [(type(change.old_chat_member), type(change.new_chat_member)) for change in changes] == [
+        (ChatMemberLeft, ChatMemberMember),
+        (ChatMemberMember, ChatMemberBanned),
+        (ChatMemberBanned, ChatMemberMember),
+    ]
+    said = [update.message for update in updates if update.message and update.message.chat.id == OPERATORS]
+    assert [(bool(m.new_chat_members), m.left_chat_member is not None) for m in said] == [
+        (True, False),
+        (False, True),
+        (True, False),
+    ]
+
+
+async def test_a_group_is_written_to_shown_pictures_and_edited_until_the_bot_is_put_out(
+    telegram: Telegram, alice: Person, operators: Group
+) -> None:
+    bot = telegram.bot
+    chat = await bot.get_chat(OPERATORS)
+    assert (chat.type, chat.title) == ("supergroup", "Operators")
+    report = await bot.send_message(OPERATORS, "<b>All is well</b>", parse_mode="HTML")
+    assert (report.chat.id, report.chat.title) == (OPERATORS, "Operators")
+    chart = await bot.send_photo(OPERATORS, BufferedInputFile(png(1080, 600), "week.png"), caption="Week")
+    assert chart.photo is not None
+    async with telegram.http.get(f"{telegram.url}/photo/{chart.photo[-1].file_id}") as response:
+        assert (response.content_type, await response.read()) == ("image/png", png(1080, 600))
+    assert await report.edit_text("All was well")
+    hers = telegram.simulator.people.send(alice, "thanks", to=operators)
+    with pytest.raises(TelegramBadRequest, match="message can't be deleted"):
+        await bot.delete_message(OPERATORS, hers["message_id"])
+    assert await chart.delete()
+    assert [m.get("text") for m in operators.messages.values()] == [None, "All was well", "thanks"]
+    assert [m.get("text") for m in alice.messages.values()] == ["/start ref_1"]
+    telegram.simulator.people.remove_bot(alice, operators)
+    with pytest.raises(TelegramForbiddenError, match="Forbidden: bot was kicked from the supergroup chat"):
+        await bot.send_message(OPERATORS, "Still there?")
+    with pytest.raises(TelegramBadRequest, match="chat not found"):
+        await bot.send_message(OPERATORS - 1, "Anybody?")
+    assert telegram.simulator.state.unknown_parameters == []
+
+
+async def test_of_a_group_a_bot_hears_its_commands_and_the_buttons_and_nothing_else(
+    telegram: Telegram, alice: Person, operators: Group
+) -> None:
+    people = telegram.simulator.people
+    said = ("good morning", "/admin", "/admin@sandbox_vpn_bot now", "/admin@another_bot", "@sandbox_vpn_bot")
+    for text in said:
+        people.send(alice, text, to=operators)
+    sent = await telegram.bot.send_message(OPERATORS, "Incident", reply_markup=buttons("take"))
+    people.press(alice, sent.message_id, "take", where=operators)
+    updates = await telegram.bot.get_updates()
+    heard = [u.message for u in updates if u.message and u.message.chat.id == OPERATORS and u.message.text]
+    assert [(m.text, m.from_user and m.from_user.id) for m in heard] == [
+        ("/admin", ALICE),
+        ("/admin@sandbox_vpn_bot now", ALICE),
+    ]
+    assert [entity.extract_from(m.text or "") for m in heard for entity in m.entities or []] == [
+        "/admin",
+        "/admin@sandbox_vpn_bot",
+    ]
+    query = updates[-1].callback_query
+    assert query is not None
+    assert (query.data, query.from_user.id) == ("take", ALICE)
+    assert query.message is not None
+    assert query.message.chat.id == OPERATORS
+    assert await telegram.bot.answer_callback_query(query.id, text="Taken")
+    assert ([toast["text"] for toast in operators.toasts], alice.toasts) == (["Taken"], [])
+
+
+async def test_to_a_group_only_its_members_write(telegram: Telegram, operators: Group) -> None:
+    bob = started(telegram, BOB, "Bob")
+    friends = await telegram.control("groups", title="Friends", user_id=BOB)
+    assert friends == {"id": OPERATORS - 1, "type": "supergroup", "title": "Friends"}
+    for what, body in (
+        ("send", {"text": "hello"}),
+        ("press", {"message_id": 1, "button": "a"}),
+        ("block", {}),
+    ):
+        path = f"{telegram.url}/_sandbox/groups/{OPERATORS}/people/{BOB}/{what}"
+        async with telegram.http.post(path, json=body) as response:
+            assert response.status == 403
+            assert await response.json() == {"error": "they are no member of this group"}
+    await telegram.control(f"groups/{friends['id']}/people/{BOB}/send", text="hello")
+    await telegram.control(f"groups/{friends['id']}/people/{BOB}/block")
+    shown = await telegram.listed(f"groups/{friends['id']}/messages")
+    assert shown["blocked"]
+    assert [m.get("text") for m in shown["messages"]] == [None, "hello", None]
+    assert await telegram.listed("groups/-7/messages") == {"error": "no such group"}
+    assert [m["text"] for m in bob.messages.values()] == ["/start ref_1"]
+
+
+async def test_a_group_takes_twenty_messages_a_minute(
+    telegram: Telegram, operators: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.monotonic()
+    monkeypatch.setattr("getpro.sandbox.telegram.limits.time", SimpleNamespace(monotonic=lambda: now))
+    for _ in range(GROUP_A_MINUTE):
+        await telegram.bot.send_message(OPERATORS, "Report")
+    with pytest.raises(TelegramRetryAfter) as refused:
+        await telegram.bot.send_message(OPERATORS, "One more")
+    assert refused.value.retry_after == 3
+    now += 3
+    await telegram.bot.send_message(OPERATORS, "One more")
+    with pytest.raises(TelegramRetryAfter):
+        await telegram.bot.send_message(OPERATORS, "And one more")
 
 
 async def test_polling_gives_the_same_updates_until_an_offset_confirms_them(

@@ -119,7 +119,7 @@ async def tells_all(doors: Doors, person: Person) -> None:
     await doors.actor.start(person)
     telegram.people.send(person, SAID)
     contact = {"phone_number": PHONE, "first_name": FIRST_NAME, "user_id": person.user_id}
-    message = state.post(person, by_bot=False, contact=contact)
+    message = state.post(person, by=person, contact=contact)
     telegram.delivery.add(state.update(message=message))
     await doors.actor.press(person, "go:plans")
     await doors.actor.press(person, "plan:1")

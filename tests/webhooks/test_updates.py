@@ -88,7 +88,7 @@ async def test_the_provider_is_asked_for_an_order_that_is_written_already(
     door: Knocker, shop: Shop, telegram: TelegramSimulator
 ) -> None:
     shop.provider.before_answer = asyncio.Event()
-    menu = telegram.state.post(telegram.state.people[CAST["alice"]], by_bot=True, text="Plans")
+    menu = telegram.state.post(telegram.state.people[CAST["alice"]], by=None, text="Plans")
     pressing = asyncio.create_task(send(door, alice_buys(1, shop, message=menu)))
     while not shop.provider.asked:
         await asyncio.sleep(0.01)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from getpro.kit.clock import Clock, utc_now
 from getpro.operations.dependencies import Packages
-from getpro.operations.deps import Chat, Deps
+from getpro.operations.deps import Absent, Chat, Deps, nothing_absent
 from getpro.platform.bot_api import BotApi
 from getpro.platform.database import Database
 from getpro.platform.jobs import Jobs
@@ -33,7 +33,13 @@ class OperatorsChat:
 
 
 def operations_deps(
-    settings: Settings, *, db: Database, jobs: Jobs, api: BotApi, clock: Clock = utc_now
+    settings: Settings,
+    *,
+    db: Database,
+    jobs: Jobs,
+    api: BotApi,
+    clock: Clock = utc_now,
+    absent: Absent = nothing_absent,
 ) -> Deps:
     return Deps(
         db=db,
@@ -46,6 +52,7 @@ def operations_deps(
         sentry=settings.sentry,
         chat=_chat(settings, api),
         packages=Packages(osv_url=settings.operations.osv_url),
+        absent=absent,
     )
 
 

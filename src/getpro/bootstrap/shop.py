@@ -12,6 +12,7 @@ from getpro.bot.app import ShopBot
 from getpro.bot.jobs import job_kinds as bot_job_kinds
 from getpro.bot.message_log import MessageLog
 from getpro.kit.clock import Clock, utc_now
+from getpro.operations.deps import Absent, nothing_absent
 from getpro.operations.jobs import job_kinds as operations_job_kinds
 from getpro.operations.models import BY_SCHEDULE
 from getpro.payments.providers.stars.http import StarsOverHttp
@@ -47,8 +48,14 @@ class Shop:
         await close(self.sales)
 
 
-def build(settings: Settings, *, database_url: str, clock: Clock = utc_now) -> Shop:
-    """Join the real parts; opens no connection yet."""
+def build(
+    settings: Settings,
+    *,
+    database_url: str,
+    clock: Clock = utc_now,
+    absent: Absent = nothing_absent,
+) -> Shop:
+    """Join the real parts; opens no connection yet. ``absent``: what the routines need not look at."""
     db = Database(database_url)
     jobs = Jobs(database_url)
     telegram = make_bot(settings.telegram)
@@ -58,7 +65,7 @@ def build(settings: Settings, *, database_url: str, clock: Clock = utc_now) -> S
     bot = ShopBot(bot=telegram, sales=sales, settings=settings, log=message_log)
     jobs.register(sales_job_kinds(sales, zone=settings.zone))
     jobs.register(bot_job_kinds(bot))
-    operations = operations_deps(settings, db=db, jobs=jobs, api=stars, clock=clock)
+    operations = operations_deps(settings, db=db, jobs=jobs, api=stars, clock=clock, absent=absent)
     jobs.register(operations_job_kinds(operations))
     buying = partial(buy, settings, database_url=database_url, asked_by=BY_SCHEDULE, clock=clock)
     jobs.register(synthetic_job_kinds(buying))

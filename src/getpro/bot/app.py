@@ -19,7 +19,7 @@ from getpro.bot.handlers import again, buying, desk, other, own, start
 from getpro.bot.message_log import MessageLog
 from getpro.bot.screens.menu import COMMANDS, blocked
 from getpro.bot.showing import say, show
-from getpro.bot.texts import LANGUAGES
+from getpro.bot.texts import LANGUAGES, language_of
 from getpro.bot.turn import SeenBefore, ShutOut, Turn
 from getpro.platform.database import DATABASE_AWAY
 from getpro.platform.metrics import UPDATE_SECONDS, UPDATES, timed
@@ -35,6 +35,7 @@ class ShopBot:
     def __init__(self, *, bot: Bot, sales: Deps, settings: Settings, log: MessageLog) -> None:
         self.context = Context(bot=bot, sales=sales, shop=settings.shop, zone=settings.zone)
         self._bot = bot
+        self._operators_chat = settings.operations.chat
         self._log = log
         self._flood = Flood()
 
@@ -45,7 +46,9 @@ class ShopBot:
         """
         try:
             parsed = Update.model_validate(update, context={"bot": self._bot})
-            self._log.note(parsed, now=self.context.now)
+            is_private = _is_private(parsed)
+            if is_private:
+                self._log.note(parsed, now=self.context.now)
         except ValidationError as error:
             # Neither its text nor a traceback: they quote what the customer wrote.
             found = error.errors(include_input=False, include_url=False, include_context=False)
@@ -62,7 +65,7 @@ class ShopBot:
                 structlog.contextvars.bound_contextvars(**_about(parsed)),
                 timed(UPDATE_SECONDS.labels(kind).observe),
             ):
-                result, reply = await self._reply(parsed)
+                result, reply = await self._reply(parsed) if is_private else self._in_group(parsed)
         finally:
             UPDATES.labels(kind, result).inc()
         return _as_json(reply, self._bot) if isinstance(reply, TelegramMethod) else None
@@ -79,7 +82,7 @@ class ShopBot:
     async def _reply(self, update: Update) -> tuple[str, Any]:
         """How it went, in a word for the metrics, and what is answered."""
         person = getattr(update.event, "from_user", None)
-        if person is None or person.is_bot or not _is_private(update):
+        if person is None or person.is_bot:
             return "ignored", None
         if _is_flood(update, person.id, self._flood):
             query = update.callback_query
@@ -98,6 +101,20 @@ class ShopBot:
             log.exception("bot.update_failed")
             return "failed", self._sorry(update, turn, "failed")
         return "again" if turn.is_repeated else "ok", answer
+
+    def _in_group(self, update: Update) -> tuple[str, Any]:
+        """An operator's command gets one sentence, with the group's number; nothing else gets any answer."""
+        message = update.message
+        person = None if message is None else message.from_user
+        if message is None or person is None or not (message.text or "").startswith("/"):
+            return "ignored", None
+        if person.id not in self.context.sales.rules.operators:
+            return "ignored", None
+        t = self.context.texts_in(language_of(person.language_code))
+        is_ours = message.chat.id == self._operators_chat
+        return "ok", message.answer(
+            t("group-ours") if is_ours else t("group-other", chat=str(message.chat.id))
+        )
 
     async def _feed(self, update: Update, turn: Turn) -> Any:
         """Let the handlers answer; once more where they find that Telegram has sent the update before.

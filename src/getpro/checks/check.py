@@ -14,6 +14,8 @@ CALL_SECONDS: Final = 4
 class Level(StrEnum):
     """From best to worst. What could not be checked is as red as what is wrong."""
 
+    ABSENT = "absent"
+    """There is nothing of the kind here, so that nobody has to look: it colours nothing."""
     OK = "ok"
     ATTENTION = "attention"
     UNKNOWN = "unknown"
@@ -29,7 +31,7 @@ class Finding:
     level: Level
     seen: str
     remedy: str = ""
-    """What to do; empty only where all is well."""
+    """What to do; empty where there is nothing to be done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,9 @@ class Line:
 
     def ok(self, seen: str) -> Finding:
         return Finding(self.name, self.title, Level.OK, seen)
+
+    def absent(self, seen: str) -> Finding:
+        return Finding(self.name, self.title, Level.ABSENT, seen)
 
     def attention(self, seen: str, remedy: str) -> Finding:
         return Finding(self.name, self.title, Level.ATTENTION, seen, remedy)
@@ -109,6 +114,6 @@ async def _looked(check: Check, seconds: float) -> list[Finding]:
 
 
 def worst(findings: Sequence[Finding]) -> Level:
-    """The level of the whole; OK where nothing was looked at."""
+    """The level of the whole; OK where no check was made."""
     order = list(Level)
     return max((finding.level for finding in findings), key=order.index, default=Level.OK)

@@ -13,12 +13,13 @@ from rich.table import Table
 from getpro.checks.check import Finding, Level
 
 WORDS: Final = {
+    Level.ABSENT: "[dim]· нет здесь[/]",
     Level.OK: "[green]✓ в порядке[/]",
     Level.ATTENTION: "[yellow]! внимание[/]",
     Level.UNKNOWN: "[red]? не проверено[/]",
     Level.WRONG: "[red]✗ неверно[/]",
 }
-CODES: Final = {Level.OK: 0, Level.ATTENTION: 1, Level.UNKNOWN: 2, Level.WRONG: 2}
+CODES: Final = {Level.ABSENT: 0, Level.OK: 0, Level.ATTENTION: 1, Level.UNKNOWN: 2, Level.WRONG: 2}
 
 
 @contextlib.contextmanager

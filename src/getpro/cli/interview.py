@@ -25,7 +25,13 @@ _ANSWER: Final = Line("answer", "Ответ")
 _NOTHING: Final = "-"
 _YES: Final = frozenset({"да", "д", "yes", "y", "true"})
 _NO: Final = frozenset({"нет", "н", "no", "n", "false"})
-_COLOURS: Final = {Level.OK: "green", Level.ATTENTION: "yellow", Level.UNKNOWN: "red", Level.WRONG: "red"}
+_COLOURS: Final = {
+    Level.ABSENT: "dim",
+    Level.OK: "green",
+    Level.ATTENTION: "yellow",
+    Level.UNKNOWN: "red",
+    Level.WRONG: "red",
+}
 
 Kind = TypeVar("Kind", bound=BaseModel)
 Check = Callable[[], Awaitable[Finding]]

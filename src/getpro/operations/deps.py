@@ -1,16 +1,24 @@
 """What the routines need, handed in by bootstrap or by a test."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
+from getpro.checks.check import Line
 from getpro.kit.clock import Clock
 from getpro.operations.dependencies import Packages
 from getpro.platform.database import Database
 from getpro.platform.jobs import Jobs
 from getpro.platform.settings import OperationsSettings, SentrySettings
+
+Absent = Callable[[Line], str | None]
+"""Why there is nothing to look at for a check, in a few words; None where there is."""
+
+
+def nothing_absent(_: Line) -> None:
+    """As on a server of one's own."""
 
 
 class Chat(Protocol):
@@ -40,3 +48,4 @@ class Deps:
     chat: Chat | None = None
     """None where none is set: what would be told is kept and not sent."""
     packages: Packages = field(default_factory=Packages)
+    absent: Absent = nothing_absent

@@ -8,18 +8,32 @@ from zoneinfo import ZoneInfo
 
 from getpro.checks.check import Finding, Level, worst
 
-LIGHTS: Final = {Level.OK: "🟢", Level.ATTENTION: "🟡", Level.UNKNOWN: "🔴", Level.WRONG: "🔴"}
+LIGHTS: Final = {
+    Level.ABSENT: "⚪",
+    Level.OK: "🟢",
+    Level.ATTENTION: "🟡",
+    Level.UNKNOWN: "🔴",
+    Level.WRONG: "🔴",
+}
+_FINE: Final = (Level.OK, Level.ABSENT)
 _UNKNOWN: Final = "не проверено: "
 
 
 def report(title: str, findings: Sequence[Finding], *, now: datetime, zone: ZoneInfo) -> str:
-    """HTML for Telegram: what is not well first, each with what to do; then the rest, a line each."""
+    """HTML for Telegram: what is not well first, each with what to do; then the rest, a line each.
+
+    What there is nothing of stands together at the end: ``Нет в песочнице: Диск, Память``.
+    """
     order = list(Level)
     wanting = sorted(
-        (finding for finding in findings if finding.level is not Level.OK),
+        (finding for finding in findings if finding.level not in _FINE),
         key=lambda finding: -order.index(finding.level),
     )
     fine = [finding for finding in findings if finding.level is Level.OK]
+    absent: dict[str, list[str]] = {}
+    for finding in findings:
+        if finding.level is Level.ABSENT:
+            absent.setdefault(finding.seen, []).append(finding.title)
     lines = [f"{LIGHTS[worst(findings)]} <b>{escape(title)}</b>, {now.astimezone(zone):%d.%m %H:%M}"]
     if wanting:
         lines.append("")
@@ -31,4 +45,10 @@ def report(title: str, findings: Sequence[Finding], *, now: datetime, zone: Zone
     if fine:
         lines.append("")
     lines.extend(f"{escape(finding.title)}: {escape(finding.seen)}" for finding in fine)
+    if absent:
+        lines.append("")
+    lines.extend(
+        f"<i>{escape(seen[:1].upper() + seen[1:])}: {escape(', '.join(titles))}</i>"
+        for seen, titles in absent.items()
+    )
     return "\n".join(lines)

@@ -6,12 +6,13 @@ operators' chat, whether all is well or not: a report that does not come is news
 
 import contextlib
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
+import structlog
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
@@ -41,6 +42,8 @@ from getpro.operations.report import report
 from getpro.operations.vacuum import VACUUM, clean
 from getpro.platform.database import DATABASE_AWAY, Session
 from getpro.platform.schedules import schedules
+
+log = structlog.get_logger(__name__)
 
 _CHECK_SECONDS: Final = 60
 _ATTEMPT_SECONDS: Final = 4 * 3600
@@ -241,7 +244,9 @@ async def carry_out(
     another has kept a run for the same ``due_at`` meanwhile.
     """
     started_at = deps.clock()
-    findings = await run(routine.checks(deps, started_at), seconds=routine.seconds, on_progress=on_progress)
+    log.info("ops.begun", routine=routine.name)  # also for the log's own check: a quiet hour is not silence
+    checks = [_or_absent(check, deps) for check in routine.checks(deps, started_at)]
+    findings = await run(checks, seconds=routine.seconds, on_progress=on_progress)
     picture = None
     if routine.picture is not None and (tell or draw):
         try:
@@ -258,6 +263,18 @@ async def carry_out(
                 session, deps.jobs, key=f"run:{run_id}", text=words, now=done.finished_at, picture=picture
             )
     return replace(done, run_id=run_id)
+
+
+def _or_absent(check: Check, deps: Deps) -> Check:
+    """The check itself, or one that says why there is nothing to look at."""
+    why = deps.absent(check.line)
+    if why is None:
+        return check
+
+    async def look() -> AsyncIterator[Finding]:
+        yield check.line.absent(why)
+
+    return Check(check.line, look)
 
 
 async def _keep(session: Session, done: Run, due_at: datetime | None) -> int:

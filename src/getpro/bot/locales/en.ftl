@@ -377,6 +377,10 @@ failed = Something went wrong, and we already know about it. Please try again in
 slow-down = Too fast. Please wait a few seconds and try again.
 screen-old = This screen is up to date now.
 
+## In a group
+group-ours = Reports of the checks and alerts come here. For everything else write to me in private.
+group-other = The number of this group: <code>{ $chat }</code>. To have the reports of the checks here, put it into OPERATIONS_CHAT. For everything else write to me in private.
+
 ## Commands and descriptions
 command-start = Menu
 command-subscription = My subscription

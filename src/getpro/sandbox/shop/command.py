@@ -14,7 +14,7 @@ from rich.console import Console
 from getpro.kit.trouble import Trouble
 from getpro.platform.postgres import Cluster, default_directory
 from getpro.sandbox.shop.tour import tour
-from getpro.sandbox.shop.world import World, free_port, is_free, world
+from getpro.sandbox.shop.world import LOGS, World, free_port, is_free, world
 
 PORTS = {
     "telegram": 8700,
@@ -109,7 +109,8 @@ def forget(directory: Path) -> None:
     else knows would be no example. A new world begins today.
     """
     Cluster(directory / "postgres").stop()
-    shutil.rmtree(directory / "postgres", ignore_errors=True)
+    for left in ("postgres", LOGS):
+        shutil.rmtree(directory / left, ignore_errors=True)
     (directory / "clock").unlink(missing_ok=True)
 
 

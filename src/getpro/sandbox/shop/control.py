@@ -1,7 +1,8 @@
 """The control page: the time line, the clock, the faults, the panel's users, the kill buttons.
 
 ``GET /``; ``GET /live``, server-sent events: the state whenever it changes, and new lines; ``GET /clock``;
-``POST /clock`` {"forward": seconds} or {"to": "next_expiry"}; ``POST /kill`` {"with_database": true | false};
+``POST /clock`` {"forward": seconds} or {"to": "next_expiry" | "next_routine"};
+``POST /kill`` {"with_database": true | false};
 ``POST /faults/SERVICE`` and ``DELETE /faults/SERVICE`` as on the service itself.
 """
 
@@ -17,6 +18,8 @@ from pydantic import ValidationError
 from getpro.sandbox.faults import Faults
 from getpro.sandbox.pages import render
 from getpro.sandbox.shop.clock import CannotMove
+from getpro.sandbox.shop.moments import MOMENTS
+from getpro.sandbox.telegram import FIRST_GROUP
 from getpro.sandbox.timeline import KEPT, short
 
 if TYPE_CHECKING:
@@ -52,6 +55,7 @@ class _Control:
         return render(
             "control.html",
             urls=self._world.urls,
+            operators=f"{self._world.urls['telegram']}/chat/{FIRST_GROUP}",
             services=SERVICES,
             time_zone=self._world.time_zone,
             is_movable=self._world.clock.is_movable,
@@ -88,8 +92,10 @@ class _Control:
         try:
             body = await request.json()
             forward, to = body.get("forward"), body.get("to")
-            if (type(forward) is int) == (to == "next_expiry"):
-                return _refusal("Нужно одно из двух: forward, целое число секунд, или to: next_expiry.", 400)
+            if (type(forward) is int) == (isinstance(to, str) and to in MOMENTS):
+                return _refusal(
+                    f"Нужно одно из двух: forward, целое число секунд, или to: {' либо '.join(MOMENTS)}.", 400
+                )
             await self._world.move_clock(forward, to=to)
         except CannotMove as error:
             return _refusal(str(error), 409)

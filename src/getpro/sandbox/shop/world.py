@@ -12,11 +12,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import aiohttp
-import psycopg
 from aiohttp import web
 
 from getpro import migrations
@@ -29,10 +28,11 @@ from getpro.sandbox.panel import PanelSimulator
 from getpro.sandbox.providers.cryptopay import CryptoPaySimulator
 from getpro.sandbox.providers.yookassa import YooKassaSimulator
 from getpro.sandbox.serving import LOOPBACK, serving
-from getpro.sandbox.shop.clock import CannotMove, SandboxClock, tidy
+from getpro.sandbox.shop.clock import SandboxClock, tidy
 from getpro.sandbox.shop.control import control_app
 from getpro.sandbox.shop.joblines import JOBS_FILE, follow_jobs
-from getpro.sandbox.telegram import FIRST_PERSON, TelegramSimulator
+from getpro.sandbox.shop.moments import next_moment
+from getpro.sandbox.telegram import FIRST_GROUP, FIRST_PERSON, TelegramSimulator
 from getpro.sandbox.timeline import Timeline
 
 BOT_TOKEN: Final = "7000000001:sandbox-token-of-nobody"  # noqa: S105 -- opens nothing but the sandbox
@@ -42,6 +42,7 @@ CRYPTOPAY_TOKEN: Final = "100500:sandbox-cryptopay"  # noqa: S105
 PANEL_TOKEN: Final = "sandbox-panel-token"  # noqa: S105
 PANEL_SECRET: Final = "s" * 64
 WEBHOOK_SECRET: Final = "sandbox-webhook-secret"  # noqa: S105
+LOGS: Final = "logs"
 KILL_PATH: Final = f"{CONTROL_PREFIX}/product/kill"
 READY_SECONDS: Final = 60
 
@@ -157,15 +158,13 @@ class World:
             "panel": self.panel.faults,
         }
 
-    async def move_clock(
-        self, forward: int | None = None, *, to: Literal["next_expiry"] | None = None
-    ) -> datetime:
-        """Move everybody's clock ``forward`` by so many seconds, or to just after the next expiry.
+    async def move_clock(self, forward: int | None = None, *, to: str | None = None) -> datetime:
+        """Move everybody's clock ``forward`` by so many seconds, or to just after one of ``MOMENTS``.
 
         Returns the new moment, once every process is there. Raises CannotMove.
         """
         if to is not None:
-            forward = math.ceil((await self._next_expiry() - self.clock()).total_seconds())
+            forward = math.ceil((await next_moment(self.database_url, to) - self.clock()).total_seconds())
         assert forward is not None
         moment = await self.clock.move(max(forward, 1) if to is not None else forward)
         self.note(f"часы +{_span(forward)}")
@@ -192,20 +191,6 @@ class World:
     def note(self, what: str) -> None:
         """A line about the sandbox itself."""
         self.timeline.add("sandbox", "песочница", "", what, "")
-
-    async def _next_expiry(self) -> datetime:
-        try:
-            async with await psycopg.AsyncConnection.connect(self.database_url) as connection:
-                found = await connection.execute(
-                    "SELECT min(end_date) FROM subscriptions WHERE is_active AND end_date > clock_timestamp()"
-                )
-                row = await found.fetchone()
-        except psycopg.OperationalError:
-            raise CannotMove("База сейчас не отвечает.") from None
-        if row is None or row[0] is None:
-            raise CannotMove("Ни у кого нет действующей подписки.")
-        end: datetime = row[0]
-        return end
 
 
 @contextlib.asynccontextmanager
@@ -255,6 +240,8 @@ async def world(
             clock=clock,
             timeline=timeline,
         )
+        anna = telegram.first_person()
+        telegram.people.add_bot(anna, telegram.state.add_group(FIRST_GROUP, "Операторы", [anna]))
         yookassa = YooKassaSimulator(
             SHOP_ID,
             SECRET_KEY,
@@ -334,6 +321,7 @@ def _write_settings(
         "database_url": cluster.url(),
         "time_zone": time_zone,
         "listen_host": LOOPBACK,
+        "log_dir": str(directory / LOGS),
         "metrics_port": 0,
         "listen_port": urlsplit(urls["product"]).port,
         "public_url": public_url,
@@ -351,7 +339,7 @@ def _write_settings(
         "cryptopay": {"token": CRYPTOPAY_TOKEN, "api_url": urls["cryptopay"]},
         "panel": {"url": urls["panel"], "token": PANEL_TOKEN, "webhook_secret": PANEL_SECRET},
         # Nobody but who plays here buys: the panel and the account are theirs.
-        "operations": {"synthetic": False},
+        "operations": {"chat": FIRST_GROUP, "synthetic": False},
         "shop": {
             "return_url": f"{urls['telegram']}/",
             "support": "@sandbox_support",

@@ -3,7 +3,9 @@
 Control calls under ``/_sandbox`` (JSON): ``POST people`` {user_id, first_name, username?, language_code?};
 ``POST people/ID/send`` {text}; ``POST people/ID/press`` {message_id, button}; ``POST people/ID/callback``
 {data}; ``POST people/ID/pay`` {message_id | link}; ``POST people/ID/block|unblock|deactivate``;
-``GET people/ID/messages``; ``GET calls?since=N``; ``GET charges``; ``GET unknown-parameters``;
+``GET people/ID/messages``; ``POST groups`` {title, user_id}, a group of that person's with the bot in it; in
+it ``POST groups/ID/people/ID/send|press|block|unblock``, where to block is to put the bot out;
+``GET groups/ID/messages``; ``GET calls?since=N``; ``GET charges``; ``GET unknown-parameters``;
 ``POST limits`` {on}; ``POST notices/forge``, whose body goes to the webhook with a wrong secret; and the
 faults of every simulator.
 """
@@ -25,11 +27,13 @@ from getpro.sandbox.telegram.limits import Limits
 from getpro.sandbox.telegram.methods import Methods
 from getpro.sandbox.telegram.people import People
 from getpro.sandbox.telegram.schema import checked, method_names
-from getpro.sandbox.telegram.state import Clock, Invoice, Person, State, now
+from getpro.sandbox.telegram.state import Clock, Group, Invoice, Person, State, now
 from getpro.sandbox.timeline import ABOUT, SHOP, Timeline, short
 
 FIRST_PERSON = 1001
 """Who is there when the chat page is opened for the first time."""
+FIRST_GROUP = -1_001_000_000_001
+"""Groups are numbered downwards from here: a supergroup's number begins with -100."""
 
 _NEVER_REPLIED = {"setWebhook", "deleteWebhook", "close", "logOut"}
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -75,24 +79,38 @@ class TelegramSimulator:
         self.methods = Methods(self.state, self.delivery, self.limits)
         self.app = self._make_app()
 
+    def first_person(self) -> Person:
+        """Anna, who keeps the shop."""
+        return self.state.add_person(FIRST_PERSON, "Анна", username="anna")
+
     def _make_app(self) -> web.Application:
         noted = self.timeline.calls("Telegram", "/bot")
         app = web.Application(client_max_size=50 * 1024 * 1024, middlewares=[noted, _explain])
         self.faults.install(app)
         control = f"{CONTROL_PREFIX}/people/{{user_id}}"
+        group = f"{CONTROL_PREFIX}/groups/{{chat_id}}"
         app.router.add_routes(
             [
                 web.get("/", self._first_chat),
-                web.get(r"/chat/{user_id:\d{1,18}}", self._chat_page),
+                web.get(r"/chat/{chat_id:-?\d{1,18}}", self._chat_page),
                 web.get("/photo/{file_id}", self._photo),
                 web.get("/file/bot{token}/{file_id}", self._photo),
                 web.post(f"{CONTROL_PREFIX}/people", self._add_person),
-                web.post(f"{control}/send", self._do_send),
-                web.post(f"{control}/press", self._do_press),
+                web.post(f"{CONTROL_PREFIX}/groups", self._add_group),
+                *(
+                    route
+                    for where in (control, f"{group}/people/{{user_id}}")
+                    for route in (
+                        web.post(f"{where}/send", self._do_send),
+                        web.post(f"{where}/press", self._do_press),
+                        web.post(f"{where}/{{what:block|unblock}}", self._do_block),
+                    )
+                ),
                 web.post(f"{control}/callback", self._do_callback),
                 web.post(f"{control}/pay", self._do_pay),
-                web.post(f"{control}/{{what:block|unblock|deactivate}}", self._do_change),
+                web.post(f"{control}/deactivate", self._do_deactivate),
                 web.get(f"{control}/messages", self._show_messages),
+                web.get(f"{group}/messages", self._show_messages),
                 web.get(f"{CONTROL_PREFIX}/calls", self._show_calls),
                 web.get(f"{CONTROL_PREFIX}/charges", self._show_charges),
                 web.get(f"{CONTROL_PREFIX}/unknown-parameters", self._show_unknown),
@@ -163,9 +181,10 @@ class TelegramSimulator:
 
     def _about(self, method: str, given: dict[str, Any]) -> str:
         """A call in a line: what, to whom, its first words."""
-        chat = str(given.get("chat_id", ""))
-        person = self.state.people.get(int(chat)) if chat.lstrip("-").isdecimal() else None
-        parts = [method, person.first_name if person else "", short(str(given.get("text") or ""))]
+        number = str(given.get("chat_id", ""))
+        chat = self.state.chat(int(number)) if number.lstrip("-").isdecimal() else None
+        words = str(given.get("text") or given.get("caption") or "")
+        parts = [method, chat.name if chat else "", short(words)]
         return " · ".join(part for part in parts if part)
 
     async def pay(self, person: Person, *, message_id: int | None = None, link: str = "") -> tuple[bool, str]:
@@ -183,17 +202,24 @@ class TelegramSimulator:
 
     async def _first_chat(self, _: web.Request) -> web.StreamResponse:
         if not self.state.people:
-            self.state.add_person(FIRST_PERSON, "Анна", username="anna")
+            self.first_person()
         raise web.HTTPFound(f"/chat/{next(iter(self.state.people))}")
 
     async def _chat_page(self, request: web.Request) -> web.Response:
-        person = self.state.people.get(int(request.match_info["user_id"]))
-        if person is None:  # a page of the sandbox before this one
+        """A person's chat with the bot, or a group as its first member has it."""
+        chat = self.state.chat(int(request.match_info["chat_id"]))
+        if chat is None:  # a page of the sandbox before this one
             raise web.HTTPFound("/")
+        group = chat if isinstance(chat, Group) else None
+        person = group.members[0] if group else chat
+        assert isinstance(person, Person)
         return render(
             "chat.html",
+            chat=chat,
+            group=group,
             person=person,
             people=list(self.state.people.values()),
+            groups=list(self.state.groups.values()),
             bot=self.state.bot(),
             links=self._links,
             kill_path=self._kill_path,
@@ -222,13 +248,23 @@ class TelegramSimulator:
         )
         return web.json_response(person.user())
 
+    async def _add_group(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        owner = self.state.existing(int(body["user_id"]))
+        chat_id = min([FIRST_GROUP + 1, *self.state.groups]) - 1
+        group = self.state.add_group(chat_id, str(body["title"]), [owner])
+        self.people.add_bot(owner, group)
+        return web.json_response(group.chat())
+
     async def _do_send(self, request: web.Request) -> web.Response:
         text = str((await request.json())["text"])
-        return web.json_response(self.people.send(self._person(request), text))
+        return web.json_response(self.people.send(self._person(request), text, to=self._group(request)))
 
     async def _do_press(self, request: web.Request) -> web.Response:
-        body = await request.json()
-        opened = self.people.press(self._person(request), int(body["message_id"]), str(body["button"]))
+        body, where = await request.json(), self._group(request)
+        opened = self.people.press(
+            self._person(request), int(body["message_id"]), str(body["button"]), where=where
+        )
         return web.json_response(opened or {})
 
     async def _do_callback(self, request: web.Request) -> web.Response:
@@ -242,30 +278,35 @@ class TelegramSimulator:
         )
         return web.json_response({"paid": paid, "said": said})
 
-    async def _do_change(self, request: web.Request) -> web.Response:
-        person, what = self._person(request), request.match_info["what"]
-        if what == "deactivate":
-            person.is_deactivated = True
-        elif what == "block":
-            self.people.block(person)
+    async def _do_block(self, request: web.Request) -> web.Response:
+        """Block the bot, or put it out of the group; or the other way round."""
+        person, group = self._person(request), self._group(request)
+        is_out = request.match_info["what"] == "block"
+        if group is not None:
+            (self.people.remove_bot if is_out else self.people.add_bot)(person, group)
         else:
-            self.people.unblock(person)
-        return web.json_response({"blocked": person.has_blocked, "deactivated": person.is_deactivated})
+            (self.people.block if is_out else self.people.unblock)(person)
+        return web.json_response({"blocked": is_out})
+
+    async def _do_deactivate(self, request: web.Request) -> web.Response:
+        person = self._person(request)
+        person.is_deactivated = True
+        return web.json_response({"deactivated": True})
 
     async def _show_messages(self, request: web.Request) -> web.Response:
         """The chat; with ``version`` it waits a while for something newer than that."""
-        person = self._person(request)
+        chat = self._group(request) or self._person(request)
         seen = int(request.query.get("version", -1))
         for _ in range(100):
-            if person.version > seen:
+            if chat.version > seen:
                 break
             await asyncio.sleep(0.1)
         return web.json_response(
             {
-                "version": person.version,
-                "blocked": person.has_blocked,
-                "messages": [self._shown(message) for message in person.messages.values()],
-                "toasts": person.toasts[-3:],
+                "version": chat.version,
+                "blocked": not chat.has_bot,
+                "messages": [self._shown(message) for message in chat.messages.values()],
+                "toasts": chat.toasts[-3:],
             }
         )
 
@@ -292,6 +333,11 @@ class TelegramSimulator:
 
     def _person(self, request: web.Request) -> Person:
         return self.state.existing(int(request.match_info["user_id"]))
+
+    def _group(self, request: web.Request) -> Group | None:
+        """The group that the call is about, if it is about one."""
+        chat_id = request.match_info.get("chat_id")
+        return None if chat_id is None else self.state.existing_group(int(chat_id))
 
 
 async def run(port: int, bot_token: str) -> None:

@@ -247,11 +247,22 @@ def _words(update: dict[str, Any]) -> str:
         return f"нажимает «{short(labels[0] if labels else event['data'])}»"
     if kind == "pre_checkout_query":
         return f"хочет заплатить ⭐ {event['total_amount']}"
+    if event["chat"]["type"] != "private":
+        return _words_in_group(event)
     if kind == "my_chat_member":
         return "блокирует бота" if event["new_chat_member"]["status"] == "kicked" else "возвращается к боту"
     if "successful_payment" in event:
         return f"заплачено ⭐ {event['successful_payment']['total_amount']}"
     return f"пишет «{short(event.get('text', ''))}»"
+
+
+def _words_in_group(event: dict[str, Any]) -> str:
+    where = f"группа «{short(event['chat']['title'])}»"
+    if "text" in event:
+        return f"{where}: «{short(event['text'])}»"
+    if "new_chat_member" in event:
+        return f"{where}: бот {'удалён' if event['new_chat_member']['status'] == 'kicked' else 'добавлен'}"
+    return f"{where}: состав изменился"
 
 
 def _queue_of(update: dict[str, Any]) -> int:

@@ -33,6 +33,7 @@ def too_many(seconds: int) -> Refusal:
 
 BLOCKED = "bot was blocked by the user"
 DEACTIVATED = "user is deactivated"
+KICKED = "bot was kicked from the supergroup chat"
 NOT_MODIFIED = (
     "message is not modified: specified new message content and reply markup are exactly the same"
     " as a current content and reply markup of the message"

@@ -1,12 +1,16 @@
-"""Telegram's limits on sending: 30 a second in all, 1 a second to a chat with a burst of 3."""
+"""Telegram's limits on sending.
 
+30 a second in all; 1 a second to a person with a burst of 3; 20 a minute to a group.
+"""
+
+import math
 import time
-from collections import defaultdict
 
 from getpro.sandbox.telegram.errors import too_many
 
 OVERALL = 30
 BURST = 3
+GROUP_A_MINUTE = 20
 PENALTY_SECONDS = 1
 
 
@@ -17,7 +21,7 @@ class Limits:
         self.are_on = True
         self.refused = 0
         self._overall: tuple[float, float] = (OVERALL, time.monotonic())
-        self._chats: dict[int, tuple[float, float]] = defaultdict(lambda: (BURST, time.monotonic()))
+        self._chats: dict[int, tuple[float, float]] = {}
 
     def count(self, chat_id: int) -> None:
         """Count one message; raises Refusal 429 when there are too many."""
@@ -27,7 +31,7 @@ class Limits:
         overall, chat = self._left(chat_id, now)
         if overall < 1 or chat < 1:
             self.refused += 1
-            raise too_many(PENALTY_SECONDS)
+            raise too_many(math.ceil((1 - chat) / _rate(chat_id)) if overall >= 1 else PENALTY_SECONDS)
         self._overall = (overall - 1, now)
         self._chats[chat_id] = (chat - 1, now)
 
@@ -38,7 +42,13 @@ class Limits:
     def _left(self, chat_id: int, now: float) -> tuple[float, float]:
         """How many messages would be taken: in all and in this chat."""
         overall = _refilled(self._overall, OVERALL, OVERALL, now)
-        return overall, _refilled(self._chats[chat_id], 1, BURST, now)
+        most = GROUP_A_MINUTE if chat_id < 0 else BURST
+        return overall, _refilled(self._chats.get(chat_id, (most, now)), _rate(chat_id), most, now)
+
+
+def _rate(chat_id: int) -> float:
+    """Messages a second to this chat; a group's number is negative."""
+    return GROUP_A_MINUTE / 60 if chat_id < 0 else 1
 
 
 def _refilled(bucket: tuple[float, float], per_second: float, most: float, now: float) -> float:

@@ -8,9 +8,17 @@ from getpro.sandbox.telegram.delivery import Delivery
 from getpro.sandbox.telegram.entities import length, parsed
 from getpro.sandbox.telegram.errors import NOT_MODIFIED, OLD_QUERY, Refusal, bad
 from getpro.sandbox.telegram.limits import Limits
+from getpro.sandbox.telegram.photos import check_photo, shown_size
 from getpro.sandbox.telegram.schema import MISSING
-from getpro.sandbox.telegram.state import Invoice, Person, State
+from getpro.sandbox.telegram.state import Chat, Invoice, Person, State
 
+_GIFTS = (
+    "unlimited_gifts",
+    "limited_gifts",
+    "unique_gifts",
+    "premium_subscription",
+    "gifts_from_channels",
+)
 LONGEST_TEXT = 4096
 LONGEST_CAPTION = 1024
 Parameters = dict[str, Any]
@@ -95,16 +103,16 @@ class Methods:
         return info
 
     def _send_message(self, p: Parameters) -> Any:
-        person = self._state.reachable(p["chat_id"])
+        chat = self._state.reachable(p["chat_id"])
         content = _text_content(p) | _markup(p)
-        self._limits.count(person.user_id)
-        return self._state.post(person, by_bot=True, **content)
+        self._limits.count(chat.chat_id)
+        return self._state.post(chat, by=None, **content)
 
     def _send_photo(self, p: Parameters) -> Any:
-        person = self._state.reachable(p["chat_id"])
+        chat = self._state.reachable(p["chat_id"])
         content = _caption(p) | _markup(p) | {"photo": [self._photo(p["photo"])]}
-        self._limits.count(person.user_id)
-        return self._state.post(person, by_bot=True, **content)
+        self._limits.count(chat.chat_id)
+        return self._state.post(chat, by=None, **content)
 
     def _photo(self, photo: Any) -> Any:
         if isinstance(photo, str):
@@ -112,9 +120,11 @@ class Methods:
                 raise bad("wrong file identifier/HTTP URL specified")
             file_id = photo
         else:
+            check_photo(photo)
             file_id = secrets.token_urlsafe(16)
             self._state.files[file_id] = photo
-        return self._file(file_id) | {"width": 400, "height": 400}
+        width, height = shown_size(self._state.files[file_id])
+        return self._file(file_id) | {"width": width, "height": height}
 
     def _file(self, file_id: str) -> Parameters:
         size = len(self._state.files[file_id])
@@ -126,9 +136,9 @@ class Methods:
         return self._file(p["file_id"]) | {"file_path": p["file_id"]}
 
     def _send_invoice(self, p: Parameters) -> Any:
-        person = self._state.reachable(p["chat_id"])
+        chat = self._state.reachable(p["chat_id"])
         invoice = self._invoice(p)
-        self._limits.count(person.user_id)
+        self._limits.count(chat.chat_id)
         shown = {
             "title": invoice.title,
             "description": invoice.description,
@@ -139,7 +149,7 @@ class Methods:
         markup = _markup(p)
         if markup and "pay" not in markup["reply_markup"]["inline_keyboard"][0][0]:
             raise bad("REPLY_MARKUP_BUY_EMPTY")
-        message = self._state.post(person, by_bot=True, invoice=shown, **markup)
+        message = self._state.post(chat, by=None, invoice=shown, **markup)
         message["_slug"] = invoice.slug
         return message
 
@@ -176,7 +186,7 @@ class Methods:
         return self._edit(p, {})
 
     def _edit(self, p: Parameters, content: Parameters, *, of: str = "") -> Any:
-        person, message = self._own_message(p, to="edit")
+        chat, message = self._own_message(p, to="edit")
         replaced = {"text": {"text", "entities"}, "caption": {"caption", "caption_entities"}}.get(of, set())
         if of and {"text": "text", "caption": "photo"}[of] not in message:
             raise bad(f"there is no {of} in the message to edit")
@@ -186,39 +196,38 @@ class Methods:
         if fresh == before:
             raise bad(NOT_MODIFIED)
         fresh["edit_date"] = int(self._state.time())
-        person.messages[message["message_id"]] = fresh
-        person.version += 1
+        chat.messages[message["message_id"]] = fresh
+        chat.version += 1
         return fresh
 
     def _delete_message(self, p: Parameters) -> bool:
-        person, message = self._own_message(p, to="delete")
-        del person.messages[message["message_id"]]
-        person.version += 1
+        chat, message = self._own_message(p, to="delete")
+        del chat.messages[message["message_id"]]
+        chat.version += 1
         return True
 
-    def _own_message(self, p: Parameters, *, to: str) -> tuple[Person, Parameters]:
+    def _own_message(self, p: Parameters, *, to: str) -> tuple[Chat, Parameters]:
         for name in ("chat_id", "message_id"):
             if name not in p:  # may be left out beside inline_message_id, which is not played
                 raise bad(MISSING[name])
-        person = self._state.reachable(p["chat_id"])
-        return person, self._state.message(person, p["message_id"], to=to)
+        chat = self._state.reachable(p["chat_id"])
+        return chat, self._state.message(chat, p["message_id"], to=to)
 
     def _answer_callback(self, p: Parameters) -> bool:
-        user_id = self._state.queries.pop(p["callback_query_id"], None)
-        if not isinstance(user_id, int):
+        chat = self._state.queries.pop(p["callback_query_id"], None)
+        if not isinstance(chat, Chat):
             raise bad(OLD_QUERY)
         if len(p.get("text", "")) > 200:
             raise bad("MESSAGE_TOO_LONG")
         if p.get("text"):
-            person = self._state.people[user_id]
             alert = p.get("show_alert", False)
-            person.toasts.append({"text": p["text"], "alert": alert, "at": self._state.time()})
-            person.version += 1
+            chat.toasts.append({"text": p["text"], "alert": alert, "at": self._state.time()})
+            chat.version += 1
         return True
 
     def _answer_pre_checkout(self, p: Parameters) -> bool:
         waiting = self._state.queries.get(p["pre_checkout_query_id"])
-        if waiting is None or isinstance(waiting, int) or waiting.done():
+        if waiting is None or isinstance(waiting, Chat) or waiting.done():
             raise bad(OLD_QUERY)
         if not p["ok"] and not p.get("error_message"):
             raise bad("ERROR_TEXT_EMPTY")
@@ -251,7 +260,7 @@ class Methods:
             "invoice_payload": charge.payload,
             "telegram_payment_charge_id": charge.charge_id,
         }
-        message = self._state.post(person, by_bot=False, refunded_payment=refunded)
+        message = self._state.post(person, by=person, refunded_payment=refunded)
         self._delivery.add(self._state.update(message=message))
         return True
 
@@ -274,18 +283,10 @@ class Methods:
         return True
 
     def _get_chat(self, p: Parameters) -> Any:
-        gifts = dict.fromkeys(
-            (
-                "unlimited_gifts",
-                "limited_gifts",
-                "unique_gifts",
-                "premium_subscription",
-                "gifts_from_channels",
-            ),
-            True,
-        )
-        chat = self._state.reachable(p["chat_id"]).chat()
-        return chat | {"accent_color_id": 0, "max_reaction_count": 11, "accepted_gift_types": gifts}
+        chat = self._state.reachable(p["chat_id"])
+        gifts = dict.fromkeys(_GIFTS, isinstance(chat, Person))
+        about = {"accent_color_id": 0, "max_reaction_count": 11, "accepted_gift_types": gifts}
+        return chat.chat() | about
 
 
 def _text_content(p: Parameters) -> Parameters:

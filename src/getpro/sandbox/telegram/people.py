@@ -6,7 +6,7 @@ from typing import Any
 
 from getpro.sandbox.telegram.delivery import Delivery
 from getpro.sandbox.telegram.errors import Refusal
-from getpro.sandbox.telegram.state import Charge, Invoice, Person, State
+from getpro.sandbox.telegram.state import Charge, Group, Invoice, Person, State
 
 
 class People:
@@ -17,39 +17,54 @@ class People:
         self._delivery = delivery
         self._answer_seconds = answer_seconds
 
-    def send(self, person: Person, text: str) -> dict[str, Any]:
-        """Write to the bot; the first message is what lets it write back."""
-        if person.has_blocked:
+    def send(self, person: Person, text: str, *, to: Group | None = None) -> dict[str, Any]:
+        """Write to the bot, where the first message is what lets it write back, or to a group.
+
+        Of a group a bot is brought the commands only, and of those none that names another bot: privacy
+        mode is on.
+        """
+        if to is not None:
+            self._check_member(person, to)
+        elif person.has_blocked:
             self.unblock(person)
-        person.has_started = True
+        person.has_started = person.has_started or to is None
         content: dict[str, Any] = {"text": text}
-        if text.startswith("/"):
-            command = text.split(maxsplit=1)[0]
+        command = text.split(maxsplit=1)[0] if text.startswith("/") else ""
+        if command:
             content["entities"] = [{"type": "bot_command", "offset": 0, "length": len(command)}]
-        message = self._state.post(person, by_bot=False, **content)
-        self._delivery.add(self._state.update(message=message))
+        message = self._state.post(to or person, by=person, **content)
+        addressee = command.partition("@")[2] or self._state.bot_username
+        if to is None or (to.has_bot and command and addressee == self._state.bot_username):
+            self._delivery.add(self._state.update(message=message))
         return message
 
-    def press(self, person: Person, message_id: int, button: str) -> dict[str, Any] | None:
+    def press(
+        self, person: Person, message_id: int, button: str, *, where: Group | None = None
+    ) -> dict[str, Any] | None:
         """Press the first button whose data or label is ``button``; a link gives its address."""
-        message = person.messages.get(message_id)
+        if where is not None:
+            self._check_member(person, where)
+        message = (where or person).messages.get(message_id)
         rows = (message or {}).get("reply_markup", {}).get("inline_keyboard", [])
         for item in (item for row in rows for item in row):
             if button not in {item.get("callback_data"), item["text"]}:
                 continue
             if item.get("callback_data") is None:
                 return {"url": item.get("url"), "copy": (item.get("copy_text") or {}).get("text")}
-            self.callback(person, item["callback_data"], message)
+            self.callback(person, item["callback_data"], message, where=where)
             return None
         raise Refusal(f"there is no button {button!r}", 404)
 
-    def callback(self, person: Person, data: str, message: dict[str, Any] | None) -> None:
+    def callback(
+        self, person: Person, data: str, message: dict[str, Any] | None, *, where: Group | None = None
+    ) -> None:
         query_id = secrets.token_hex(9)
-        self._state.queries[query_id] = person.user_id
+        chat = where or person
+        self._state.queries[query_id] = chat
         query: dict[str, Any] = {
             "id": query_id,
             "from": person.user(),
-            "chat_instance": str(person.user_id),
+            "chat_instance": str(chat.chat_id),
             "data": data,
         }
         if message is not None:
@@ -99,7 +114,7 @@ class People:
             "telegram_payment_charge_id": charge_id,
             "provider_payment_charge_id": f"{person.user_id}_{len(self._state.charges)}",
         }
-        message = self._state.post(person, by_bot=False, successful_payment=paid)
+        message = self._state.post(person, by=person, successful_payment=paid)
         self._delivery.add(self._state.update(message=message))
 
     def block(self, person: Person) -> None:
@@ -112,17 +127,43 @@ class People:
             person.has_blocked = False
             self._membership(person, "kicked", "member")
 
-    def _membership(self, person: Person, before: str, after: str) -> None:
+    def add_bot(self, person: Person, group: Group) -> None:
+        """Put the bot into the group, or back into it."""
+        self._check_member(person, group)
+        if not group.has_bot:
+            before, group.bot_status = group.bot_status, "member"
+            self._membership(person, before, "member", where=group)
+            self._say_in(group, person, new_chat_members=[self._state.bot()])
+
+    def remove_bot(self, person: Person, group: Group) -> None:
+        """From then on the bot may not write there."""
+        self._check_member(person, group)
+        if group.has_bot:
+            group.bot_status = "kicked"
+            self._membership(person, "member", "kicked", where=group)
+            self._say_in(group, person, left_chat_member=self._state.bot())
+
+    def _say_in(self, group: Group, person: Person, **event: Any) -> None:
+        """What a group says by itself; every bot in it is brought that, also its own last."""
+        message = self._state.post(group, by=person, **event)
+        self._delivery.add(self._state.update(message=message))
+
+    def _check_member(self, person: Person, group: Group) -> None:
+        if all(member is not person for member in group.members):
+            raise Refusal("they are no member of this group", 403)
+
+    def _membership(self, person: Person, before: str, after: str, *, where: Group | None = None) -> None:
         def member(status: str) -> dict[str, Any]:
             until = {"until_date": 0} if status == "kicked" else {}
             return {"user": self._state.bot(), "status": status, **until}
 
+        chat = where or person
         event = {
-            "chat": person.chat(),
+            "chat": chat.chat(),
             "from": person.user(),
             "date": int(self._state.time()),
             "old_chat_member": member(before),
             "new_chat_member": member(after),
         }
-        person.version += 1
+        chat.version += 1
         self._delivery.add(self._state.update(my_chat_member=event))

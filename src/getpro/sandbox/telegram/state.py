@@ -5,26 +5,63 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
-from getpro.sandbox.telegram.errors import BLOCKED, DEACTIVATED, Refusal, bad, forbidden
+from getpro.sandbox.telegram.errors import BLOCKED, DEACTIVATED, KICKED, Refusal, bad, forbidden
 
 
 @dataclass
-class Person:
+class Chat:
+    """Where messages are: a person's chat with the bot, or a group."""
+
+    chat_id: int
+    messages: dict[int, dict[str, Any]] = field(default_factory=dict, kw_only=True)
+    toasts: list[dict[str, Any]] = field(default_factory=list, kw_only=True)
+    version: int = field(default=0, kw_only=True)
+    """Grows with every change of the chat: the page asks for it."""
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        raise NotImplementedError
+
+    @property
+    def has_bot(self) -> bool:
+        """Whether the bot is let in; a person may have blocked it."""
+        raise NotImplementedError
+
+    def chat(self) -> dict[str, Any]:
+        """As a message carries it."""
+        return {"id": self.chat_id}
+
+    def check_reachable(self) -> None:
+        """Raises the refusal that Telegram gives a bot that may not write here."""
+        raise NotImplementedError
+
+
+@dataclass
+class Person(Chat):
     """Somebody with a chat with the bot; it exists for the bot once they have written."""
 
-    user_id: int
     first_name: str
     username: str | None = None
     language_code: str = "ru"
     has_started: bool = False
     has_blocked: bool = False
     is_deactivated: bool = False
-    messages: dict[int, dict[str, Any]] = field(default_factory=dict)
-    toasts: list[dict[str, Any]] = field(default_factory=list)
-    version: int = 0
-    """Grows with every change of the chat: the page asks for it."""
+
+    @property
+    def user_id(self) -> int:
+        """Their chat with the bot has the same number."""
+        return self.chat_id
+
+    @property
+    def name(self) -> str:
+        return self.first_name
+
+    @property
+    def has_bot(self) -> bool:
+        return not self.has_blocked
 
     def user(self) -> dict[str, Any]:
         user: dict[str, Any] = {
@@ -36,8 +73,40 @@ class Person:
         return user | ({"username": self.username} if self.username else {})
 
     def chat(self) -> dict[str, Any]:
-        chat: dict[str, Any] = {"id": self.user_id, "type": "private", "first_name": self.first_name}
+        chat = super().chat() | {"type": "private", "first_name": self.first_name}
         return chat | ({"username": self.username} if self.username else {})
+
+    def check_reachable(self) -> None:
+        if not self.has_started:
+            raise bad("chat not found")
+        if self.is_deactivated:
+            raise forbidden(DEACTIVATED)
+        if self.has_blocked:
+            raise forbidden(BLOCKED)
+
+
+@dataclass
+class Group(Chat):
+    """A supergroup of people, in which the bot is, or was."""
+
+    title: str
+    members: list[Person]
+    bot_status: Literal["left", "member", "kicked"] = "left"
+
+    @property
+    def name(self) -> str:
+        return self.title
+
+    @property
+    def has_bot(self) -> bool:
+        return self.bot_status == "member"
+
+    def chat(self) -> dict[str, Any]:
+        return super().chat() | {"type": "supergroup", "title": self.title}
+
+    def check_reachable(self) -> None:
+        if not self.has_bot:
+            raise forbidden(KICKED)
 
 
 @dataclass
@@ -75,6 +144,7 @@ class State:
         self.bot_id = int(bot_token.partition(":")[0])
         self.bot_username = username
         self.people: dict[int, Person] = {}
+        self.groups: dict[int, Group] = {}
         self.invoices: dict[str, Invoice] = {}
         self.charges: list[Charge] = []
         self.transactions: list[dict[str, Any]] = []
@@ -101,37 +171,45 @@ class State:
         person = Person(user_id, first_name, username, language_code)
         return self.people.setdefault(user_id, person)
 
-    def reachable(self, chat_id: Any) -> Person:
-        """Whom the bot may write to; raises the refusal that Telegram gives."""
-        person = self.people.get(chat_id)
-        if person is None or not person.has_started:
-            raise bad("chat not found")
-        if person.is_deactivated:
-            raise forbidden(DEACTIVATED)
-        if person.has_blocked:
-            raise forbidden(BLOCKED)
-        return person
+    def add_group(self, chat_id: int, title: str, members: list[Person]) -> Group:
+        """Make a group of people; the bot is not in it yet."""
+        self.groups[chat_id] = group = Group(chat_id, title, members)
+        return group
 
-    def post(self, person: Person, *, by_bot: bool, **content: Any) -> dict[str, Any]:
-        """Put a new message into the chat."""
+    def chat(self, chat_id: Any) -> Chat | None:
+        return self.people.get(chat_id) or self.groups.get(chat_id)
+
+    def reachable(self, chat_id: Any) -> Chat:
+        """Where the bot may write; raises the refusal that Telegram gives."""
+        chat = self.chat(chat_id)
+        if chat is None:
+            raise bad("chat not found")
+        chat.check_reachable()
+        return chat
+
+    def post(self, chat: Chat, *, by: Person | None, **content: Any) -> dict[str, Any]:
+        """Put a new message into the chat; by nobody is by the bot."""
         message = {
             "message_id": next(self._message_ids),
             "date": int(self.time()),
-            "chat": person.chat(),
-            "from": self.bot() if by_bot else person.user(),
+            "chat": chat.chat(),
+            "from": self.bot() if by is None else by.user(),
             **content,
         }
-        person.messages[message["message_id"]] = message
-        person.version += 1
+        chat.messages[message["message_id"]] = message
+        chat.version += 1
         return message
 
-    def message(self, person: Person, message_id: Any, *, to: str) -> dict[str, Any]:
-        """The message to ``edit``, which must be the bot's own, or to ``delete``; raises Refusal."""
-        message = person.messages.get(message_id)
+    def message(self, chat: Chat, message_id: Any, *, to: str) -> dict[str, Any]:
+        """The message to ``edit``, which must be the bot's own, or to ``delete``; raises Refusal.
+
+        Of others the bot deletes only in a chat of two: it administers no group.
+        """
+        message = chat.messages.get(message_id)
         if message is None:
             raise bad(f"message to {to} not found")
-        if to == "edit" and not message["from"]["is_bot"]:
-            raise bad("message can't be edited")
+        if not message["from"]["is_bot"] and (to == "edit" or isinstance(chat, Group)):
+            raise bad(f"message can't be {'edited' if to == 'edit' else 'deleted'}")
         return message
 
     def update(self, **event: Any) -> dict[str, Any]:
@@ -145,3 +223,8 @@ class State:
         if user_id not in self.people:
             raise Refusal("no such person", 404)
         return self.people[user_id]
+
+    def existing_group(self, chat_id: int) -> Group:
+        if chat_id not in self.groups:
+            raise Refusal("no such group", 404)
+        return self.groups[chat_id]
