@@ -14,16 +14,28 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
 IN_CI = os.environ.get("CI") == "true"
-PACKAGES = {
-    "chromium": "chromium",
-    "promtool": "prometheus",
-    "amtool": "prometheus-alertmanager",
-    "prometheus-blackbox-exporter": "prometheus-blackbox-exporter",
-    "prometheus-node-exporter": "prometheus-node-exporter",
+NEEDED = {
+    "browser": {"chromium": "chromium"},
+    "documents": {"curl": "curl"},
+    "monitoring": {
+        "promtool": "prometheus",
+        "amtool": "prometheus-alertmanager",
+        "prometheus-blackbox-exporter": "prometheus-blackbox-exporter",
+        "prometheus-node-exporter": "prometheus-node-exporter",
+    },
 }
-"""Programs that tests use, and the Debian packages that bring them."""
-MARKERS = {"chromium": "browser"} | dict.fromkeys(set(PACKAGES) - {"chromium"}, "monitoring")
-"""The tests that need the program."""
+"""Tests by their marker, the programs that they use, and the Debian packages that bring those."""
+NEEDED_IF_FULL = {
+    "containers": {
+        "podman": "podman",
+        "runc": "runc",
+        "/usr/lib/podman/netavark": "netavark",
+        "/usr/lib/podman/aardvark-dns": "aardvark-dns",
+        "docker": "docker.io",
+        "docker-compose": "docker-compose",
+        "debootstrap": "debootstrap",
+    },
+}
 KILLS_IF_FULL = 100
 EXAMPLES_IF_FULL = 100
 
@@ -35,7 +47,8 @@ def main(arguments: list[str]) -> int:
     is_full = "--full" in arguments
     may_install = IN_CI or "--install-system" in arguments
     chosen = [argument for argument in arguments if argument not in {"--full", "--install-system"}]
-    missing = _missing(may_install=may_install)
+    needed = NEEDED | (NEEDED_IF_FULL if is_full else {})
+    missing = _missing(needed, may_install=may_install)
     if missing and IN_CI:
         print(f"Не хватает: {', '.join(missing)}", file=sys.stderr)
         return 1
@@ -55,12 +68,12 @@ def _checks() -> list[tuple[str, list[str]]]:
     ]
 
 
-def _pytest(chosen: list[str], *, is_full: bool, missing: list[str]) -> list[str]:
+def _pytest(chosen: list[str], *, is_full: bool, missing: dict[str, str]) -> list[str]:
     command = [sys.executable, "-m", "pytest"]
     if chosen:
         return [*command, *chosen]
     if missing:
-        without = ", ".join(sorted({MARKERS[program] for program in missing}))
+        without = ", ".join(sorted(set(missing.values())))
         print(f"Не хватает: {', '.join(missing)}; не будет проверок {without}. Установить: --install-system")
     strict = ["-p", "no_skips"] if IN_CI else []
     return [
@@ -77,23 +90,30 @@ def _pytest(chosen: list[str], *, is_full: bool, missing: list[str]) -> list[str
     ]
 
 
-def _left_out(*, is_full: bool, missing: list[str]) -> list[str]:
+def _left_out(*, is_full: bool, missing: dict[str, str]) -> list[str]:
     """What takes long is for ``--full``; what needs a program, for who has it."""
-    without = sorted({MARKERS[program] for program in missing})
+    without = sorted(set(missing.values()))
     reasons = [*([] if is_full else ["not long"]), *(f"not {marker}" for marker in without)]
     return ["-m", " and ".join(reasons)] if reasons else []
 
 
-def _missing(*, may_install: bool) -> list[str]:
-    missing = [program for program in PACKAGES if shutil.which(program) is None]
+def _missing(needed: dict[str, dict[str, str]], *, may_install: bool) -> dict[str, str]:
+    """Programs that are not there, and the marker of the tests that need them."""
+    packages = {program: package for group in needed.values() for program, package in group.items()}
+    missing = [program for program in packages if shutil.which(program) is None]
     if missing and may_install:
         as_root = [] if os.geteuid() == 0 else ["sudo"]
         # With that run level no package's server is started.
         environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-        packages = [PACKAGES[program] for program in missing]
-        for command in (["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", *packages]):
+        wanted = [packages[program] for program in missing]
+        for command in (["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", *wanted]):
             subprocess.run([*as_root, *command], check=False, env=environment, stdout=subprocess.DEVNULL)
-    return [program for program in PACKAGES if shutil.which(program) is None]
+    return {
+        program: marker
+        for marker, group in needed.items()
+        for program in group
+        if shutil.which(program) is None
+    }
 
 
 def _run(steps: list[tuple[str, list[str]]]) -> int:

@@ -139,7 +139,7 @@ def test_every_link_leads_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_command_exists_with_its_options(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    code = re.findall(r"`([^`\n]+)`", text) + re.findall(r"(?ms)^ *```\n(.*?)^ *```", text)
+    code = re.findall(r"`([^`\n]+)`", text) + re.findall(r"(?ms)^ *```[^`\n]*\n(.*?)^ *```", text)
     for line in "\n".join(code).splitlines():
         for call in re.findall(r"2getpro ((?:[a-z]+ ?)+[^|;&]*)", line):
             assert_exists(call, page)
