@@ -133,7 +133,13 @@ async def set_up_shop(screen: Terminal, outside: Services, database_url: str) ->
     outside.telegram.people.send(outside.telegram.state.add_person(OLGA, "Ольга"), "/start")
     await screen.answers("проверить ещё раз", "1")
     await screen.sees("Операторы: Ольга.")
+    await screen.answers("Номер группы", "-1")
+    await screen.sees("Бот не видит группы -1")
+    await screen.answers("проверить ещё раз", "2")
+    await screen.answers("Номер группы", "-")
+    await screen.sees("Отчёты хранятся")
     await screen.answers("Часовой пояс", "Mars/Olympus", "Asia/Omsk")
+    await screen.answers("Запускать в Docker? [нет]", "")
     await screen.answers("Адрес PostgreSQL", "mysql://x", database_url)
     await screen.sees("PostgreSQL 18")
     await screen.sees("2getpro doctor")
@@ -166,7 +172,7 @@ async def running(folder: Path, port: int) -> AsyncIterator[None]:
 QUESTIONS = (
     *("Токен бота", "Адрес вида", "Адрес панели", "Токен API", "Номера через запятую", "номер магазина"),
     *("Секретный ключ", "Передавать чеки", "Ставка НДС", "Crypto Pay", "звёзды", "Название", "Кто отвечает"),
-    *("Страница с условиями", "id операторов", "Часовой пояс", "Адрес PostgreSQL"),
+    *("Страница с условиями", "id операторов", "Номер группы", "Часовой пояс", "Docker?", "Адрес PostgreSQL"),
 )
 
 
@@ -188,6 +194,30 @@ async def test_enter_all_the_way_keeps_what_was_set(outside: Services) -> None:
     assert (written["PANEL_SQUADS"], written["YOOKASSA_TIMEOUT_SECONDS"]) == ("Premium", "5")
     assert (written["STARS_ENABLED"], written["SHOP_SUPPORT"]) == ("false", "@olga  # до мая")
     assert (await doctor(outside.folder, "--json")).levels == {"shop": "attention"}
+
+
+async def test_a_shop_in_docker_gets_the_passwords_of_its_stack_once(outside: Services) -> None:
+    outside.begin_complete()
+    for remembered in ("нет", "да"):
+        async with terminal("setup", cwd=outside.folder) as screen:
+            for question in QUESTIONS[:-2]:
+                await screen.answers(question, "")
+            await screen.answers(f"Запускать в Docker? [{remembered}]", "да")
+            await screen.sees("docker-compose exec bot 2getpro doctor")
+            assert await screen.ended() == 0
+        written = outside.answers()
+        passwords = {name: written[name] for name in written if name.endswith(("_PASSWORD", "_TOKEN"))}
+        assert len({written[name] for name in STACK}) == len(STACK)
+        assert all(len(written[name]) > 40 and written[name] not in screen.text for name in STACK)
+        told = (outside.folder / "deploy/own/alertmanager/alertmanager.yml").read_text(encoding="utf-8")
+        assert written["OPERATIONS_ALERTS_TOKEN"] in told
+        if remembered == "нет":
+            first = passwords
+    assert passwords == first
+    assert not written.get("DATABASE_URL")
+
+
+STACK = ("POSTGRES_PASSWORD", "GETPRO_DB_PASSWORD", "GRAFANA_PASSWORD", "OPERATIONS_ALERTS_TOKEN")
 
 
 async def test_a_panel_that_is_away_may_stay_unchecked_and_a_provider_is_taken_out_whole(

@@ -107,12 +107,16 @@ class Interview:
     def yes(self, name: str, text: str, *, default: bool) -> bool:
         """A question of yes or no; the answer is put as the setting ``name``."""
         now = self.value(name).lower() in _YES if self.value(name) else default
+        said = self.agrees(text, default=now)
+        self.put(name, str(said).lower())
+        return said
+
+    def agrees(self, text: str, *, default: bool) -> bool:
+        """A question of yes or no that no setting takes."""
         while True:
-            given = input(f"{text} [{'да' if now else 'нет'}]: ").strip().lower()
+            given = input(f"{text} [{'да' if default else 'нет'}]: ").strip().lower()
             if not given or given in _YES | _NO:
-                said = now if not given else given in _YES
-                self.put(name, str(said).lower())
-                return said
+                return default if not given else given in _YES
             self.say("Ответьте «да» или «нет».")
 
     def offer(self, items: Sequence[str]) -> None:

@@ -14,8 +14,10 @@ from getpro.checks import database, panel, telegram
 from getpro.checks import providers as paying
 from getpro.checks.check import CALL_SECONDS, Finding, Level, Line, worst
 from getpro.checks.outside import glance, why
+from getpro.cli import monitoring, stack
 from getpro.cli.env_file import EnvFile
 from getpro.cli.interview import Interview, Question
+from getpro.cli.settings import read_settings
 from getpro.kit.clock import DEFAULT_ZONE
 from getpro.kit.trouble import Trouble
 from getpro.panel.client import PanelClient
@@ -34,6 +36,7 @@ from getpro.platform.settings import (
     CryptoPaySettings,
     Origin,
     PanelSettings,
+    Settings,
     ShopSettings,
     TelegramSettings,
     YooKassaSettings,
@@ -45,6 +48,7 @@ app = typer.Typer(add_completion=False)
 _PUBLIC: Final = Line("public", "Адрес")
 _TERMS: Final = Line("terms", "Условия")
 _OPERATORS: Final = Line("operators", "Операторы")
+_CHAT: Final = Line("chat", "Группа операторов")
 _OFF: Final = Line("off", "Выключено")
 _VAT: Final = [
     *("без НДС", "0 %", "10 %", "20 %", "10/110", "20/120"),
@@ -79,6 +83,8 @@ def setup() -> None:
         talk.say("\nВыхожу, ничего не записано.")
         raise typer.Abort from None
     file.changed(talk.changes).write()
+    if talk.value(stack.MARK):
+        monitoring.write_all(read_settings(Settings))
     _say_what_next(talk, file)
 
 
@@ -159,12 +165,22 @@ class Steps:
             Question("SHOP_OPERATORS", "Telegram id операторов через запятую", is_optional=True),
             check=self._operators,
         )
+        talk.say("Группа операторов: туда приходят отчёты и оповещения. Добавьте в неё бота.")
+        talk.step(Question("OPERATIONS_CHAT", "Номер группы", is_optional=True), check=self._chat)
 
     def _ask_about_server(self) -> None:
         talk = self._talk
         talk.title("Сервер")
         talk.put("GETPRO_TIME_ZONE", talk.value("GETPRO_TIME_ZONE") or DEFAULT_ZONE)
         talk.step(Question("GETPRO_TIME_ZONE", "Часовой пояс"), check=self._zone)
+        talk.say("В Docker рядом с магазином работают база, мониторинг и прокси с TLS (docker-compose.yml).")
+        if talk.agrees("Запускать в Docker?", default=bool(talk.value(stack.MARK))):
+            for name, value in stack.settings(talk.value).items():
+                talk.put(name, value)
+            talk.put("DATABASE_URL", "")
+            talk.say("База, прокси и пароли стека настроены.")
+            return
+        talk.put(stack.MARK, "")
         talk.say("База данных: своя встроенная или ваш PostgreSQL, postgresql://имя:пароль@сервер/база.")
         talk.step(
             Question("DATABASE_URL", "Адрес PostgreSQL", is_secret=True, is_optional=True),
@@ -263,6 +279,20 @@ class Steps:
                     return telegram.away(error)
         return _OPERATORS.ok(f"Операторы: {', '.join(names)}." if names else "Операторов в Telegram нет.")
 
+    async def _chat(self) -> Finding:
+        if not (chat_id := self._talk.value("OPERATIONS_CHAT")):
+            return _OFF.ok("Отчёты хранятся и никуда не шлются.")
+        async with self._bot_api() as api:
+            try:
+                chat = await api.ask("getChat", chat_id=int(chat_id))
+            except BotApiRefused:
+                return _CHAT.unknown(
+                    f"Бот не видит группы {chat_id}", "Добавьте бота в группу; номер группы отрицательный."
+                )
+            except ServiceUnavailable as error:
+                return telegram.away(error)
+        return _CHAT.ok(f"Отчёты придут сюда: {chat.get('title') or chat.get('first_name')}.")
+
     async def _zone(self) -> Finding:
         return _OFF.ok(f"Пояс {TypeAdapter(Zone).validate_python(self._talk.value('GETPRO_TIME_ZONE'))}.")
 
@@ -317,5 +347,10 @@ def _say_what_next(talk: Interview, file: EnvFile) -> None:
         if talk.value("CRYPTOPAY_TOKEN"):
             talk.say(f"  @CryptoBot: {public}/webhooks/cryptopay")
     talk.say("Дальше:")
+    if talk.value(stack.MARK):
+        talk.say("  docker-compose up -d --build                 запустить всё")
+        talk.say("  docker-compose exec bot 2getpro doctor       проверить всё ещё раз, и когда угодно потом")
+        talk.say("  Grafana на порту 3000: admin и GRAFANA_PASSWORD из .env")
+        return
     talk.say("  2getpro run      запустить магазин")
     talk.say("  2getpro doctor   проверить всё ещё раз, и когда угодно потом")

@@ -1,0 +1,11 @@
+#!/bin/sh
+# Runs once, when the database is made: the shop's own role, which is no superuser, and the database into
+# which a backup is restored as a test.
+set -eu
+psql --set ON_ERROR_STOP=1 --set password="$GETPRO_DB_PASSWORD" --username postgres --dbname 2getpro_v2 <<'SQL'
+CREATE ROLE getpro LOGIN PASSWORD :'password';
+GRANT pg_monitor TO getpro;
+ALTER DATABASE "2getpro_v2" OWNER TO getpro;
+ALTER SCHEMA public OWNER TO getpro;
+CREATE DATABASE test_db OWNER getpro;
+SQL

@@ -1,0 +1,73 @@
+"""The table of the guide's lines is complete, quotes it word for word, and names what there is."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from getpro.cli import COMMANDS
+from getpro.operations.queries import GUIDES, QUERIES
+from getpro.operations.routines import ROUTINES
+from guide_lines import GUIDE
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs/operations/guide.md").read_text(encoding="utf-8")
+ROWS = {
+    cells[0]: cells
+    for line in PAGE.splitlines()
+    if (cells := [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]])
+    and re.match(r"G\d+$", cells[0])
+}
+ASKED = [*range(1, 22), 38, 39, 41, 42, *range(43, 49), *range(59, 66)]
+"""The numbers of the guide's lines that are true by now; Friday, month and incidents come later."""
+DAYS = {"пн": "1", "вт": "2", "ср": "3", "чт": "4", "пт": "5"}
+
+
+def test_every_line_of_the_day_and_week_has_its_row() -> None:
+    assert sorted(ROWS) == sorted(f"G{number}" for number in ASKED)
+
+
+@pytest.mark.parametrize("number", sorted(set(GUIDE) & set(ROWS)))
+def test_a_command_is_quoted_word_for_word(number: str) -> None:
+    quoted = "".join(re.findall(r"`([^`]+)`", ROWS[number][1])).replace("\\|", "|")
+    if "SQL" in ROWS[number][1]:
+        name = quoted.partition("docker-compose")[0]
+        assert GUIDES[name] in GUIDE[number]
+    else:
+        assert quoted == GUIDE[number]
+
+
+@pytest.mark.parametrize("number", sorted(ROWS))
+def test_our_command_is_one(number: str) -> None:
+    for words in re.findall(r"`2getpro ([^`]+)`", ROWS[number][2]):
+        command, _, rest = words.partition(" ")
+        assert command in COMMANDS
+        if command == "ops":
+            assert rest.split()[0] in ROUTINES
+        if command == "query":
+            assert rest.replace("-", "_") in QUERIES
+
+
+@pytest.mark.parametrize("number", [f"G{number}" for number in range(1, 22)])
+def test_the_hour_is_the_schedules(number: str) -> None:
+    command, when = ROWS[number][2:4]
+    if when == "по просьбе":
+        return
+    days_routines = {"G2": "morning", "G7": "watch", "G11": "evening", "G14": "monday"}
+    found = re.search(r"2getpro ops (\w+)", command)
+    routine = ROUTINES[found[1] if found else days_routines[number]]
+    minute, hour, _, _, day = routine.rule.split()
+    if when == "каждые 2 часа":
+        assert (minute, hour) == ("0", "*/2")
+    else:
+        *name, clock = when.split()
+        assert (clock, [DAYS[part] for part in name] or ["*"]) == (f"{hour}:{minute:0>2}", [day])
+
+
+@pytest.mark.parametrize("number", sorted(ROWS))
+def test_the_test_is_there(number: str) -> None:
+    for path, name in re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", ROWS[number][-1]):
+        tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
+        kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
+        assert not name or name in {node.name for node in tree.body if isinstance(node, kinds)}
