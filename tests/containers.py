@@ -206,19 +206,19 @@ class Stack:
     @contextlib.contextmanager
     def up(self, *services: str) -> Iterator[None]:
         """``docker-compose up``, with podman's healthchecks made to run: they wait for systemd otherwise."""
-        process = subprocess.Popen(
-            ["docker-compose", "up", "-d", *services],
-            cwd=self.project,
-            env=self._engine.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        while process.poll() is None:
-            self.look_at_health()
-            time.sleep(1)
-        said = process.stdout.read() if process.stdout else ""
-        assert process.returncode == 0, said
+        log = self.project / "up.log"
+        with log.open("wb") as said:
+            process = subprocess.Popen(
+                ["docker-compose", "up", "-d", *services],
+                cwd=self.project,
+                env=self._engine.environment,
+                stdout=said,
+                stderr=said,
+            )
+            while process.poll() is None:
+                self.look_at_health()
+                time.sleep(1)
+        assert process.returncode == 0, log.read_text(encoding="utf-8")
         try:
             yield
         finally:

@@ -12,7 +12,6 @@ from alembic.script import ScriptDirectory
 from getpro import migrations
 from getpro.kit.trouble import Trouble
 from getpro.messaging import partitions
-from getpro.platform.database import SYNTHETIC
 
 
 def test_the_tables_are_what_the_code_says(database_url: str) -> None:
@@ -69,13 +68,13 @@ def tables(connection: "psycopg.Connection[Any]", schema: str) -> set[str]:
 def test_a_database_without_the_synthetic_tables_gets_them_and_loses_nothing(database_url: str) -> None:
     with psycopg.connect(database_url, autocommit=True) as database:
         database.execute("SET client_min_messages = error")
-        database.execute(f"DROP SCHEMA {SYNTHETIC} CASCADE")
+        database.execute(f"DROP SCHEMA {migrations.SYNTHETIC} CASCADE")
         database.execute("INSERT INTO users (user_id) VALUES (101)")
         assert not migrations.is_current(database_url)
         migrations.upgrade(database_url)
         assert migrations.is_current(database_url)
         of_the_shop = {name for name in tables(database, "public") if not name.startswith("message_logs_")}
-        assert tables(database, SYNTHETIC) == of_the_shop
+        assert tables(database, migrations.SYNTHETIC) == of_the_shop
         assert database.execute("SELECT user_id FROM users").fetchall() == [(101,)]
         assert database.execute("SELECT count(*) FROM synthetic.users").fetchone() == (0,)
 
@@ -95,7 +94,7 @@ def test_a_role_that_may_not_make_the_schema_is_told_who_must(server: str) -> No
         [told] = re.findall('CREATE SCHEMA .* AUTHORIZATION "modest"', caught.value.remedy)
         database.execute(told.encode())
         migrations.upgrade(url)
-        assert "users" in tables(database, "public") & tables(database, SYNTHETIC)
+        assert "users" in tables(database, "public") & tables(database, migrations.SYNTHETIC)
 
 
 def test_telegram_ids_are_plain_bigint(database_url: str) -> None:

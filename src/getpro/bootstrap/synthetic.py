@@ -7,9 +7,10 @@ from getpro.bot.app import ShopBot
 from getpro.bot.jobs import job_kinds as bot_job_kinds
 from getpro.bot.message_log import MessageLog
 from getpro.kit.clock import Clock, utc_now
+from getpro.migrations import SYNTHETIC
 from getpro.panel.client import PanelClient
 from getpro.payments.provider import Providers
-from getpro.platform.database import SYNTHETIC, Database
+from getpro.platform.database import Database
 from getpro.platform.jobs import Jobs
 from getpro.platform.settings import Settings
 from getpro.sales.deps import Deps as Sales

@@ -13,13 +13,14 @@ from psycopg import sql
 
 from getpro.kit.trouble import Trouble
 from getpro.messaging import partitions
-from getpro.platform.database import SYNTHETIC
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
 HEAD: Final = "0011"
 """The newest revision. A test compares it with the folder; with it a current database is known at once."""
+SYNTHETIC: Final = "synthetic"
+"""The schema of the synthetic purchase: every table of the product once more, and none of the shop's rows."""
 _LOCK: Final = 7_201_533
 """Advisory lock: of several processes that start at once, one migrates and the others wait."""
 

@@ -5,9 +5,9 @@ from typing import Any
 from alembic import context
 from sqlalchemy import Connection, NullPool, create_engine, text
 
-from getpro.migrations import make_schema
+from getpro.migrations import SYNTHETIC, make_schema
 from getpro.models import metadata
-from getpro.platform.database import SYNTHETIC, sqlalchemy_url
+from getpro.platform.database import sqlalchemy_url
 
 reached = context.config.attributes
 

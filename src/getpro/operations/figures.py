@@ -216,8 +216,9 @@ FIGURES: Final = (
     ),
     Figure(
         "getpro_database_bytes",
-        "Размер базы",
-        "SELECT pg_database_size(current_database())",
+        "Размер базы без пробных покупок",
+        "SELECT pg_database_size(current_database()) - coalesce((SELECT sum(pg_total_relation_size(oid))"
+        " FROM pg_class WHERE relkind = 'r' AND relnamespace = to_regnamespace('synthetic')), 0)",
         every_seconds=MINUTELY,
     ),
     Figure(

@@ -39,9 +39,6 @@ SESSION_OPTIONS: Final = " ".join(
     }.items()
 )
 
-SYNTHETIC: Final = "synthetic"
-"""The schema of the synthetic purchase: every table of the product once more, and none of the shop's rows."""
-
 
 def session_options(schema: str | None = None) -> str:
     """The options of a connection; with ``schema`` it sees the tables of that one, and no others."""

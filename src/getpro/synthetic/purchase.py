@@ -82,8 +82,7 @@ _PREPARE: Final = (
 _ENDED: Final = "SELECT outcome FROM provider_events WHERE object_id = :object_id AND handled_at IS NOT NULL"
 _TROUBLE: Final = """
 SELECT coalesce(
-    (SELECT concat_ws(': ', delivery_trouble, delivery_trouble_text) FROM subscriptions
-        WHERE provisioned_version < wanted_version AND delivery_trouble IS NOT NULL LIMIT 1),
+    (SELECT delivery_trouble_text FROM subscriptions WHERE provisioned_version < wanted_version LIMIT 1),
     (SELECT outcome FROM provider_events WHERE handled_at IS NULL ORDER BY event_id DESC LIMIT 1)
 )
 """
@@ -129,7 +128,8 @@ async def purchase(deps: Deps, *, asked_by: str, seconds: float = SECONDS) -> Pu
         journey = _Journey(deps, held)
         findings = await _walk(journey, seconds)
         took = time.monotonic() - began
-        findings.append(await _afterwards(journey, CLOSED, journey.close(), _PANEL))
+        if journey.is_alone:  # else somebody is in the midst of it, and closes it
+            findings.append(await _afterwards(journey, CLOSED, journey.close(), _PANEL))
         keeping = _keep(deps, Purchase(started_at, took, findings), asked_by)
         kept = await _afterwards(journey, KEEPING, keeping, _DATABASE)
     if kept.level is not Level.OK:
@@ -198,6 +198,8 @@ class _Journey:
     def __init__(self, deps: Deps, held: contextlib.AsyncExitStack) -> None:
         self._deps, self._held = deps, held
         self._db, self._user_id = deps.sales.db, deps.user_id
+        self.is_alone = False
+        """Nobody else is buying."""
         self._paid = ""
         """The provider's object that was paid."""
 
@@ -206,6 +208,7 @@ class _Journey:
         alone = await self._held.enter_async_context(self._db.read("synthetic: alone"))
         await alone.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
         self._held.push_async_callback(_let_go, alone)
+        self.is_alone = True
         now = self._deps.sales.clock()
         async with self._db.begin("synthetic: before") as session:
             for statement in _PREPARE:

@@ -8,8 +8,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from getpro.checks.check import Finding, Level, Line
+from getpro.migrations import SYNTHETIC
 from getpro.operations.models import SYNTHETIC_PURCHASE
-from getpro.platform.database import DATABASE_AWAY, SYNTHETIC, Database
+from getpro.platform.database import DATABASE_AWAY, Database
 
 PURCHASE: Final = Line("synthetic.purchase", "Пробная покупка")
 _OLD: Final = timedelta(minutes=3)
