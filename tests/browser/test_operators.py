@@ -47,7 +47,7 @@ async def test_a_monday_of_the_operators_is_seen_in_their_group(here: World, pho
         await expect(report.locator(".author")).to_have_text("2GETPRO")
         await expect(report.locator("b")).to_have_text(title)
     await expect(phone.get_by_test_id("message").last).to_contain_text("выручка 499")
-    line = control.get_by_test_id("line").filter(has_text="sendMessage · Операторы · 🟢 Понедельник")
+    line = control.get_by_test_id("line").filter(has_text="Операторы · 🟢 Понедельник")
     await expect(line.first).to_contain_text("200")
     assert await fits(control)
     await picture(control, "40-operators-control")

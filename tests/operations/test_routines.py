@@ -33,7 +33,7 @@ from shop import Shop
 MOSCOW = ZoneInfo("Europe/Moscow")
 ROOM = Line("room", "Комната")
 AWAY = "http://127.0.0.1:9/"
-PNG = b"\x89PNG\r\n\x1a\n"
+PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x02\x00\x00\x00"
 
 
 class FakeChat:

@@ -60,7 +60,7 @@ class Operators:
         await self.until(lambda: self._all_is_told(since=moved))
         fresh = self.messages[self.read :]
         self.read += len(fresh)
-        return [_report(message["text"]) for message in fresh]
+        return [_report(message.get("text") or message["caption"]) for message in fresh]
 
     async def until(self, condition: Callable[[], Awaitable[bool]]) -> None:
         async with asyncio.timeout(30):

@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 
+import structlog
+
 from getpro.operations import chat, samples
 from getpro.operations.deps import Deps
 from getpro.operations.routines import ROUTINES, Routine, carry_out_due
@@ -11,6 +13,8 @@ from getpro.platform.http import ServiceUnavailable
 from getpro.platform.jobs import Backoff, JobKind
 from getpro.platform.schedules import Schedule
 from getpro.platform.schedules import routine as job_of
+
+log = structlog.get_logger(__name__)
 
 _FOR_EVER: Final = Backoff(longest_seconds=300)
 _ONCE_MORE: Final = Backoff(longest_seconds=60, attempts=3)
@@ -37,6 +41,7 @@ def job_kinds(deps: Deps) -> list[JobKind]:
 
 def _by_schedule(deps: Deps, routine: Routine) -> Callable[[], Awaitable[None]]:
     async def carry() -> None:
+        log.info("ops.begun", routine=routine.name)  # so that a quiet night is not a log that nobody writes
         await carry_out_due(deps, routine)
 
     return carry

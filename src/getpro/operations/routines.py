@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
-import structlog
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
@@ -42,8 +41,6 @@ from getpro.operations.report import report
 from getpro.operations.vacuum import VACUUM, clean
 from getpro.platform.database import DATABASE_AWAY, Session
 from getpro.platform.schedules import schedules
-
-log = structlog.get_logger(__name__)
 
 _CHECK_SECONDS: Final = 60
 _ATTEMPT_SECONDS: Final = 4 * 3600
@@ -244,7 +241,6 @@ async def carry_out(
     another has kept a run for the same ``due_at`` meanwhile.
     """
     started_at = deps.clock()
-    log.info("ops.begun", routine=routine.name)  # also for the log's own check: a quiet hour is not silence
     checks = [_or_absent(check, deps) for check in routine.checks(deps, started_at)]
     findings = await run(checks, seconds=routine.seconds, on_progress=on_progress)
     picture = None
