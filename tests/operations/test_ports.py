@@ -43,18 +43,18 @@ def test_a_socket_of_this_machine_is_seen_where_others_can_reach_it() -> None:
 
 async def test_a_port_that_nobody_declared_is_red(tmp_path: Path) -> None:
     proc = written(tmp_path, tcp=line("00000000:0016") + line("00000000:1538"))
-    [found] = [one async for one in ports.look_at_ports([22, 443], proc)]
+    [found] = [one async for one in ports.look_at_ports([22, 443], proc, marks=())]
     assert (found.level, found.seen) == (Level.WRONG, "не объявлены: 5432")
-    [fine] = [one async for one in ports.look_at_ports([22, 5432], proc)]
+    [fine] = [one async for one in ports.look_at_ports([22, 5432], proc, marks=())]
     assert fine.level is Level.OK
 
 
 async def test_a_machine_that_does_not_tell_is_red(tmp_path: Path) -> None:
-    [found] = [one async for one in ports.look_at_ports([22], tmp_path)]
+    [found] = [one async for one in ports.look_at_ports([22], tmp_path, marks=())]
     assert found.level is Level.UNKNOWN
     (tmp_path / "net").mkdir()
     (tmp_path / "net/tcp").write_text(HEAD + "nonsense\n")
-    [found] = [one async for one in ports.look_at_ports([22], tmp_path)]
+    [found] = [one async for one in ports.look_at_ports([22], tmp_path, marks=())]
     assert found.level is Level.UNKNOWN
 
 
@@ -82,5 +82,15 @@ def test_a_firewall_is_judged_by_what_it_says(program: str, code: int, said: str
 
 
 async def test_this_machines_firewall_can_be_asked() -> None:
-    [found] = [one async for one in ports.look_at_firewall()]
+    [found] = [one async for one in ports.look_at_firewall(marks=())]
     assert found.seen
+
+
+async def test_a_container_does_not_pass_its_own_ports_for_the_servers(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    mark.touch()
+    proc = written(tmp_path, tcp=line("00000000:0016"))
+    [found] = [one async for one in ports.look_at_ports([22], proc, marks=[mark])]
+    assert (found.level, "ss -tlnp" in found.remedy) == (Level.ATTENTION, True)
+    [found] = [one async for one in ports.look_at_firewall(marks=[mark])]
+    assert (found.level, "ufw status" in found.remedy) == (Level.ATTENTION, True)

@@ -23,11 +23,22 @@ _ENVIRONMENT: Final = {"PATH": "/usr/sbin:/sbin:/usr/bin:/bin", "LC_ALL": "C"}
 _COMMANDS: Final = (("ufw", "status"), ("nft", "list", "ruleset"), ("iptables", "-S"))
 _KEEPS_OUT: Final = re.compile(r"hook input[^}]*?\b(drop|reject)\b")
 """Of nftables: a chain for what comes in that does not let everything by; others add chains of their own."""
+CONTAINER: Final = (Path("/.dockerenv"), Path("/run/.containerenv"))
+"""Files by which Docker and Podman tell a program that it is in a container."""
 _TURN_ON: Final = "Разрешите 22, 80 и 443 и включите его: ufw allow 22,80,443/tcp; ufw enable."
 
 
-async def look_at_ports(declared: Collection[int], proc: Path = PROC) -> AsyncIterator[Finding]:
-    """Whatever listens on an address that others can reach must be declared."""
+async def look_at_ports(
+    declared: Collection[int], proc: Path = PROC, *, marks: Collection[Path] = CONTAINER
+) -> AsyncIterator[Finding]:
+    """Whatever listens on an address that others can reach must be declared.
+
+    From inside a container the server's own ports are not to be seen: a person is asked to look.
+    """
+    if any(mark.exists() for mark in marks):
+        wanted = ", ".join(map(str, sorted(declared)))
+        yield PORTS.attention("из контейнера не видны", f"На сервере: ss -tlnp; должны быть только {wanted}.")
+        return
     try:
         found = await asyncio.to_thread(listening, proc)
     except (OSError, ValueError, IndexError) as error:
@@ -69,8 +80,13 @@ def _address(text: str) -> IPv4Address | IPv6Address:
     return mapped or address
 
 
-async def look_at_firewall() -> AsyncIterator[Finding]:
+async def look_at_firewall(*, marks: Collection[Path] = CONTAINER) -> AsyncIterator[Finding]:
     """By the first of ufw, nftables and iptables that is there: whether it keeps anything out at all."""
+    if any(mark.exists() for mark in marks):
+        yield FIREWALL.attention(
+            "из контейнера не виден", "На сервере: ufw status; порты Docker он не закрывает."
+        )
+        return
     for command in _COMMANDS:
         if (program := shutil.which(command[0], path=_ENVIRONMENT["PATH"])) is None:
             continue
