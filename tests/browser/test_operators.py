@@ -9,13 +9,19 @@ import aiohttp
 import pytest
 from playwright.async_api import Locator, Page, expect
 
-from browsing import DESK, PATIENCE, PHONE, fits, picture, shown, side_by_side
+from browsing import DESK, PATIENCE, PHONE, fits, picture, shown, side_by_side, watched_page
+from getpro.sandbox.serving import serving
 from getpro.sandbox.shop.actor import Actor
 from getpro.sandbox.shop.world import BOT_TOKEN, World
-from getpro.sandbox.telegram import FIRST_GROUP, FIRST_PERSON
+from getpro.sandbox.telegram import FIRST_GROUP, FIRST_PERSON, TelegramSimulator
 from getpro.sandbox.telegram.state import Person
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180), pytest.mark.xdist_group("browser")]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.long,
+    pytest.mark.timeout(180),
+    pytest.mark.xdist_group("browser"),
+]
 
 CHART = Path(__file__).parents[2] / "docs" / "pictures" / "chat.png"
 
@@ -53,9 +59,8 @@ async def test_a_monday_of_the_operators_is_seen_in_their_group(here: World, pho
     await picture(control, "40-operators-control")
     await both_sizes(phone, "41-operators-morning")
 
-    for hour in ("10:00", "12:00", "14:00", "16:00"):
-        await to_the_next(control)
-        await reported(phone, "🟢 Проверка каждые два часа", hour)
+    await here.move_clock(7 * 3600)
+    await reported(phone, "🟢 Проверка каждые два часа", "16:30")
     here.panel.faults.change({"away": True})
     await pays(here, boris, plan=1)
     await Actor(here).sees(boris, "Оплата получена")
@@ -97,28 +102,34 @@ async def both_sizes(page: Page, name: str) -> None:
         await picture(page, f"{name}-{called}")
 
 
-async def test_a_picture_comes_whole_and_a_command_is_answered_in_the_group(here: World, phone: Page) -> None:
-    await phone.goto(f"{here.urls['telegram']}/chat/{FIRST_GROUP}")
-    form = aiohttp.FormData({"chat_id": str(FIRST_GROUP), "caption": "<b>Неделя</b>", "parse_mode": "HTML"})
-    form.add_field("photo", CHART.read_bytes(), filename="week.png", content_type="image/png")
-    send = f"{here.urls['telegram']}/bot{BOT_TOKEN}/sendPhoto"
-    async with aiohttp.ClientSession() as http, http.post(send, data=form) as answer:
-        assert answer.status == 200
-    await shown(phone, "Неделя")
-    image = phone.locator(".bubble img")
-    await expect(image).to_have_js_property("complete", value=True)
-    own = await image.evaluate("image => image.naturalWidth / image.naturalHeight")
-    assert await image.evaluate("image => image.width / image.height") == pytest.approx(own, rel=0.02)
-    assert await fits(phone)
-    await phone.get_by_label("Сообщение").fill("/admin")
-    await phone.keyboard.press("Enter")
-    await shown(phone, "Сюда приходят отчёты")
-    await expect(phone.locator(".message.mine")).to_contain_text("/admin")
-    await picture(phone, "43-operators-picture")
-    await phone.get_by_test_id("block").click()
-    await expect(phone.get_by_text("Бота больше нет в группе")).to_be_visible()
-    await expect(phone.get_by_test_id("block")).to_have_text("Вернуть бота")
-    await phone.emulate_media(color_scheme="dark")
-    await picture(phone, "44-operators-dark")
-    await phone.get_by_test_id("block").click()
-    await expect(phone.get_by_test_id("block")).to_have_text("Удалить бота")
+async def test_a_picture_comes_whole_and_the_bot_is_put_out_of_the_group_and_back() -> None:
+    telegram = TelegramSimulator(BOT_TOKEN)
+    anna = telegram.first_person()
+    group = telegram.state.add_group(FIRST_GROUP, "Операторы", [anna])
+    telegram.people.add_bot(anna, group)
+    async with serving(telegram.app) as url, watched_page(PHONE) as phone:
+        await phone.goto(f"{url}/chat/{FIRST_GROUP}")
+        given = {"chat_id": str(FIRST_GROUP), "caption": "<b>Неделя</b>", "parse_mode": "HTML"}
+        form = aiohttp.FormData(given)
+        form.add_field("photo", CHART.read_bytes(), filename="week.png", content_type="image/png")
+        send = f"{url}/bot{BOT_TOKEN}/sendPhoto"
+        async with aiohttp.ClientSession() as http, http.post(send, data=form) as answer:
+            assert answer.status == 200
+        await shown(phone, "Неделя")
+        image = phone.locator(".bubble img")
+        await expect(image).to_have_js_property("complete", value=True)
+        own = await image.evaluate("image => image.naturalWidth / image.naturalHeight")
+        assert await image.evaluate("image => image.width / image.height") == pytest.approx(own, rel=0.02)
+        assert await fits(phone)
+        await phone.get_by_label("Сообщение").fill("спасибо")
+        await phone.keyboard.press("Enter")
+        await expect(phone.locator(".message.mine")).to_contain_text("спасибо")
+        await picture(phone, "43-operators-picture")
+        await phone.get_by_test_id("block").click()
+        await expect(phone.get_by_text("Бота больше нет в группе")).to_be_visible()
+        await expect(phone.get_by_test_id("block")).to_have_text("Вернуть бота")
+        await phone.emulate_media(color_scheme="dark")
+        await picture(phone, "44-operators-dark")
+        await phone.get_by_test_id("block").click()
+        await expect(phone.get_by_test_id("block")).to_have_text("Удалить бота")
+        assert group.has_bot

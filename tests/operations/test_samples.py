@@ -14,6 +14,7 @@ from sqlalchemy import insert, text
 from getpro.checks.check import Finding, Level
 from getpro.operations import procfs, samples, trends
 from getpro.operations.deps import Deps
+from getpro.operations.figures import rows_of
 from getpro.operations.looks import machine, services, tables
 from getpro.operations.models import capacity_samples
 from getpro.platform.database import Database
@@ -198,7 +199,7 @@ async def test_tables_are_told_with_what_a_week_and_a_month_have_added(
     assert whole.startswith("база ")
     assert whole.endswith("МБ, за 7 дн мало данных, за 30 дн мало данных")
     async with db.read("test") as session:
-        size = await session.scalar(text("SELECT pg_database_size(current_database())"))
+        [(size,)] = await rows_of(session, "getpro_database_bytes", now=NOW)
     await keep(db, "getpro_database_bytes", {7 * DAY: size - 5 * 1024**2, 31 * DAY: size + 2 * 1024**2})
     assert (await judged())["database.sizes"].seen.endswith("за 7 дн +5 МБ, за 30 дн −2 МБ")
 
