@@ -15,7 +15,12 @@ from getpro.sandbox.shop.actor import Actor
 from getpro.sandbox.shop.judge import judge
 from getpro.sandbox.shop.world import World, world
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180), pytest.mark.xdist_group("browser")]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.long,
+    pytest.mark.timeout(180),
+    pytest.mark.xdist_group("browser"),
+]
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ class Operators:
         return [_report(message.get("text") or message["caption"]) for message in fresh]
 
     async def until(self, condition: Callable[[], Awaitable[bool]]) -> None:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while not await condition():
                 await asyncio.sleep(0.05)
 
@@ -113,6 +113,7 @@ def next_monday(now: datetime) -> datetime:
     return midnight + timedelta(days=7 - now.weekday())
 
 
+@pytest.mark.timeout(300)
 async def test_every_routine_reports_in_the_group_at_its_hour_and_after_a_leap_once(
     operators: Operators, figure: Callable[[str], None]
 ) -> None:
