@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import hashlib
+import inspect
 import json
+import re
 import ssl
 import sys
 import zipfile
@@ -14,6 +16,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from pip_audit._service import pypi as pip_audit_index
 
 from getpro.checks.check import Finding, Level
 from getpro.operations.dependencies import Outdated, Packages, Risk
@@ -187,13 +190,15 @@ async def test_an_advisory_service_that_fails_or_is_away_is_red(outside: Outside
 
 
 @pytest.fixture
-async def pypi_that_knows_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
-    """A mirror in PyPI's place, as behind a company's proxy: 404 for whatever is asked."""
+async def an_index_that_knows_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
+    """A mirror in the place of the one that pip-audit asks, as behind a proxy: 404 for whatever it is."""
     certificate, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    asked = re.search(r"https://([\w.]+)/\w+/\{", inspect.getsource(pip_audit_index))
+    assert asked is not None
     made = await run_program(
         "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-        "-keyout", key, "-out", certificate, "-days", "2", "-subj", "/CN=pypi.org",
-        "-addext", "subjectAltName=DNS:pypi.org",
+        "-keyout", key, "-out", certificate, "-days", "2", "-subj", f"/CN={asked[1]}",
+        "-addext", f"subjectAltName=DNS:{asked[1]}",
     )  # fmt: skip
     assert made.code == 0, made.complained
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -219,7 +224,7 @@ async def pypi_that_knows_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 async def test_packages_that_pip_audit_skips_are_red(
-    packages: Packages, pypi_that_knows_nothing: None
+    packages: Packages, an_index_that_knows_nothing: None
 ) -> None:
     """Pip-audit itself says "No known vulnerabilities found" then, and ends with 0."""
     [found] = await seen(look_at_vulnerabilities(Packages(packages.folder)))
