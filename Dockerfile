@@ -20,6 +20,7 @@ COPY --from=build /app/src /app/src
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONPATH=/app/src \
     PYTHONUNBUFFERED=1 \
+    XDG_CACHE_HOME=/tmp/cache \
     GETPRO_STARTED_AS="docker-compose exec bot 2getpro" \
     GETPRO_DATA_DIR=/app/data \
     GETPRO_LOG_DIR=logs \
