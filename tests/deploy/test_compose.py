@@ -69,3 +69,16 @@ def test_files_that_are_mounted_are_in_the_project() -> None:
             source = volume.split(":")[0]
             is_made = source.startswith("./deploy/own/")
             assert is_made or not source.startswith("./") or (ROOT / source).exists(), source
+
+
+def test_what_the_proxy_answers_stands_in_a_block_of_its_own_for_each_path() -> None:
+    """Outside of one, Caddy orders directives by its own list, and ``respond`` comes before every proxy."""
+    text = (ROOT / "deploy/caddy/Caddyfile").read_text(encoding="utf-8")
+    assert not re.search(r"(?m)^\t(respond|reverse_proxy)\b", text)
+    blocks = dict(re.findall(r"(?m)^\thandle ?(\S*) \{\n\t\t(\w+ ?\S*)", text))
+    assert {path: words.split()[0] for path, words in blocks.items()} == {
+        "/webhooks/alertmanager": "respond",
+        "/webhooks/*": "reverse_proxy",
+        "/health/live": "reverse_proxy",
+        "": "respond",
+    }
