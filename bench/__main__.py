@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from bench import money, size, statements, updates
+from bench import money, size, statements, updates, watched
 from bench.data import Amounts, fill
 from bench.history import slowest
 from bench.money import Flow
@@ -43,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=3, help="how often each bot is measured (3)")
     parser.add_argument("--updates", type=int, default=1000, help="updates a measurement (1000)")
     parser.add_argument("--payments", type=int, default=600, help="payments a measurement (600)")
+    parser.add_argument("--pairs", type=int, default=10, help="of turns alone and watched (10)")
     parser.add_argument("--users", type=int, default=1_000_000, help="of the large database; 0: none")
     parser.add_argument("--old-payments", type=int, default=5_000_000)
     parser.add_argument("--messages", type=int, default=50_000_000, help="rows of message_logs")
@@ -67,13 +68,15 @@ def _measure(prepared: Stage, asked: argparse.Namespace) -> Figures:
     empty.append(_cost(prepared, asked.updates, is_empty=True))
     _say("money")
     flows = _money(prepared, asked.payments)
+    _say("being watched")
+    turns = watched.measure(prepared, pairs=asked.pairs)
     history = None
     if asked.users:
         _say("a large database: some minutes")
         amounts = Amounts(asked.users, asked.old_payments, asked.messages)
         fill(prepared.database_url, amounts)
         history = slowest(prepared.database_url)
-    return Figures(empty, shop, imports, sizes, per_press, flows, history)
+    return Figures(empty, shop, imports, sizes, per_press, flows, turns, history)
 
 
 def _cost(prepared: Stage, count: int, *, is_empty: bool) -> Cost:

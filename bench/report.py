@@ -12,6 +12,7 @@ from bench.meter import percentile
 from bench.money import Flow
 from bench.size import Size
 from bench.updates import CROWDS, Cost
+from bench.watched import Turns
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Figures:
     sizes: list[Size]
     statements_a_press: float
     flows: "Flows"
+    turns: Turns
     history: dict[str, float] | None
     """Seconds of the guide's queries, slowest first."""
 
@@ -75,6 +77,7 @@ def rows(figures: Figures) -> list[Row]:
         _row("SQL statements per menu press", figures.statements_a_press, "{:.1f}", most=3),
         *_money(figures),
         *_size(figures),
+        *_watched(figures.turns),
         *_history(figures),
     ]
 
@@ -186,6 +189,25 @@ def _size(figures: Figures) -> list[Row]:
             resident <= 1.2 * bare,
         ),
     ]
+
+
+def _watched(turns: Turns) -> list[Row]:
+    """Measurable is what the turns do not do by themselves: more than their median distance."""
+
+    def row(what: str, alone: list[float], seen: list[float]) -> Row:
+        added = [after - before for before, after in zip(alone, seen, strict=True)]
+        noise = median(abs(one - median(alone)) for one in alone)
+        shown = f"{median(alone):.1f} ms alone; watched, pair by pair {_signed(added)} ms"
+        return Row(what, shown, f"within ± {noise:.1f} ms²", abs(median(added)) <= noise)
+
+    return [
+        row("p50 of a press while scraped and checked", turns.alone_p50, turns.watched_p50),
+        row("… p95", turns.alone_p95, turns.watched_p95),
+    ]
+
+
+def _signed(several: list[float]) -> str:
+    return f"{median(several):+.1f} ({min(several):+.1f} to {max(several):+.1f})"
 
 
 LONG_LOOKS = {"new_users_by_month", "top_customers", "conversion_by_duration", "active_users_30_days"}

@@ -39,7 +39,7 @@ class Stage:
     yookassa: str
 
     @contextlib.contextmanager
-    def shop(self, command: str = "run") -> Iterator["Running"]:
+    def shop(self, command: str = "run", **settings: str) -> Iterator["Running"]:
         """``2getpro <command>`` until the end of the block, ready to take updates."""
         port = free_port()
         environment = {
@@ -56,6 +56,7 @@ class Stage:
             "DATABASE_URL": self.database_url,
             "GETPRO_PORT": str(port),
             "OPERATIONS_SYNTHETIC": "false",  # it is a shop's work that is measured
+            **settings,
         }
         log = self.directory / f"{command}-{port}.log"
         with running(["-m", "getpro", command], port, "/health/ready", log, environment) as shop:

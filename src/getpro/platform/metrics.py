@@ -102,6 +102,8 @@ UPDATES: Final = _counter(
     "result",
     kind=_OfCustomers,
 )
+for _kind in ("message", "callback_query"):
+    UPDATES.labels(_kind, "failed")  # a series that begins with its first error would not be seen to grow
 UPDATE_SECONDS: Final = _histogram(
     _QUICK,
     "getpro_update_seconds",
@@ -115,6 +117,7 @@ BOT_API_CALLS: Final = _counter(
     "method",
     "result",
 )
+BOT_API_CALLS.labels("sendMessage", "away")  # likewise
 BOT_API_SECONDS: Final = _histogram(_QUICK, "getpro_bot_api_seconds", "Сколько отвечал Bot API")
 WEBHOOKS: Final = _counter(
     "getpro_webhooks_total",
@@ -184,7 +187,7 @@ LOG_LINES: Final = _counter(
     "level",
 )
 for _level in ("WARNING", "ERROR", "CRITICAL"):
-    LOG_LINES.labels(_level)  # a series that begins with its first error would not be seen to grow
+    LOG_LINES.labels(_level)  # likewise
 ERROR_KINDS: Final = _counter(
     "getpro_error_kinds_total", "Разные ошибки: сколько таких, каких процесс с запуска ещё не писал в журнал"
 )

@@ -204,7 +204,8 @@ async def _mark(deps: Deps, wanted: Subscription, last: _Cause, account: PanelAc
             await defer_delivery(session, deps, wanted.subscription_id)
     for payment in delivered:
         if payment.paid_at is not None:
-            DELIVERY_SECONDS.observe((now - payment.paid_at).total_seconds())
+            waited = (now - payment.paid_at).total_seconds()
+            DELIVERY_SECONDS.observe(max(0.0, waited))  # the provider's clock may be ahead of ours
 
 
 async def _tell_open(
