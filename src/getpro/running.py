@@ -21,6 +21,7 @@ from getpro.operations.deps import Absent, nothing_absent
 from getpro.operations.figures import Figures
 from getpro.operations.jobs import schedules as operations_schedules
 from getpro.platform import schedules
+from getpro.platform.database import Database
 from getpro.platform.jobs import Ended
 from getpro.platform.metrics import SYNTHETIC_OFF, CountLines, count_job
 from getpro.platform.settings import TELEGRAM_PATH, Settings
@@ -80,7 +81,8 @@ async def run_shop(
         async with contextlib.AsyncExitStack() as running:
             if keep_database is not None:
                 await running.enter_async_context(_background(stop, _keep(keep_database)))
-            await running.enter_async_context(_measured(shop, stop, worker=worker, web=web))
+            figures = _figures(shop, database_url, running) if worker else None
+            await running.enter_async_context(_measured(shop, stop, figures, is_web=web))
             if worker:
                 await running.enter_async_context(_working(shop, stop))
             if web:
@@ -127,18 +129,24 @@ async def _serving(shop: Shop, stop: asyncio.Future[None], database_url: str) ->
         yield
 
 
+def _figures(shop: Shop, database_url: str, running: contextlib.AsyncExitStack) -> Figures:
+    """What the database knows, asked by a connection of its own: it is asked also while the shop is busy."""
+    db = Database(database_url, pool_size=1)
+    running.push_async_callback(db.close)
+    return Figures(db, shop.sales.clock)
+
+
 @contextlib.asynccontextmanager
 async def _measured(
-    shop: Shop, stop: asyncio.Future[None], *, web: bool, worker: bool
+    shop: Shop, stop: asyncio.Future[None], figures: Figures | None, *, is_web: bool
 ) -> AsyncIterator[None]:
-    """Show Prometheus this process; who works also shows what the database knows.
+    """Show Prometheus this process, with ``figures`` also what the database knows.
 
     A port that is taken by somebody else stops no shop: Prometheus will miss us, and say so.
     """
     settings = shop.settings
-    usual = METRICS_PORT if web else WORKER_METRICS_PORT
+    usual = METRICS_PORT if is_web else WORKER_METRICS_PORT
     port = usual if settings.metrics_port is None else settings.metrics_port
-    figures = Figures(shop.db, shop.sales.clock) if worker else None
     try:
         listening = _socket(settings.metrics_host, port)
     except OSError as error:

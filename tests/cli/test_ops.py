@@ -94,8 +94,12 @@ def test_a_database_that_is_away_is_2(settings: Path) -> None:
         "DATABASE_URL=postgresql://nobody@127.0.0.1:1/nothing\nTELEGRAM_BOT_TOKEN=42:TEST\n"
         "PANEL_URL=http://127.0.0.1:9\nPANEL_TOKEN=t\n"
     )
-    done = ops("watch")
+    done = ops("history")
     assert (done.code, "База данных не отвечает" in done.complained) == (2, True)
+    done = ops("morning")  # the disk may be full, which is why there is no database
+    assert (done.code, done.complained) == (2, "")
+    for seen in ("Память", "база не ответила", "Итог проверки"):
+        assert seen in done.said
 
 
 def test_an_error_of_ours_is_70_one_sentence_and_no_traceback(

@@ -17,9 +17,9 @@ import pytest
 import yaml
 
 from getpro.operations import monitoring
+from getpro.operations.monitoring import DOOR as PATH
 from getpro.platform.settings import Settings
 from getpro.sandbox.shop.world import free_port
-from getpro.webhooks.alerts import PATH
 from monitors import ROOT, ready, rules, running
 
 BOT_TOKEN, TOKEN, PASSWORD = "42:token-of-a-bot", "token-of-alerts", "p%24ss%40word"

@@ -39,7 +39,7 @@ def growing(step: float) -> str:
 
 BOT, WORKER = 'up{job="bot"}', 'up{job="worker"}'
 PAID = 'getpro_undelivered{kind="paid", job="worker"}'
-OLDEST = 'getpro_undelivered_oldest_seconds{job="worker"}'
+OLDEST = 'getpro_undelivered_oldest_seconds{kind="paid", job="worker"}'
 FAILED = 'getpro_updates_total{kind="message", result="failed"}'
 FINE = 'getpro_updates_total{kind="message", result="ok"}'
 BOT_API = 'getpro_bot_api_calls_total{method="sendMessage", result="%s"}'

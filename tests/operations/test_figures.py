@@ -1,6 +1,6 @@
 """What the database knows about the shop, as Prometheus is shown it."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
@@ -61,7 +61,7 @@ async def test_a_purchase_is_counted_where_it_belongs(shop: Shop) -> None:
     assert seen("getpro_orders_last_hour", provider="fakepay", status="pending") == 1
     assert seen("getpro_paid_last_hour", provider="fakepay") == 1
     assert seen("getpro_paid_last_hour_roubles", provider="fakepay") == 199
-    assert seen("getpro_undelivered_oldest_seconds") == 0
+    assert seen("getpro_undelivered_oldest_seconds", kind="paid") is None
     shop.clock.now += timedelta(hours=2)
     later = await known(shop)
     assert later("getpro_paid_last_hour", provider="fakepay") is None
@@ -82,7 +82,8 @@ async def test_paid_and_undelivered_is_told_from_free_and_undelivered(shop: Shop
     seen = await known(shop)
     assert seen("getpro_undelivered", kind="paid") == 1
     assert seen("getpro_undelivered", kind="free") is None
-    assert seen("getpro_undelivered_oldest_seconds") == 7 * 60
+    assert seen("getpro_undelivered_oldest_seconds", kind="paid") == 7 * 60
+    assert seen("getpro_undelivered_oldest_seconds", kind="free") is None
 
 
 async def test_an_hour_is_compared_with_the_same_hour_of_past_weeks(shop: Shop) -> None:
@@ -115,6 +116,53 @@ async def test_a_queue_is_as_old_as_its_oldest_job_whose_time_has_come(shop: Sho
     assert seen("getpro_queue_jobs", queue="money", status="todo") == 2
     assert seen("getpro_queue_oldest_seconds", queue="money") == 90
     assert seen("getpro_queue_oldest_seconds", queue="notices") is None
+
+
+async def test_a_job_that_nobody_takes_is_as_old_as_its_deferring(shop: Shop) -> None:
+    async with shop.db.begin("test") as session:
+        await shop.jobs.defer(session, JobName("a", MONEY))
+        await session.execute(text("UPDATE procrastinate_events SET at = now() - interval '20 minutes'"))
+        await shop.jobs.defer(session, JobName("b", MONEY))
+    shop.clock.now = datetime.now(UTC)  # the events are by the database's clock
+    seen = await known(shop)
+    assert seen("getpro_queue_oldest_seconds", queue="money") == pytest.approx(20 * 60, abs=30)
+
+
+async def test_a_schedule_that_nobody_declares_any_more_is_not_overdue_for_ever(shop: Shop) -> None:
+    async with shop.db.begin("test") as session:
+        both = [Schedule(name, "every 30s") for name in ("now", "gone")]
+        await declare(session, both, now=shop.clock())
+        await session.execute(
+            update(schedules)
+            .where(schedules.c.name == "gone")
+            .values(next_run_at=schedules.c.next_run_at - timedelta(days=2))
+        )
+    shop.clock.now += timedelta(seconds=40)
+    seen = await known(shop)
+    assert seen("getpro_schedule_overdue_seconds", schedule="now") == 40
+    assert seen("getpro_schedule_overdue_seconds", schedule="gone") is None
+
+
+async def test_a_long_cleaning_is_no_forgotten_transaction(shop: Shop, database_url: str) -> None:
+    with psycopg.connect(database_url, application_name="pg_dump") as dump:
+        dump.execute("SELECT 1")
+        assert (await known(shop))("getpro_database_oldest_transaction_seconds") == 0
+    with psycopg.connect(database_url) as forgotten:
+        forgotten.execute("SELECT 1")
+        assert ((await known(shop))("getpro_database_oldest_transaction_seconds") or 0) > 0
+
+
+async def test_a_slow_figure_hides_itself_only_and_is_no_database_that_is_away(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = Figure("getpro_slow", "медленный", "SELECT 1 FROM pg_sleep(20)")
+    monkeypatch.setattr(figures_module, "FIGURES", (slow, *FIGURES))
+    monkeypatch.setattr(figures_module, "_LONGEST_SECONDS", 1)
+    seen = await Known(shop).look()
+    assert (seen(UP), seen(FAILED), seen("getpro_users")) == (1, 1, None)
+    await seen.look()
+    assert (seen(UP), seen(FAILED), seen("getpro_users")) == (1, 1, 0)
+    assert seen("getpro_slow") is None
 
 
 async def test_while_the_database_is_away_nothing_old_is_shown(shop: Shop) -> None:

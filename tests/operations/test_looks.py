@@ -262,17 +262,24 @@ async def test_the_day_is_the_operators(shop: Shop) -> None:
     assert there.seen.startswith("новых 0, покупателей 0")
 
 
+def week_of(shop: Shop, now: datetime) -> AsyncIterator[Finding]:
+    return money.look_at_week(shop.db, now=now, zone=ZoneInfo("UTC"))
+
+
 async def test_a_week_is_told_against_the_one_before(shop: Shop) -> None:
     alice = await shop.customer("alice")
     await shop.purchase(alice)
     shop.clock.now += timedelta(days=8)
     for _ in range(2):
         await shop.purchase(alice)
-    found = {one.name: one.seen for one in await seen(money.look_at_week(shop.db, now=shop.clock()))}
+    tomorrow = shop.clock() + timedelta(days=1)
+    found = {one.name: one.seen for one in await seen(week_of(shop, tomorrow))}
     assert found["money.week"] == "новых 0, покупателей 1, платежей 2, выручка 398\u00a0₽"
     assert found["money.week.before"].startswith("новых 1, покупателей 1, платежей 1")
     assert found["money.week.change"] == "+100 %"
     assert found["money.week.average"] == "199\u00a0₽"
+    today = {one.name: one.seen for one in await seen(week_of(shop, shop.clock()))}
+    assert today["money.week"].startswith("новых 0, покупателей 0"), "a day that is not over is no day yet"
 
 
 async def test_a_database_that_is_away_is_red_wherever_it_is_asked() -> None:
@@ -281,7 +288,7 @@ async def test_a_database_that_is_away_is_red_wherever_it_is_asked() -> None:
         money.look_at_waiting(GONE, now=NOW),
         money.look_at_stuck(GONE, now=NOW),
         money.look_at_day(GONE, now=NOW, zone=ZoneInfo("UTC")),
-        money.look_at_week(GONE, now=NOW),
+        money.look_at_week(GONE, now=NOW, zone=ZoneInfo("UTC")),
         tables.look_at_sizes(GONE, now=NOW),
         tables.look_at_dead_rows(GONE, now=NOW),
         tables.look_at_indexes(GONE),
@@ -354,7 +361,8 @@ async def test_a_week_that_brings_much_less_than_the_last_is_worth_a_look(shop: 
     shop.clock.now += timedelta(days=8)
     for _ in range(6):
         await shop.purchase(alice)
-    found = {one.name: one for one in await seen(money.look_at_week(shop.db, now=shop.clock()))}
+    tomorrow = shop.clock() + timedelta(days=1)
+    found = {one.name: one for one in await seen(week_of(shop, tomorrow))}
     assert (found["money.week.change"].level, found["money.week.change"].seen) == (Level.ATTENTION, "−40 %")
 
 

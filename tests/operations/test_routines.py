@@ -12,18 +12,25 @@ from zoneinfo import ZoneInfo
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
 
-from getpro.bootstrap.operations import OperatorsChat
+from doors import serve
 from getpro.checks.check import Check, Finding, Level, Line
 from getpro.operations import chat
+from getpro.operations.chat import OperatorsChat
 from getpro.operations.dependencies import Packages
 from getpro.operations.deps import Deps
 from getpro.operations.jobs import job_kinds, schedules
 from getpro.operations.pictures import NotDrawn
 from getpro.operations.report import report
 from getpro.operations.routines import ROUTINES, Routine, carry_out, carry_out_due, history
-from getpro.platform.bot_api import BotApi, BotApiRefused
+from getpro.platform.bot_api import BotApi, BotApiRefused, TooManyRequests
+from getpro.platform.database import DATABASE_AWAY, Database
 from getpro.platform.http import ServiceUnavailable
+from getpro.platform.jobs import RetryLater
 from getpro.platform.schedules import Schedule, declare, next_run, run_due
 from getpro.platform.settings import OperationsSettings, TelegramSettings
 from getpro.sandbox.serving import serving
@@ -296,3 +303,77 @@ async def test_the_operators_chat_is_a_group_of_telegrams() -> None:
     assert [message.get("text") for message in told] == ["🟢 Проба", None]
     assert told[1]["caption"] == "🟢 Неделя"
     assert telegram.state.files[told[1]["photo"][0]["file_id"]] == PNG
+
+
+async def test_what_telegram_refused_is_tried_again_when_it_is_said_again(deps: Deps, room: FakeChat) -> None:
+    """Alertmanager repeats what still fires: once the chat is there, the operators must hear of it."""
+
+    async def say(words: str) -> bool:
+        async with deps.db.begin("test") as session:
+            return await chat.say(session, deps.jobs, key="alert", text=words, now=deps.clock())
+
+    room.trouble = BotApiRefused(403, "Forbidden: bot was kicked from the group chat")
+    assert await say("пожар")
+    await tell(deps)
+    room.trouble = None
+    assert await say("всё ещё пожар")
+    await tell(deps)
+    assert not await say("и ещё")
+    await tell(deps)
+    assert room.told == ["всё ещё пожар"]
+
+
+async def test_telegram_is_asked_again_when_it_says_and_not_before(deps: Deps, room: FakeChat) -> None:
+    await carry_out(deps, looking_at(ROOM.ok("светло")))
+    room.trouble = TooManyRequests(37)
+    with pytest.raises(RetryLater) as later:
+        await tell(deps)
+    assert later.value.seconds == 37
+
+
+async def test_a_picture_that_does_not_pass_holds_nothing_up_for_long(
+    deps: Deps, room: FakeChat, shop: Shop
+) -> None:
+    for key, words in (("both", "неделя"), ("alone", "")):
+        async with deps.db.begin("test") as session:
+            await chat.say(session, deps.jobs, key=key, text=words, now=deps.clock(), picture=PNG)
+    room.trouble = ServiceUnavailable("away")
+    assert len(await tell(deps)) == 2
+    room.trouble = None
+    shop.clock.now += timedelta(minutes=16)
+    assert await tell(deps) == []
+    assert (room.told, room.pictures) == (["неделя"], [None])
+
+
+async def test_whoever_asks_by_hand_sees_what_was_found_also_while_the_database_is_away(deps: Deps) -> None:
+    gone = replace(deps, db=Database("postgresql://nobody@127.0.0.1:1/nothing"))
+    run = await carry_out(gone, looking_at(ROOM.ok("светло")), asked_by="olga")
+    assert [(one.name, one.level) for one in run.findings] == [("room", Level.OK), ("kept", Level.UNKNOWN)]
+    assert run.level is Level.UNKNOWN
+    with pytest.raises(DATABASE_AWAY):
+        await carry_out(gone, looking_at(ROOM.ok("светло")))
+
+
+async def test_a_group_that_has_moved_is_followed_and_what_is_too_large_is_refused() -> None:
+    came: list[int] = []
+
+    async def send(request: Request) -> Response:
+        chat_id = (await request.json())["chat_id"]
+        came.append(chat_id)
+        if chat_id == -1:
+            moved = {"ok": False, "error_code": 400, "description": "Bad Request: group chat was upgraded"}
+            return JSONResponse(moved | {"parameters": {"migrate_to_chat_id": -1002}}, 400)
+        if len(came) > 3:
+            return PlainTextResponse("<html>413</html>", 413)
+        return JSONResponse({"ok": True, "result": {}})
+
+    app = Starlette(routes=[Route("/bot1:test/sendMessage", send, methods=["POST"])])
+    async with serve(app) as url:
+        api = BotApi(TelegramSettings(bot_token=SecretStr("1:test"), api_url=url))
+        here = OperatorsChat(api, -1)
+        await here.send("раз")
+        await here.send("два")
+        assert came == [-1, -1002, -1002]
+        with pytest.raises(BotApiRefused, match="413"):
+            await here.send("три")
+        await api.close()

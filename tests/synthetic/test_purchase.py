@@ -26,7 +26,7 @@ from getpro.platform import metrics, schedules
 from getpro.platform.bot_api import BotApi
 from getpro.platform.database import Database
 from getpro.platform.jobs import Jobs
-from getpro.platform.schedules import routine
+from getpro.platform.schedules import job_of
 from getpro.sales import settle
 from getpro.sales.reconcile import compare_panel
 from getpro.sandbox.panel import PanelSimulator
@@ -159,7 +159,7 @@ def counted() -> dict[Any, float]:
         for family in metrics.REGISTRY.collect()
         if family.name in families
         for sample in family.samples
-        if not sample.name.endswith("_created")
+        if sample.value and not sample.name.endswith("_created")
     }
 
 
@@ -372,7 +372,7 @@ async def test_by_schedule_it_is_made_by_a_worker_and_shown_to_prometheus(buyer:
         metrics.SYNTHETIC_AT.set(0)
         async with db.begin("test") as session:
             await schedules.declare(session, SCHEDULES, now=utc_now())
-            await shop.jobs.defer(session, routine(SCHEDULES[0].name))
+            await shop.jobs.defer(session, job_of(SCHEDULES[0].name))
         await shop.jobs.drain()
         shown = {
             name: metrics.REGISTRY.get_sample_value(f"getpro_synthetic_purchase_{name}")

@@ -9,7 +9,8 @@ from pydantic import SecretStr
 from sqlalchemy import text
 
 from doors import Knocker, open_doors
-from getpro.webhooks.alerts import PATH, Notification, as_message
+from getpro.operations.monitoring import DOOR as PATH
+from getpro.webhooks.alerts import Notification, as_message
 from getpro.webhooks.deps import Doors
 from moments import broken_at
 from shop import Shop

@@ -15,11 +15,11 @@ import pytest
 from commanded import Commanded
 from envelopes import Envelopes, envelopes
 from folders import open_up
+from getpro.operations.monitoring import DOOR as ALERTS
 from getpro.sandbox.shop import world as sandbox
 from getpro.sandbox.shop.actor import Actor
 from getpro.sandbox.shop.world import World, world
 from getpro.sandbox.telegram.state import Person
-from getpro.webhooks.alerts import PATH as ALERTS
 
 ALERTS_TOKEN = "alerts-token-of-a-test"
 API_TOKEN = "api-token-of-a-test"

@@ -281,7 +281,7 @@ DELIVERY: Final = Dashboard(
                 stat(
                     "Ждёт дольше всех",
                     "s",
-                    "max(getpro_undelivered_oldest_seconds)",
+                    known('max(getpro_undelivered_oldest_seconds{kind="paid"})'),
                     "Хорошо: секунды. Кому панель ещё не открыла доступ.",
                     limits=bad_above(3600, warn=60),
                     alerts=("ManyPaidNotDelivered",),

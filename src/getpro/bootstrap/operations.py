@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from getpro.kit.clock import Clock, utc_now
+from getpro.operations.chat import OperatorsChat
 from getpro.operations.dependencies import Packages
 from getpro.operations.deps import Absent, Chat, Deps, nothing_absent
 from getpro.platform.bot_api import BotApi
@@ -10,26 +11,6 @@ from getpro.platform.database import Database
 from getpro.platform.jobs import Jobs
 from getpro.platform.postgres import default_directory
 from getpro.platform.settings import Settings
-
-
-class OperatorsChat:
-    """The operators' chat, by plain calls."""
-
-    def __init__(self, api: BotApi, chat_id: int) -> None:
-        self._api, self._chat_id = api, chat_id
-
-    async def send(self, text: str, picture: bytes | None = None) -> None:
-        if picture is not None:
-            files, caption = {"photo": picture}, {"caption": text, "parse_mode": "HTML"}
-            await self._api.ask("sendPhoto", files=files, chat_id=self._chat_id, **caption)
-            return
-        await self._api.ask(
-            "sendMessage",
-            chat_id=self._chat_id,
-            text=text,
-            parse_mode="HTML",
-            link_preview_options={"is_disabled": True},
-        )
 
 
 def operations_deps(

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+import structlog
+
+log = structlog.get_logger(__name__)
+
 CHECK_SECONDS: Final = 8
 """For a whole check; a call outside is given less, so that several fit."""
 CALL_SECONDS: Final = 4
@@ -103,7 +107,9 @@ async def _looked(check: Check, seconds: float) -> list[Finding]:
                 f"не проверено за {seconds:g} с", "Повторите позже; проверьте сеть и нагрузку."
             )
         )
-    except Exception as error:  # noqa: BLE001 -- one broken check must not hide the others; no text: it may hold a secret
+    except Exception as error:
+        # One broken check must not hide the others. No text on the screen: it may hold a secret.
+        log.exception("checks.broken", check=check.line.name)
         found.append(
             check.line.unknown(
                 f"проверка сломалась: {type(error).__name__}",

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
+from rich.console import Console
 
 from getpro import migrations
 from getpro.cli.settings import read_settings
@@ -14,23 +15,45 @@ from getpro.platform.postgres.address import wrong_address
 from getpro.platform.settings import DatabaseSettings
 
 
+class DatabaseAway(Trouble):
+    """It does not answer."""
+
+
 @contextlib.contextmanager
-def database(*, migrate: bool, any_version: bool = False) -> Iterator[str]:
+def database(*, migrate: bool, any_version: bool = False, even_away: bool = False) -> Iterator[str]:
     """The address of the database while the block runs, the embedded one started and stopped for it.
 
     Migrated only when asked: another process may work on it with a program of another version. Otherwise
-    Trouble is raised when its version is not ours, unless the caller takes ``any_version``.
+    Trouble is raised when its version is not ours, unless the caller takes ``any_version``, and when it
+    cannot be had at all, unless the caller has something to do ``even_away`` from it.
     """
     settings = read_settings(DatabaseSettings)
     with contextlib.ExitStack() as running:
         if settings.database_url is None:
-            here = Cluster.running(_embedded_directory(settings), time_zone=settings.time_zone)
-            url = running.enter_context(here)
+            url = running.enter_context(_embedded(settings, even_away=even_away))
         else:
             url = settings.database_url.get_secret_value()
             _require_postgresql(url)
         if not any_version:
-            _require_version(url, migrate=migrate)
+            try:
+                _require_version(url, migrate=migrate)
+            except DatabaseAway:
+                if not even_away:
+                    raise
+        yield url
+
+
+@contextlib.contextmanager
+def _embedded(settings: DatabaseSettings, *, even_away: bool) -> Iterator[str]:
+    directory = _embedded_directory(settings)
+    with contextlib.ExitStack() as running:
+        try:
+            url = running.enter_context(Cluster.running(directory, time_zone=settings.time_zone))
+        except Trouble as trouble:
+            if not even_away:
+                raise
+            Console(stderr=True).print(f"{trouble.what} {trouble.why} {trouble.remedy}", markup=False)
+            url = Cluster(directory, time_zone=settings.time_zone).url()
         yield url
 
 
@@ -47,7 +70,7 @@ def _require_version(url: str, *, migrate: bool) -> None:
         is_ours = migrations.is_current(url)
     except psycopg.OperationalError as error:
         lines = str(error).splitlines() or ["без объяснений"]
-        raise Trouble(
+        raise DatabaseAway(
             "База данных не отвечает.", lines[0], "Проверьте DATABASE_URL и что PostgreSQL запущен."
         ) from error
     if not is_ours:

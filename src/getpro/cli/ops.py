@@ -84,7 +84,8 @@ for _each in ROUTINES.values():
 
 
 def _run(routine: Routine, *, tell: bool, draw: bool = False) -> Run:
-    run = asyncio.run(_with_deps(lambda deps: _carry_out(deps, routine, tell=tell, draw=draw)))
+    looking = _with_deps(lambda deps: _carry_out(deps, routine, tell=tell, draw=draw), even_away=True)
+    run = asyncio.run(looking)
     assert isinstance(run, Run)
     return run
 
@@ -148,9 +149,9 @@ async def _carry_out(deps: Deps, routine: Routine, *, tell: bool, draw: bool) ->
         )
 
 
-async def _with_deps(act: Callable[[Deps], Awaitable[Any]]) -> Any:
+async def _with_deps(act: Callable[[Deps], Awaitable[Any]], *, even_away: bool = False) -> Any:
     settings = read_settings(Settings)
-    with database(migrate=False) as url:
+    with database(migrate=False, even_away=even_away) as url:
         db, api = Database(url, pool_size=4), BotApi(settings.telegram)
         try:
             return await act(operations_deps(settings, db=db, jobs=Jobs(url), api=api))

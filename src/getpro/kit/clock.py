@@ -1,8 +1,9 @@
 """The present moment, handed in: rules take ``now``, flows take it once from ``deps.clock``."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from typing import Final
+from zoneinfo import ZoneInfo
 
 Clock = Callable[[], datetime]
 DEFAULT_ZONE: Final = "Europe/Moscow"
@@ -12,3 +13,8 @@ DEFAULT_ZONE: Final = "Europe/Moscow"
 def utc_now() -> datetime:
     """The present moment, aware, UTC."""
     return datetime.now(UTC)
+
+
+def midnight(day: date, zone: ZoneInfo) -> datetime:
+    """When the day begins in ``zone``; aware, UTC."""
+    return datetime.combine(day, time(), zone).astimezone(UTC)

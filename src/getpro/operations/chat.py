@@ -3,18 +3,18 @@
 One plain sender for everything that is not an incident yet: the routines' reports and Prometheus's alerts.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import and_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from getpro.operations.deps import Deps
 from getpro.operations.models import operator_messages
-from getpro.platform.bot_api import BotApiRefused
+from getpro.platform.bot_api import BotApi, BotApiRefused, TooManyRequests
 from getpro.platform.database import Session
-from getpro.platform.jobs import NOTICES, JobName, Jobs
+from getpro.platform.jobs import NOTICES, JobName, Jobs, RetryLater
 
 log = structlog.get_logger(__name__)
 
@@ -24,6 +24,38 @@ _LONGEST: Final = 4000
 
 _LONGEST_CAPTION: Final = 1024
 """Of what Telegram shows; the HTML itself is longer, so this errs to the safe side."""
+_PICTURE_PATIENCE: Final = timedelta(minutes=15)
+
+
+class OperatorsChat:
+    """The operators' chat, by plain calls."""
+
+    def __init__(self, api: BotApi, chat_id: int) -> None:
+        self._api, self._chat_id = api, chat_id
+
+    async def send(self, text: str, picture: bytes | None = None) -> None:
+        """As :class:`getpro.operations.deps.Chat` says. A group that has moved is followed."""
+        try:
+            await self._send(text, picture)
+        except BotApiRefused as error:
+            if error.moved_to is None:
+                raise
+            log.error("operators.chat_moved", setting="OPERATIONS_CHAT", to=error.moved_to)
+            self._chat_id = error.moved_to
+            await self._send(text, picture)
+
+    async def _send(self, text: str, picture: bytes | None) -> None:
+        if picture is not None:
+            files, caption = {"photo": picture}, {"caption": text, "parse_mode": "HTML"}
+            await self._api.ask("sendPhoto", files=files, chat_id=self._chat_id, **caption)
+            return
+        await self._api.ask(
+            "sendMessage",
+            chat_id=self._chat_id,
+            text=text,
+            parse_mode="HTML",
+            link_preview_options={"is_disabled": True},
+        )
 
 
 async def say(
@@ -31,7 +63,8 @@ async def say(
 ) -> bool:
     """Write a message once per ``key`` and defer its sending; a step. False if it was written before.
 
-    ``picture`` is a PNG; the text is its caption, or, too long for one, a message before it.
+    Written is not sent: one that Telegram has refused is tried again with what is said now. ``picture`` is a
+    PNG; the text is its caption, or, too long for one, a message before it.
     """
     if picture is None or utf16_length(text) <= _LONGEST_CAPTION:
         return await _write(session, jobs, key=key, text=text, now=now, picture=picture)
@@ -43,10 +76,15 @@ async def say(
 async def _write(
     session: Session, jobs: Jobs, *, key: str, text: str, now: datetime, picture: bytes | None = None
 ) -> bool:
+    values = {"text": _short(text), "picture": picture, "created_at": now}
     message_id = await session.scalar(
         insert(operator_messages)
-        .values(key=key, text=_short(text), picture=picture, created_at=now)
-        .on_conflict_do_nothing()
+        .values(key=key, **values)
+        .on_conflict_do_update(
+            index_elements=["key"],
+            set_=values | {"trouble": None},
+            where=and_(operator_messages.c.sent_at.is_(None), operator_messages.c.trouble.is_not(None)),
+        )
         .returning(operator_messages.c.message_id)
     )
     if message_id is None:
@@ -68,10 +106,13 @@ def _short(text: str) -> str:
 
 
 async def send(deps: Deps, message_id: int) -> None:
-    """Send one message; a flow, run as a job. Killed before it is noted, it is sent once more."""
+    """Send one message; a flow, run as a job. Killed before it is noted, it is sent once more.
+
+    Those behind it wait for it, so that they come in their order; for a picture not for ever.
+    """
     async with deps.db.read("operators") as session:
         found = await session.execute(
-            select(operator_messages.c.text, operator_messages.c.picture).where(
+            select(operator_messages).where(
                 operator_messages.c.message_id == message_id,
                 operator_messages.c.sent_at.is_(None),
                 operator_messages.c.trouble.is_(None),
@@ -83,8 +124,17 @@ async def send(deps: Deps, message_id: int) -> None:
     if deps.chat is None:
         await _note(deps, message_id, trouble="no chat is set")
         return
+    picture = message.picture
+    if picture is not None and deps.clock() - message.created_at > _PICTURE_PATIENCE:
+        log.warning("operators.picture_given_up", message_id=message_id)
+        picture = None
+    if picture is None and not message.text:
+        await _note(deps, message_id, trouble="its picture could not be sent")
+        return
     try:
-        await deps.chat.send(message.text, message.picture)
+        await deps.chat.send(message.text, picture)
+    except TooManyRequests as error:
+        raise RetryLater(error.seconds, str(error)) from error
     except BotApiRefused as error:
         log.error("operators.refused", message_id=message_id, error=str(error))
         await _note(deps, message_id, trouble=str(error))

@@ -11,8 +11,7 @@ from getpro.operations.deps import Deps
 from getpro.operations.routines import ROUTINES, Routine, carry_out_due
 from getpro.platform.http import ServiceUnavailable
 from getpro.platform.jobs import Backoff, JobKind
-from getpro.platform.schedules import Schedule
-from getpro.platform.schedules import routine as job_of
+from getpro.platform.schedules import Schedule, job_of
 
 log = structlog.get_logger(__name__)
 

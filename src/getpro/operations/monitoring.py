@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from getpro.platform.settings import OperationsSettings, Settings
 
 DOOR: Final = "/webhooks/alertmanager"
+"""Where Alertmanager tells the shop."""
 ALERTMANAGER: Final = Path("alertmanager/alertmanager.yml")
 HTTP: Final = Path("prometheus/http.json")
 TLS: Final = Path("prometheus/tls.json")

@@ -45,6 +45,7 @@ from getpro.platform.schedules import schedules
 _CHECK_SECONDS: Final = 60
 _ATTEMPT_SECONDS: Final = 4 * 3600
 PICTURE: Final = Line("picture", "Картинка")
+KEPT: Final = Line("kept", "Итог проверки")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ def _evening(deps: Deps, now: datetime) -> list[Check]:
 
 
 def _monday(deps: Deps, now: datetime) -> list[Check]:
-    return [Check(money.WEEK, partial(money.look_at_week, deps.db, now=now))]
+    return [Check(money.WEEK, partial(money.look_at_week, deps.db, now=now, zone=deps.zone))]
 
 
 def _tuesday(deps: Deps, _: datetime) -> list[Check]:
@@ -238,7 +239,8 @@ async def carry_out(
     """Look, at everything at once, keep what was found, and have the operators told; a flow.
 
     What is told has its picture with it; ``draw`` makes one for the caller, too. Raises AlreadyRun where
-    another has kept a run for the same ``due_at`` meanwhile.
+    another has kept a run for the same ``due_at`` meanwhile. Whoever asks by hand sees what was found also
+    while the database is away.
     """
     started_at = deps.clock()
     checks = [_or_absent(check, deps) for check in routine.checks(deps, started_at)]
@@ -251,13 +253,20 @@ async def carry_out(
             seen = f"не нарисована: {error if isinstance(error, NotDrawn) else type(error).__name__}"
             findings.append(PICTURE.unknown(seen, f"Повторите: 2getpro ops {routine.name} --chart FILE.png."))
     done = Run(0, routine.name, asked_by, started_at, deps.clock(), worst(findings), findings, picture)
-    async with deps.db.begin(f"ops: {routine.name}") as session:
-        run_id = await _keep(session, done, due_at)
-        if tell:
-            words = report(routine.title, findings, now=done.finished_at, zone=deps.zone)
-            await chat.say(
-                session, deps.jobs, key=f"run:{run_id}", text=words, now=done.finished_at, picture=picture
-            )
+    try:
+        async with deps.db.begin(f"ops: {routine.name}") as session:
+            run_id = await _keep(session, done, due_at)
+            if tell:
+                words = report(routine.title, findings, now=done.finished_at, zone=deps.zone)
+                await chat.say(
+                    session, deps.jobs, key=f"run:{run_id}", text=words, now=done.finished_at, picture=picture
+                )
+    except DATABASE_AWAY as error:
+        if asked_by == BY_SCHEDULE:  # its job comes again
+            raise
+        seen = f"не записан и в чат не послан: {type(error).__name__}"
+        findings.append(KEPT.unknown(seen, "Исправьте базу: строки выше верны и без неё."))
+        return replace(done, level=worst(findings))
     return replace(done, run_id=run_id)
 
 

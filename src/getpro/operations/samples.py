@@ -45,9 +45,8 @@ MEMORY_BYTES: Final = "memory_bytes"
 MEMORY_AVAILABLE: Final = "memory_available_bytes"
 LOAD: Final = "load"
 OOM_KILLS: Final = "oom_kills"
-BOOTED_AT: Final = "booted_at_seconds"
 WORKERS_STARTED: Final = "workers_started"
-MACHINE: Final = (DISK_BYTES, DISK_FREE, MEMORY_BYTES, MEMORY_AVAILABLE, LOAD, OOM_KILLS, BOOTED_AT)
+MACHINE: Final = (DISK_BYTES, DISK_FREE, MEMORY_BYTES, MEMORY_AVAILABLE, LOAD, OOM_KILLS)
 WORKERS: Final = (
     "SELECT coalesce(pg_sequence_last_value("
     "pg_get_serial_sequence('procrastinate_workers', 'id')::regclass), 0)"
@@ -90,7 +89,6 @@ def _of_machine(deps: Deps, proc: Path) -> Iterator[Taken]:
         yield Taken(MEMORY_AVAILABLE, "", memory.available)
         yield Taken(LOAD, "", procfs.load(proc))
         yield Taken(OOM_KILLS, "", procfs.oom_kills(proc))
-        yield Taken(BOOTED_AT, "", procfs.booted_at(proc))
     except procfs.Unreadable as error:
         log.warning("samples.no_machine", error=str(error))
 

@@ -23,7 +23,7 @@ async def clean(db: Database) -> AsyncIterator[Finding]:
     """Vacuum and analyse each table that has rows; one that somebody holds is left and told of."""
     left: list[str] = []
     try:
-        async with db.read("vacuum") as session:
+        async with db.connection() as session:
             tables = (await session.scalars(text(_TABLES))).all()
             before = await session.scalar(text(_DEAD))
             driver = await driver_connection(session)

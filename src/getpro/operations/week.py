@@ -1,10 +1,11 @@
 """The week's picture: revenue and new customers by the operator's day, against the week before."""
 
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from sqlalchemy import text
 
+from getpro.kit.clock import midnight
 from getpro.operations.deps import Deps
 from getpro.operations.pictures import Bars, draw, week_against_week
 
@@ -23,7 +24,7 @@ async def picture(deps: Deps, now: datetime) -> bytes:
     """A PNG of the last seven whole days and the seven before; raises NotDrawn and the database's errors."""
     end = now.astimezone(deps.zone).date()
     days = [end - timedelta(days=ago) for ago in range(_DAYS, 0, -1)]
-    span = {"since": _midnight(deps, days[0]), "until": _midnight(deps, end), "zone": deps.zone.key}
+    span = {"since": midnight(days[0], deps.zone), "until": midnight(end, deps.zone), "zone": deps.zone.key}
     async with deps.db.read("week") as session:
         revenue = {day: float(sum_) for day, sum_ in await session.execute(text(_REVENUE), span)}
         new = {day: float(count) for day, count in await session.execute(text(_NEW), span)}
@@ -32,7 +33,3 @@ async def picture(deps: Deps, now: datetime) -> bytes:
         for title, by_day in (("Выручка, ₽", revenue), ("Новые клиенты", new))
     ]
     return await draw(week_against_week(charts, days[7], days[-1]))
-
-
-def _midnight(deps: Deps, day: date) -> datetime:
-    return datetime.combine(day, time(), deps.zone).astimezone(UTC)

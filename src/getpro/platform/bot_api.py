@@ -13,13 +13,25 @@ import aiohttp
 from getpro.platform.http import Service, ServiceUnavailable
 from getpro.platform.settings import TelegramSettings
 
+_SERVERS_FAULT = HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+class TooManyRequests(ServiceUnavailable):
+    """Telegram says when it may be asked again."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"telegram asks to wait {seconds:g} s")
+        self.seconds = seconds
+
 
 class BotApiRefused(Exception):
     """Telegram answered that it will not; the text is its status and its own words."""
 
-    def __init__(self, status: int, description: str) -> None:
+    def __init__(self, status: int, description: str, *, moved_to: int | None = None) -> None:
         super().__init__(f"{status} {description}".strip())
         self.status = status
+        self.moved_to = moved_to
+        """The chat's new number: a group has become a supergroup."""
 
     @property
     def is_about_token(self) -> bool:
@@ -39,7 +51,7 @@ class BotApi:
         )
 
     async def ask(self, method: str, *, files: Mapping[str, bytes] | None = None, **parameters: Any) -> Any:
-        """Its result; raises BotApiRefused, and ServiceUnavailable where nothing is known.
+        """Its result; raises BotApiRefused, TooManyRequests, and ServiceUnavailable where nothing is known.
 
         ``files`` are PNG, each by the name of its parameter.
         """
@@ -50,10 +62,15 @@ class BotApi:
         said = answer.body if isinstance(answer.body, dict) else {}
         if said.get("ok") is True:
             return said.get("result")
-        is_passing = answer.status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.REQUEST_TIMEOUT}
-        if said.get("ok") is not False or is_passing or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        told = said.get("parameters") or {}
+        if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+            raise TooManyRequests(float(told.get("retry_after", 1)))
+        is_passing = answer.status == HTTPStatus.REQUEST_TIMEOUT or answer.status >= _SERVERS_FAULT
+        is_too_large = answer.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE  # in a gateway's own words
+        if is_passing or (said.get("ok") is not False and not is_too_large):
             raise ServiceUnavailable(f"telegram answered {answer.status}")
-        raise BotApiRefused(answer.status, str(said.get("description", "")))
+        description = str(said.get("description", ""))
+        raise BotApiRefused(answer.status, description, moved_to=told.get("migrate_to_chat_id"))
 
     async def close(self) -> None:
         await self._service.close()

@@ -120,6 +120,12 @@ class Database:
         crashpoints.reach(f"{name}: read")
 
     @contextlib.asynccontextmanager
+    async def connection(self) -> AsyncIterator[Session]:
+        """For what is no transaction: VACUUM, or a lock that is held while others work."""
+        async with self._lent(commits_itself=True) as session:
+            yield session
+
+    @contextlib.asynccontextmanager
     async def alone(self, name: str) -> AsyncIterator[Session]:
         """For one statement that is the whole transaction: it stands as soon as it has run.
 

@@ -53,7 +53,7 @@ class Schedule:
     """After an absence: one run for all that was missed, or one for each."""
 
 
-def routine(name: str) -> JobName:
+def job_of(name: str) -> JobName:
     """The job of the schedule that is called so."""
     return JobName(name, UPKEEP)
 
@@ -130,7 +130,7 @@ async def run_due(session: Session, jobs: Jobs, names: Collection[str], *, now: 
             )
         )
         if row.catch_up == "each" or not await _is_waiting(session, row.name):
-            await jobs.defer(session, routine(row.name), lock=f"schedule:{row.name}")
+            await jobs.defer(session, job_of(row.name), lock=f"schedule:{row.name}")
             claimed.append(row.name)
     return claimed
 

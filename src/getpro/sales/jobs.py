@@ -13,7 +13,7 @@ from getpro.panel.errors import PanelError
 from getpro.payments import inbox
 from getpro.payments.provider import ProviderUnavailable, ProviderUnreadable
 from getpro.platform.jobs import Backoff, JobKind, RetryLater
-from getpro.platform.schedules import Schedule, routine
+from getpro.platform.schedules import Schedule, job_of
 from getpro.sales import delivery, polling, provider_books, reconcile, refunds, settle
 from getpro.sales.deps import Deps
 from getpro.sales.errors import UnknownProvider
@@ -58,14 +58,14 @@ def job_kinds(deps: Deps, *, zone: ZoneInfo) -> list[JobKind]:
         JobKind(REFUND, partial(_refund, deps), _FOR_EVER, _OUTSIDE_AWAY),
         JobKind(POLL_PAYMENT, partial(polling.poll_payment, deps), _NEXT_TIME, _OUTSIDE_AWAY),
         JobKind(COMPARE, partial(reconcile.compare_one, deps), _BUGS_END, _OUTSIDE_AWAY),
-        JobKind(routine("poll_due"), partial(polling.poll_due, deps), _NEXT_TIME),
-        JobKind(routine("sweep"), partial(sweep, deps), _NEXT_TIME),
-        JobKind(routine("remind"), partial(remind, deps, zone), _NEXT_TIME),
-        JobKind(routine("expire"), partial(_expire, deps), _NEXT_TIME),
-        JobKind(routine("find_lost_charges"), lost, _NEXT_TIME, _OUTSIDE_AWAY),
-        JobKind(routine("reconcile_panel"), differing, _NEXT_TIME, _OUTSIDE_AWAY),
-        JobKind(routine("compare_yesterday"), yesterday, _FOR_HOURS, _OUTSIDE_AWAY),
-        JobKind(routine("keep_house"), partial(_keep_house, deps), _BUGS_END),
+        JobKind(job_of("poll_due"), partial(polling.poll_due, deps), _NEXT_TIME),
+        JobKind(job_of("sweep"), partial(sweep, deps), _NEXT_TIME),
+        JobKind(job_of("remind"), partial(remind, deps, zone), _NEXT_TIME),
+        JobKind(job_of("expire"), partial(_expire, deps), _NEXT_TIME),
+        JobKind(job_of("find_lost_charges"), lost, _NEXT_TIME, _OUTSIDE_AWAY),
+        JobKind(job_of("reconcile_panel"), differing, _NEXT_TIME, _OUTSIDE_AWAY),
+        JobKind(job_of("compare_yesterday"), yesterday, _FOR_HOURS, _OUTSIDE_AWAY),
+        JobKind(job_of("keep_house"), partial(_keep_house, deps), _BUGS_END),
     ]
 
 

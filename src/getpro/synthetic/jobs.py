@@ -7,7 +7,7 @@ from typing import Final
 from getpro.operations.models import SYNTHETIC_PURCHASE
 from getpro.platform.jobs import Backoff, JobKind
 from getpro.platform.metrics import SYNTHETIC_AT, SYNTHETIC_SECONDS, SYNTHETIC_SUCCESS
-from getpro.platform.schedules import Schedule, routine
+from getpro.platform.schedules import Schedule, job_of
 from getpro.synthetic.purchase import Purchase
 
 SCHEDULES: Final = [Schedule(SYNTHETIC_PURCHASE, "every 30s")]
@@ -17,7 +17,7 @@ def job_kinds(buy: Callable[[], Awaitable[Purchase]]) -> list[JobKind]:
     async def run() -> None:
         show(await buy())
 
-    return [JobKind(routine(SYNTHETIC_PURCHASE), run, Backoff(attempts=1))]
+    return [JobKind(job_of(SYNTHETIC_PURCHASE), run, Backoff(attempts=1))]
 
 
 def show(made: Purchase) -> None:

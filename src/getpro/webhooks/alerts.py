@@ -18,7 +18,6 @@ from getpro.webhooks.deps import Doors
 
 log = structlog.get_logger(__name__)
 
-PATH: Final = "/webhooks/alertmanager"
 _FIRING: Final = "firing"
 _LIGHTS: Final = {"L1": "🟡", "L2": "🔴", "L3": "🚨"}
 _SHOWN: Final = 10

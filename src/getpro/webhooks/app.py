@@ -8,10 +8,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from getpro.operations.monitoring import DOOR as ALERTS_PATH
 from getpro.platform.database import DATABASE_AWAY
 from getpro.platform.metrics import WEBHOOKS
 from getpro.platform.settings import TELEGRAM_PATH
-from getpro.webhooks import alerts
+from getpro.webhooks.alerts import alertmanager
 from getpro.webhooks.deps import Doors
 from getpro.webhooks.notices import provider_notice
 from getpro.webhooks.panel import panel_event
@@ -29,7 +30,7 @@ def make_app(doors: Doors) -> FastAPI:
         [
             Route(TELEGRAM_PATH, telegram_update, methods=["POST"]),
             Route("/webhooks/panel", panel_event, methods=["POST"]),
-            Route(alerts.PATH, alerts.alertmanager, methods=["POST"]),
+            Route(ALERTS_PATH, alertmanager, methods=["POST"]),
             Route("/webhooks/{provider}", provider_notice, methods=["POST"]),
         ]
     )

@@ -7,6 +7,7 @@ from getpro.checks.check import Finding, Line
 from getpro.operations.dependencies import NotSeen, Packages, Risk, audit, normal, outdated, some
 
 OUTDATED: Final = Line("dependencies.outdated", "Обновления пакетов")
+URGENT: Final = Line("dependencies.urgent", "Какие обновления срочные")
 VULNERABLE: Final = Line("dependencies.vulnerable", "Уязвимости пакетов")
 _RISKS: Final = {
     Risk.MAJOR: "крупные, могут сломать",
@@ -29,11 +30,11 @@ async def look_at_outdated(packages: Packages) -> AsyncIterator[Finding]:
     try:
         audited = await audit(packages)
     except NotSeen as error:
-        yield VULNERABLE.unknown(str(error), _LOOK_YOURSELF)
+        yield URGENT.unknown(str(error), _LOOK_YOURSELF)
     else:
         dangerous = {normal(one.name) for one in audited.found if one.fixed_in}
         if audited.skipped:
-            yield VULNERABLE.unknown(f"не проверено пакетов: {len(audited.skipped)}", _LOOK_YOURSELF)
+            yield URGENT.unknown(f"не проверено пакетов: {len(audited.skipped)}", _LOOK_YOURSELF)
     for one in newer:
         if normal(one.name) in dangerous:
             yield OUTDATED.wrong(f"закрывает уязвимость: {one}", _UPDATE)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import text
 
 from getpro.checks.check import Finding, Line
+from getpro.kit.clock import midnight
 from getpro.operations.figures import rows_of
 from getpro.operations.looks.asking import asks_database
 from getpro.platform.database import Database
@@ -76,8 +77,8 @@ async def look_at_waiting(db: Database, *, now: datetime) -> AsyncIterator[Findi
     """Whoever has paid and whom the panel does not have yet."""
     async with db.read("look: waiting") as session:
         counted = dict(await rows_of(session, "getpro_undelivered", now=now))
-        [(oldest,)] = await rows_of(session, "getpro_undelivered_oldest_seconds", now=now)
-    paid, longest = counted.get("paid", 0), float(oldest or 0)
+        oldest = dict(await rows_of(session, "getpro_undelivered_oldest_seconds", now=now))
+    paid, longest = counted.get("paid", 0), float(oldest.get("paid", 0))
     if not paid:
         yield WAITING.ok("никто не ждёт")
         return
@@ -100,16 +101,16 @@ async def look_at_stuck(db: Database, *, now: datetime) -> AsyncIterator[Finding
 @asks_database(DAY)
 async def look_at_day(db: Database, *, now: datetime, zone: ZoneInfo) -> AsyncIterator[Finding]:
     """The operator's day so far."""
-    since = now.astimezone(zone).replace(hour=0, minute=0, second=0, microsecond=0).astimezone(UTC)
-    figures = await _figures(db, since, now)
+    figures = await _figures(db, midnight(now.astimezone(zone).date(), zone), now)
     yield DAY.ok(_in_words(figures))
 
 
 @asks_database(WEEK)
-async def look_at_week(db: Database, *, now: datetime) -> AsyncIterator[Finding]:
-    """Seven days and the seven before them."""
-    week = timedelta(days=7)
-    this, before = await _figures(db, now - week, now), await _figures(db, now - 2 * week, now - week)
+async def look_at_week(db: Database, *, now: datetime, zone: ZoneInfo) -> AsyncIterator[Finding]:
+    """The last seven whole days of the operator and the seven before them, as in the picture."""
+    today = now.astimezone(zone).date()
+    ends = [midnight(today - timedelta(days=ago), zone) for ago in (0, 7, 14)]
+    this, before = await _figures(db, ends[1], ends[0]), await _figures(db, ends[2], ends[1])
     async with db.read("look: week") as session:
         active = await session.scalar(text("SELECT count(*) FROM subscriptions WHERE is_active"))
     yield WEEK.ok(_in_words(this))
