@@ -26,7 +26,8 @@ from getpro.operations.deps import Deps
 from getpro.operations.jobs import job_kinds, schedules
 from getpro.operations.pictures import NotDrawn
 from getpro.operations.report import report
-from getpro.operations.routines import ROUTINES, Routine, carry_out, carry_out_due, history
+from getpro.operations.routines import ROUTINES, Routine, carry_out, carry_out_due
+from getpro.operations.runs import history
 from getpro.platform.bot_api import BotApi, BotApiRefused, TooManyRequests
 from getpro.platform.database import DATABASE_AWAY, Database
 from getpro.platform.http import ServiceUnavailable
@@ -377,3 +378,24 @@ async def test_a_group_that_has_moved_is_followed_and_what_is_too_large_is_refus
         with pytest.raises(BotApiRefused, match="413"):
             await here.send("три")
         await api.close()
+
+
+async def test_what_is_long_over_is_forgotten_and_what_waits_to_be_told_is_not(
+    deps: Deps, room: FakeChat, shop: Shop
+) -> None:
+    await carry_out(deps, looking_at(ROOM.ok("светло")))
+    await tell(deps)
+    await carry_out(deps, looking_at(ROOM.wrong("грязно", "уберите")))
+    shop.clock.now += timedelta(days=91)
+    [forget] = [kind for kind in job_kinds(deps) if kind.name == "forget_operations"]
+    for _ in range(2):
+        await forget.run()
+    async with deps.db.begin("test") as session:
+        assert len(await history(session)) == 2
+    assert len(await tell(deps)) == 0
+    assert [said[0] for said in room.told] == ["🟢", "🔴"]
+    shop.clock.now += timedelta(days=700)
+    await forget.run()
+    async with deps.db.begin("test") as session:
+        assert await history(session) == []
+        assert await session.scalar(text("SELECT count(*) FROM operator_messages")) == 0

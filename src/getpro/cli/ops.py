@@ -21,7 +21,8 @@ from getpro.cli.shop import quietly
 from getpro.cli.tables import WIDE, in_words
 from getpro.kit.trouble import Trouble, system_words
 from getpro.operations.deps import Deps
-from getpro.operations.routines import ROUTINES, Routine, Run, carry_out, history, with_attempt
+from getpro.operations.routines import ROUTINES, Routine, carry_out, with_attempt
+from getpro.operations.runs import Run, history
 from getpro.platform.bot_api import BotApi
 from getpro.platform.database import Database
 from getpro.platform.jobs import Jobs

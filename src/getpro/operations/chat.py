@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 import structlog
-from sqlalchemy import and_, select, update
+from sqlalchemy import and_, delete, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from getpro.operations.deps import Deps
@@ -25,6 +25,8 @@ _LONGEST: Final = 4000
 _LONGEST_CAPTION: Final = 1024
 """Of what Telegram shows; the HTML itself is longer, so this errs to the safe side."""
 _PICTURE_PATIENCE: Final = timedelta(minutes=15)
+_KEPT: Final = timedelta(days=90)
+"""Longer than any alert fires: its key stands for that it was told."""
 
 
 class OperatorsChat:
@@ -151,3 +153,11 @@ async def _note(
             .where(operator_messages.c.message_id == message_id)
             .values(sent_at=sent_at, trouble=trouble, picture=None)
         )
+
+
+async def forget_old(session: Session, *, now: datetime) -> None:
+    """Delete what was sent, or refused, long ago; what still waits to be sent stays."""
+    is_over = or_(operator_messages.c.sent_at.is_not(None), operator_messages.c.trouble.is_not(None))
+    await session.execute(
+        delete(operator_messages).where(is_over, operator_messages.c.created_at < now - _KEPT)
+    )

@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 
-from getpro.operations import chat, samples
+from getpro.operations import chat, runs, samples
 from getpro.operations.deps import Deps
 from getpro.operations.routines import ROUTINES, Routine, carry_out_due
 from getpro.platform.http import ServiceUnavailable
@@ -17,12 +17,14 @@ log = structlog.get_logger(__name__)
 
 _FOR_EVER: Final = Backoff(longest_seconds=300)
 _ONCE_MORE: Final = Backoff(longest_seconds=60, attempts=3)
+_FORGET: Final = "forget_operations"
 
 
 def schedules(zone: str) -> list[Schedule]:
     """When the routines run; ``zone`` is the operator's."""
     return [
         Schedule(samples.TAKE.name, f"every {samples.EVERY.total_seconds():.0f}s"),
+        Schedule(_FORGET, "15 4 * * *", zone),
         *(Schedule(routine.schedule, routine.rule, zone) for routine in ROUTINES.values()),
     ]
 
@@ -31,6 +33,7 @@ def job_kinds(deps: Deps) -> list[JobKind]:
     return [
         JobKind(chat.TELL, partial(chat.send, deps), _FOR_EVER, (ServiceUnavailable,)),
         JobKind(samples.TAKE, partial(samples.take, deps), _ONCE_MORE),
+        JobKind(job_of(_FORGET), partial(_forget, deps), _ONCE_MORE),
         *(
             JobKind(job_of(routine.schedule), _by_schedule(deps, routine), _ONCE_MORE)
             for routine in ROUTINES.values()
@@ -44,3 +47,10 @@ def _by_schedule(deps: Deps, routine: Routine) -> Callable[[], Awaitable[None]]:
         await carry_out_due(deps, routine)
 
     return carry
+
+
+async def _forget(deps: Deps) -> None:
+    now = deps.clock()
+    async with deps.db.begin("operations: forget") as session:
+        await chat.forget_old(session, now=now)
+        await runs.forget_old(session, now=now)

@@ -7,16 +7,15 @@ operators' chat, whether all is well or not: a report that does not come is news
 import contextlib
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import select
-from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import SQLAlchemyError
 
-from getpro.checks.check import Check, Finding, Level, Line, run, worst
+from getpro.checks.check import Check, Finding, Line, run, worst
 from getpro.checks.machine import DISK, look_at_disks
 from getpro.operations import chat, upgrade, week
 from getpro.operations.deps import Deps
@@ -38,8 +37,9 @@ from getpro.operations.looks import (
 from getpro.operations.models import BY_SCHEDULE, check_runs
 from getpro.operations.pictures import NotDrawn
 from getpro.operations.report import report
+from getpro.operations.runs import AlreadyRun, Run, keep
 from getpro.operations.vacuum import VACUUM, clean
-from getpro.platform.database import DATABASE_AWAY, Session
+from getpro.platform.database import DATABASE_AWAY
 from getpro.platform.schedules import schedules
 
 _CHECK_SECONDS: Final = 60
@@ -192,25 +192,6 @@ ROUTINES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What one run of a routine found."""
-
-    run_id: int
-    routine: str
-    asked_by: str
-    started_at: datetime
-    finished_at: datetime
-    level: Level
-    findings: list[Finding]
-    picture: bytes | None = field(default=None, compare=False, repr=False)
-    """Of a run that has just been made; it is not kept."""
-
-
-class AlreadyRun(Exception):
-    """It has been carried out, for this time that it was due."""
-
-
 async def carry_out_due(deps: Deps, routine: Routine) -> None:
     """Carry it out for the time that its schedule was last due, once however often asked; a flow."""
     async with deps.db.read("ops: due") as session:
@@ -255,7 +236,7 @@ async def carry_out(
     done = Run(0, routine.name, asked_by, started_at, deps.clock(), worst(findings), findings, picture)
     try:
         async with deps.db.begin(f"ops: {routine.name}") as session:
-            run_id = await _keep(session, done, due_at)
+            run_id = await keep(session, done, due_at=due_at)
             if tell:
                 words = report(routine.title, findings, now=done.finished_at, zone=deps.zone)
                 await chat.say(
@@ -280,45 +261,3 @@ def _or_absent(check: Check, deps: Deps) -> Check:
         yield check.line.absent(why)
 
     return Check(check.line, look)
-
-
-async def _keep(session: Session, done: Run, due_at: datetime | None) -> int:
-    run_id = await session.scalar(
-        insert(check_runs)
-        .values(
-            routine=done.routine,
-            asked_by=done.asked_by,
-            started_at=done.started_at,
-            finished_at=done.finished_at,
-            level=done.level,
-            findings=[asdict(finding) for finding in done.findings],
-            due_at=due_at,
-        )
-        .on_conflict_do_nothing()
-        .returning(check_runs.c.run_id)
-    )
-    if run_id is None:
-        raise AlreadyRun
-    assert isinstance(run_id, int)
-    return run_id
-
-
-async def history(session: Session, *, routine: str | None = None, most: int = 20) -> list[Run]:
-    """The last runs, newest first."""
-    wanted = select(check_runs).order_by(check_runs.c.started_at.desc(), check_runs.c.run_id.desc())
-    if routine is not None:
-        wanted = wanted.where(check_runs.c.routine == routine)
-    return [_run_of(row) for row in await session.execute(wanted.limit(most))]
-
-
-def _run_of(row: Any) -> Run:
-    findings = [Finding(**(found | {"level": Level(found["level"])})) for found in row.findings]
-    return Run(
-        row.run_id,
-        row.routine,
-        row.asked_by,
-        row.started_at,
-        row.finished_at,
-        Level(row.level),
-        findings,
-    )
