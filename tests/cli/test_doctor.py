@@ -371,7 +371,7 @@ async def test_the_clock_is_held_against_the_outsides(
     ],
 )
 def test_a_disk_is_judged_by_what_runs_out_first(free: int, shares: dict[str, float], level: Level) -> None:
-    assert machine.judged_room(Line("disk", "Диск"), Path("/srv"), free, shares).level is level
+    assert machine.judged_room(Line("disk", "Диск"), "/srv", free, shares).level is level
 
 
 async def test_a_database_is_judged_by_version_tables_zone_and_privacy(

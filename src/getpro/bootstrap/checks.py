@@ -57,6 +57,7 @@ def _outside(read: ReadableSettings, running: contextlib.AsyncExitStack) -> Iter
         running.push_async_callback(api.close)
         webhook = None if read.public_url is None else read.public_url + TELEGRAM_PATH
         yield Check(telegram.TOKEN, lambda: telegram.look(api, group, webhook))
+        yield Check(telegram.CHAT, lambda: telegram.look_at_chat(api, read.operations.chat))
         yield Check(machine.CLOCK, lambda: machine.look_at_clock(group.api_url, group.proxy))
         stars = StarsOverHttp(api)
     hurried = providers.hurried(read, seconds=CALL_SECONDS)

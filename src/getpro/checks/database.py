@@ -10,14 +10,13 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 import psycopg
-from psycopg.conninfo import make_conninfo
 
 from getpro import migrations
 from getpro.checks.check import CALL_SECONDS, Finding, Line
 from getpro.checks.machine import judged_clock
 from getpro.kit.trouble import Trouble, system_words
 from getpro.platform.postgres import Cluster
-from getpro.platform.postgres.address import wrong_address
+from getpro.platform.postgres.address import impatient, wrong_address
 
 DATABASE: Final = Line("database", "База данных")
 _SCHEMA: Final = Line("database.migrations", "База: таблицы")
@@ -85,7 +84,7 @@ async def look_at_own(directory: Path, zone: str) -> AsyncIterator[Finding]:
 
 
 def _ask(url: str) -> Seen:
-    with psycopg.connect(_impatient(url), autocommit=True) as connection:
+    with psycopg.connect(impatient(url, seconds=CALL_SECONDS), autocommit=True) as connection:
         before = datetime.now(UTC)
         row = connection.execute(
             "SELECT clock_timestamp(), current_setting('TimeZone'),"
@@ -105,10 +104,6 @@ def _ask(url: str) -> Seen:
         )
 
 
-def _impatient(url: str) -> str:
-    return make_conninfo(url, connect_timeout=CALL_SECONDS)
-
-
 def judged_version(seen: Seen) -> Finding:
     version = f"PostgreSQL {seen.version.partition(' ')[0]}"
     if seen.major < _OLDEST:
@@ -125,7 +120,7 @@ def judged_version(seen: Seen) -> Finding:
 
 def _look_at_schema(url: str, seen: Seen) -> Finding:
     try:
-        if migrations.is_current(_impatient(url)):
+        if migrations.is_current(impatient(url, seconds=CALL_SECONDS)):
             return _SCHEMA.ok(f"версии программы ({migrations.HEAD})")
     except Trouble as trouble:
         return _SCHEMA.wrong(f"{trouble.what} {trouble.why}", trouble.remedy)

@@ -46,12 +46,13 @@ def judged_clock(line: Line, skew_seconds: float, against: str) -> Finding:
 
 
 async def look_at_disks(folders: Mapping[str, Path]) -> AsyncIterator[Finding]:
-    """``folders`` by their purpose; one that is not there yet is judged by the folder it will be made in."""
+    """``folders`` by their purpose; of one that is not there the disk is told on which it would be made."""
     for purpose, folder in folders.items():
         line = Line(f"machine.disk.{purpose}", f"Диск: {_PURPOSES[purpose]}")
         try:
             there = next(path for path in (folder, *folder.parents) if path.exists())
             room = os.statvfs(there)
+            where = f"{folder}" if there == folder else f"{folder}: папки ещё нет, на её диске"
         except OSError as error:
             yield line.unknown(
                 f"{folder}: {system_words(error)}", "Запустите от того пользователя, что и магазин."
@@ -64,17 +65,17 @@ async def look_at_disks(folders: Mapping[str, Path]) -> AsyncIterator[Finding]:
         shares = {"места": room.f_bavail / room.f_blocks}
         if room.f_files:  # some file systems do not count them
             shares["файловых записей (inodes)"] = room.f_favail / room.f_files
-        yield judged_room(line, folder, free, shares)
+        yield judged_room(line, where, free, shares)
 
 
-def judged_room(line: Line, folder: Path, free: int, shares: Mapping[str, float]) -> Finding:
+def judged_room(line: Line, where: str, free: int, shares: Mapping[str, float]) -> Finding:
     what, least = min(shares.items(), key=lambda item: item[1])
     gigabytes = f"{free / _GIB:.1f}".replace(".", ",")
-    seen = f"{folder}: свободно {gigabytes} ГБ"
+    seen = f"{where}: свободно {gigabytes} ГБ"
     if least < _ROOM_ATTENTION:
         seen += f", {what} осталось {least:.0%}"
     if least < _ROOM_WRONG or free < _BYTES_WRONG:
-        return line.wrong(seen, f"Освободите место: du -xh {folder} | sort -h | tail.")
+        return line.wrong(seen, "Освободите место; что занимает его: du -xh / | sort -h | tail.")
     if least < _ROOM_ATTENTION:
         return line.attention(seen, "Освободите место или увеличьте диск.")
     return line.ok(seen)

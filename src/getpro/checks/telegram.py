@@ -12,6 +12,7 @@ from getpro.platform.http import ServiceUnavailable
 from getpro.platform.settings import TelegramSettings
 
 TOKEN: Final = Line("telegram.token", "Telegram: токен")
+CHAT: Final = Line("telegram.chat", "Чат операторов")
 _UPDATES: Final = Line("telegram.updates", "Telegram: обновления")
 _PORTS: Final = frozenset({443, 80, 88, 8443})
 _MANY_WAITING: Final = 100
@@ -27,6 +28,24 @@ async def look(api: BotApi, settings: TelegramSettings, webhook_url: str | None)
         yield refused(error)
     except ServiceUnavailable as error:
         yield away(error)
+
+
+async def look_at_chat(api: BotApi, chat_id: int | None) -> AsyncIterator[Finding]:
+    """Where reports and alerts go: without it they are written down and reach nobody."""
+    if chat_id is None:
+        yield CHAT.attention(
+            "не задан: отчёты и тревоги никому не придут", "Создайте группу и запустите 2getpro setup."
+        )
+        return
+    try:
+        found = await api.ask("getChat", chat_id=chat_id)
+    except BotApiRefused as error:
+        words = f"бот туда не попадёт: {error}"
+        yield CHAT.wrong(words, "Добавьте бота в группу; её номер должен стоять в OPERATIONS_CHAT.")
+    except ServiceUnavailable as error:
+        yield CHAT.unknown(f"Telegram не отвечает: {why(error)}", "Проверьте сеть сервера и повторите.")
+    else:
+        yield CHAT.ok(f"«{found.get('title') or found.get('first_name') or chat_id}»")
 
 
 def bot_name(me: dict[str, Any]) -> str:

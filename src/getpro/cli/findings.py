@@ -38,6 +38,8 @@ def progress(total: int) -> Iterator[Callable[[list[str]], object]]:
 def table(found: Sequence[Finding]) -> Table:
     shown = Table("Итог", "Что", "Что видно и что делать", header_style="bold", show_lines=False)
     shown.columns[0].no_wrap = True
+    for column in shown.columns[1:]:
+        column.overflow = "fold"  # on a narrow screen a setting's name is broken, and not cut
     for finding in found:
         remedy = f"\n[bold]→ {escape(finding.remedy)}[/]" if finding.remedy else ""
         shown.add_row(WORDS[finding.level], finding.title, escape(finding.seen) + remedy)

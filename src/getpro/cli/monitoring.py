@@ -28,7 +28,7 @@ def monitoring(
     found = write_all(settings, folder=folder, bot_url=bot_url)
     own = settings.operations
     ways = {
-        "магазину": own.alerts_token is not None,
+        "магазину, а он — чату операторов": own.alerts_token is not None and own.chat is not None,
         "в Telegram мимо магазина": own.chat is not None,
         "на почту": own.mail_to is not None and own.mail_server is not None,
         "внешней службе": own.watchdog_url is not None,

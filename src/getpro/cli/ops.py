@@ -119,6 +119,8 @@ def make_synthetic_purchase(*, as_json: AsJson = False) -> None:
 def show_history(
     routine: Annotated[str | None, typer.Argument(help="Какой проверки; без него всех")] = None,
     most: Annotated[int, typer.Option(help="Сколько последних", min=1, max=1000)] = 20,
+    *,
+    as_json: AsJson = False,
 ) -> None:
     """Показать последние проверки: когда, чем кончилась, кто запустил."""
     if routine is not None and routine not in ROUTINES:
@@ -129,6 +131,9 @@ def show_history(
             return await history(session, routine=routine, most=most)
 
     runs = asyncio.run(_with_deps(read))
+    if as_json:
+        typer.echo(json.dumps([_plain_run(run) for run in runs], ensure_ascii=False, indent=2))
+        return
     zone = read_settings(Settings).zone
     shown = Table("Когда", "Проверка", "Итог", "Не в порядке", "Кто", header_style="bold")
     for run in runs:
@@ -141,6 +146,11 @@ def show_history(
     Console(width=None if sys.stdout.isatty() else WIDE).print(shown)
     if not runs:
         typer.echo("Ещё ни одной. Магазин проверяет себя сам, пока работает: 2getpro run.")
+
+
+def _plain_run(run: Run) -> dict[str, object]:
+    times = {"started_at": run.started_at.isoformat(), "finished_at": run.finished_at.isoformat()}
+    return {"routine": run.routine, "asked_by": run.asked_by, **times, **plain(run.findings, run.level)}
 
 
 async def _carry_out(deps: Deps, routine: Routine, *, tell: bool, draw: bool) -> Run:

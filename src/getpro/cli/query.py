@@ -17,8 +17,8 @@ from rich.table import Table
 from getpro.cli.database import database
 from getpro.cli.settings import read_settings
 from getpro.cli.tables import WIDE
-from getpro.kit.trouble import Trouble
 from getpro.operations.queries import QUERIES, Query
+from getpro.platform.postgres.address import impatient
 from getpro.platform.settings import DatabaseSettings
 
 app = typer.Typer(add_completion=False)
@@ -45,6 +45,8 @@ def query(
     if sql:
         typer.echo(asked.sql)
         return
+    if as_csv and as_json:
+        raise typer.BadParameter("--csv и --json вместе не бывают")
     columns, rows = _ask(asked)
     if as_json:
         found = [dict(zip(columns, map(_plain, row), strict=True)) for row in rows]
@@ -57,15 +59,16 @@ def query(
 
 def _find(name: str) -> Query:
     if (found := QUERIES.get(name.replace("-", "_"))) is None:
-        raise Trouble(f"Запроса {name!r} нет.", "Опечатка?", "Список запросов: 2getpro query")
+        raise typer.BadParameter(f"запроса {name!r} нет; список запросов: 2getpro query")
     return found
 
 
 def _ask(asked: Query) -> tuple[list[str], list[tuple[Any, ...]]]:
     zone = read_settings(DatabaseSettings).time_zone
+    options = "-c default_transaction_read_only=on"
     with (
         database(migrate=False) as url,
-        psycopg.connect(url, autocommit=True, options="-c default_transaction_read_only=on") as connection,
+        psycopg.connect(impatient(url), autocommit=True, options=options) as connection,
     ):
         connection.execute("SELECT set_config('timezone', %s, false)", [zone])
         cursor = connection.execute(asked.sql.encode())

@@ -19,6 +19,7 @@ _COMPLAINTS: Final = tuple(
         (r"Invalid value for '?(.*?)'?: .*less than or equal to (-?\d+).*", "{0}: нужно не больше {1}"),
         (r"Invalid value for '?(.*?)'?: .*greater than or equal to (-?\d+).*", "{0}: нужно не меньше {1}"),
         (r"Invalid value for '?(.*?)'?: (.*)", "{0}: {1}"),
+        (r"Invalid value: (.*)", "{0}"),
     )
 )
 

@@ -13,6 +13,7 @@ from psycopg import sql
 
 from getpro.kit.trouble import Trouble
 from getpro.messaging import partitions
+from getpro.platform.postgres.address import impatient
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -42,7 +43,7 @@ def is_current(url: str) -> bool:
 
 def _versions(url: str) -> list[str]:
     """The newest revision of the shop's tables and of the synthetic purchase's; "" where there are none."""
-    with psycopg.connect(url, autocommit=True) as connection:
+    with psycopg.connect(impatient(url), autocommit=True) as connection:
         return [_version(connection, table) for table in ("alembic_version", f"{SYNTHETIC}.alembic_version")]
 
 
@@ -59,7 +60,7 @@ def upgrade(url: str) -> None:
 
     Raises Trouble that names the migration which failed; all of them are one transaction.
     """
-    with psycopg.connect(url, autocommit=True) as connection:
+    with psycopg.connect(impatient(url), autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
         if not is_current(url):
             _migrate(url)

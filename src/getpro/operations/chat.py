@@ -101,7 +101,8 @@ def utf16_length(text: str) -> int:
 
 
 def _short(text: str) -> str:
-    """What Telegram takes, cut between two lines: half a tag or half an entity would be refused."""
+    """What Telegram and the table take, cut between two lines: half a tag or entity would be refused."""
+    text = text.replace("\0", "")
     if len(text) <= _LONGEST:
         return text
     return f"{text[:_LONGEST].rpartition(chr(10))[0]}\n…"

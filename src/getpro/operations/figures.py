@@ -255,7 +255,8 @@ FIGURES: Final = (
         "Сколько идёт самая долгая транзакция; уборка таблиц и копия базы не в счёт",
         "SELECT coalesce(extract(epoch FROM clock_timestamp() - min(xact_start)), 0) FROM pg_stat_activity"
         " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
-        " AND application_name <> 'pg_dump' AND query NOT LIKE 'VACUUM%'",
+        " AND application_name IS DISTINCT FROM 'pg_dump'"
+        " AND NOT starts_with(upper(coalesce(query, '')), 'VACUUM')",
     ),
     Figure(
         "getpro_database_xid_age",

@@ -84,16 +84,12 @@ def _morning(deps: Deps, now: datetime) -> list[Check]:
 
 def _watch(deps: Deps, now: datetime) -> list[Check]:
     logs, url = deps.folders.get("logs"), deps.settings.prometheus_url
-    # Where there is none, the morning says so; every two hours would be too often.
-    by_prometheus = (
-        [] if url is None else [Check(dashboards.DASHBOARDS, partial(dashboards.look, url, now=now))]
-    )
     return [
         _purchase(deps, now),
         Check(money.HOUR, partial(money.look_at_hour, deps.db, now=now)),
         Check(money.WAITING, partial(money.look_at_waiting, deps.db, now=now)),
         Check(money.STUCK, partial(money.look_at_stuck, deps.db, now=now)),
-        *by_prometheus,
+        Check(dashboards.DASHBOARDS, partial(dashboards.look, url, now=now)),
         Check(errors.ERRORS, partial(errors.look, logs, now=now, span=timedelta(hours=2))),
         Check(issues.ISSUES, partial(issues.look, deps.sentry, deps.db, now=now)),
     ]
@@ -139,10 +135,17 @@ def _wednesday(deps: Deps, now: datetime) -> list[Check]:
 def _thursday(deps: Deps, now: datetime) -> list[Check]:
     return [
         Check(tables.SIZES, partial(tables.look_at_sizes, deps.db, now=now)),
-        Check(VACUUM, partial(clean, deps.db)),
-        Check(tables.DEAD, partial(tables.look_at_dead_rows, deps.db, now=now)),
+        Check(VACUUM, partial(_clean, deps, now)),
         Check(tables.INDEXES, partial(tables.look_at_indexes, deps.db)),
     ]
+
+
+async def _clean(deps: Deps, now: datetime) -> AsyncIterator[Finding]:
+    """Clean, and only then look at what is left."""
+    async for finding in clean(deps.db):
+        yield finding
+    async for finding in tables.look_at_dead_rows(deps.db, now=now):
+        yield finding
 
 
 def _friday(deps: Deps, now: datetime) -> list[Check]:

@@ -21,6 +21,8 @@ log = structlog.get_logger(__name__)
 _FIRING: Final = "firing"
 _LIGHTS: Final = {"L1": "🟡", "L2": "🔴", "L3": "🚨"}
 _SHOWN: Final = 10
+_LONGEST_SUMMARY: Final = 250
+"""So that ten of them, and what is over, fit into a message."""
 
 
 class Alert(BaseModel):
@@ -98,4 +100,5 @@ def _gravity(one: Alert) -> Any:
 
 
 def _summary(one: Alert) -> str:
-    return one.annotations.get("summary") or one.labels.get("alertname", "?")
+    said = one.annotations.get("summary") or one.labels.get("alertname", "?")
+    return said if len(said) <= _LONGEST_SUMMARY else f"{said[:_LONGEST_SUMMARY]}…"

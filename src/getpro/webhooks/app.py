@@ -1,5 +1,7 @@
 """The web application: doors for notices, and whether the shop lives and is ready."""
 
+import asyncio
+
 import structlog
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse
@@ -19,6 +21,9 @@ from getpro.webhooks.panel import panel_event
 from getpro.webhooks.telegram import telegram_update
 
 log = structlog.get_logger(__name__)
+
+_READY_SECONDS = 4
+"""Less than whoever asks has patience for: a frozen database takes connections and answers nothing."""
 
 
 def make_app(doors: Doors) -> FastAPI:
@@ -45,9 +50,9 @@ def make_app(doors: Doors) -> FastAPI:
     @app.get("/health/ready")
     async def ready() -> JSONResponse:
         try:
-            async with doors.sales.db.read("health") as session:
+            async with asyncio.timeout(_READY_SECONDS), doors.sales.db.read("health") as session:
                 await session.execute(text("SELECT 1"))
-        except DATABASE_AWAY:
+        except (*DATABASE_AWAY, TimeoutError):
             return JSONResponse({"status": "database away"}, status_code=503)
         return JSONResponse({"status": "ok"})
 

@@ -15,6 +15,7 @@ import structlog
 from psycopg import AsyncConnection
 
 from getpro.platform.database import DATABASE_AWAY, SESSION_OPTIONS
+from getpro.platform.postgres.address import impatient
 from getpro.webhooks.deps import Doors
 from getpro.webhooks.telegram import take
 
@@ -107,7 +108,9 @@ def _sender(update: dict[str, Any]) -> int | None:
 @contextlib.asynccontextmanager
 async def _alone(database_url: str) -> AsyncIterator[AsyncConnection[Any]]:
     """Wait until nobody else polls; the lock is held by the connection that is given."""
-    connection = await AsyncConnection.connect(database_url, autocommit=True, options=SESSION_OPTIONS)
+    connection = await AsyncConnection.connect(
+        impatient(database_url), autocommit=True, options=SESSION_OPTIONS
+    )
     async with connection:
         while True:
             found = await (await connection.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])).fetchone()

@@ -73,8 +73,14 @@ SERIES: Final = (
 )
 
 
-async def look(url: str, *, now: datetime) -> AsyncIterator[Finding]:
-    """A line each; what was watched for less than two weeks before cannot be unusual yet."""
+async def look(url: str | None, *, now: datetime) -> AsyncIterator[Finding]:
+    """A line each; what was watched for less than two weeks before cannot be unusual yet.
+
+    That there is no Prometheus is the morning's news; told every two hours it would be noise.
+    """
+    if url is None:
+        yield DASHBOARDS.absent("Prometheus не подключён: OPERATIONS_PROMETHEUS_URL")
+        return
     for series in SERIES:
         try:
             found = await prometheus.at_moments(

@@ -1,6 +1,16 @@
-"""The form of ``DATABASE_URL``."""
+"""The form of ``DATABASE_URL``, and what is added to it."""
 
 import re
+from typing import Final
+
+from psycopg.conninfo import make_conninfo
+
+CONNECT_SECONDS: Final = 10
+
+
+def impatient(url: str, *, seconds: int = CONNECT_SECONDS) -> str:
+    """The address for a connection that is given up in time: a frozen server takes it and says nothing."""
+    return make_conninfo(url, connect_timeout=seconds)
 
 
 def wrong_address(url: str) -> tuple[str, str] | None:
