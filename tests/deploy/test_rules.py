@@ -324,8 +324,9 @@ PURCHASE_ALERTS = ("SyntheticPurchaseFailing", "AvailabilityFastBurn")
         {"something_else": steady(1)},
         bought(steady(1), last_at="0+60x60 3600x100"),
         bought(steady(1), last_at="0+60x60 3600x100") | {"getpro_synthetic_purchase_off": steady(0)},
+        {"getpro_synthetic_purchase_off": "1x60 0x60"},
     ],
-    ids=["nobody shows anything", "nobody has bought for half an hour", "nor is it switched off"],
+    ids=["nobody shows anything", "nobody has bought for half an hour", "nor is it switched off", "on again"],
 )
 def test_that_nobody_knows_whether_one_can_buy_is_as_bad_as_that_one_cannot(
     name: str, series: dict[str, str], tmp_path: Path
@@ -341,6 +342,7 @@ def test_that_nobody_knows_whether_one_can_buy_is_as_bad_as_that_one_cannot(
     "series",
     [
         {"getpro_synthetic_purchase_off": steady(1)},
+        {"getpro_synthetic_purchase_off": "1x60 stale _x60"},
         bought(FIRST_MINUTES),
         bought(steady(0), last_at="0+60x30 1800x100")
         | {
@@ -350,7 +352,7 @@ def test_that_nobody_knows_whether_one_can_buy_is_as_bad_as_that_one_cannot(
             BOUGHT_AT.replace("worker", "bot"): steady(0),
         },
     ],
-    ids=["switched off", "a shop that has just begun", "another worker has bought since"],
+    ids=["switched off", "off and down", "a shop that has just begun", "another worker has bought since"],
 )
 def test_no_purchase_that_was_expected_is_missed(name: str, series: dict[str, str], tmp_path: Path) -> None:
     case = Case({}, series, at="4m" if series == bought(FIRST_MINUTES) else "90m")
@@ -368,6 +370,31 @@ def test_money_that_waits_is_not_over_because_the_database_is_away(gone: str, tm
     tests = [unit(name, case.fires, replace(case, at="63m"), alerts)]
     tests.append(unit(name, case.fires, replace(case, at="66m"), []))
     said = judged(tmp_path, name, tests)
+    assert said.returncode == 0, said.stdout + said.stderr
+
+
+@promtool
+@pytest.mark.parametrize(
+    ("name", "check", "level"),
+    [
+        ("FirewallDrift", "security.firewall", 3),
+        ("AuditIncomplete", "security.firewall", 2),
+        ("AuditIncomplete", "security.ports", 2),
+    ],
+)
+def test_a_look_at_the_outside_alerts_by_its_own_name(
+    name: str, check: str, level: int, tmp_path: Path
+) -> None:
+    case = Case({LEVEL % check: steady(level)}, {}, labels={"check": check})
+    said = judged(tmp_path, name, [unit(name, case.fires, case, [expected(rules()[name], case)])])
+    assert said.returncode == 0, said.stdout + said.stderr
+
+
+@promtool
+def test_what_tuesday_could_not_ask_is_over_when_wednesday_could(tmp_path: Path) -> None:
+    line, name = LEVEL % "dependencies.vulnerable", "AuditIncomplete"
+    case = Case({}, {line: steady(0), line.replace("wednesday", "tuesday"): steady(2)})
+    said = judged(tmp_path, name, [unit(name, case.quiet, case, [])])
     assert said.returncode == 0, said.stdout + said.stderr
 
 

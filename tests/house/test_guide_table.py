@@ -21,6 +21,8 @@ ROWS = {
 }
 ASKED = [*range(1, 22), 38, 39, 41, 42, *range(43, 49), *range(59, 66)]
 """The numbers of the guide's lines that are true by now; Friday, month and incidents come later."""
+WITHOUT_TESTS = {"G38", "G39", "G41", "G42", "G65"}
+"""Pages, whose commands are carried out as they stand there."""
 DAYS = {"пн": "1", "вт": "2", "ср": "3", "чт": "4", "пт": "5"}
 
 
@@ -65,9 +67,14 @@ def test_the_hour_is_the_schedules(number: str) -> None:
         assert (clock, [DAYS[part] for part in name] or ["*"]) == (f"{hour}:{minute:0>2}", [day])
 
 
-@pytest.mark.parametrize("number", sorted(ROWS))
-def test_the_test_is_there(number: str) -> None:
-    for path, name in re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", ROWS[number][-1]):
+@pytest.mark.parametrize("number", sorted(set(ROWS) - WITHOUT_TESTS))
+def test_the_tests_are_named_and_there(number: str) -> None:
+    """A file would name whatever is in it: each is ``file::test``."""
+    named = re.findall(r"`([^`]+)`", ROWS[number][-1])
+    assert named
+    for one in named:
+        path, _, name = one.partition("::")
         tree = ast.parse((ROOT / path).read_text(encoding="utf-8"))
         kinds = (ast.FunctionDef, ast.AsyncFunctionDef)
-        assert not name or name in {node.name for node in tree.body if isinstance(node, kinds)}
+        tests = {node.name for node in tree.body if isinstance(node, kinds)}
+        assert name in {test for test in tests if test.startswith("test_")}, one
