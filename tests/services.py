@@ -18,6 +18,9 @@ CRYPTOPAY_TOKEN = "1:cryptopay-of-a-test"
 PANEL_TOKEN = "panel-token-of-a-test"
 SECRETS = (BOT_TOKEN, SECRET_KEY, CRYPTOPAY_TOKEN, PANEL_TOKEN)
 
+OPERATORS = -1001
+"""The operators' group."""
+
 
 @dataclass
 class Services:
@@ -57,6 +60,7 @@ class Services:
             "GETPRO_DATA_DIR": str(self.folder),
             "GETPRO_PORT": "9",
             "GETPRO_METRICS_PORT": "0",
+            "OPERATIONS_CHAT": str(OPERATORS),
         } | changes
         self.begin("".join(f"{name}={value}\n" for name, value in settings.items()))
 
@@ -72,6 +76,8 @@ async def services(folder: Path) -> AsyncIterator[Services]:
     telegram, panel = TelegramSimulator(BOT_TOKEN), PanelSimulator(PANEL_TOKEN)
     yookassa = YooKassaSimulator(SHOP_ID, SECRET_KEY)
     panel.state.squads[str(uuid4())] = "Premium"
+    olga = telegram.state.add_person(104, "Ольга")
+    telegram.people.add_bot(olga, telegram.state.add_group(OPERATORS, "Операторы", [olga]))
     apps = {
         "telegram": telegram.app,
         "panel": panel.app,

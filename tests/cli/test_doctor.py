@@ -90,6 +90,7 @@ async def test_a_shop_with_which_nothing_is_wrong_is_only_told_to_start(clinic: 
     told = await clinic.examine(STARS_ENABLED="true", GETPRO_LOG_DIR=str(clinic.services.folder / "logs"))
     assert (told.returncode, told.levels) == (1, NOT_RUNNING)
     assert told.at("telegram.token")[0] == "бот @sandbox_vpn_bot «2GETPRO»"
+    assert told.at("telegram.chat")[0] == "«Операторы»"
     assert told.at("panel")[0] == "Remnawave 3.3.2"
     assert told.at("payments.yookassa")[0].startswith("тестовый магазин 100500")
     assert told.at("payments.stars")[0] == "принимаются, на счету бота 0"
@@ -107,6 +108,8 @@ async def test_a_shop_with_which_nothing_is_wrong_is_only_told_to_start(clinic: 
             "не знает этого токена",
             "@BotFather",
         ),
+        ({"OPERATIONS_CHAT": "-100777"}, "telegram.chat", "wrong", "chat not found", "OPERATIONS_CHAT"),
+        ({"OPERATIONS_CHAT": ""}, "telegram.chat", "attention", "никому не придут", "setup"),
         ({"YOOKASSA_SECRET_KEY": "x"}, "payments.yookassa", "wrong", "401", "YOOKASSA_SECRET_KEY"),
         ({"CRYPTOPAY_TOKEN": "1:x"}, "payments.cryptopay", "wrong", "401", "CRYPTOPAY_TESTNET=true"),
         ({"CRYPTOPAY_API_URL": NOWHERE}, "payments.cryptopay", "unknown", "там никто не слушает", "сеть"),

@@ -26,7 +26,7 @@ def test_what_is_written_and_who_will_be_told_is_said_and_no_secret(
     assert cli.execute(["monitoring"]) == 0
     said = capsys.readouterr().out
     assert "Записано: deploy/own/alertmanager/alertmanager.yml" in said
-    assert "Alertmanager скажет: магазину, в Telegram мимо магазина\n" in said
+    assert "Alertmanager скажет: магазину, а он — чату операторов, в Telegram мимо магазина\n" in said
     assert "Не настроено: на почту, внешней службе\n" in said
     assert "token-of-alerts" not in said
     written = (tmp_path / "deploy/own" / monitoring.ALERTMANAGER).read_text(encoding="utf-8")

@@ -100,8 +100,9 @@ def test_a_spreadsheet_gets_names_as_names(shop_of_two: str, tmp_path: Path) -> 
 def test_a_query_is_shown_word_for_word_and_changes_nothing(shop_of_two: str, tmp_path: Path) -> None:
     assert query(shop_of_two, "table-sizes", "--sql", cwd=tmp_path).stdout.strip() == GUIDES["table_sizes"]
     said = query(shop_of_two, "no-such", cwd=tmp_path)
-    assert said.returncode == 2
+    assert said.returncode == 64
     assert "2getpro query" in said.stderr
+    assert query(shop_of_two, "table-sizes", "--csv", "--json", cwd=tmp_path).returncode == 64
 
 
 def test_every_query_has_its_title_and_what_is_better_is_there() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -24,6 +25,7 @@ from getpro.operations.chat import OperatorsChat
 from getpro.operations.dependencies import Packages
 from getpro.operations.deps import Deps
 from getpro.operations.jobs import job_kinds, schedules
+from getpro.operations.monitoring import RUNBOOKS
 from getpro.operations.pictures import NotDrawn
 from getpro.operations.report import report
 from getpro.operations.routines import ROUTINES, Routine, carry_out, carry_out_due
@@ -38,6 +40,7 @@ from getpro.sandbox.serving import serving
 from getpro.sandbox.telegram import TelegramSimulator
 from shop import Shop
 
+DASHBOARDS = Path(__file__).parents[2] / "deploy/grafana/dashboards"
 MOSCOW = ZoneInfo("Europe/Moscow")
 ROOM = Line("room", "Комната")
 AWAY = "http://127.0.0.1:9/"
@@ -399,3 +402,12 @@ async def test_what_is_long_over_is_forgotten_and_what_waits_to_be_told_is_not(
     async with deps.db.begin("test") as session:
         assert await history(session) == []
         assert await session.scalar(text("SELECT count(*) FROM operator_messages")) == 0
+
+
+async def test_a_report_leads_to_its_charts_where_grafana_is(deps: Deps, room: FakeChat) -> None:
+    settings = OperationsSettings(grafana_url="http://203.0.113.5:3000")
+    await carry_out(replace(deps, settings=settings), looking_at(ROOM.ok("светло")))
+    await tell(deps)
+    assert room.told[0].endswith('\n\n<a href="http://203.0.113.5:3000/d/getpro-host">Графики</a>')
+    made = {json.loads(path.read_text(encoding="utf-8"))["uid"] for path in DASHBOARDS.glob("*.json")}
+    assert {routine.dashboard for routine in ROUTINES.values()} | {RUNBOOKS} <= made

@@ -141,3 +141,13 @@ def test_the_gravest_stands_first_and_a_flood_is_counted() -> None:
     assert lines[0] == "🚨 <b>База</b> (L3)"
     assert lines[2] == "🟡 <b>&lt;&amp;&gt;</b> (L1)"
     assert lines[-1] == "И ещё 3."
+    assert "Что делать" not in as_message(told)
+    linked = as_message(told, what_to_do="http://203.0.113.5:3000/d/getpro-runbooks").splitlines()
+    assert linked[-1] == '<a href="http://203.0.113.5:3000/d/getpro-runbooks">Что делать</a>'
+
+
+async def test_a_summary_is_never_too_long_nor_too_strange_to_be_told(door: Knocker, shop: Shop) -> None:
+    assert await post(door, notification(alert("A", severity="L3", summary="беда\0" * 3000))) == 200
+    [words] = await written(shop)
+    assert words.startswith("🚨 <b>бедабеда")
+    assert len(words) < 1000

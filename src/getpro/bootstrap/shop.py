@@ -76,5 +76,6 @@ def build(
         panel_secret=settings.panel.webhook_secret,
         trusted_proxies=settings.trusted_proxies,
         alerts_token=settings.operations.alerts_token,
+        grafana_url=settings.operations.grafana_url,
     )
     return Shop(settings, db, jobs, sales, telegram, stars, bot, message_log, doors)

@@ -5,6 +5,7 @@ import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import aiohttp
 import typer
@@ -48,7 +49,6 @@ app = typer.Typer(add_completion=False)
 _PUBLIC: Final = Line("public", "Адрес")
 _TERMS: Final = Line("terms", "Условия")
 _OPERATORS: Final = Line("operators", "Операторы")
-_CHAT: Final = Line("chat", "Группа операторов")
 _OFF: Final = Line("off", "Выключено")
 _VAT: Final = [
     *("без НДС", "0 %", "10 %", "20 %", "10/110", "20/120"),
@@ -177,6 +177,8 @@ class Steps:
         if talk.agrees("Запускать в Docker?", default=bool(talk.value(stack.MARK))):
             for name, value in stack.settings(talk.value).items():
                 talk.put(name, value)
+            if (public := talk.value("PUBLIC_URL")) and not talk.value("OPERATIONS_GRAFANA_URL"):
+                talk.put("OPERATIONS_GRAFANA_URL", f"http://{urlsplit(public).hostname}:3000")
             talk.put("DATABASE_URL", "")
             talk.say("База, прокси и пароли стека настроены.")
             return
@@ -283,15 +285,8 @@ class Steps:
         if not (chat_id := self._talk.value("OPERATIONS_CHAT")):
             return _OFF.ok("Отчёты хранятся и никуда не шлются.")
         async with self._bot_api() as api:
-            try:
-                chat = await api.ask("getChat", chat_id=int(chat_id))
-            except BotApiRefused:
-                return _CHAT.unknown(
-                    f"Бот не видит группы {chat_id}", "Добавьте бота в группу; номер группы отрицательный."
-                )
-            except ServiceUnavailable as error:
-                return telegram.away(error)
-        return _CHAT.ok(f"Отчёты придут сюда: {chat.get('title') or chat.get('first_name')}.")
+            [found] = [found async for found in telegram.look_at_chat(api, int(chat_id))]
+            return found
 
     async def _zone(self) -> Finding:
         return _OFF.ok(f"Пояс {TypeAdapter(Zone).validate_python(self._talk.value('GETPRO_TIME_ZONE'))}.")

@@ -17,6 +17,8 @@ from getpro.platform.settings import OperationsSettings, Settings
 
 DOOR: Final = "/webhooks/alertmanager"
 """Where Alertmanager tells the shop."""
+RUNBOOKS: Final = "getpro-runbooks"
+"""Grafana's name of the dashboard of what to do."""
 ALERTMANAGER: Final = Path("alertmanager/alertmanager.yml")
 HTTP: Final = Path("prometheus/http.json")
 TLS: Final = Path("prometheus/tls.json")
@@ -105,3 +107,8 @@ def _kept(template: str, values: Mapping[str, Any]) -> Iterator[str]:
 
 def _bare(secret: SecretStr | None) -> str | None:
     return None if secret is None else secret.get_secret_value()
+
+
+def dashboard(grafana_url: str | None, uid: str) -> str | None:
+    """The address of a dashboard; None where nobody has said where Grafana is."""
+    return None if grafana_url is None else f"{grafana_url}/d/{uid}"

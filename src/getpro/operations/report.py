@@ -19,10 +19,13 @@ _FINE: Final = (Level.OK, Level.ABSENT)
 _UNKNOWN: Final = "не проверено: "
 
 
-def report(title: str, findings: Sequence[Finding], *, now: datetime, zone: ZoneInfo) -> str:
+def report(
+    title: str, findings: Sequence[Finding], *, now: datetime, zone: ZoneInfo, link: str | None = None
+) -> str:
     """HTML for Telegram: what is not well first, each with what to do; then the rest, a line each.
 
-    What there is nothing of stands together at the end: ``Нет в песочнице: Диск, Память``.
+    What there is nothing of stands together at the end: ``Нет в песочнице: Диск, Память``. ``link`` is where
+    the same is seen as charts.
     """
     order = list(Level)
     wanting = sorted(
@@ -51,4 +54,6 @@ def report(title: str, findings: Sequence[Finding], *, now: datetime, zone: Zone
         f"<i>{escape(seen[:1].upper() + seen[1:])}: {escape(', '.join(titles))}</i>"
         for seen, titles in absent.items()
     )
+    if link is not None:
+        lines += ["", f'<a href="{escape(link)}">Графики</a>']
     return "\n".join(lines)

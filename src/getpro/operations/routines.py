@@ -35,6 +35,7 @@ from getpro.operations.looks import (
     targets,
 )
 from getpro.operations.models import BY_SCHEDULE, check_runs
+from getpro.operations.monitoring import dashboard
 from getpro.operations.pictures import NotDrawn
 from getpro.operations.report import report
 from getpro.operations.runs import AlreadyRun, Run, keep
@@ -58,6 +59,8 @@ class Routine:
     checks: Callable[[Deps, datetime], Sequence[Check]]
     seconds: float = _CHECK_SECONDS
     """For each check."""
+    dashboard: str = "getpro-host"
+    """Grafana's name of the one that shows the same."""
     picture: Callable[[Deps, datetime], Awaitable[bytes]] | None = None
     """A PNG that goes with the report; may raise NotDrawn, and what the database raises."""
 
@@ -184,12 +187,26 @@ ROUTINES: Final = {
     routine.name: routine
     for routine in (
         Routine("morning", "Утренняя проверка", "0 9 * * *", _morning),
-        Routine("watch", "Проверка каждые два часа", "0 */2 * * *", _watch),
-        Routine("evening", "Вечерняя проверка", "0 18 * * *", _evening),
-        Routine("monday", "Понедельник: неделя в цифрах", "30 9 * * 1", _monday, picture=week.picture),
+        Routine("watch", "Проверка каждые два часа", "0 */2 * * *", _watch, dashboard="getpro-payments"),
+        Routine("evening", "Вечерняя проверка", "0 18 * * *", _evening, dashboard="getpro-business"),
+        Routine(
+            "monday",
+            "Понедельник: неделя в цифрах",
+            "30 9 * * 1",
+            _monday,
+            dashboard="getpro-business",
+            picture=week.picture,
+        ),
         Routine("tuesday", "Вторник: обновления пакетов", "30 9 * * 2", _tuesday, seconds=600),
         Routine("wednesday", "Среда: безопасность", "30 9 * * 3", _wednesday, seconds=300),
-        Routine("thursday", "Четверг: уборка базы", "30 4 * * 4", _thursday, seconds=3600),
+        Routine(
+            "thursday",
+            "Четверг: уборка базы",
+            "30 4 * * 4",
+            _thursday,
+            dashboard="getpro-database",
+            seconds=3600,
+        ),
         Routine("friday", "Пятница: копии базы", "0 10 * * 5", _friday),
     )
 }
@@ -241,7 +258,8 @@ async def carry_out(
         async with deps.db.begin(f"ops: {routine.name}") as session:
             run_id = await keep(session, done, due_at=due_at)
             if tell:
-                words = report(routine.title, findings, now=done.finished_at, zone=deps.zone)
+                link = dashboard(deps.settings.grafana_url, routine.dashboard)
+                words = report(routine.title, findings, now=done.finished_at, zone=deps.zone, link=link)
                 await chat.say(
                     session, deps.jobs, key=f"run:{run_id}", text=words, now=done.finished_at, picture=picture
                 )

@@ -272,6 +272,8 @@ class OperationsSettings(Group):
     chat: int | None = None
     """The operators' chat in Telegram: a group's id is negative. None: reports are kept and not sent."""
     prometheus_url: Address | None = None
+    grafana_url: Address | None = None
+    """Where people open Grafana: what the operators are told leads there."""
     alerts_token: Key | None = None
     """What Alertmanager shows at its door."""
     watchdog_url: WatchdogUrl | None = None

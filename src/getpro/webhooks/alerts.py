@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from getpro.operations import chat
+from getpro.operations.monitoring import RUNBOOKS, dashboard
 from getpro.platform.metrics import WEBHOOKS
 from getpro.webhooks.bodies import BadBody, BodyTooLong, json_object, read_body
 from getpro.webhooks.deps import Doors
@@ -64,7 +65,8 @@ async def alertmanager(request: Request) -> Response:
     structlog.contextvars.bind_contextvars(door="alertmanager")
     now = doors.sales.clock()
     async with doors.sales.db.begin("alerts") as session:
-        is_news = await chat.say(session, doors.sales.jobs, key=_key(told), text=as_message(told), now=now)
+        words = as_message(told, what_to_do=dashboard(doors.grafana_url, RUNBOOKS))
+        is_news = await chat.say(session, doors.sales.jobs, key=_key(told), text=words, now=now)
     log.info("alerts.told", status=told.status, alerts=len(told.alerts), is_news=is_news)
     WEBHOOKS.labels("alertmanager", "taken").inc()
     return PlainTextResponse("ok")
@@ -76,8 +78,11 @@ def _key(told: Notification) -> str:
     return f"alerts:{hashlib.sha256(repr(states).encode()).hexdigest()}"
 
 
-def as_message(told: Notification) -> str:
-    """HTML for Telegram: what fires first, the gravest before the others; each with its runbook."""
+def as_message(told: Notification, *, what_to_do: str | None = None) -> str:
+    """HTML for Telegram: what fires first, the gravest before the others; each with its runbook.
+
+    ``what_to_do`` is where the runbooks are read in a browser; without it their files are named.
+    """
     firing = sorted((one for one in told.alerts if one.is_firing), key=_gravity, reverse=True)
     over = [one for one in told.alerts if not one.is_firing]
     lines: list[str] = []
@@ -92,6 +97,8 @@ def as_message(told: Notification) -> str:
     lines.extend(f"🟢 Прошло: {escape(_summary(one))}" for one in over[:_SHOWN])
     if len(over) > _SHOWN:
         lines.append(f"И ещё прошло {len(over) - _SHOWN}.")
+    if firing and what_to_do is not None:
+        lines += ["", f'<a href="{escape(what_to_do)}">Что делать</a>']
     return "\n".join(lines)
 
 

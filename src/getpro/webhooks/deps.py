@@ -29,6 +29,8 @@ class Doors:
     trusted_proxies: list[Network]
     alerts_token: SecretStr | None = None
     """What Alertmanager shows; None: its door is shut."""
+    grafana_url: str | None = None
+    """Where what to do about an alert can be read on a phone."""
 
     def refuse(self, request: Request, door: str, reason: str, status: int) -> Response:
         """Count and log a refusal with where it came from, and say so: nothing was changed."""

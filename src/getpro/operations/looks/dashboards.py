@@ -79,7 +79,7 @@ async def look(url: str | None, *, now: datetime) -> AsyncIterator[Finding]:
     That there is no Prometheus is the morning's news; told every two hours it would be noise.
     """
     if url is None:
-        yield DASHBOARDS.absent("Prometheus не подключён: OPERATIONS_PROMETHEUS_URL")
+        yield DASHBOARDS.absent("нет Prometheus (OPERATIONS_PROMETHEUS_URL)")
         return
     for series in SERIES:
         try:
