@@ -32,11 +32,11 @@ class Written:
 
 
 @contextlib.contextmanager
-def logging_into(directory: Path, *, level: str = "INFO") -> Iterator[Written]:
+def logging_into(directory: Path, *, level: str = "INFO", name: str = "shop") -> Iterator[Written]:
     """Log as the product does while the block runs; the loggers of the other tests are put back after."""
     root, before = logging.getLogger(), structlog.get_config()
     handlers, root_level = root.handlers, root.level
-    our_logging.configure(level=level, directory=directory, name="shop")
+    our_logging.configure(level=level, directory=directory, name=name)
     # A logger of the product that is kept now would write here in all later tests.
     structlog.configure(**structlog.get_config() | {"cache_logger_on_first_use": False})
     try:

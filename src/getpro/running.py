@@ -23,6 +23,7 @@ from getpro.operations.jobs import schedules as operations_schedules
 from getpro.platform import schedules
 from getpro.platform.database import Database
 from getpro.platform.jobs import Ended
+from getpro.platform.logging import show_life
 from getpro.platform.metrics import SYNTHETIC_OFF, CountLines, count_job
 from getpro.platform.settings import TELEGRAM_PATH, Settings
 from getpro.platform.telegram import TELEGRAM_AWAY
@@ -79,6 +80,7 @@ async def run_shop(
     stop = _stop_on_signals()
     try:
         async with contextlib.AsyncExitStack() as running:
+            await running.enter_async_context(_background(stop, show_life()))
             if keep_database is not None:
                 await running.enter_async_context(_background(stop, _keep(keep_database)))
             figures = _figures(shop, database_url, running) if worker else None

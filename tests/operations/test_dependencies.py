@@ -6,6 +6,7 @@ import hashlib
 import inspect
 import json
 import re
+import shutil
 import ssl
 import sys
 import zipfile
@@ -18,10 +19,11 @@ import pytest
 from aiohttp import web
 from pip_audit._service import pypi as pip_audit_index
 
+import getpro
 from getpro.checks.check import Finding, Level
 from getpro.operations.dependencies import Outdated, Packages, Risk
 from getpro.operations.looks.dependencies import look_at_outdated, look_at_vulnerabilities
-from getpro.operations.upgrade import MADE, STARTS, TESTED, Product, _tested, try_upgrade
+from getpro.operations.upgrade import MADE, STARTS, TESTED, Product, _started, _tested, look, try_upgrade
 from getpro.platform.programs import run_program
 from getpro.sandbox.serving import serving
 
@@ -32,11 +34,13 @@ async def seen(look: AsyncIterator[Finding]) -> list[Finding]:
     return [finding async for finding in look]
 
 
-def wheel(folder: Path, name: str, version: str, code: str = "") -> Path:
+def wheel(folder: Path, name: str, version: str, code: str = "", at_start: str = "") -> Path:
+    """``at_start``: what every Python runs that starts where it is installed."""
     path = folder / f"{name}-{version}-py3-none-any.whl"
     about = f"{name}-{version}.dist-info"
     with zipfile.ZipFile(path, "w") as file:
         file.writestr(f"{name}.py", code)
+        file.writestr(f"{name}.pth", at_start)
         file.writestr(f"{about}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
         file.writestr(f"{about}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         file.writestr(f"{about}/RECORD", "")
@@ -54,14 +58,14 @@ class Outside:
     advisories: dict[tuple[str, str], list[str]] = field(default_factory=dict)
     """Of which package and version, and in which versions it is fixed."""
 
-    def publish(self, name: str, version: str, code: str = "") -> Path:
-        return wheel(self.folder, name, version, code)
+    def publish(self, name: str, version: str, code: str = "", at_start: str = "") -> Path:
+        return wheel(self.folder, name, version, code, at_start)
 
     async def listing(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
         if name in self.sick:
             return web.Response(status=500)
-        files = sorted(path.name for path in self.folder.glob(f"{name}-*.whl"))
+        files = sorted(path.name for path in self.folder.glob(f"{name}-*") if path.is_file())
         links = "".join(f'<a href="/files/{file}">{file}</a>' for file in files)
         page = f"<!DOCTYPE html><html><body>{links}</body></html>"
         return web.Response(text=page, content_type="text/html")
@@ -283,6 +287,61 @@ async def test_an_upgrade_that_breaks_the_program_is_red_and_missing_tests_are_t
     assert made.level is Level.OK
     assert (starts.level, "has no attribute 'greet'" in starts.seen) == (Level.WRONG, True)
     assert (tested.level, "только в копии репозитория" in tested.seen) == (Level.ATTENTION, True)
+
+
+SECRET = "of-the-shop"
+
+
+@pytest.mark.long
+async def test_a_poisoned_release_finds_nothing_of_the_shop(
+    outside: Outside, product: Product, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looks around whenever it is run: as any Python starts there, and as it is imported."""
+    home, loot = tmp_path / "shop", tmp_path / "loot"
+    home.mkdir()
+    (home / ".env").write_text(f"TELEGRAM_BOT_TOKEN={SECRET}\n")
+    monkeypatch.chdir(home)
+    for name in ("TELEGRAM_BOT_TOKEN", "YOOKASSA_SECRET_KEY", "POSTGRES_PASSWORD", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, SECRET)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", f"{outside.url.replace('//', f'//me:{SECRET}@')}/simple")
+    looks = (
+        f"import os; open({str(loot)!r}, 'a').write(repr([dict(os.environ), os.path.expanduser('~'),"
+        " [open(one).read() for one in ('.env',) if os.path.exists(one)]]) + chr(10))"
+    )
+    outside.publish("shaky", "1.1.0", f"{looks}\n{GREETS}", at_start=f"{looks}\n")
+    found = await seen(try_upgrade(product))
+    assert [one.level for one in found] == [Level.OK, Level.OK, Level.OK], found
+    seized = loot.read_text(encoding="utf-8")
+    assert len(seized.splitlines()) >= 4
+    assert SECRET not in seized
+    assert str(home) not in seized
+
+
+async def test_a_release_without_a_wheel_is_not_built(
+    outside: Outside, product: Product, tmp_path: Path
+) -> None:
+    """Its setup.py would run as it is installed."""
+    source = tmp_path / "source/shaky-1.1.0"
+    source.mkdir(parents=True)
+    (source / "setup.py").write_text("raise SystemExit('built')\n")
+    (source / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: shaky\nVersion: 1.1.0\n")
+    shutil.make_archive(str(outside.folder / "shaky-1.1.0"), "gztar", source.parent, source.name)
+    only = Product(product.code, ["shaky>1"], None)
+    [found] = await seen(try_upgrade(only))
+    assert (found.level, "shaky>1" in found.seen, "built" in found.seen) == (Level.UNKNOWN, True, False)
+
+
+async def test_the_doctor_examines_a_shop_that_there_is_not(tmp_path: Path) -> None:
+    """The true one: it goes through its checks, and none of them breaks."""
+    (tmp_path / "src").symlink_to(Path(getpro.__file__).parents[1])
+    found = await _started(Path(sys.executable), tmp_path / "src")
+    assert found.level is Level.OK, found.seen
+
+
+async def test_an_upgrade_is_not_tried_inside_a_container(tmp_path: Path) -> None:
+    [found] = await seen(look(marks=[tmp_path]))
+    assert (found.level, "вне Docker" in found.remedy) == (Level.UNKNOWN, True)
 
 
 async def test_tests_that_fail_on_the_upgrade_are_named(product: Product) -> None:

@@ -73,6 +73,58 @@ def test_lines_of_somebody_else_and_cut_ones_are_counted_not_hidden(tmp_path: Pa
     assert (found.unreadable, len(found.troubles)) == (2, 1)
 
 
+def test_of_files_that_ended_before_only_what_was_wrong_is_read(tmp_path: Path) -> None:
+    written(
+        tmp_path,
+        "web.log.2",
+        line("fine", ago=hours(99), level="INFO"),
+        "cut",
+        line("trouble", ago=hours(98)),
+        line("slow", ago=hours(97), level="WARNING", said='"ERROR"'),
+    )
+    written(tmp_path, "web.log.1", "cut", line("other", ago=hours(50), level="CRITICAL"))
+    written(tmp_path, "web.log", *(line(name, ago=hours(1)) for name in ("trouble", "other", "slow")))
+    found = look(tmp_path)
+    assert {one.event: one.is_new for one in found.troubles} == {
+        "trouble": False,
+        "other": False,
+        "slow": True,
+    }
+    assert (found.lines, found.unreadable) == (3, 0)
+    assert [(one.name, one.oldest) for one in found.writers] == [("web", NOW - hours(99))]
+
+
+def test_lines_are_counted_however_they_are_written(tmp_path: Path) -> None:
+    told = line("fine", ago=hours(1), level="INFO", said='{"timestamp": "never"}', inner={"timestamp": "x"})
+    tight = json.dumps(line("bad", ago=hours(1)), separators=(",", ":"))
+    before = {"timestamp": "2026-11-28T08:00:00Z", "level": "INFO", "event": "z", "said": "кириллица"}
+    local = line("fine", ago=hours(1), level="INFO") | {"timestamp": "2026-11-28T08:00:00"}
+    ordered = {name: told[name] for name in ("event", "said", "inner", "level", "timestamp")}
+    written(tmp_path, "web.log", ordered, tight, json.dumps(before, ensure_ascii=False), json.dumps(local))
+    found = look(tmp_path)
+    assert (found.lines, found.unreadable, len(found.troubles)) == (3, 1, 1)
+
+
+def test_each_process_is_seen_by_itself_and_a_routine_that_begins_is_no_sign_of_it(tmp_path: Path) -> None:
+    written(tmp_path, "web.log", line("fine", ago=hours(30), level="INFO"))
+    written(tmp_path, "worker.log", *(line("ops.begun", ago=hours(n), level="INFO") for n in (1, 2)))
+    written(tmp_path, "worker-2.log", line("fine", ago=hours(1), level="INFO"))
+    found = look(tmp_path)
+    assert {one.name: one.lines for one in found.writers} == {"web": 0, "worker": 0, "worker-2": 1}
+    assert found.lines == 3
+
+
+def test_a_process_forgets_only_once_as_many_files_as_are_kept_are_full(tmp_path: Path) -> None:
+    for number in range(1, our_logging.KEPT_FILES + 1):
+        written(tmp_path, f"web.log.{number}", line("fine", ago=hours(number), level="INFO"))
+    for name in ("worker.log.1", "worker.log"):
+        written(tmp_path, name, line("fine", ago=hours(1), level="INFO"))
+    forgetting = {one.name: one.forgets(NOW - DAY) for one in look(tmp_path).writers}
+    assert forgetting == {"web": True, "worker": False}
+    written(tmp_path, "web.log.7", line("fine", ago=hours(25), level="INFO"))
+    assert not any(one.forgets(NOW - DAY) for one in look(tmp_path).writers)
+
+
 def test_the_same_bug_with_other_words_is_the_same_trouble(tmp_path: Path) -> None:
     """With the real log: two customers meet one bug, a third another."""
     our_logging.configure(directory=tmp_path, name="web")

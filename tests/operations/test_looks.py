@@ -3,7 +3,7 @@
 import gzip
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,18 +11,22 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
+import yaml
 from aiohttp import web
 from sqlalchemy import text
 
 from getpro.checks.check import Finding, Level
-from getpro.operations.looks import backups, errors, machine, money, tables, targets
+from getpro.operations.looks import backups, errors, machine, money, services, tables, targets
 from getpro.operations.vacuum import clean
 from getpro.panel.errors import PanelUnavailable
 from getpro.platform.database import Database
 from getpro.sandbox.serving import serving
 from shop import Shop
+from written import logging_into
 
+ROOT = Path(__file__).parents[2]
 NOW = datetime(2026, 11, 28, 18, 0, tzinfo=UTC)
+HOUR = timedelta(hours=1)
 EMPTY = gzip.compress(b"", mtime=0)
 """What is left of a dump of a server that was away."""
 GONE = Database("postgresql://nobody@127.0.0.1:1/nothing")
@@ -96,6 +100,58 @@ async def test_copies_that_are_gone_or_cannot_be_seen_are_red(tmp_path: Path) ->
     assert await levels(backups.look(None, now=NOW)) == [Level.ATTENTION]
 
 
+@pytest.mark.parametrize("name", ["cron.log", "cron.log.1.gz", "2getpro-0.sql.gz.sha256", "restore.sh"])
+async def test_what_lies_beside_the_copies_is_none(copies: Copies, name: str) -> None:
+    copies.add("2getpro-0.sql.gz", ago=timedelta(hours=5))
+    copies.add(name, ago=timedelta(hours=1), content=b"done")
+    found = await copies.judged()
+    assert (found.level, found.seen) == (Level.OK, "2getpro-0.sql.gz: 0,0 МБ, 5 ч назад; всего 7")
+
+
+async def test_a_folder_of_logs_has_no_copy(tmp_path: Path) -> None:
+    here = Copies(tmp_path)
+    here.add("cron.log", ago=timedelta(hours=1), content=b"pg_dump: done" * 99)
+    found = await here.judged()
+    assert (found.level, "нет ни одной" in found.seen) == (Level.WRONG, True)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["a.sql", "a.dump", "a.SQL.GZ", "a.sql.zst", "a.dump.age", "a.tar", "a.tar.xz", "a.backup", "a.tgz"],
+)
+async def test_a_copy_may_be_made_in_many_ways(tmp_path: Path, name: str) -> None:
+    here = Copies(tmp_path)
+    here.add(name, ago=timedelta(hours=1))
+    assert (await here.judged()).level is Level.OK
+
+
+async def test_a_copy_that_is_being_written_is_not_judged_yet(copies: Copies) -> None:
+    copies.add("2getpro-0.sql.gz", ago=timedelta(hours=24))
+    copies.add("2getpro-now.sql.gz", ago=timedelta(minutes=4), content=EMPTY)
+    found = await copies.judged()
+    assert (found.level, found.seen) == (Level.OK, "2getpro-0.sql.gz: 0,0 МБ, 24 ч назад; всего 7")
+
+
+async def test_a_copy_that_was_made_because_the_last_was_old_counts_at_once(copies: Copies) -> None:
+    copies.add("2getpro-now.sql.gz", ago=timedelta(minutes=1))
+    (copies.folder / "2getpro-1.sql.gz").unlink()
+    assert (await copies.judged()).level is Level.OK
+
+
+async def test_the_only_copy_is_judged_though_it_is_being_written(tmp_path: Path) -> None:
+    here = Copies(tmp_path)
+    here.add("2getpro-now.sql.gz", ago=timedelta(minutes=4), content=EMPTY)
+    found = await here.judged()
+    assert (found.level, "пустая или испорченная" in found.seen) == (Level.WRONG, True)
+
+
+async def test_a_copy_from_the_future_is_not_fresh_for_ever(copies: Copies) -> None:
+    copies.add("2getpro-0.sql.gz", ago=timedelta(hours=5))
+    copies.add("2getpro-later.sql.gz", ago=timedelta(days=-400))
+    found = await copies.judged()
+    assert (found.level, "2getpro-later.sql.gz" in found.seen) == (Level.UNKNOWN, True)
+
+
 @pytest.mark.parametrize(
     ("available", "level"), [(8000, Level.OK), (900, Level.ATTENTION), (200, Level.WRONG)]
 )
@@ -165,21 +221,94 @@ async def test_a_prometheus_that_is_away_is_red() -> None:
     assert await levels(targets.look(None)) == [Level.ATTENTION]
 
 
-async def test_a_log_in_which_nobody_writes_is_red(tmp_path: Path) -> None:
-    (tmp_path / "web.log").write_text("")
-    look = errors.look(tmp_path, now=NOW, span=timedelta(hours=24))
-    assert await levels(look) == [Level.UNKNOWN]
+async def test_whoever_has_restarted_is_told_by_the_name_that_docker_compose_knows() -> None:
+    configured = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text(encoding="utf-8"))
+    known = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))["services"]
+    jobs = [one["job_name"] for one in configured["scrape_configs"] if "static_configs" in one]
+    app = web.Application()
+
+    async def answer(_: web.Request) -> web.Response:
+        result = [{"metric": {"job": job}, "value": [0, "1"]} for job in jobs]
+        return web.json_response({"status": "success", "data": {"result": result}})
+
+    app.router.add_get("/api/v1/query", answer)
+    async with serving(app) as url:
+        found = await seen(services.look_at_restarts(url, ["bot"], now=NOW))
+    named = {one.seen.partition(":")[0]: one.remedy.split()[-1].rstrip(".") for one in found}
+    assert set(named) == set(jobs)
+    assert set(named.values()) <= set(known)
+    assert (named["node"], named["postgres"]) == ("node-exporter", "postgres-exporter")
 
 
-async def test_new_errors_are_red_and_known_ones_yellow(tmp_path: Path) -> None:
-    def line(event: str, ago: timedelta, level: str = "ERROR") -> str:
-        return f'{{"timestamp": "{(NOW - ago).isoformat()}", "level": "{level}", "event": "{event}"}}\n'
+def told(event: str, *, ago: timedelta, level: str = "ERROR") -> str:
+    return f'{{"timestamp": "{(NOW - ago).isoformat()}", "level": "{level}", "event": "{event}"}}\n'
 
-    hour = timedelta(hours=1)
-    (tmp_path / "web.log").write_text(line("known", 30 * hour) + line("known", hour) + line("new", hour))
-    assert await levels(errors.look(tmp_path, now=NOW, span=24 * hour)) == [Level.WRONG, Level.ATTENTION]
-    (tmp_path / "web.log").write_text(line("fine", hour, "INFO"))
-    assert await levels(errors.look(tmp_path, now=NOW, span=24 * hour)) == [Level.OK]
+
+@pytest.fixture
+def log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Writes a file of the log."""
+    monkeypatch.setattr(errors, "_ONCE_MORE_SECONDS", 0)
+
+    def write(name: str, *lines: str) -> None:
+        (tmp_path / name).write_text("".join(lines))
+
+    return write
+
+
+async def errors_of(directory: Path) -> list[tuple[Level, str]]:
+    found = await seen(errors.look(directory, now=NOW, span=timedelta(hours=24)))
+    return [(one.level, one.seen) for one in found]
+
+
+async def test_a_log_in_which_nobody_writes_is_red(tmp_path: Path, log: Callable[..., None]) -> None:
+    assert [level for level, _ in await errors_of(tmp_path)] == [Level.UNKNOWN]
+    log("web.log")
+    assert [level for level, _ in await errors_of(tmp_path)] == [Level.UNKNOWN]
+
+
+async def test_a_process_that_is_silent_does_not_hide_behind_another(
+    tmp_path: Path, log: Callable[..., None]
+) -> None:
+    log("web.log", told("fine", ago=30 * HOUR, level="INFO"))
+    log("worker.log", told("fine", ago=HOUR, level="INFO"))
+    [(level, said)] = await errors_of(tmp_path)
+    assert (level, "web.log за это время ни одной строки" in said) == (Level.UNKNOWN, True)
+
+
+async def test_that_the_routine_itself_has_begun_is_no_sign_of_life(
+    tmp_path: Path, log: Callable[..., None]
+) -> None:
+    log("worker.log", told("ops.begun", ago=timedelta(0), level="INFO"))
+    [(level, said)] = await errors_of(tmp_path)
+    assert (level, "worker.log" in said) == (Level.UNKNOWN, True)
+    log("worker.log", told("ops.begun", ago=HOUR, level="INFO"), told("log.still_written", ago=HOUR))
+    assert Level.UNKNOWN not in [level for level, _ in await errors_of(tmp_path)]
+
+
+async def test_a_second_worker_that_is_gone_is_not_missed(tmp_path: Path, log: Callable[..., None]) -> None:
+    log("worker.log", told("fine", ago=HOUR, level="INFO"))
+    with logging_into(tmp_path, name="worker-2"):
+        log("worker-2.log", told("fine", ago=30 * HOUR, level="INFO"))
+        assert [level for level, _ in await errors_of(tmp_path)] == [Level.UNKNOWN]
+    assert [level for level, _ in await errors_of(tmp_path)] == [Level.OK]
+
+
+async def test_a_log_that_does_not_reach_back_so_far_is_worth_attention(
+    tmp_path: Path, log: Callable[..., None]
+) -> None:
+    log("web.log", told("fine", ago=HOUR, level="INFO"))
+    assert [level for level, _ in await errors_of(tmp_path)] == [Level.OK]
+    log("web.log.7", told("fine", ago=5 * HOUR, level="INFO"))
+    forgets, fine = await errors_of(tmp_path)
+    assert forgets == (Level.ATTENTION, "web.log: файлов хватает на 5 ч, прежних ошибок не видно")
+    assert fine == (Level.OK, "ни одной, строк 2")
+
+
+async def test_new_errors_are_red_and_known_ones_yellow(tmp_path: Path, log: Callable[..., None]) -> None:
+    log("web.log", told("known", ago=30 * HOUR), told("known", ago=HOUR), told("new", ago=HOUR))
+    assert [level for level, _ in await errors_of(tmp_path)] == [Level.WRONG, Level.ATTENTION]
+    log("web.log", told("fine", ago=HOUR, level="INFO"))
+    assert [level for level, _ in await errors_of(tmp_path)] == [Level.OK]
 
 
 async def test_whoever_waits_for_what_they_have_paid_for_turns_yellow_then_red(shop: Shop) -> None:

@@ -1,9 +1,13 @@
 """What is in a log line, and what must never be."""
 
+import asyncio
+import contextlib
 import json
 import logging
 import subprocess
-from collections.abc import Iterator
+import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +16,7 @@ import structlog
 from getpro.platform import logging as shop_logging
 from written import logging_into
 
+SOURCE = Path(__file__).parents[2] / "src"
 LINK = "https://panel.example/api/sub/very-secret"
 
 
@@ -94,10 +99,83 @@ def test_files_change_at_their_size_and_the_oldest_goes(
         for number in range(200):
             structlog.get_logger("shop").info("shop.ready", number=number)
         newest = written.lines[-1]["number"]
-    names = sorted(path.name for path in tmp_path.iterdir())
+    names = sorted(path.name for path in tmp_path.glob("[!.]*"))
     assert names == ["shop.log", *(f"shop.log.{number}" for number in range(1, 8))]
     assert all(path.stat().st_size <= 2000 for path in tmp_path.iterdir())
     assert newest == 199
+
+
+WORKER = """
+import sys
+from pathlib import Path
+import structlog
+from getpro.platform import logging
+logging._FILE_BYTES = 2000
+logging.configure(directory=Path(sys.argv[1]), name="worker")
+for _ in sys.stdin:
+    for number in range(40):
+        structlog.get_logger("worker").info("shop.ready", me=sys.argv[2], number=number)
+    print("written", file=sys.stderr, flush=True)
+"""
+
+
+@contextlib.contextmanager
+def worker(directory: Path, me: str) -> Iterator[Callable[[], None]]:
+    """A process of that name, and what makes it write until its files change."""
+    command = [sys.executable, "-c", WORKER, str(directory), me]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command,
+        stdin=pipe,
+        stdout=subprocess.DEVNULL,
+        stderr=pipe,
+        text=True,
+        env={"PYTHONPATH": str(SOURCE)},
+    ) as process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        asking, answering = process.stdin, process.stderr
+
+        def write() -> None:
+            asking.write("go on\n")
+            asking.flush()
+            assert answering.readline() == "written\n"
+
+        write()
+        yield write
+        process.kill()
+
+
+def test_processes_of_one_name_do_not_rotate_each_others_files(tmp_path: Path) -> None:
+    def writers(name: str) -> set[str]:
+        texts = [path.read_text(encoding="utf-8") for path in tmp_path.glob(f"{name}.log*")]
+        return {json.loads(line)["me"] for text in texts for line in text.splitlines()}
+
+    with worker(tmp_path, "alice") as alice, worker(tmp_path, "bob") as bob:
+        for _ in range(3):
+            alice()
+            bob()
+        assert [writers(name) for name in ("worker", "worker-2")] == [{"alice"}, {"bob"}]
+        assert shop_logging.is_written(tmp_path / "worker-2.log")
+        assert sorted(path.name for path in tmp_path.glob("[!.]*.log")) == ["worker-2.log", "worker.log"]
+    assert not shop_logging.is_written(tmp_path / "worker-2.log")
+    with worker(tmp_path, "charlie"):
+        assert "charlie" in writers("worker")
+
+
+async def test_a_quiet_process_tells_that_its_log_is_still_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shop_logging, "_LOOKS_AT_CLOCK_SECONDS", 0.01)
+    with logging_into(tmp_path, level="ERROR") as written:
+        living = asyncio.create_task(shop_logging.show_life())
+        await asyncio.sleep(0.1)
+        assert written.lines == []
+        later = time.time() + 3600  # a machine that slept
+        monkeypatch.setattr(time, "time", lambda: later)
+        await asyncio.sleep(0.1)
+        living.cancel()
+    assert [line["event"] for line in written.lines] == ["log.still_written"]
 
 
 def test_a_line_of_an_error_is_found_by_grep_as_the_guide_does_it(directory: Path) -> None:

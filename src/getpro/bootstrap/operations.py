@@ -1,11 +1,14 @@
 """The routines, built and joined."""
 
+import os
 from pathlib import Path
 
+from getpro.checks.check import Line
 from getpro.kit.clock import Clock, utc_now
 from getpro.operations.chat import OperatorsChat
 from getpro.operations.dependencies import Packages
 from getpro.operations.deps import Absent, Chat, Deps, nothing_absent
+from getpro.operations.looks.ports import watched_outside
 from getpro.platform.bot_api import BotApi
 from getpro.platform.database import Database
 from getpro.platform.jobs import Jobs
@@ -33,8 +36,15 @@ def operations_deps(
         sentry=settings.sentry,
         chat=_chat(settings, api),
         packages=Packages(osv_url=settings.operations.osv_url),
-        absent=absent,
+        absent=_with_the_outside(absent) if settings.operations.firewall == "outside" else absent,
     )
+
+
+def _with_the_outside(absent: Absent) -> Absent:
+    def why(line: Line) -> str | None:
+        return absent(line) or watched_outside(line, is_root=os.geteuid() == 0)
+
+    return why
 
 
 def _urls(settings: Settings) -> tuple[str, ...]:

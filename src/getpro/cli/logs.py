@@ -65,17 +65,18 @@ def _show(directory: Path, since: str, level: str, *, as_json: bool) -> int:
     if (wanted := _LEVELS.get(level.lower())) is None:
         raise Trouble(f"Важности {level!r} нет.", "Опечатка?", "Бывают: debug, info, warning, error.")
     try:
-        found = logs.look(directory, since=utc_now() - _duration(since), level=wanted)
+        begins = utc_now() - _duration(since)
+        found = logs.look(directory, since=begins, level=wanted)
     except OSError as error:
         raise _unreadable(directory, error) from error
     if as_json:
         typer.echo(json.dumps(asdict(found), ensure_ascii=False, indent=2, default=_plain))
     else:
-        _table(found)
+        _table(found, begins)
     return 2 if any(one.is_new for one in found.troubles) else 1 if found.troubles else 0
 
 
-def _table(found: logs.Found) -> None:
+def _table(found: logs.Found, since: datetime) -> None:
     zone = read_settings(Settings).zone
     if not found.lines:
         typer.echo("За это время в журнале нет ни одной строки: магазин работает? Туда ли он пишет?")
@@ -97,6 +98,10 @@ def _table(found: logs.Found) -> None:
             )
         Console(width=None if sys.stdout.isatty() else WIDE).print(table)
     typer.echo(f"Строк за это время: {found.lines}, из них не разобрано {found.unreadable}.")
+    for writer in found.writers:
+        if writer.oldest is not None and writer.forgets(since):
+            remembers = in_words(writer.oldest, zone)
+            typer.echo(f"{writer.name}.log помнит только с {remembers}: более ранних ошибок здесь нет.")
 
 
 def _prune(directory: Path, older: str) -> None:

@@ -286,6 +286,8 @@ class OperationsSettings(Group):
     """Where the copies of the database lie."""
     ports: Ports = [22, 80, 443]
     """What of this machine may be reached from outside."""
+    firewall: Literal["here", "outside"] = "here"
+    """Who looks at ports and firewall where the shop cannot see them; ``outside``: the operators do."""
     domains: Domains = []
     """Names with TLS beside the shop's own and the panel's, like sub.example or sub.example:8443."""
     services: Names = ["bot", "worker"]

@@ -1,6 +1,7 @@
 """The folder of backups: is the newest copy fresh, whole and as large as those before it?"""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,7 +15,13 @@ from getpro.kit.trouble import system_words
 COPIES: Final = Line("backups.copies", "Копии базы")
 RESTORED: Final = Line("backups.restored", "Пробное восстановление")
 OLDEST_FRESH: Final = timedelta(hours=26)
+_STILL_WRITTEN: Final = timedelta(minutes=5)
+"""How long ago a file has changed that may not be whole yet; also, how far a clock may be ahead of ours."""
 _SHRUNK: Final = 0.7
+_NAMES: Final = re.compile(
+    r"(?!\.)(?!.*\.(log|sha\d*|md5)\b).+\.(sql|dump|backup|tar|tgz|gz|bz2|xz|zst|age|gpg)", re.IGNORECASE
+)
+"""Not the logs and checksums that lie beside the copies."""
 _LATEST: Final = "latest.sql.gz"
 _MIB: Final = 1024**2
 _GZIP: Final = b"\x1f\x8b"
@@ -35,7 +42,7 @@ async def look(folder: Path | None, *, now: datetime) -> AsyncIterator[Finding]:
         yield COPIES.attention("ещё не настроено", "Укажите папку копий в OPERATIONS_BACKUPS.")
         return
     try:
-        copies = await asyncio.to_thread(_copies, folder)
+        copies = await asyncio.to_thread(_copies, folder, now)
         begins = await asyncio.to_thread(_beginning, copies[0].path) if copies else b""
     except OSError as error:
         yield COPIES.unknown(f"{folder}: {system_words(error)}", "Проверьте папку и права на неё.")
@@ -44,6 +51,12 @@ async def look(folder: Path | None, *, now: datetime) -> AsyncIterator[Finding]:
         yield COPIES.wrong(f"в {folder} нет ни одной", "Сделайте копию сейчас и узнайте, почему её не было.")
         return
     newest = copies[0]
+    if newest.made_at > now + _STILL_WRITTEN:
+        yield COPIES.unknown(
+            f"{newest.path.name}: из будущего, {newest.made_at:%Y-%m-%d %H:%M} UTC",
+            "Проверьте часы (timedatectl); если верны, исправьте время файла: touch.",
+        )
+        return
     age = now - newest.made_at
     seen = f"{newest.path.name}: {_megabytes(newest.bytes)}, {_ago(age)} назад"
     if age > OLDEST_FRESH:
@@ -63,16 +76,21 @@ async def look_at_restores() -> AsyncIterator[Finding]:
     yield RESTORED.attention("ещё не настроено", "Восстановите копию сами в другую базу и проверьте её.")
 
 
-def _copies(folder: Path) -> list[Copy]:
-    """Newest first; the name that always means the newest is a copy only where nothing else is."""
+def _copies(folder: Path, now: datetime) -> list[Copy]:
+    """Newest first, without what may be being written, as long as there is another one that is fresh.
+
+    The name that always means the newest is a copy only where nothing else is.
+    """
     found = [
         Copy(path, stat.st_size, datetime.fromtimestamp(stat.st_mtime, UTC))
         for path in folder.iterdir()
-        if path.is_file() and not path.name.startswith(".")
+        if _NAMES.fullmatch(path.name) and path.is_file()
         for stat in [path.stat()]
     ]
     found.sort(key=lambda copy: copy.made_at, reverse=True)
-    return [copy for copy in found if copy.path.name != _LATEST] or found
+    found = [copy for copy in found if copy.path.name != _LATEST] or found
+    whole = [copy for copy in found if abs(now - copy.made_at) >= _STILL_WRITTEN]
+    return whole if whole and now - whole[0].made_at <= OLDEST_FRESH else found
 
 
 def _beginning(path: Path) -> bytes:

@@ -1,18 +1,19 @@
 """What of this machine can be reached from outside, against what was declared; and its firewall."""
 
 import asyncio
-import re
 import shutil
 import socket
 import struct
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Final
 
-from getpro.checks.check import CALL_SECONDS, Finding, Line
+from getpro.checks.check import CALL_SECONDS, Finding, Level, Line
 from getpro.kit.trouble import system_words
-from getpro.platform.programs import run_program
+from getpro.operations import container
+from getpro.operations.firewalls import FIREWALLS, Firewall
+from getpro.platform.programs import Ended, run_program
 
 PORTS: Final = Line("security.ports", "Открытые порты")
 FIREWALL: Final = Line("security.firewall", "Файрвол")
@@ -20,24 +21,24 @@ PROC: Final = Path("/proc")
 _LISTENS: Final = "0A"
 """As /proc/net/tcp has it. Source: include/net/tcp_states.h of Linux."""
 _ENVIRONMENT: Final = {"PATH": "/usr/sbin:/sbin:/usr/bin:/bin", "LC_ALL": "C"}
-_COMMANDS: Final = (("ufw", "status"), ("nft", "list", "ruleset"), ("iptables", "-S"))
-_KEEPS_OUT: Final = re.compile(r"hook input[^}]*?\b(drop|reject)\b")
-"""Of nftables: a chain for what comes in that does not let everything by; others add chains of their own."""
-CONTAINER: Final = (Path("/.dockerenv"), Path("/run/.containerenv"))
-"""Files by which Docker and Podman tell a program that it is in a container."""
+_ASK: Final = "Спросите от root: ufw status verbose. Смотрит кто-то другой: OPERATIONS_FIREWALL=outside."
 _TURN_ON: Final = "Разрешите 22, 80 и 443 и включите его: ufw allow 22,80,443/tcp; ufw enable."
+_ELSEWHERE: Final = "Смотрит кто-то другой: OPERATIONS_FIREWALL=outside."
+_WATCHED: Final = "смотрит кто-то другой: OPERATIONS_FIREWALL=outside"
 
 
 async def look_at_ports(
-    declared: Collection[int], proc: Path = PROC, *, marks: Collection[Path] = CONTAINER
+    declared: Collection[int], proc: Path = PROC, *, marks: Collection[Path] = container.MARKS
 ) -> AsyncIterator[Finding]:
     """Whatever listens on an address that others can reach must be declared.
 
     From inside a container the server's own ports are not to be seen: a person is asked to look.
     """
-    if any(mark.exists() for mark in marks):
+    if container.is_around(marks):
         wanted = ", ".join(map(str, sorted(declared)))
-        yield PORTS.attention("из контейнера не видны", f"На сервере: ss -tlnp; должны быть только {wanted}.")
+        yield PORTS.unknown(
+            "из контейнера не видны", f"На сервере: ss -tlnp; должны быть только {wanted}. {_ELSEWHERE}"
+        )
         return
     try:
         found = await asyncio.to_thread(listening, proc)
@@ -80,37 +81,51 @@ def _address(text: str) -> IPv4Address | IPv6Address:
     return mapped or address
 
 
-async def look_at_firewall(*, marks: Collection[Path] = CONTAINER) -> AsyncIterator[Finding]:
-    """By the first of ufw, nftables and iptables that is there: whether it keeps anything out at all."""
-    if any(mark.exists() for mark in marks):
-        yield FIREWALL.attention(
-            "из контейнера не виден", "На сервере: ufw status; порты Docker он не закрывает."
-        )
+async def look_at_firewall(*, marks: Collection[Path] = container.MARKS) -> AsyncIterator[Finding]:
+    """Whether any of ufw, nftables and iptables that is there keeps out what nobody has let in."""
+    if container.is_around(marks):
+        yield FIREWALL.unknown("из контейнера не виден", f"На сервере: ufw status verbose. {_ELSEWHERE}")
         return
-    for command in _COMMANDS:
-        if (program := shutil.which(command[0], path=_ENVIRONMENT["PATH"])) is None:
+    found = []
+    for firewall in FIREWALLS:
+        name, *arguments = firewall.command
+        if (program := shutil.which(name, path=_ENVIRONMENT["PATH"])) is None:
             continue
         try:
             async with asyncio.timeout(CALL_SECONDS):
-                ended = await run_program(program, *command[1:], env=_ENVIRONMENT)
+                ended = await run_program(program, *arguments, env=_ENVIRONMENT)
         except (OSError, TimeoutError) as error:
-            yield FIREWALL.unknown(f"{command[0]}: {type(error).__name__}", "Посмотрите сами: ufw status.")
-            return
-        yield judged(command[0], ended.code, ended.said.decode(errors="replace") + ended.complained)
-        return
-    yield FIREWALL.attention("нет ни ufw, ни nftables, ни iptables", "Установите: apt install ufw.")
+            found.append(FIREWALL.unknown(f"{name}: {type(error).__name__}", _ASK))
+        else:
+            found.append(judged(firewall, ended))
+    yield together(found)
 
 
-def judged(program: str, code: int, said: str) -> Finding:
-    if code != 0:
-        line = (said.strip().splitlines() or ["без объяснений"])[0]
-        return FIREWALL.unknown(f"{program}: {line}", "Запустите от root: ufw status.")
-    if program == "ufw":
-        is_on = said.startswith("Status: active")
-    elif program == "nft":
-        is_on = _KEEPS_OUT.search(said) is not None
-    else:
-        is_on = re.search(r"(?m)^-P INPUT DROP|^-A INPUT .*-j (DROP|REJECT)", said) is not None
-    if is_on:
-        return FIREWALL.ok(f"{program}: включён")
-    return FIREWALL.attention(f"{program}: выключен", _TURN_ON)
+def judged(firewall: Firewall, ended: Ended) -> Finding:
+    said = ended.said.decode(errors="replace")
+    if ended.code != 0:
+        line = (f"{said}{ended.complained}".strip().splitlines() or ["без объяснений"])[0]
+        return FIREWALL.unknown(f"{firewall.name}: {line}", _ASK)
+    if firewall.keeps_out(said):
+        return FIREWALL.ok(f"{firewall.name}: включён")
+    return FIREWALL.wrong(f"{firewall.name}: впускает всё, что не запрещено", _TURN_ON)
+
+
+def together(found: Sequence[Finding]) -> Finding:
+    """One that keeps out is enough; one that could not be asked may be it."""
+    if not found:
+        return FIREWALL.wrong("нет ни ufw, ни nftables, ни iptables", f"apt install ufw. {_TURN_ON}")
+    for level in (Level.OK, Level.UNKNOWN):
+        for one in found:
+            if one.level is level:
+                return one
+    return found[0]
+
+
+def watched_outside(line: Line, *, is_root: bool, marks: Collection[Path] = container.MARKS) -> str | None:
+    """Where the operators watch the machine themselves: why it cannot be seen from here, None if it can."""
+    if line in {PORTS, FIREWALL} and container.is_around(marks):
+        return f"из контейнера не видно, {_WATCHED}"
+    if line == FIREWALL and not is_root:
+        return f"виден только root, {_WATCHED}"
+    return None

@@ -17,6 +17,8 @@ from getpro.platform.jobs import WORKERS_A_PROCESS
 
 RESTARTS: Final = Line("monitoring.restarts", "Перезапуски за сутки")
 WORKERS: Final = Line("queue.workers", "Фоновые работы")
+_SERVICES: Final = {"node": "node-exporter", "postgres": "postgres-exporter"}
+"""What docker-compose.yml calls those whose job has another name."""
 _OFTEN: Final = 2
 _DAY: Final = timedelta(days=1)
 _SILENT_SECONDS: Final = 30
@@ -43,7 +45,7 @@ async def look_at_restarts(url: str, expected: Sequence[str], *, now: datetime) 
         )
     restarted = {job: int(times) for job, times in sorted(found.items()) if times}
     for job, times in restarted.items():
-        remedy = f"Если это не обновление, узнайте почему: docker-compose logs {job}."
+        remedy = f"Если это не обновление, узнайте почему: docker-compose logs {_SERVICES.get(job, job)}."
         finding = RESTARTS.wrong if times > _OFTEN else RESTARTS.attention
         yield finding(f"{job}: {times}", remedy)
     if not silent and not restarted:
