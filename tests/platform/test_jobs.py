@@ -2,9 +2,11 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import structlog
+from procrastinate import exceptions
 from procrastinate.jobs import Job
 from procrastinate.utils import utcnow
 from sqlalchemy import text
@@ -16,6 +18,8 @@ from getpro.platform.jobs import MONEY, NOTICES, OUTSIDE, UPKEEP, Backoff, JobKi
 FOR_EVER = Backoff(longest_seconds=1)
 WORK = JobName("work", MONEY)
 HANG = JobName("hang", NOTICES)
+QUEUES = len((MONEY, NOTICES, OUTSIDE, UPKEEP))
+"""Each has a worker."""
 
 
 @contextlib.asynccontextmanager
@@ -314,6 +318,45 @@ async def test_a_clock_that_jumps_a_week_takes_no_job_from_the_worker_that_runs_
             await asyncio.sleep(0.1)
         assert began == [1]
         for_ever.set()
+
+
+async def test_a_heart_that_missed_beats_goes_on_and_a_worker_that_was_crossed_out_comes_back(
+    db: Database, jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after minutes of a frozen database: procrastinate's own heart stops at the first error."""
+    impatient(monkeypatch)
+    ask, is_away = jobs.app.connector.execute_query_all_async, False
+
+    async def ask_or_not(query: str, **arguments: Any) -> Any:
+        if is_away and "last_heartbeat = now()" in query:
+            raise exceptions.ConnectorException
+        return await ask(query, **arguments)
+
+    monkeypatch.setattr(jobs.app.connector, "execute_query_all_async", ask_or_not)
+
+    async def living() -> set[int]:
+        query = "SELECT id FROM procrastinate_workers WHERE last_heartbeat > now() - interval '1 second'"
+        async with db.read("test") as session:
+            return set(await session.scalars(text(query)))
+
+    async def all_live() -> bool:
+        return len(await living()) == QUEUES
+
+    async def none_lives() -> bool:
+        return not await living()
+
+    async with working(jobs):
+        await until(all_live)
+        before = await living()
+        is_away = True
+        await until(none_lives)
+        is_away = False
+        await until(all_live)
+        assert await living() == before
+        async with db.begin("test") as session:
+            await session.execute(text("DELETE FROM procrastinate_workers"))
+        await until(all_live)
+        assert not await living() & before
 
 
 @pytest.mark.parametrize(("attempts", "seconds"), [(0, 1), (1, 2), (5, 32), (9, 300), (10_000, 300)])

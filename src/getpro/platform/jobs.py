@@ -389,7 +389,7 @@ class Jobs:
             await _pause(1, stopping)
 
     def _worker(self, queue: str, concurrency: int) -> Worker:
-        return Worker(
+        return _Worker(
             self.app,
             queues=[queue],
             concurrency=concurrency,
@@ -493,6 +493,31 @@ class Jobs:
                 given.is_not(None),  # one job without it would speak for all
             )
         )
+
+
+class _Worker(Worker):
+    """One whose heart goes on after the database was away.
+
+    Procrastinate's own stops at the first error, unnoticed, and the worker goes on: its running jobs then
+    pass for a dead worker's. https://github.com/procrastinate-org/procrastinate, worker.py:
+    ``_monitor_side_tasks`` waits for the first task to end, which is always the one for periodic tasks.
+    """
+
+    async def _update_heartbeat(self) -> None:
+        while True:
+            await asyncio.sleep(self.update_heartbeat_interval)
+            try:
+                known = await self.app.connector.execute_query_all_async(
+                    "UPDATE procrastinate_workers SET last_heartbeat = now() WHERE id = %(id)s RETURNING id",
+                    id=self.worker_id,
+                )
+            except (exceptions.ConnectorException, psycopg.Error) as error:
+                log.warning("jobs.no_heartbeat", worker=self.worker_name, error=type(error).__name__)
+                continue
+            if not known:  # it was silent for so long that another has crossed it out
+                log.warning("jobs.worker_crossed_out", worker=self.worker_name)
+                self.stop()  # type: ignore[no-untyped-call] # they leave it bare
+                return
 
 
 def _terse_pool(**settings: Any) -> AsyncConnectionPool[Any]:
