@@ -77,7 +77,7 @@ async def services(folder: Path) -> AsyncIterator[Services]:
     yookassa = YooKassaSimulator(SHOP_ID, SECRET_KEY)
     panel.state.squads[str(uuid4())] = "Premium"
     olga = telegram.state.add_person(104, "Ольга")
-    telegram.people.add_bot(olga, telegram.state.add_group(OPERATORS, "Операторы", [olga]))
+    telegram.state.add_group(OPERATORS, "Операторы", [olga]).bot_status = "member"
     apps = {
         "telegram": telegram.app,
         "panel": panel.app,

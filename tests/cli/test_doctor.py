@@ -168,7 +168,8 @@ async def test_services_in_trouble_are_unknown_by_their_own_words(clinic: Clinic
     for service in (clinic.services.telegram, clinic.services.yookassa):
         service.faults.now.error_rate, service.faults.now.error_status = 1, 502
     told = await clinic.examine()
-    assert told.levels == dict.fromkeys(("telegram.token", "payments.yookassa"), "unknown") | NOT_RUNNING
+    away = dict.fromkeys(("telegram.token", "telegram.chat", "payments.yookassa"), "unknown")
+    assert told.levels == away | NOT_RUNNING
     for line in ("telegram.token", "payments.yookassa"):
         assert "502" in told.at(line)[0]
 
@@ -494,7 +495,7 @@ async def test_when_everything_is_away_it_still_answers_in_ten_seconds(clinic: C
             TRUSTED_PROXIES="127.0.0.1",
         )
         assert time.monotonic() - began < 10
-    away = ("telegram.token", "machine.clock", "panel")
+    away = ("telegram.token", "telegram.chat", "machine.clock", "panel")
     paying = [f"payments.{code}" for code in ("yookassa", "cryptopay", "stars")]
     wrong = dict.fromkeys(("database", "shop.public"), "wrong")
     assert told.levels == dict.fromkeys([*away, *paying], "unknown") | wrong | NOT_RUNNING

@@ -40,6 +40,8 @@ async def look_at_chat(api: BotApi, chat_id: int | None) -> AsyncIterator[Findin
     try:
         found = await api.ask("getChat", chat_id=chat_id)
     except BotApiRefused as error:
+        if error.is_about_token:  # its own line says so
+            return
         words = f"бот туда не попадёт: {error}"
         yield CHAT.wrong(words, "Добавьте бота в группу; её номер должен стоять в OPERATIONS_CHAT.")
     except ServiceUnavailable as error:

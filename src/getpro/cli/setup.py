@@ -286,7 +286,8 @@ class Steps:
             return _OFF.ok("Отчёты хранятся и никуда не шлются.")
         async with self._bot_api() as api:
             [found] = [found async for found in telegram.look_at_chat(api, int(chat_id))]
-            return found
+        # Not wrong for good: the bot may be put into the group meanwhile.
+        return found if found.level is Level.OK else telegram.CHAT.unknown(found.seen, found.remedy)
 
     async def _zone(self) -> Finding:
         return _OFF.ok(f"Пояс {TypeAdapter(Zone).validate_python(self._talk.value('GETPRO_TIME_ZONE'))}.")
