@@ -1,5 +1,6 @@
 """Every table of the product, for migrations and for checking them."""
 
+from getpro.backups import models as backups
 from getpro.catalog import models as catalog
 from getpro.customers import models as customers
 from getpro.messaging import models as messaging
@@ -12,6 +13,7 @@ from getpro.subscriptions import models as subscriptions
 
 __all__ = [
     "audit",
+    "backups",
     "catalog",
     "customers",
     "messaging",

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from getpro.kit.money import Money
 from getpro.payments.rules import PENDING_FOR, accounting_amount, next_poll
-from getpro.payments.states import MOVES, PaymentStatus, sources_of
+from getpro.kit.states import sources_of
+from getpro.payments.states import MOVES, PaymentStatus
 
 MADE = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PRICE, STARS = Money(19900, "RUB"), Money(120, "XTR")

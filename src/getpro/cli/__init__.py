@@ -30,6 +30,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "worker": ("getpro.cli.worker", "Запустить только фоновые работы"),
     "migrate": ("getpro.cli.migrate", "Обновить базу данных до версии программы"),
     "psql": ("getpro.cli.psql", "Открыть psql на базе магазина"),
+    "backup": ("getpro.cli.backup", "Копии базы: сделать, показать, восстановить для пробы, удалить старые"),
     "ops": ("getpro.cli.ops", "Регламентные проверки: утро, вечер, дни недели; история"),
     "monitoring": ("getpro.cli.monitoring", "Записать настройки присмотра: Alertmanager, адреса для проб"),
     "logs": ("getpro.cli.logs", "Что в журналах не так: новое и известное, сколько раз"),

@@ -1,10 +1,8 @@
 """``2getpro psql``: psql with its own options on the shop's database."""
 
-import os
 import shutil
 import subprocess
 import sys
-from urllib.parse import unquote, urlsplit, urlunsplit
 
 import typer
 
@@ -33,20 +31,11 @@ def psql(ctx: typer.Context) -> None:
 
 
 def run_psql(url: str, arguments: list[str], tools: Tools) -> int:
-    """Run the psql of ``tools`` on the database at ``url`` and return its exit code.
-
-    The password travels in the environment: an argument would show in the list of processes.
-    """
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    address = urlunsplit(parts._replace(netloc=f"{parts.username or ''}@{host}"))
-    command = [tools.path("psql"), "-d", address, *arguments]
+    """Run the psql of ``tools`` on the database at ``url`` and return its exit code."""
+    command, environment = tools.client("psql", url)
     if sys.stdin.isatty() and not arguments and (wrapper := shutil.which("rlwrap")):
         command.insert(0, wrapper)  # the wheel's psql has no line editing
-    environment = {**os.environ, **tools.environment()}
-    if parts.password:
-        environment["PGPASSWORD"] = unquote(parts.password)
     try:
-        return subprocess.run(command, check=False, env=environment).returncode  # noqa: S603 -- psql, with the operator's own options
+        return subprocess.run([*command, *arguments], check=False, env=environment).returncode  # noqa: S603 -- psql, with the operator's own options
     except KeyboardInterrupt:
         return 130

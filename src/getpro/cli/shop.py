@@ -28,16 +28,19 @@ Result = TypeVar("Result")
 
 
 @contextlib.contextmanager
-def quietly(doing: str) -> Iterator[None]:
-    """Show on a terminal that something is being done; what the shop would log, the command's answer says."""
+def quietly(doing: str) -> Iterator[Callable[[str], object]]:
+    """Show on a terminal what is being done; what the shop would log, the command's answer says.
+
+    What is handed out changes the words.
+    """
     before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
         if not sys.stderr.isatty():
-            yield
+            yield lambda _: None
             return
-        with Console(stderr=True).status(doing):
-            yield
+        with Console(stderr=True).status(doing) as status:
+            yield status.update
     finally:
         structlog.configure(**before)
 

@@ -9,8 +9,9 @@ from uuid import UUID, uuid4
 from sqlalchemy import ColumnElement, func, insert, select, update
 
 from getpro.kit.money import Money, roubles
+from getpro.kit.states import sources_of
 from getpro.payments.models import payments, refunds
-from getpro.payments.states import REFUND_MOVES, RefundOrigin, RefundStatus, sources_of
+from getpro.payments.states import REFUND_MOVES, RefundOrigin, RefundStatus
 from getpro.platform.database import Session
 
 

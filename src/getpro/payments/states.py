@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Final, TypeVar
+from typing import Final
 
 
 class PaymentStatus(StrEnum):
@@ -47,14 +47,6 @@ class RefundOrigin(StrEnum):
     """It had gone back before a person credited the rest for all that is sold: it costs no days."""
     BY_HAND = "by hand"
     """A person gave it back past the provider, and told us."""
-
-
-Status = TypeVar("Status", bound=StrEnum)
-
-
-def sources_of(target: Status, moves: Mapping[Status, frozenset[Status]]) -> list[str]:
-    """The statuses from which ``target`` may be reached."""
-    return [status.value for status, targets in moves.items() if target in targets]
 
 
 class Actor(StrEnum):

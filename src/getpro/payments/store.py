@@ -9,10 +9,11 @@ from uuid import UUID, uuid4
 from sqlalchemy import Text, bindparam, insert, literal, or_, select, update
 
 from getpro.kit.money import Money, roubles
+from getpro.kit.states import sources_of
 from getpro.payments.models import payment_moves, payments
 from getpro.payments.provider import Charge, Created
 from getpro.payments.rules import FIRST_POLL_AFTER, accounting_amount
-from getpro.payments.states import MOVES, Actor, PaymentStatus, sources_of
+from getpro.payments.states import MOVES, Actor, PaymentStatus
 from getpro.platform.database import Session
 from getpro.platform.prepared import Prepared, named
 

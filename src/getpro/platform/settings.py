@@ -298,6 +298,17 @@ class OperationsSettings(Group):
     """Make a synthetic purchase every half minute."""
 
 
+class BackupSettings(Group):
+    """Which copies of the database are kept, and who besides this machine can open them."""
+
+    recipients: Names = []
+    """Public keys of age."""
+    keep_daily: int = Field(default=14, ge=1)
+    keep_weekly: int = Field(default=8, ge=0)
+    keep_monthly: int = Field(default=12, ge=0)
+    keep_yearly: int = Field(default=3, ge=0)
+
+
 class SentrySettings(Group):
     """A server that takes errors by Sentry's protocol: Bugsink, GlitchTip, Sentry's own."""
 
@@ -378,6 +389,7 @@ class Settings(DatabaseSettings):
     shop: Annotated[ShopSettings, NoDecode] = ShopSettings()
     operations: Annotated[OperationsSettings, NoDecode] = OperationsSettings()
     sentry: Annotated[SentrySettings, NoDecode] = SentrySettings()
+    backup: Annotated[BackupSettings, NoDecode] = BackupSettings()
 
 
 GROUPS: Final = {

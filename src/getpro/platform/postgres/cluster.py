@@ -57,7 +57,7 @@ class Cluster:
         """
         self.directory = directory
         self._account: Account = server_account()
-        self._tools: Tools = embedded_tools(self._account)
+        self.tools: Tools = embedded_tools(self._account)
         self._settings = _SMALL | {"TimeZone": time_zone, "log_timezone": time_zone}
         if not durable:
             self._settings |= _FAST
@@ -247,7 +247,7 @@ class Cluster:
 
     def _launch(self) -> None:
         port = self._wanted_port or self._free_port()
-        arguments = [self._tools.path("postgres"), "-D", str(self.data), "-p", str(port)]
+        arguments = [self.tools.path("postgres"), "-D", str(self.data), "-p", str(port)]
         for name, value in self._settings.items():
             arguments += ["-c", f"{name}={value}"]
         with self._private(self.directory / "port", os.O_TRUNC) as file:
@@ -316,7 +316,7 @@ class Cluster:
 
     def _run(self, program: str, *arguments: str) -> str:
         done = subprocess.run(  # noqa: S603 -- our own program and settings
-            [self._tools.path(program), *arguments],
+            [self.tools.path(program), *arguments],
             check=False,
             capture_output=True,
             text=True,
@@ -338,7 +338,7 @@ class Cluster:
             "PATH": os.environ.get("PATH", os.defpath),
             "LC_ALL": "C.UTF-8",
             "PGPASSWORD": self._password(),
-        } | self._tools.environment()
+        } | self.tools.environment()
 
 
 def default_directory() -> Path:

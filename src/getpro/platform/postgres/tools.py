@@ -13,6 +13,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from getpro.kit.trouble import Trouble
 from getpro.platform.postgres.account import Account
@@ -40,6 +41,19 @@ class Tools:
         found = [str(folder) for folder in self.libraries]
         before = os.environ.get("LD_LIBRARY_PATH")
         return {"LD_LIBRARY_PATH": os.pathsep.join([*found, *([before] if before else [])])}
+
+    def client(self, program: str, url: str) -> tuple[list[str], dict[str, str]]:
+        """How ``program`` is started on the database at ``url``: its first arguments, its environment.
+
+        The password travels in the environment: an argument would show in the list of processes.
+        """
+        parts = urlsplit(url)
+        host = parts.netloc.rpartition("@")[2]
+        address = urlunsplit(parts._replace(netloc=f"{parts.username or ''}@{host}"))
+        environment = {**os.environ, **self.environment()}
+        if parts.password:
+            environment["PGPASSWORD"] = unquote(parts.password)
+        return [self.path(program), "-d", address], environment
 
 
 def embedded_tools(account: Account) -> Tools:

@@ -1,0 +1,1 @@
+"""Copies of the database that have been restored: made, kept, proven."""

@@ -1,0 +1,192 @@
+"""A logical copy of one moment, twice: for ourselves, and for the guide's own line.
+
+Ours is pg_dump's custom form, compressed with zstd and encrypted with age: several times faster than gzip and
+as small. The guide's is plain SQL in gzip, ``latest.sql.gz``; it is in clear, and never leaves the machine.
+"""
+
+import contextlib
+import os
+import subprocess
+import tempfile
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any, Final
+
+import psycopg
+import pyrage
+import zstandard
+from pyrage import x25519
+
+from getpro import __version__
+from getpro.backups.errors import DumpFailed
+from getpro.backups.folder import ARCHIVE, LATEST, MANIFEST, Sink, written
+from getpro.backups.manifest import Facts, Manifest, facts_of
+from getpro.kit.trouble import system_words
+from getpro.platform.postgres.address import impatient
+from getpro.platform.postgres.tools import Tools
+
+OnProgress = Callable[[str], object]
+_PORTABLE: Final = ("--no-owner", "--no-privileges")
+"""A copy is restored where the roles have other names, too."""
+_ZSTD_LEVEL: Final = 3
+_GZIP_LEVEL: Final = 6
+_GZIP_BLOCK: Final = 4 * 2**20
+_GUARD: Final = """\
+--
+-- 2GETPRO: {moment}
+-- Восстановить: gunzip < latest.sql.gz | psql -U postgres -d test_db
+-- База, куда восстанавливают, сначала опустошается; рабочая 2getpro_v2 с таблицами остаётся как была.
+--
+\\set ON_ERROR_STOP on
+DO $$
+BEGIN
+  IF current_database() = '2getpro_v2' AND EXISTS (
+    SELECT FROM pg_class WHERE relkind IN ('r', 'p')
+      AND relnamespace IN (to_regnamespace('public'), to_regnamespace('synthetic'))
+  ) THEN
+    RAISE EXCEPTION 'Это рабочая база 2getpro_v2, и в ней есть таблицы: ничего не изменено. '
+      'Восстановите в другую, например test_db, или выполните 2getpro restore.';
+  END IF;
+END
+$$;
+BEGIN;
+SET client_min_messages = warning;
+DROP SCHEMA IF EXISTS synthetic CASCADE;
+DROP SCHEMA IF EXISTS public CASCADE;
+CREATE SCHEMA public;
+"""
+_END: Final = "\nCOMMIT;\n"
+
+
+def make(
+    url: str,
+    tools: Tools,
+    folder: Path,
+    name: str,
+    *,
+    recipients: Sequence[x25519.Recipient],
+    on_progress: OnProgress = lambda _: None,
+) -> Manifest:
+    """Write the copy ``name`` and ``latest.sql.gz`` into ``folder``; raises DumpFailed.
+
+    The shop goes on selling: both are of the moment at which this was called, and so is what was counted.
+    """
+    try:
+        with _moment(url) as (connection, snapshot):
+            on_progress("Считаем строки и суммы")
+            moment = datetime.now(UTC)
+            facts, server, size = facts_of(connection), _server(connection), _size(connection)
+            on_progress("Пишем копию")
+            sink = _write_archive(url, tools, folder / f"{name}{ARCHIVE}", snapshot, recipients)
+            on_progress(f"Пишем {LATEST}")
+            _write_plain(url, tools, folder / LATEST, snapshot, moment)
+        manifest = _manifest(name, moment, server, size, sink, facts)
+        with written(folder / f"{name}{MANIFEST}") as beside:
+            beside.write(manifest.as_json().encode())
+    except psycopg.Error as error:
+        raise DumpFailed(str(error).partition("\n")[0] or type(error).__name__) from error
+    except OSError as error:
+        raise DumpFailed(f"{folder}: {system_words(error)}") from error
+    return manifest
+
+
+def _manifest(name: str, moment: datetime, server: str, size: int, sink: Sink, facts: Facts) -> Manifest:
+    return Manifest(
+        name=name,
+        made_at=moment.isoformat(),
+        program=__version__,
+        server=server,
+        database_bytes=size,
+        file_bytes=sink.bytes,
+        sha256=sink.sha256,
+        facts=facts,
+    )
+
+
+@contextlib.contextmanager
+def _moment(url: str) -> Iterator[tuple["psycopg.Connection[Any]", str]]:
+    """A connection that goes on seeing the moment, and its name for those who are to see the same."""
+    with psycopg.connect(impatient(url)) as connection:
+        connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
+        connection.read_only = True
+        row = connection.execute("SELECT pg_export_snapshot()").fetchone()
+        assert row is not None
+        yield connection, row[0]
+
+
+def _server(connection: "psycopg.Connection[Any]") -> str:
+    return connection.info.parameter_status("server_version") or ""
+
+
+def _size(connection: "psycopg.Connection[Any]") -> int:
+    row = connection.execute("SELECT pg_database_size(current_database())").fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _write_archive(
+    url: str, tools: Tools, path: Path, snapshot: str, recipients: Sequence[x25519.Recipient]
+) -> Sink:
+    with written(path) as sink, _dumped(url, tools, snapshot, "--format=custom", "--compress=0") as dump:
+        compressed = zstandard.ZstdCompressor(level=_ZSTD_LEVEL, threads=-1).stream_reader(dump)
+        try:
+            pyrage.encrypt_io(compressed, sink, list(recipients))
+        except pyrage.EncryptError as error:
+            raise sink.trouble or DumpFailed(str(error)) from error
+    return sink
+
+
+def _write_plain(url: str, tools: Tools, path: Path, snapshot: str, moment: datetime) -> None:
+    with written(path) as sink, _dumped(url, tools, snapshot, "--format=plain") as dump:
+        sink.write(_member(_GUARD.format(moment=f"{moment:%Y-%m-%d %H:%M:%S} UTC").encode()))
+        for member in _members(dump):
+            sink.write(member)
+        sink.write(_member(_END.encode()))
+
+
+def _members(source: IO[bytes]) -> Iterator[bytes]:
+    """What ``source`` says in gzip, a member for each block, on all cores; gunzip reads them as one."""
+    cores = os.cpu_count() or 1
+    with ThreadPoolExecutor(cores) as pool:
+        under_way: deque[Future[bytes]] = deque()
+        while block := source.read(_GZIP_BLOCK):
+            under_way.append(pool.submit(_member, block))
+            if len(under_way) > cores:
+                yield under_way.popleft().result()
+        for last in under_way:
+            yield last.result()
+
+
+def _member(block: bytes) -> bytes:
+    return zlib.compress(block, _GZIP_LEVEL, wbits=zlib.MAX_WBITS | 16)
+
+
+@contextlib.contextmanager
+def _dumped(url: str, tools: Tools, snapshot: str, *options: str) -> Iterator[IO[bytes]]:
+    """What pg_dump says; raises DumpFailed at the end of the block unless it was satisfied."""
+    arguments, environment = tools.client("pg_dump", url)
+    with tempfile.TemporaryFile() as complaints:
+        process = subprocess.Popen(  # noqa: S603 -- our own program and settings
+            [*arguments, f"--snapshot={snapshot}", *_PORTABLE, *options],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=complaints,
+            env=environment,
+        )
+        assert process.stdout is not None
+        try:
+            yield process.stdout
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            process.stdout.close()
+            process.wait()
+        if process.returncode != 0:
+            complaints.seek(0)
+            lines = complaints.read().decode(errors="replace").strip().splitlines()
+            raise DumpFailed(lines[-1] if lines else f"pg_dump: код {process.returncode}")

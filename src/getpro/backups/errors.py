@@ -1,0 +1,25 @@
+"""What can go wrong with a copy."""
+
+
+class BackupError(Exception):
+    """The text is for an operator."""
+
+
+class DumpFailed(BackupError):
+    """pg_dump, or writing what it said; nothing of it was left behind."""
+
+
+class NotThere(BackupError):
+    """The copy's file is gone."""
+
+
+class Damaged(BackupError):
+    """The file is not what was written; or the key does not open it."""
+
+
+class NotRestored(BackupError):
+    """The copy could not be restored, or what was restored is not what was copied."""
+
+
+class Busy(BackupError):
+    """Another process is at work in the folder."""

@@ -1,0 +1,112 @@
+"""The folder of copies: what is written there is whole or not there at all."""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Final
+
+from getpro.backups.errors import Busy
+
+UNFINISHED: Final = ".making-"
+"""How the name of a file begins until it is whole."""
+LATEST: Final = "latest.sql.gz"
+ARCHIVE: Final = ".dump.zst.age"
+MANIFEST: Final = ".json"
+_LOCK: Final = ".lock"
+
+
+class Sink:
+    """Takes bytes for a file, counts and hashes them. What went wrong with writing is kept in ``trouble``.
+
+    pyrage passes an error of the writer on as one of its own, without its number.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._hash = hashlib.sha256()
+        self.bytes = 0
+        self.trouble: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        try:
+            self._file.write(data)
+        except OSError as error:
+            self.trouble = error
+            raise
+        self._hash.update(data)
+        self.bytes += len(data)
+        return len(data)
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    @property
+    def sha256(self) -> str:
+        return self._hash.hexdigest()
+
+
+@contextlib.contextmanager
+def written(path: Path) -> Iterator[Sink]:
+    """A file for its owner alone that takes its name, atomically, at the end of the block.
+
+    Whatever goes wrong, or kills us, before that leaves what stood there as it was.
+    """
+    fresh = path.with_name(UNFINISHED + path.name)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            yield Sink(file)
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.rename(path)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
+    _keep_names(path.parent)
+
+
+@contextlib.contextmanager
+def held(folder: Path, *, mode: int = 0o700) -> Iterator[None]:
+    """Alone in the folder until the end of the block; raises Busy. The lock goes with its process.
+
+    A folder that is missing is made, with ``mode``.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=mode)
+    with (folder / _LOCK).open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Busy("с копиями уже работает другой процесс") from None
+        yield
+
+
+def sweep(folder: Path) -> list[str]:
+    """Throw away what was never finished, and say what; only for who holds the folder."""
+    left = sorted(folder.glob(f"{UNFINISHED}*"))
+    for path in left:
+        path.unlink()
+    return [path.name for path in left]
+
+
+def hash_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def remove(folder: Path, name: str) -> None:
+    """The manifest goes last: a kill between leaves what tells that the copy is gone."""
+    (folder / f"{name}{ARCHIVE}").unlink(missing_ok=True)
+    (folder / f"{name}{MANIFEST}").unlink(missing_ok=True)
+    _keep_names(folder)
+
+
+def _keep_names(folder: Path) -> None:
+    """A rename survives a power cut only once the folder itself is on the disk."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,79 @@
+"""Keys of the copies, in age's form: https://age-encryption.org/v1. The private one lies elsewhere."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyrage import IdentityError, RecipientError, x25519
+
+from getpro.kit.trouble import Trouble, system_words
+
+FILE = "backup.key"
+"""In the data directory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """``identity`` opens what this machine has closed; ``recipients`` are all who can open it."""
+
+    identity: x25519.Identity
+    recipients: tuple[x25519.Recipient, ...]
+
+
+def keys(directory: Path, others: Sequence[str] = ()) -> Keys:
+    """The machine's key, made where it is missing, and the public keys of ``others``; raises Trouble."""
+    path = directory / FILE
+    identity = _read(path) or _make(path)
+    try:
+        recipients = [x25519.Recipient.from_str(other) for other in others]
+    except RecipientError as error:
+        raise Trouble(
+            "Настройки не подходят.",
+            "BACKUP_RECIPIENTS: это не открытый ключ age.",
+            "Он начинается с age1: его печатает age-keygen.",
+        ) from error
+    return Keys(identity, (identity.to_public(), *recipients))
+
+
+def read_identity(path: Path) -> x25519.Identity:
+    """A private key from a file as age-keygen writes it, or ours; raises Trouble."""
+    if (found := _read(path)) is None:
+        raise Trouble("Ключа нет.", f"{path}: такого файла нет.", "Укажите файл с ключом: --key ФАЙЛ.")
+    return found
+
+
+def _read(path: Path) -> x25519.Identity | None:
+    try:
+        lines = path.read_text(encoding="ascii").splitlines()
+        return x25519.Identity.from_str(next(line for line in lines if line.startswith("AGE-SECRET-KEY-")))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Trouble(
+            "Ключ копий не прочитать.", f"{path}: {system_words(error)}.", "Проверьте права."
+        ) from error
+    except (IdentityError, StopIteration, UnicodeDecodeError) as error:
+        raise Trouble(
+            "Ключ копий испорчен.",
+            f"{path}: это не ключ age.",
+            "Верните его из того места, где вы его сохранили; новый прежних копий не откроет.",
+        ) from error
+
+
+def _make(path: Path) -> x25519.Identity:
+    """Written so that a kill leaves either none or a whole one; of two that come at once one wins."""
+    identity = x25519.Identity.generate()
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(f"# public key: {identity.to_public()}\n{identity}\n")
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(fresh, path)
+    except FileExistsError:
+        return read_identity(path)
+    finally:
+        fresh.unlink()
+    return identity

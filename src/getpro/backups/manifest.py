@@ -1,0 +1,97 @@
+"""What a copy holds, written beside it: a trial knows what to find, and a catalogue can be rebuilt."""
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Final, Self
+
+import psycopg
+from psycopg import sql
+
+FORM: Final = 1
+_TABLES: Final = (
+    "SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace"
+    " AND c.relkind IN ('r', 'p') AND NOT c.relispartition ORDER BY 1"
+)
+_MONEY: Final = {
+    "payments": "SELECT status, sum(amount)::text FROM payments GROUP BY 1",
+    "refunds": "SELECT status, sum(amount)::text FROM refunds GROUP BY 1",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is counted in a database: rows by table, and money by table and status, as decimal text."""
+
+    revision: str
+    rows: dict[str, int]
+    money: dict[str, dict[str, str]]
+
+    def differences(self, other: "Facts") -> list[str]:
+        """What ``other`` has otherwise, in words for an operator; empty where all agrees."""
+        schema = [f"версия схемы {other.revision} вместо {self.revision}"]
+        rows = [
+            f"{table}: строк {_or_none(other.rows.get(table))} вместо {_or_none(self.rows.get(table))}"
+            for table in sorted(self.rows.keys() | other.rows.keys())
+            if self.rows.get(table) != other.rows.get(table)
+        ]
+        money = [
+            f"{table}: суммы {other.money.get(table)} вместо {self.money.get(table)}"
+            for table in sorted(self.money.keys() | other.money.keys())
+            if self.money.get(table) != other.money.get(table)
+        ]
+        return [*(schema if self.revision != other.revision else []), *rows, *money]
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """Of one copy. Sizes in bytes; ``sha256`` is of the file as it lies there, in hex."""
+
+    name: str
+    made_at: str
+    """ISO 8601, UTC: the moment whose state the copy holds."""
+    program: str
+    server: str
+    database_bytes: int
+    file_bytes: int
+    sha256: str
+    facts: Facts
+    form: int = FORM
+
+    def as_json(self) -> str:
+        return json.dumps(asdict(self), ensure_ascii=False, indent=2)
+
+    @classmethod
+    def of(cls, found: dict[str, Any]) -> Self:
+        """From JSON, read; raises KeyError or TypeError for what is none of ours."""
+        return cls(**(found | {"facts": Facts(**found["facts"])}))
+
+    @property
+    def moment(self) -> datetime:
+        return datetime.fromisoformat(self.made_at)
+
+
+def facts_of(connection: "psycopg.Connection[Any]") -> Facts:
+    """Count everything; in a snapshot of the caller's, the whole is of one moment."""
+    tables = [row[0] for row in connection.execute(_TABLES).fetchall()]
+    rows = {table: _count(connection, table) for table in tables}
+    money = {
+        table: {row[0]: row[1] for row in connection.execute(query.encode()).fetchall()}
+        for table, query in _MONEY.items()
+        if table in rows
+    }
+    revision = ""
+    if "alembic_version" in rows:
+        found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        revision = "" if found is None else str(found[0])
+    return Facts(revision, rows, money)
+
+
+def _count(connection: "psycopg.Connection[Any]", table: str) -> int:
+    row = connection.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(table))).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _or_none(count: int | None) -> str:
+    return "нет таблицы" if count is None else str(count)

@@ -1,0 +1,26 @@
+"""The catalogue: every copy that was ever begun, and what its last trial showed."""
+
+from typing import Final
+
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, DateTime, Identity, Table, Text
+from sqlalchemy.dialects.postgresql import JSONB
+
+from getpro.platform.database import metadata
+
+backups: Final = Table(
+    "backups",
+    metadata,
+    Column("backup_id", BigInteger, Identity(), primary_key=True),
+    Column("name", Text, nullable=False, unique=True, comment="of its files, without the ending"),
+    Column("state", Text, nullable=False),
+    Column("asked_by", Text, nullable=False, comment="schedule, or who gave the command"),
+    Column("started_at", DateTime(timezone=True), nullable=False),
+    Column("finished_at", DateTime(timezone=True)),
+    Column("bytes", BigInteger, comment="of the file"),
+    Column("manifest", JSONB, comment="as in the file beside the copy: see backups/manifest.py"),
+    Column("trouble", Text, comment="why it failed or is lost"),
+    Column("verified_at", DateTime(timezone=True), comment="when it was last restored for trial"),
+    Column("is_good", Boolean, comment="how that went"),
+    Column("verification", JSONB, comment="its steps with their seconds, or what was wrong"),
+    CheckConstraint("state <> 'made' OR (bytes IS NOT NULL AND manifest IS NOT NULL)", name="made_is_whole"),
+)

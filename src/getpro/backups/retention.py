@@ -1,0 +1,52 @@
+"""Which copies may go: so many days, weeks, months and years back one each is kept."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, TypeVar
+from zoneinfo import ZoneInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """How many of each are kept."""
+
+    daily: int
+    weekly: int
+    monthly: int
+    yearly: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A copy as this rule sees it."""
+
+    name: str
+    moment: datetime
+    is_proven: bool
+    """Restored for trial, and well."""
+
+
+Period = TypeVar("Period")
+_PERIODS: Final[dict[str, Callable[[datetime], object]]] = {
+    "daily": lambda moment: moment.date(),
+    "weekly": lambda moment: moment.isocalendar()[:2],
+    "monthly": lambda moment: (moment.year, moment.month),
+    "yearly": lambda moment: moment.year,
+}
+
+
+def outdated(copies: Iterable[Kept], keep: Keep, *, zone: ZoneInfo) -> list[Kept]:
+    """Those that no count keeps, oldest first. Periods are of ``zone``; the newest of each is its copy.
+
+    The newest copy never goes, nor the newest that was proven, whatever the counts say.
+    """
+    newest_first: Sequence[Kept] = sorted(copies, key=lambda copy: copy.moment, reverse=True)
+    stays = {copy.name for copy in newest_first[:1]}
+    stays |= {copy.name for copy in [copy for copy in newest_first if copy.is_proven][:1]}
+    for period, of in _PERIODS.items():
+        first: dict[object, str] = {}
+        for copy in newest_first:
+            first.setdefault(of(copy.moment.astimezone(zone)), copy.name)
+        stays |= set(list(first.values())[: getattr(keep, period)])
+    return [copy for copy in reversed(newest_first) if copy.name not in stays]

@@ -1,0 +1,25 @@
+"""The life of a copy: one table of moves."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+
+class BackupState(StrEnum):
+    MAKING = "making"
+    MADE = "made"
+    FAILED = "failed"
+    """It was never whole; nothing of it is left in the folder."""
+    LOST = "lost"
+    """Its file is not there any more, or is another: somebody else's hand, or the disk's."""
+    DELETED = "deleted"
+    """By us, when its time was over."""
+
+
+MOVES: Final[Mapping[BackupState, frozenset[BackupState]]] = {
+    BackupState.MAKING: frozenset({BackupState.MADE, BackupState.FAILED}),
+    BackupState.MADE: frozenset({BackupState.LOST, BackupState.DELETED}),
+    BackupState.LOST: frozenset({BackupState.MADE}),  # a disk that was away is back
+    BackupState.FAILED: frozenset(),
+    BackupState.DELETED: frozenset(),
+}

@@ -1,0 +1,172 @@
+"""``2getpro backup``: copies of the database, and the proof of them."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from getpro.backups import service, store
+from getpro.backups.deps import Deps
+from getpro.backups.errors import BackupError
+from getpro.backups.states import BackupState
+from getpro.backups.store import Backup
+from getpro.backups.trial import OnProgress
+from getpro.bootstrap.backups import backups_deps
+from getpro.cli.database import database
+from getpro.cli.settings import read_settings
+from getpro.cli.shop import quietly
+from getpro.cli.tables import WIDE, in_words
+from getpro.kit.trouble import Trouble
+from getpro.platform.database import Database
+from getpro.platform.settings import Settings
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="Копии базы: магазин делает и проверяет их сам по расписанию, здесь они по команде.",
+)
+AsJson = Annotated[bool, typer.Option("--json", help="Для программ")]
+_MIB = 1024**2
+_STATES = {
+    BackupState.MAKING: "делается",
+    BackupState.MADE: "[green]✓ есть[/]",
+    BackupState.FAILED: "[red]✗ не вышла[/]",
+    BackupState.LOST: "[red]✗ файла нет[/]",
+    BackupState.DELETED: "[dim]срок вышел[/]",
+}
+
+
+@app.command()
+def create() -> None:
+    """Сделать копию сейчас. Магазин тем временем продаёт."""
+    made = _run(
+        "Копия не сделана.",
+        lambda deps, tell: service.create(deps, asked_by=who, on_progress=tell),
+    )
+    typer.echo(f"Сделана: {made.name}, {_size(made)}. Проверить: 2getpro backup verify")
+
+
+@app.command()
+def verify(
+    name: Annotated[str | None, typer.Argument(help="Какую; без имени новейшую")] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Восстановить копию в отдельную базу, сверить до строки и копейки и купить в ней. Базу потом удалить.
+
+    Код 0: копия годится; 2: нет.
+    """
+    tried: Backup = _run(
+        "Копия не проверена.", lambda deps, tell: service.verify(deps, name, on_progress=tell)
+    )
+    said = tried.verification or {}
+    if as_json:
+        typer.echo(
+            json.dumps({"name": tried.name, "is_good": tried.is_good} | said, ensure_ascii=False, indent=2)
+        )
+    else:
+        for step, seconds in said["steps"]:
+            typer.echo(f"{step}: {seconds:.1f} с".replace(".", ","))
+        typer.echo(
+            f"{tried.name}: {'годится' if tried.is_good else 'НЕ ГОДИТСЯ: ' + said.get('trouble', '')}"
+        )
+    raise typer.Exit(0 if tried.is_good else 2)
+
+
+@app.command(name="list")
+def show(*, as_json: AsJson = False) -> None:
+    """Показать копии: когда сделаны, сколько весят, когда восстановлены для пробы."""
+
+    async def read(deps: Deps, _: OnProgress) -> list[Backup]:
+        await service.tidy(deps)
+        async with deps.db.read("backup: list") as session:
+            return await store.newest_first(session, most=100)
+
+    copies = _run("Копии не показать.", read)
+    if as_json:
+        typer.echo(json.dumps([_plain(copy) for copy in copies], ensure_ascii=False, indent=2))
+        return
+    zone = read_settings(Settings).zone
+    table = Table("Копия", "Сделана", "Размер", "Состояние", "Восстановлена для пробы", header_style="bold")
+    for copy in copies:
+        tried = "" if copy.verified_at is None else in_words(copy.verified_at, zone)
+        verdict = {None: "[yellow]ещё нет[/]", True: f"[green]✓[/] {tried}", False: f"[red]✗[/] {tried}"}
+        state = _STATES[copy.state] + (f": {copy.trouble}" if copy.trouble else "")
+        is_there = copy.state is BackupState.MADE
+        table.add_row(
+            copy.name,
+            in_words(copy.started_at, zone),
+            _size(copy),
+            state,
+            verdict[copy.is_good] if is_there else tried,
+        )
+    Console(width=None if sys.stdout.isatty() else WIDE).print(table)
+    if not copies:
+        typer.echo("Ещё ни одной. Сделать сейчас: 2getpro backup create")
+
+
+@app.command()
+def prune(*, dry_run: Annotated[bool, typer.Option("--dry-run", help="Только показать")] = False) -> None:
+    """Удалить копии, срок которых вышел (BACKUP_KEEP_…). Новейшая и новейшая проверенная остаются всегда."""
+    gone = _run(
+        "Копии не удалены.", lambda deps, _: service.to_prune(deps) if dry_run else service.prune(deps)
+    )
+    for copy in gone:
+        typer.echo(f"{'Удалилась бы' if dry_run else 'Удалена'}: {copy.name}, {_size(copy)}")
+    if not gone:
+        typer.echo("Удалять нечего.")
+
+
+@app.command()
+def key() -> None:
+    """Напечатать ключ копий. Сохраните его не на этом сервере: без него копий не открыть."""
+    typer.echo(_run("Ключа нет.", _identity))
+
+
+async def _identity(deps: Deps, _: OnProgress) -> str:
+    return str(deps.keys.identity)
+
+
+def _run(what: str, act: Callable[[Deps, OnProgress], Awaitable[Any]]) -> Any:
+    settings = read_settings(Settings)
+    with database(migrate=False) as url, quietly("Открываем базу") as on_progress:
+        try:
+            return asyncio.run(_with_deps(settings, url, lambda deps: act(deps, on_progress)))
+        except BackupError as error:
+            raise Trouble(what, f"{error}.", "Что было раньше, цело: 2getpro backup list") from error
+
+
+async def _with_deps(settings: Settings, url: str, act: Callable[[Deps], Awaitable[Any]]) -> Any:
+    from getpro.sandbox.shop.proof import sell_once  # noqa: PLC0415 -- most commands boot no shop
+
+    db = Database(url, pool_size=2)
+    try:
+        return await act(backups_deps(settings, db=db, database_url=url, use=sell_once))
+    finally:
+        await db.close()
+
+
+def _size(copy: Backup) -> str:
+    if copy.bytes is None:
+        return ""
+    if copy.bytes < _MIB:
+        return f"{copy.bytes / 1024:.0f} КБ"
+    return f"{copy.bytes / _MIB:.1f} МБ".replace(".", ",")
+
+
+def _plain(copy: Backup) -> dict[str, Any]:
+    times = {
+        at: None if moment is None else moment.isoformat()
+        for at, moment in (
+            ("started_at", copy.started_at),
+            ("finished_at", copy.finished_at),
+            ("verified_at", copy.verified_at),
+        )
+    }
+    known = {"name": copy.name, "state": copy.state, "bytes": copy.bytes, "trouble": copy.trouble}
+    return known | times | {"is_good": copy.is_good, "verification": copy.verification}
