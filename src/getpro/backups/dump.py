@@ -12,7 +12,7 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -49,7 +49,7 @@ BEGIN
       AND relnamespace IN (to_regnamespace('public'), to_regnamespace('synthetic'))
   ) THEN
     RAISE EXCEPTION 'Это рабочая база 2getpro_v2, и в ней есть таблицы: ничего не изменено. '
-      'Восстановите в другую, например test_db, или выполните 2getpro restore.';
+      'Восстановите в другую, например test_db, а потом переименуйте.';
   END IF;
 END
 $$;
@@ -68,6 +68,7 @@ def make(
     folder: Path,
     name: str,
     *,
+    now: datetime,
     recipients: Sequence[x25519.Recipient],
     on_progress: OnProgress = lambda _: None,
 ) -> Manifest:
@@ -78,13 +79,12 @@ def make(
     try:
         with _moment(url) as (connection, snapshot):
             on_progress("Считаем строки и суммы")
-            moment = datetime.now(UTC)
             facts, server, size = facts_of(connection), _server(connection), _size(connection)
             on_progress("Пишем копию")
             sink = _write_archive(url, tools, folder / f"{name}{ARCHIVE}", snapshot, recipients)
             on_progress(f"Пишем {LATEST}")
-            _write_plain(url, tools, folder / LATEST, snapshot, moment)
-        manifest = _manifest(name, moment, server, size, sink, facts)
+            _write_plain(url, tools, folder / LATEST, snapshot, now)
+        manifest = _manifest(name, now, server, size, sink, facts)
         with written(folder / f"{name}{MANIFEST}") as beside:
             beside.write(manifest.as_json().encode())
     except psycopg.Error as error:

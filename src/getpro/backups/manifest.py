@@ -49,7 +49,7 @@ class Manifest:
 
     name: str
     made_at: str
-    """ISO 8601, UTC: the moment whose state the copy holds."""
+    """ISO 8601, UTC: all that was committed before this moment is in it."""
     program: str
     server: str
     database_bytes: int

@@ -38,6 +38,7 @@ async def create(deps: Deps, *, asked_by: str, on_progress: OnProgress = lambda 
                 deps.tools,
                 deps.folder,
                 name,
+                now=started_at,
                 recipients=deps.keys.recipients,
                 on_progress=on_progress,
             )

@@ -94,6 +94,7 @@ def _cluster(scratch: Path) -> Iterator[Cluster]:
         cluster.start()
         yield cluster
     finally:
+        cluster.stop()
         clear(scratch)
 
 

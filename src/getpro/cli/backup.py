@@ -1,6 +1,7 @@
 """``2getpro backup``: copies of the database, and the proof of them."""
 
 import asyncio
+import getpass
 import json
 import sys
 from collections.abc import Awaitable, Callable
@@ -44,10 +45,8 @@ _STATES = {
 @app.command()
 def create() -> None:
     """Сделать копию сейчас. Магазин тем временем продаёт."""
-    made = _run(
-        "Копия не сделана.",
-        lambda deps, tell: service.create(deps, asked_by=who, on_progress=tell),
-    )
+    who = getpass.getuser()
+    made = _run("Копия не сделана.", lambda deps, tell: service.create(deps, asked_by=who, on_progress=tell))
     typer.echo(f"Сделана: {made.name}, {_size(made)}. Проверить: 2getpro backup verify")
 
 
@@ -62,7 +61,8 @@ def verify(
     Код 0: копия годится; 2: нет.
     """
     tried: Backup = _run(
-        "Копия не проверена.", lambda deps, tell: service.verify(deps, name, on_progress=tell)
+        "Копия не проверена.",
+        lambda deps, tell: service.verify(deps, name, on_progress=tell),
     )
     said = tried.verification or {}
     if as_json:

@@ -1,0 +1,323 @@
+"""Copies of the database: made while the shop sells, restored for trial, taken for what they are."""
+
+import contextlib
+import json
+import resource
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import psycopg
+import pytest
+from pyrage import x25519
+from sqlalchemy import text
+
+from folders import open_up
+from getpro.backups import service, store
+from getpro.backups.deps import Deps
+from getpro.backups.errors import Busy, DumpFailed, NotRestored, NotThere
+from getpro.backups.folder import ARCHIVE, LATEST, held
+from getpro.backups.keys import FILE, Keys, keys
+from getpro.backups.retention import Keep
+from getpro.backups.states import BackupState
+from getpro.backups.store import Backup
+from getpro.kit.trouble import Trouble
+from getpro.platform.postgres.account import server_account
+from getpro.platform.postgres.tools import embedded_tools
+from getpro.sandbox.shop.proof import sell_once
+from shop import Shop
+
+DEAD = "postgresql://nobody@127.0.0.1:1/nothing"
+HERE = "2getpro_v2"
+COUNTS = "SELECT (SELECT count(*) FROM users), count(*), sum(amount) FROM payments WHERE status = 'succeeded'"
+
+
+@pytest.fixture
+def deps(shop: Shop, database_url: str, tmp_path: Path) -> Deps:
+    open_up(tmp_path)
+    return Deps(
+        db=shop.db,
+        clock=shop.clock,
+        zone=ZoneInfo("Europe/Moscow"),
+        database_url=database_url,
+        tools=embedded_tools(server_account()),
+        folder=tmp_path / "backups",
+        trials=tmp_path / "trials",
+        keys=keys(tmp_path),
+        keep=Keep(daily=2, weekly=0, monthly=0, yearly=0),
+        use=lambda _: None,
+    )
+
+
+async def a_shop_that_sells(shop: Shop) -> None:
+    for name in ("alice", "bob"):
+        await shop.purchase(await shop.customer(name))
+
+
+async def copy_of(deps: Deps) -> Backup:
+    return await service.create(deps, asked_by="olga")
+
+
+async def states(deps: Deps) -> dict[str, BackupState]:
+    async with deps.db.read("test") as session:
+        return {one.name: one.state for one in await store.newest_first(session)}
+
+
+def files(deps: Deps) -> set[str]:
+    return {path.name for path in deps.folder.iterdir() if path.name != ".lock"}
+
+
+async def test_a_copy_holds_everything_and_is_closed_to_others(deps: Deps, shop: Shop) -> None:
+    await a_shop_that_sells(shop)
+    made = await copy_of(deps)
+    assert made.state is BackupState.MADE
+    assert files(deps) == {f"{made.name}{ARCHIVE}", f"{made.name}.json", LATEST}
+    assert {path.stat().st_mode & 0o777 for path in deps.folder.iterdir() if path.name != ".lock"} == {0o600}
+    assert made.manifest is not None
+    assert made.manifest.facts.rows["users"] == 2
+    assert made.manifest.facts.money["payments"] == {"succeeded": "398.00"}
+    beside = json.loads((deps.folder / f"{made.name}.json").read_text(encoding="utf-8"))
+    assert (beside["sha256"], beside["file_bytes"]) == (made.manifest.sha256, made.bytes)
+    closed = (deps.folder / f"{made.name}{ARCHIVE}").read_bytes()
+    assert closed.startswith(b"age-encryption.org/v1\n")
+    assert b"alice" not in closed
+    tried = await service.verify(deps)
+    assert (tried.is_good, tried.verification) == (True, tried.verification), tried.verification
+    assert not list(deps.trials.glob("scratch"))
+
+
+@pytest.mark.long
+async def test_the_product_itself_boots_on_what_was_restored_and_sells(
+    deps: Deps, shop: Shop, figure: Callable[[str], None]
+) -> None:
+    await a_shop_that_sells(shop)
+    await copy_of(deps)
+    tried = await service.verify(replace(deps, use=sell_once))
+    assert tried.is_good, tried.verification
+    assert tried.verification is not None
+    figure(
+        f"restore test of a small shop: {sum(seconds for _, seconds in tried.verification['steps']):.1f} s"
+    )
+
+
+def unzipped(deps: Deps) -> bytes:
+    """By the program that the guide uses."""
+    with (deps.folder / LATEST).open("rb") as latest:
+        return subprocess.run(["gunzip"], stdin=latest, check=True, capture_output=True).stdout
+
+
+def psql(
+    deps: Deps, database: str, *arguments: str, script: bytes = b""
+) -> "subprocess.CompletedProcess[bytes]":
+    url = f"{deps.database_url.rpartition('/')[0]}/{database}"
+    command, environment = deps.tools.client("psql", url)
+    return subprocess.run(
+        [*command, "-X", *arguments], input=script, check=False, capture_output=True, env=environment
+    )
+
+
+@pytest.fixture
+def other(deps: Deps) -> Iterator[str]:
+    """The guide's database for a trial."""
+    server = deps.database_url.rpartition("/")[0]
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+        connection.execute("CREATE DATABASE test_db")
+        yield "test_db"
+        connection.execute("DROP DATABASE test_db WITH (FORCE)")
+
+
+@pytest.mark.xdist_group("one test_db a server")
+async def test_the_guides_line_restores_the_latest_also_the_second_time(
+    deps: Deps, shop: Shop, other: str
+) -> None:
+    await a_shop_that_sells(shop)
+    await copy_of(deps)
+    for _ in range(2):
+        plain = unzipped(deps)
+        done = psql(deps, other, script=plain)
+        assert done.returncode == 0, done.stderr.decode()
+        seen = psql(deps, other, "-At", "-c", COUNTS).stdout.decode().strip()
+        assert seen == "2|2|398.00"
+
+
+async def test_over_the_shops_own_database_it_stops_before_any_change(deps: Deps, shop: Shop) -> None:
+    await a_shop_that_sells(shop)
+    await copy_of(deps)
+    server = deps.database_url.rpartition("/")[0]
+    plain = unzipped(deps)
+    with psycopg.connect(f"{server}/{HERE}", autocommit=True) as connection:
+        connection.execute("CREATE TABLE precious (n int)")
+        try:
+            done = psql(deps, HERE, script=plain)
+            assert done.returncode == 3
+            assert "ничего не изменено" in done.stderr.decode()
+            found = connection.execute(
+                "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace"
+            )
+            assert [row[0] for row in found if not row[0].startswith("pg_")] == ["precious"]
+        finally:
+            connection.execute("DROP TABLE precious")
+
+
+async def test_a_server_that_is_away_leaves_no_copy_and_is_told(deps: Deps) -> None:
+    """The guide's ``pg_dump | gzip`` ends with 0 and a file of 20 bytes."""
+    earlier = await copy_of(deps)
+    before = (deps.folder / LATEST).read_bytes()
+    with pytest.raises(DumpFailed):
+        await copy_of(replace(deps, database_url=DEAD, clock=lambda: deps.clock() + timedelta(days=1)))
+    assert sorted((await states(deps)).values()) == [BackupState.FAILED, BackupState.MADE]
+    assert files(deps) == {f"{earlier.name}{ARCHIVE}", f"{earlier.name}.json", LATEST}
+    assert (deps.folder / LATEST).read_bytes() == before
+
+
+@contextlib.contextmanager
+def room_for(size: int) -> Iterator[None]:
+    """No file grows beyond ``size``, as on a disk that fills."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("size", [4_000, 26_000])
+async def test_a_disk_that_fills_in_the_middle_leaves_no_copy_and_what_was_there(
+    deps: Deps, shop: Shop, size: int
+) -> None:
+    earlier = await copy_of(deps)
+    before = files(deps)
+    latest = (deps.folder / LATEST).read_bytes()
+    await a_shop_that_sells(shop)
+    shop.clock.now += timedelta(days=1)
+    with room_for(size), pytest.raises(DumpFailed):
+        await copy_of(deps)
+    assert files(deps) == before
+    assert (deps.folder / LATEST).read_bytes() == latest
+    assert (await states(deps))[earlier.name] is BackupState.MADE
+
+
+def truncated(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def one_bit_off(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("harm", [truncated, one_bit_off])
+async def test_a_file_that_is_not_what_was_written_does_not_pass(
+    deps: Deps, harm: Callable[[Path], None]
+) -> None:
+    made = await copy_of(deps)
+    harm(deps.folder / f"{made.name}{ARCHIVE}")
+    tried = await service.verify(deps)
+    assert tried.is_good is False
+    assert "не те байты" in (tried.verification or {})["trouble"]
+
+
+async def test_a_wrong_key_opens_nothing(deps: Deps) -> None:
+    await copy_of(deps)
+    stranger = x25519.Identity.generate()
+    tried = await service.verify(replace(deps, keys=Keys(stranger, (stranger.to_public(),))))
+    assert "ключ её не открывает" in (tried.verification or {})["trouble"]
+
+
+async def test_rows_or_kopeks_that_are_missing_do_not_pass(deps: Deps, shop: Shop) -> None:
+    """As if the copy had been made of another database than the one that was counted."""
+    await a_shop_that_sells(shop)
+    await copy_of(deps)
+    rows, money = ("{facts,rows,users}", "3"), ("{facts,money,payments,succeeded}", '"398.01"')
+    for path, value in (rows, money):
+        async with deps.db.begin("test") as session:
+            await session.execute(
+                text(
+                    "UPDATE backups"
+                    " SET manifest = jsonb_set(manifest, CAST(:path AS text[]), CAST(:value AS jsonb))"
+                ),
+                {"path": path, "value": value},
+            )
+    tried = await service.verify(deps)
+    assert tried.is_good is False
+    assert "users: строк 2 вместо 3" in (tried.verification or {})["trouble"]
+    assert "398.01" in (tried.verification or {})["trouble"]
+
+
+async def test_a_shop_that_does_not_sell_on_it_makes_a_copy_bad(deps: Deps) -> None:
+    def cannot(_: str) -> None:
+        raise NotRestored("купить нельзя")
+
+    await copy_of(deps)
+    tried = await service.verify(replace(deps, use=cannot))
+    assert (tried.is_good, (tried.verification or {})["trouble"]) == (False, "купить нельзя")
+
+
+async def test_a_copy_that_was_deleted_behind_our_back_is_lost_and_may_come_back(deps: Deps) -> None:
+    made = await copy_of(deps)
+    there = deps.folder / f"{made.name}{ARCHIVE}"
+    there.rename(there.with_name("aside"))
+    await service.tidy(deps)
+    assert await states(deps) == {made.name: BackupState.LOST}
+    tried = await service.verify(deps)
+    assert "файла нет" in (tried.verification or {})["trouble"]
+    there.with_name("aside").rename(there)
+    await service.tidy(deps)
+    assert await states(deps) == {made.name: BackupState.MADE}
+
+
+async def test_nothing_to_try_is_told(deps: Deps) -> None:
+    with pytest.raises(NotThere):
+        await service.verify(deps)
+    await copy_of(deps)
+    with pytest.raises(NotThere, match="no-such"):
+        await service.verify(deps, "no-such")
+
+
+async def test_two_do_not_work_in_one_folder(deps: Deps) -> None:
+    with held(deps.folder), pytest.raises(Busy):
+        await copy_of(deps)
+
+
+async def test_what_was_interrupted_is_swept_by_the_next(deps: Deps) -> None:
+    made = await copy_of(deps)
+    async with deps.db.begin("test") as session:
+        await store.begin(session, "2getpro-killed", asked_by="olga", now=deps.clock())
+    (deps.folder / ".making-2getpro-killed.dump.zst.age").write_bytes(b"half")
+    (deps.folder / f"2getpro-killed{ARCHIVE}").write_bytes(b"whole, but nobody said so")
+    await service.tidy(deps)
+    assert await states(deps) == {made.name: BackupState.MADE, "2getpro-killed": BackupState.FAILED}
+    assert files(deps) == {f"{made.name}{ARCHIVE}", f"{made.name}.json", LATEST}
+
+
+async def test_what_no_count_keeps_goes_and_the_proven_one_stays(deps: Deps, shop: Shop) -> None:
+    made = []
+    for _ in range(4):
+        made.append((await copy_of(deps)).name)
+        if len(made) == 1:
+            assert (await service.verify(deps)).is_good
+        shop.clock.now += timedelta(days=1)
+    would = [copy.name for copy in await service.to_prune(deps)]
+    assert would == [made[1]]
+    assert [copy.name for copy in await service.prune(deps)] == would
+    assert (await states(deps))[made[1]] is BackupState.DELETED
+    assert not (deps.folder / f"{made[1]}{ARCHIVE}").exists()
+    assert await service.prune(deps) == []
+
+
+def test_a_key_is_made_once_and_never_again_over_a_broken_one(tmp_path: Path) -> None:
+    first = keys(tmp_path)
+    assert str(keys(tmp_path).identity) == str(first.identity)
+    assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o600
+    (tmp_path / FILE).write_text("rubbish")
+    with pytest.raises(Trouble, match="испорчен"):
+        keys(tmp_path)
+    other = x25519.Identity.generate().to_public()
+    (tmp_path / FILE).unlink()
+    assert len(keys(tmp_path, [str(other)]).recipients) == 2
+    with pytest.raises(Trouble, match="BACKUP_RECIPIENTS"):
+        keys(tmp_path, ["nonsense"])

@@ -1,0 +1,55 @@
+"""Which copies stay: a table, and what holds whatever the counts say."""
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from getpro.backups.retention import Keep, Kept, outdated
+from getpro.backups.states import MOVES, BackupState
+
+MOSCOW = ZoneInfo("Europe/Moscow")
+NIGHT = datetime(2026, 11, 27, 23, 30, tzinfo=UTC)
+"""Of a Friday, which in Moscow is a Saturday."""
+
+
+def nightly(nights: int) -> list[Kept]:
+    return [Kept(f"{ago}", NIGHT - timedelta(days=ago), is_proven=False) for ago in range(nights)]
+
+
+@pytest.mark.parametrize(
+    ("keep", "stay"),
+    [
+        (Keep(3, 0, 0, 0), {"0", "1", "2"}),
+        (Keep(1, 2, 0, 0), {"0", "6"}),  # the night to Sunday the 22nd is the newest of the week before
+        (Keep(1, 0, 3, 0), {"0", "28", "59"}),
+        (Keep(2, 0, 0, 2), {"0", "1", "332"}),
+    ],
+)
+def test_each_count_keeps_the_newest_of_its_periods(keep: Keep, stay: set[str]) -> None:
+    copies = nightly(400)
+    gone = {copy.name for copy in outdated(copies, keep, zone=MOSCOW)}
+    assert {copy.name for copy in copies} - gone == stay
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 800), st.booleans()), min_size=1, max_size=40),
+    st.builds(Keep, *(st.integers(0, 3) for _ in range(4))),
+)
+def test_neither_the_newest_nor_the_newest_proven_one_ever_goes(
+    days: list[tuple[int, bool]], keep: Keep
+) -> None:
+    copies = [
+        Kept(f"{at}", NIGHT - timedelta(days=ago, minutes=at), is_proven)
+        for at, (ago, is_proven) in enumerate(days)
+    ]
+    stay = set(copies) - set(outdated(copies, keep, zone=MOSCOW))
+    assert max(copies, key=lambda copy: copy.moment) in stay
+    if proven := [copy for copy in copies if copy.is_proven]:
+        assert max(proven, key=lambda copy: copy.moment) in stay
+
+
+def test_every_state_has_its_moves() -> None:
+    assert set(MOVES) == set(BackupState)
