@@ -13,6 +13,7 @@ import uvicorn
 from aiogram.exceptions import TelegramAPIError
 from starlette.types import ASGIApp
 
+from getpro.backups.jobs import schedules as backup_schedules
 from getpro.bootstrap.shop import Shop, build
 from getpro.bot.mailbox import Mailbox
 from getpro.checks.web import no_place
@@ -24,7 +25,7 @@ from getpro.platform import schedules
 from getpro.platform.database import Database
 from getpro.platform.jobs import Ended
 from getpro.platform.logging import show_life
-from getpro.platform.metrics import SYNTHETIC_OFF, CountLines, count_job
+from getpro.platform.metrics import BACKUP_OFF, SYNTHETIC_OFF, CountLines, count_job
 from getpro.platform.settings import TELEGRAM_PATH, Settings
 from getpro.platform.telegram import TELEGRAM_AWAY
 from getpro.sales.jobs import schedules as sales_schedules
@@ -108,6 +109,10 @@ async def _keep(revive: Callable[[], None]) -> None:
 async def _working(shop: Shop, stop: asyncio.Future[None]) -> AsyncIterator[None]:
     zone = shop.settings.time_zone
     declared = [*sales_schedules(zone), *operations_schedules(zone)]
+    if shop.settings.backup.enabled:
+        declared += backup_schedules(zone)
+    else:
+        BACKUP_OFF.set(1)
     if shop.settings.operations.synthetic:
         declared += SYNTHETIC_SCHEDULES
     else:

@@ -24,10 +24,10 @@ from getpro.backups.keys import FILE, Keys, keys
 from getpro.backups.retention import Keep
 from getpro.backups.states import BackupState
 from getpro.backups.store import Backup
+from getpro.bootstrap.backups import sell_once
 from getpro.kit.trouble import Trouble
 from getpro.platform.postgres.account import server_account
 from getpro.platform.postgres.tools import embedded_tools
-from getpro.sandbox.shop.proof import sell_once
 from shop import Shop
 
 DEAD = "postgresql://nobody@127.0.0.1:1/nothing"

@@ -222,6 +222,21 @@ CASES: dict[str, Case] = {
         {OPENS: "1x86 0 0 0 0"},
         labels={"instance": "https://shop.example/health/live", "job": "blackbox-http"},
     ),
+    "BackupTooOld": Case(
+        {"getpro_backup_age_seconds": steady(94_000)},
+        {"getpro_backup_age_seconds": steady(94_000), "getpro_backup_off": steady(1)},
+    ),
+    "BackupSizeAnomaly": Case(
+        {"getpro_backup_bytes": "1000x80 600x20"},
+        {"getpro_backup_bytes": "1000x80 800x20"},
+    ),
+    "RestoreTestFailed": Case(
+        {"getpro_restore_test_success": steady(0)}, {"getpro_restore_test_success": steady(1)}
+    ),
+    "RestoreTestOverdue": Case(
+        {"getpro_restore_test_age_seconds": steady(8.5 * DAY)},
+        {"getpro_restore_test_age_seconds": steady(7.5 * DAY)},
+    ),
     "FirewallDrift": Case(
         {LEVEL % "security.ports": steady(3)},
         {LEVEL % "security.firewall": steady(1), LEVEL % "security.certificates": steady(3)},

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from getpro.kit.money import Money
-from getpro.payments.rules import PENDING_FOR, accounting_amount, next_poll
 from getpro.kit.states import sources_of
+from getpro.payments.rules import PENDING_FOR, accounting_amount, next_poll
 from getpro.payments.states import MOVES, PaymentStatus
 
 MADE = datetime(2026, 3, 1, 12, tzinfo=UTC)

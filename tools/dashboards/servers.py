@@ -137,6 +137,42 @@ DATABASE: Final = Dashboard(
                 ),
             ),
         ),
+        Row(
+            "Копии",
+            (
+                stat(
+                    "Последней копии",
+                    "s",
+                    "max(getpro_backup_age_seconds)",
+                    "Хорошо: меньше суток. Сколько прошло с последней копии базы.",
+                    limits=bad_above(26 * 3600),
+                    alerts=("BackupTooOld",),
+                ),
+                stat(
+                    "Последней пробе восстановления",
+                    "s",
+                    "max(getpro_restore_test_age_seconds)",
+                    "Хорошо: меньше недели. Сколько прошло с последней удачной.",
+                    limits=bad_above(8 * 86400),
+                    alerts=("RestoreTestOverdue",),
+                ),
+                stat(
+                    "Последняя проба удалась",
+                    "none",
+                    "max(getpro_restore_test_success)",
+                    "Хорошо: «Да».",
+                    words=YES_NO,
+                    alerts=("RestoreTestFailed",),
+                ),
+                graph(
+                    "Размер копии",
+                    "bytes",
+                    Query("max(getpro_backup_bytes)", "последняя"),
+                    "Хорошо: растёт понемногу. Упал на треть: что-то пропало.",
+                    alerts=("BackupSizeAnomaly",),
+                ),
+            ),
+        ),
     ),
 )
 

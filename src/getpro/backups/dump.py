@@ -29,6 +29,8 @@ from getpro.kit.trouble import system_words
 from getpro.platform.postgres.address import impatient
 from getpro.platform.postgres.tools import Tools
 
+NAME: Final = "2getpro backup"
+"""How the database knows the one who holds the moment."""
 OnProgress = Callable[[str], object]
 _PORTABLE: Final = ("--no-owner", "--no-privileges")
 """A copy is restored where the roles have other names, too."""
@@ -110,7 +112,7 @@ def _manifest(name: str, moment: datetime, server: str, size: int, sink: Sink, f
 @contextlib.contextmanager
 def _moment(url: str) -> Iterator[tuple["psycopg.Connection[Any]", str]]:
     """A connection that goes on seeing the moment, and its name for those who are to see the same."""
-    with psycopg.connect(impatient(url)) as connection:
+    with psycopg.connect(impatient(url), application_name=NAME) as connection:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
         row = connection.execute("SELECT pg_export_snapshot()").fetchone()

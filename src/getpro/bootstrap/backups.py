@@ -1,11 +1,15 @@
 """Copies of the database, built and joined."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
+from typing import Final
 
 from getpro.backups.deps import Deps
+from getpro.backups.errors import NotRestored
 from getpro.backups.keys import keys
 from getpro.backups.retention import Keep
-from getpro.backups.trial import Use
 from getpro.kit.clock import Clock, utc_now
 from getpro.platform.database import Database
 from getpro.platform.postgres import default_directory, external_tools
@@ -13,10 +17,11 @@ from getpro.platform.postgres.account import server_account
 from getpro.platform.postgres.tools import embedded_tools
 from getpro.platform.settings import Settings
 
+_PROOF: Final = "getpro.sandbox.shop.proof"
+_PROOF_SECONDS: Final = 600
 
-def backups_deps(
-    settings: Settings, *, db: Database, database_url: str, use: Use, clock: Clock = utc_now
-) -> Deps:
+
+def backups_deps(settings: Settings, *, db: Database, database_url: str, clock: Clock = utc_now) -> Deps:
     """Raises Trouble where the key of the copies cannot be had."""
     data = settings.data_dir or default_directory()
     data.mkdir(parents=True, exist_ok=True)
@@ -32,10 +37,33 @@ def backups_deps(
         trials=data / "trials",
         keys=keys(data, wanted.recipients),
         keep=Keep(wanted.keep_daily, wanted.keep_weekly, wanted.keep_monthly, wanted.keep_yearly),
-        use=use,
+        use=sell_once,
     )
 
 
 def folder(settings: Settings) -> Path:
     """Where copies lie: beside the data unless it is said otherwise."""
     return settings.operations.backups or (settings.data_dir or default_directory()) / "backups"
+
+
+def sell_once(database_url: str) -> None:
+    """Boot the product on a restored database and buy there; raises NotRestored with what stopped it.
+
+    In a process of its own: it stands above us, and its memory goes with it.
+    """
+    kept = ("PATH", "PYTHONPATH", "LANG", "TMPDIR")  # nothing of the shop's own settings
+    try:
+        done = subprocess.run(  # noqa: S603 -- our own module
+            [sys.executable, "-m", _PROOF],
+            input=database_url,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=_PROOF_SECONDS,
+            env={name: os.environ[name] for name in kept if name in os.environ},
+        )
+    except subprocess.TimeoutExpired as error:
+        raise NotRestored(f"магазин на ней не продал и за {_PROOF_SECONDS} с") from error
+    if done.returncode != 0:
+        lines = (done.stdout.strip() or done.stderr.strip()).splitlines()
+        raise NotRestored(lines[-1] if lines else f"магазин на ней не продал: код {done.returncode}")

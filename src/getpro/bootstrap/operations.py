@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from getpro.bootstrap import backups
 from getpro.checks.check import Line
 from getpro.kit.clock import Clock, utc_now
 from getpro.operations.chat import OperatorsChat
@@ -35,6 +36,7 @@ def operations_deps(
         urls=_urls(settings),
         sentry=settings.sentry,
         chat=_chat(settings, api),
+        makes_backups=settings.backup.enabled,
         packages=Packages(osv_url=settings.operations.osv_url),
         absent=_with_the_outside(absent) if settings.operations.firewall == "outside" else absent,
     )
@@ -64,6 +66,6 @@ def folders(settings: Settings) -> dict[str, Path]:
     found = {
         "data": own if settings.database_url is None else settings.data_dir,
         "logs": settings.log_dir,
-        "backups": settings.operations.backups,
+        "backups": backups.folder(settings) if settings.backup.enabled else settings.operations.backups,
     }
     return {purpose: folder for purpose, folder in found.items() if folder is not None}

@@ -5,6 +5,8 @@ from functools import partial
 
 from aiogram import Bot
 
+from getpro.backups.jobs import job_kinds as backup_job_kinds
+from getpro.bootstrap.backups import backups_deps
 from getpro.bootstrap.operations import operations_deps
 from getpro.bootstrap.sales import close, sales_deps
 from getpro.bootstrap.synthetic import buy
@@ -67,6 +69,9 @@ def build(
     jobs.register(bot_job_kinds(bot))
     operations = operations_deps(settings, db=db, jobs=jobs, api=stars, clock=clock, absent=absent)
     jobs.register(operations_job_kinds(operations))
+    jobs.register(
+        backup_job_kinds(lambda: backups_deps(settings, db=db, database_url=database_url, clock=clock))
+    )
     buying = partial(buy, settings, database_url=database_url, asked_by=BY_SCHEDULE, clock=clock)
     jobs.register(synthetic_job_kinds(buying))
     doors = Doors(

@@ -142,11 +142,9 @@ def _run(what: str, act: Callable[[Deps, OnProgress], Awaitable[Any]]) -> Any:
 
 
 async def _with_deps(settings: Settings, url: str, act: Callable[[Deps], Awaitable[Any]]) -> Any:
-    from getpro.sandbox.shop.proof import sell_once  # noqa: PLC0415 -- most commands boot no shop
-
     db = Database(url, pool_size=2)
     try:
-        return await act(backups_deps(settings, db=db, database_url=url, use=sell_once))
+        return await act(backups_deps(settings, db=db, database_url=url))
     finally:
         await db.close()
 

@@ -47,5 +47,7 @@ class Deps:
     """Addresses with TLS that customers, Telegram, providers or we ourselves meet."""
     chat: Chat | None = None
     """None where none is set: what would be told is kept and not sent."""
+    makes_backups: bool = True
+    """Whether the copies of the database are of our making."""
     packages: Packages = field(default_factory=Packages)
     absent: Absent = nothing_absent

@@ -226,6 +226,35 @@ FIGURES: Final = (
         every_seconds=MINUTELY,
     ),
     Figure(
+        "getpro_backup_age_seconds",
+        "Сколько прошло с последней копии; не было ни одной — с первого клиента",
+        "SELECT extract(epoch FROM :now - coalesce("
+        "(SELECT max(started_at) FROM backups WHERE state = 'made'),"
+        " (SELECT min(registration_date) FROM users), :now))",
+        every_seconds=MINUTELY,
+    ),
+    Figure(
+        "getpro_backup_bytes",
+        "Размер последней копии; 0 — не было ни одной",
+        "SELECT coalesce((SELECT bytes FROM backups WHERE state = 'made'"
+        " ORDER BY started_at DESC LIMIT 1), 0)",
+        every_seconds=MINUTELY,
+    ),
+    Figure(
+        "getpro_restore_test_age_seconds",
+        "Сколько прошло с последнего удачного пробного восстановления; не было ни одного — с первой копии",
+        "SELECT extract(epoch FROM :now - coalesce((SELECT max(verified_at) FROM backups WHERE is_good),"
+        " (SELECT min(started_at) FROM backups), :now))",
+        every_seconds=MINUTELY,
+    ),
+    Figure(
+        "getpro_restore_test_success",
+        "1, если последнее пробное восстановление удалось или ещё ни одного не было",
+        "SELECT coalesce((SELECT is_good::int FROM backups WHERE verified_at IS NOT NULL"
+        " ORDER BY verified_at DESC LIMIT 1), 1)",
+        every_seconds=MINUTELY,
+    ),
+    Figure(
         "getpro_database_bytes",
         "Размер базы без пробных покупок",
         "SELECT pg_database_size(current_database()) - coalesce((SELECT sum(pg_total_relation_size(oid))"
@@ -255,7 +284,7 @@ FIGURES: Final = (
         "Сколько идёт самая долгая транзакция; уборка таблиц и копия базы не в счёт",
         "SELECT coalesce(extract(epoch FROM clock_timestamp() - min(xact_start)), 0) FROM pg_stat_activity"
         " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
-        " AND application_name IS DISTINCT FROM 'pg_dump'"
+        " AND coalesce(application_name, '') NOT IN ('pg_dump', '2getpro backup')"
         " AND NOT starts_with(upper(coalesce(query, '')), 'VACUUM')",
     ),
     Figure(

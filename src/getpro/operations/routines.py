@@ -100,7 +100,7 @@ def _watch(deps: Deps, now: datetime) -> list[Check]:
 
 def _evening(deps: Deps, now: datetime) -> list[Check]:
     return [
-        Check(backups.COPIES, partial(backups.look, deps.settings.backups, now=now)),
+        Check(backups.COPIES, partial(backups.look, deps.folders.get("backups"), now=now)),
         *_resources(deps),
         Check(machine.FULL, partial(machine.look_at_days_until_full, deps.db, deps.folders, now=now)),
         Check(machine.KILLED, partial(machine.look_at_killed, deps.db, now=now)),
@@ -153,8 +153,11 @@ async def _clean(deps: Deps, now: datetime) -> AsyncIterator[Finding]:
 
 def _friday(deps: Deps, now: datetime) -> list[Check]:
     return [
-        Check(backups.COPIES, partial(backups.look, deps.settings.backups, now=now)),
-        Check(backups.RESTORED, backups.look_at_restores),
+        Check(backups.COPIES, partial(backups.look, deps.folders.get("backups"), now=now)),
+        Check(
+            backups.RESTORED,
+            partial(backups.look_at_restores, deps.db, now=now, is_ours=deps.makes_backups),
+        ),
     ]
 
 

@@ -171,6 +171,9 @@ SYNTHETIC_OFF: Final = _gauge(
 )
 
 
+BACKUP_OFF: Final = _gauge("getpro_backup_off", "1, если копии выключены настройкой BACKUP_ENABLED")
+
+
 @contextlib.contextmanager
 def aside() -> Iterator[None]:
     """What happens in the block, and in the tasks that are begun there, is counted for no customer."""

@@ -301,6 +301,8 @@ class OperationsSettings(Group):
 class BackupSettings(Group):
     """Which copies of the database are kept, and who besides this machine can open them."""
 
+    enabled: bool = True
+    """Make a copy every night, and prove the newest every week."""
     recipients: Names = []
     """Public keys of age."""
     keep_daily: int = Field(default=14, ge=1)

@@ -9,12 +9,18 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
+from getpro.backups import store
 from getpro.checks.check import Finding, Line
 from getpro.kit.trouble import system_words
+from getpro.operations.looks.asking import asks_database
+from getpro.platform.database import Database
 
 COPIES: Final = Line("backups.copies", "Копии базы")
 RESTORED: Final = Line("backups.restored", "Пробное восстановление")
 OLDEST_FRESH: Final = timedelta(hours=26)
+OLDEST_PROOF: Final = timedelta(days=8)
+_MAKE: Final = "Сделайте копию сейчас и узнайте, почему так вышло: 2getpro backup create."
+_TRY: Final = "2getpro backup verify"
 _STILL_WRITTEN: Final = timedelta(minutes=5)
 """How long ago a file has changed that may not be whole yet; also, how far a clock may be ahead of ours."""
 _SHRUNK: Final = 0.7
@@ -48,7 +54,10 @@ async def look(folder: Path | None, *, now: datetime) -> AsyncIterator[Finding]:
         yield COPIES.unknown(f"{folder}: {system_words(error)}", "Проверьте папку и права на неё.")
         return
     if not copies:
-        yield COPIES.wrong(f"в {folder} нет ни одной", "Сделайте копию сейчас и узнайте, почему её не было.")
+        yield COPIES.wrong(
+            f"в {folder} нет ни одной",
+            _MAKE,
+        )
         return
     newest = copies[0]
     if newest.made_at > now + _STILL_WRITTEN:
@@ -60,7 +69,7 @@ async def look(folder: Path | None, *, now: datetime) -> AsyncIterator[Finding]:
     age = now - newest.made_at
     seen = f"{newest.path.name}: {_megabytes(newest.bytes)}, {_ago(age)} назад"
     if age > OLDEST_FRESH:
-        yield COPIES.wrong(f"{seen}: старая", "Сделайте копию сейчас и узнайте, почему её не было.")
+        yield COPIES.wrong(f"{seen}: старая", _MAKE)
     elif newest.bytes < _EMPTY_GZIP_BYTES or (newest.path.suffix == ".gz" and begins != _GZIP):
         yield COPIES.wrong(f"{seen}: пустая или испорченная", "Сделайте копию заново; не удаляйте прежние.")
     elif (usual := _usual(copies[1:], now=now)) and newest.bytes < _SHRUNK * usual:
@@ -71,9 +80,24 @@ async def look(folder: Path | None, *, now: datetime) -> AsyncIterator[Finding]:
         yield COPIES.ok(f"{seen}; всего {len(copies)}")
 
 
-async def look_at_restores() -> AsyncIterator[Finding]:
-    """Nothing restores a copy yet: that must not look like something that is well."""
-    yield RESTORED.attention("ещё не настроено", "Восстановите копию сами в другую базу и проверьте её.")
+@asks_database(RESTORED)
+async def look_at_restores(db: Database, *, now: datetime, is_ours: bool) -> AsyncIterator[Finding]:
+    """By the catalogue: the newest trial, how it went, and how long ago. ``is_ours``: we make the copies."""
+    async with db.read("look: restores") as session:
+        tried = [one for one in await store.newest_first(session) if one.verified_at is not None]
+    if not tried:
+        remedy = _TRY if is_ours else "Восстановите копию сами в другую базу и проверьте её."
+        yield RESTORED.attention("ещё ни разу", remedy)
+        return
+    newest = max(tried, key=lambda one: one.verified_at or one.started_at)
+    age = now - (newest.verified_at or newest.started_at)
+    if not newest.is_good:
+        why = (newest.verification or {}).get("trouble") or "не годится"
+        yield RESTORED.wrong(f"{newest.name}: {why}", _MAKE)
+    elif age > OLDEST_PROOF:
+        yield RESTORED.wrong(f"{newest.name} годится, но проверена {_ago(age)} назад", _TRY)
+    else:
+        yield RESTORED.ok(f"{newest.name} годится, проверена {_ago(age)} назад")
 
 
 def _copies(folder: Path, now: datetime) -> list[Copy]:

@@ -1,8 +1,13 @@
-"""The product boots on a restored database, all of its outside played, and sells there once."""
+"""The product boots on a restored database, all of its outside played, and sells there once.
+
+``python -m getpro.sandbox.shop.proof`` reads the database's address from its input. Code 0: it sold; 1: what
+stopped it is the last line of its output. Nothing of it leaves this machine.
+"""
 
 import asyncio
 import json
 import os
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any, Final
@@ -25,12 +30,16 @@ _SHOP_ID: Final = "1"
 _SECRET_KEY: Final = "test_restored"  # noqa: S105
 
 
-def sell_once(database_url: str) -> None:
-    """Raises NotRestored with what stopped it. Nothing of it leaves this machine."""
+def main() -> int:
     try:
-        asyncio.run(_sell_once(database_url))
+        asyncio.run(_sell_once(sys.stdin.read().strip()))
     except Trouble as trouble:
-        raise NotRestored(f"{trouble.what} {trouble.why}") from trouble
+        sys.stdout.write(f"{trouble.what} {trouble.why}\n")
+        return 1
+    except NotRestored as error:
+        sys.stdout.write(f"{error}\n")
+        return 1
+    return 0
 
 
 async def _sell_once(database_url: str) -> None:
@@ -56,6 +65,7 @@ async def _sell_once(database_url: str) -> None:
             "yookassa": {"shop_id": _SHOP_ID, "secret_key": _SECRET_KEY, "api_url": f"{yookassa_url}/v3"},
             "panel": {"url": panel_url, "token": _PANEL_TOKEN},
             "operations": {"synthetic": False},
+            "backup": {"enabled": False},
         }
         with tempfile.TemporaryDirectory(prefix="2getpro-proof-") as directory:
             file = _private(Path(directory) / "product.json", json.dumps(values))
@@ -76,3 +86,7 @@ def _private(path: Path, text: str) -> Path:
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
     return path
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -340,6 +340,7 @@ def _write_settings(
         "panel": {"url": urls["panel"], "token": PANEL_TOKEN, "webhook_secret": PANEL_SECRET},
         # Nobody but who plays here buys: the panel and the account are theirs.
         "operations": {"chat": FIRST_GROUP, "synthetic": False},
+        "backup": {"enabled": False},
         "shop": {
             "return_url": f"{urls['telegram']}/",
             "support": "@sandbox_support",
