@@ -16,7 +16,7 @@ from pyrage import x25519
 from sqlalchemy import text
 
 from folders import open_up
-from getpro.backups import service, store
+from getpro.backups import jobs, service, store
 from getpro.backups.deps import Deps
 from getpro.backups.errors import Busy, DumpFailed, NotRestored, NotThere
 from getpro.backups.folder import ARCHIVE, LATEST, held
@@ -26,8 +26,7 @@ from getpro.backups.states import BackupState
 from getpro.backups.store import Backup
 from getpro.bootstrap.backups import sell_once
 from getpro.kit.trouble import Trouble
-from getpro.platform.postgres.account import server_account
-from getpro.platform.postgres.tools import embedded_tools
+from getpro.platform.postgres import tools_for
 from shop import Shop
 
 DEAD = "postgresql://nobody@127.0.0.1:1/nothing"
@@ -43,7 +42,7 @@ def deps(shop: Shop, database_url: str, tmp_path: Path) -> Deps:
         clock=shop.clock,
         zone=ZoneInfo("Europe/Moscow"),
         database_url=database_url,
-        tools=embedded_tools(server_account()),
+        tools=tools_for,
         folder=tmp_path / "backups",
         trials=tmp_path / "trials",
         keys=keys(tmp_path),
@@ -113,7 +112,7 @@ def psql(
     deps: Deps, database: str, *arguments: str, script: bytes = b""
 ) -> "subprocess.CompletedProcess[bytes]":
     url = f"{deps.database_url.rpartition('/')[0]}/{database}"
-    command, environment = deps.tools.client("psql", url)
+    command, environment = tools_for(18).client("psql", url)
     return subprocess.run(
         [*command, "-X", *arguments], input=script, check=False, capture_output=True, env=environment
     )
@@ -321,3 +320,26 @@ def test_a_key_is_made_once_and_never_again_over_a_broken_one(tmp_path: Path) ->
     assert len(keys(tmp_path, [str(other)]).recipients) == 2
     with pytest.raises(Trouble, match="BACKUP_RECIPIENTS"):
         keys(tmp_path, ["nonsense"])
+
+
+async def test_every_night_a_copy_is_made_and_old_ones_go_and_on_fridays_one_is_proven(
+    deps: Deps, shop: Shop
+) -> None:
+    kinds = {kind.name: kind for kind in jobs.job_kinds(lambda: deps)}
+    for _ in range(4):
+        await kinds["make_backup"].run()
+        shop.clock.now += timedelta(days=1)
+    assert sorted((await states(deps)).values()) == [*[BackupState.DELETED] * 2, *[BackupState.MADE] * 2]
+    await kinds["prove_backup"].run()
+    async with deps.db.read("test") as session:
+        assert [one.is_good for one in await store.newest_first(session, BackupState.MADE)] == [True, None]
+    assert {schedule.name for schedule in jobs.schedules("UTC")} == set(kinds)
+
+
+async def test_a_broken_key_stops_a_copy_and_no_shop() -> None:
+    def broken() -> Deps:
+        raise Trouble("Ключ копий испорчен.", "x.", "y.")
+
+    for kind in jobs.job_kinds(broken):
+        with pytest.raises(kind.expected, match="испорчен"):
+            await kind.run()

@@ -27,7 +27,10 @@ def titles(routine: str) -> set[str]:
     """Of the routine's lines, wherever there is a Prometheus."""
     own = OperationsSettings(prometheus_url="http://localhost:9090")
     deps = cast(
-        "Any", SimpleNamespace(db=None, folders={}, settings=own, sentry=None, urls=(), packages=None)
+        "Any",
+        SimpleNamespace(
+            db=None, folders={}, settings=own, sentry=None, urls=(), packages=None, makes_backups=True
+        ),
     )
     deps.zone = UTC
     return {check.line.title for check in ROUTINES[routine].checks(deps, datetime.now(UTC))}

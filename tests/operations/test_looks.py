@@ -515,3 +515,33 @@ async def test_vacuum_cleans_what_is_free_and_names_what_is_held(db: Database, d
         assert vacuumed == (True,)
     [free] = await seen(clean(db))
     assert free.level is Level.OK
+
+
+async def test_a_trial_is_told_how_it_went_and_how_long_ago(shop: Shop) -> None:
+    async def look() -> Finding:
+        [found] = await seen(backups.look_at_restores(shop.db, now=shop.clock(), is_ours=True))
+        return found
+
+    assert (await look()).level is Level.ATTENTION
+    async with shop.db.begin("test") as session:
+        await session.execute(
+            text(
+                "INSERT INTO backups (name, state, asked_by, started_at, verified_at, is_good, verification)"
+                " VALUES ('old', 'failed', 'x', :now, :now, true, '{}')"
+            ),
+            {"now": shop.clock()},
+        )
+    assert (await look()).level is Level.OK
+    shop.clock.now += timedelta(days=9)
+    assert ((await look()).level, "9 дн назад" in (await look()).seen) == (Level.WRONG, True)
+    async with shop.db.begin("test") as session:
+        await session.execute(
+            text(
+                "INSERT INTO backups (name, state, asked_by, started_at, verified_at, is_good, verification)"
+                """ VALUES ('new', 'failed', 'x', :now, :now, false, '{"trouble": "users: строк 2"}')"""
+            ),
+            {"now": shop.clock()},
+        )
+    assert ((await look()).level, (await look()).seen) == (Level.WRONG, "new: users: строк 2")
+    [gone] = await seen(backups.look_at_restores(GONE, now=NOW, is_ours=True))
+    assert gone.level is Level.UNKNOWN

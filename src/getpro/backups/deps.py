@@ -1,5 +1,6 @@
 """What making and proving copies needs, handed in by bootstrap or by a test."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -11,6 +12,9 @@ from getpro.kit.clock import Clock
 from getpro.platform.database import Database
 from getpro.platform.postgres.tools import Tools
 
+ToolsFor = Callable[[int], Tools]
+"""PostgreSQL's programs for a server of a major version: an older pg_dump refuses it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Deps:
@@ -19,8 +23,7 @@ class Deps:
     zone: ZoneInfo
     database_url: str
     """A secret."""
-    tools: Tools
-    """pg_dump of the server's version, or newer."""
+    tools: ToolsFor
     folder: Path
     """Where the copies lie."""
     trials: Path

@@ -40,7 +40,7 @@ _GZIP_BLOCK: Final = 4 * 2**20
 _GUARD: Final = """\
 --
 -- 2GETPRO: {moment}
--- Восстановить: gunzip < latest.sql.gz | psql -U postgres -d test_db
+-- Восстановить: gunzip < latest.sql.gz | psql -U postgres test_db
 -- База, куда восстанавливают, сначала опустошается; рабочая 2getpro_v2 с таблицами остаётся как была.
 --
 \\set ON_ERROR_STOP on
@@ -66,7 +66,7 @@ _END: Final = "\nCOMMIT;\n"
 
 def make(
     url: str,
-    tools: Tools,
+    tools_for: Callable[[int], Tools],
     folder: Path,
     name: str,
     *,
@@ -82,6 +82,7 @@ def make(
         with _moment(url) as (connection, snapshot):
             on_progress("Считаем строки и суммы")
             facts, server, size = facts_of(connection), _server(connection), _size(connection)
+            tools = tools_for(connection.info.server_version // 10000)
             on_progress("Пишем копию")
             sink = _write_archive(url, tools, folder / f"{name}{ARCHIVE}", snapshot, recipients)
             on_progress(f"Пишем {LATEST}")

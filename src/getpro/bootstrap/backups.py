@@ -12,9 +12,7 @@ from getpro.backups.keys import keys
 from getpro.backups.retention import Keep
 from getpro.kit.clock import Clock, utc_now
 from getpro.platform.database import Database
-from getpro.platform.postgres import default_directory, external_tools
-from getpro.platform.postgres.account import server_account
-from getpro.platform.postgres.tools import embedded_tools
+from getpro.platform.postgres import default_directory, tools_for
 from getpro.platform.settings import Settings
 
 _PROOF: Final = "getpro.sandbox.shop.proof"
@@ -25,14 +23,13 @@ def backups_deps(settings: Settings, *, db: Database, database_url: str, clock: 
     """Raises Trouble where the key of the copies cannot be had."""
     data = settings.data_dir or default_directory()
     data.mkdir(parents=True, exist_ok=True)
-    is_ours = settings.database_url is None
     wanted = settings.backup
     return Deps(
         db=db,
         clock=clock,
         zone=settings.zone,
         database_url=database_url,
-        tools=embedded_tools(server_account()) if is_ours else external_tools(),
+        tools=tools_for,
         folder=folder(settings),
         trials=data / "trials",
         keys=keys(data, wanted.recipients),

@@ -4,6 +4,20 @@ Imports nothing heavier than the standard library, so that ``2getpro psql`` answ
 """
 
 from getpro.platform.postgres.cluster import Cluster, default_directory
-from getpro.platform.postgres.tools import Tools, embedded_tools, external_tools, tools_for_our_own
+from getpro.platform.postgres.tools import (
+    Tools,
+    embedded_tools,
+    external_tools,
+    tools_for,
+    tools_for_our_own,
+)
 
-__all__ = ["Cluster", "Tools", "default_directory", "embedded_tools", "external_tools", "tools_for_our_own"]
+__all__ = [
+    "Cluster",
+    "Tools",
+    "default_directory",
+    "embedded_tools",
+    "external_tools",
+    "tools_for",
+    "tools_for_our_own",
+]

