@@ -24,6 +24,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     project, backups = directory / "2getpro", directory / "backups"
     project.mkdir()
     backups.mkdir()
+    os.chown(backups, 10001, -1)  # as the page of deployment has it
     lay_out(project)
     settings = {
         "TELEGRAM_BOT_TOKEN": "42:TEST",

@@ -141,6 +141,19 @@ def test_a_backup_is_made_listed_and_restored_with_every_row(stack: Stack) -> No
     assert "CREATE TABLE public.payments" in (stack.project / "schema_check.sql").read_text(encoding="utf-8")
 
 
+def test_our_copy_is_restored_by_the_guides_line_and_proven_in_its_container(stack: Stack) -> None:
+    made = stack.say("docker-compose exec -T worker 2getpro backup create")
+    assert made.code == 0, made.text
+    for _ in range(2):
+        assert stack.type(GUIDE["G23"]).code == 0
+    counts = "SELECT (SELECT count(*) FROM users), count(*), sum(amount) FROM payments"
+    assert stack.sql(counts, database="test_db") == stack.sql(counts)
+    refused = stack.say(GUIDE["G23"].replace("test_db", "2getpro_v2"))
+    assert "ничего не изменено" in refused.text
+    tried = stack.say("docker-compose exec -T worker 2getpro backup verify")
+    assert (tried.code, tried.text.rstrip().endswith("годится")) == (0, True), tried.text
+
+
 def test_the_bot_is_restarted_and_its_log_goes_on(stack: Stack) -> None:
     before = stack.say("docker-compose exec -T bot cat logs/web.log").text.count("shop.ready")
     assert stack.type(GUIDE["G43"]).code == 0
