@@ -34,6 +34,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         "PANEL_TOKEN": "panel-token",
         "YOOKASSA_SHOP_ID": "1",
         "YOOKASSA_SECRET_KEY": "test_key",
+        "OPERATIONS_CHAT": "-1001",
     } | stack_settings.settings(lambda _: "")
     (project / ".env").write_text("".join(f"{n}={v}\n" for n, v in settings.items()), encoding="utf-8")
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(project / "src")}
