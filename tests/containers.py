@@ -19,6 +19,8 @@ import yaml
 
 ROOT: Final = Path(__file__).parents[1]
 IMAGES: Final = Path(__file__).parent / "stack/images"
+HERE: Final = Path("/backups")
+"""Where the containers find this machine's copies."""
 BASE: Final = "localhost/base:test"
 SERVICES: Final = ("bot", "worker", "postgres", "prometheus", "alertmanager", "caddy")
 """Of the stack, those whose programs can be had here; Grafana and the exporters only as public images."""

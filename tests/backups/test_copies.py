@@ -18,7 +18,7 @@ from sqlalchemy import text
 from folders import open_up
 from getpro.backups import jobs, service, store
 from getpro.backups.deps import Deps
-from getpro.backups.errors import Busy, DumpFailed, NotRestored, NotThere
+from getpro.backups.errors import Busy, DumpFailed, NoFolder, NotRestored, NotThere
 from getpro.backups.folder import ARCHIVE, LATEST, held
 from getpro.backups.keys import FILE, Keys, keys
 from getpro.backups.retention import Keep
@@ -280,6 +280,13 @@ async def test_nothing_to_try_is_told(deps: Deps) -> None:
 async def test_two_do_not_work_in_one_folder(deps: Deps) -> None:
     with held(deps.folder), pytest.raises(Busy):
         await copy_of(deps)
+
+
+async def test_a_folder_that_cannot_be_is_told_and_nothing_is_begun(deps: Deps, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(NoFolder, match="в пути стоит файл"):
+        await copy_of(replace(deps, folder=tmp_path / "file" / "backups"))
+    assert await states(deps) == {}
 
 
 async def test_what_was_interrupted_is_swept_by_the_next(deps: Deps) -> None:

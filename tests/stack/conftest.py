@@ -6,16 +6,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from containers import SERVICES, Engine, Stack, lay_out
+from containers import HERE, SERVICES, Engine, Stack, lay_out
 from getpro.cli import stack as stack_settings
 from seed import SEED
-
-HERE = Path("/backups")
-"""Where the guide's lines look: a mount point for the test's own folder, and removed if made by it."""
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +20,6 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     project, backups = directory / "2getpro", directory / "backups"
     project.mkdir()
     backups.mkdir()
-    os.chown(backups, 10001, -1)  # as the page of deployment has it
     lay_out(project)
     settings = {
         "TELEGRAM_BOT_TOKEN": "42:TEST",
@@ -44,7 +39,8 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     with contextlib.ExitStack() as cleaned:
         if not HERE.exists():
             HERE.mkdir()
-            cleaned.callback(HERE.rmdir)
+            os.chown(HERE, 10001, -1)  # as the page of deployment has it
+            cleaned.callback(shutil.rmtree, HERE)
         cleaned.enter_context(engine.running())
         engine.make_images(project)
         running = Stack(engine, project, backups)

@@ -21,5 +21,9 @@ class NotRestored(BackupError):
     """The copy could not be restored, or what was restored is not what was copied."""
 
 
+class NoFolder(BackupError):
+    """The folder of copies cannot be made or written to."""
+
+
 class Busy(BackupError):
     """Another process is at work in the folder."""

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Final
 
-from getpro.backups.errors import Busy
+from getpro.backups.errors import Busy, NoFolder
+from getpro.kit.trouble import system_words
 
 UNFINISHED: Final = ".making-"
 """How the name of a file begins until it is whole."""
@@ -70,12 +71,16 @@ def written(path: Path) -> Iterator[Sink]:
 
 @contextlib.contextmanager
 def held(folder: Path, *, mode: int = 0o700) -> Iterator[None]:
-    """Alone in the folder until the end of the block; raises Busy. The lock goes with its process.
+    """Alone in the folder until the end of the block; raises Busy and NoFolder.
 
-    A folder that is missing is made, with ``mode``.
+    A folder that is missing is made, with ``mode``. The lock goes with its process.
     """
-    folder.mkdir(parents=True, exist_ok=True, mode=mode)
-    with (folder / _LOCK).open("a") as file:
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=mode)
+        file = (folder / _LOCK).open("a")
+    except OSError as error:
+        raise NoFolder(f"{folder}: {system_words(error)}") from error
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
