@@ -37,10 +37,11 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     subprocess.run(monitoring, cwd=project, env=environment, check=True, stdout=subprocess.DEVNULL)
     engine = Engine(directory)
     with contextlib.ExitStack() as cleaned:
-        if not HERE.exists():
-            HERE.mkdir()
-            os.chown(HERE, 10001, -1)  # as the page of deployment has it
-            cleaned.callback(shutil.rmtree, HERE)
+        is_free = not HERE.exists() or not any(HERE.iterdir())
+        assert is_free, f"{HERE} of this machine holds copies: run these tests on another"
+        HERE.mkdir(exist_ok=True)
+        cleaned.callback(shutil.rmtree, HERE)
+        os.chown(HERE, 10001, -1)  # as the page of deployment has it
         cleaned.enter_context(engine.running())
         engine.make_images(project)
         running = Stack(engine, project, backups)
