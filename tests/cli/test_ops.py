@@ -57,7 +57,8 @@ async def test_all_well_is_0_attention_1_and_wrong_or_unseen_2(settings: Path, s
     assert (well.code, "✓ в порядке" in well.said) == (0, True), well.said
     unseen = await at_the_counter("friday")
     assert (unseen.code, "? не проверено" in unseen.said) == (2, True), unseen.said
-    (settings / ".env").write_text((settings / ".env").read_text().replace("OPERATIONS_BACKUPS", "IGNORED"))
+    by_others = (settings / ".env").read_text().replace("OPERATIONS_BACKUPS", "BACKUP_ENABLED=false\nIGNORED")
+    (settings / ".env").write_text(by_others)
     attention = await at_the_counter("friday")
     assert (attention.code, "! внимание" in attention.said) == (1, True), attention.said
     payment = await shop.order(await shop.customer("alice"))

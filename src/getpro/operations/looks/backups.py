@@ -51,7 +51,9 @@ async def look(folder: Path | None, *, now: datetime) -> AsyncIterator[Finding]:
         copies = await asyncio.to_thread(_copies, folder, now)
         begins = await asyncio.to_thread(_beginning, copies[0].path) if copies else b""
     except OSError as error:
-        yield COPIES.unknown(f"{folder}: {system_words(error)}", "Проверьте папку и права на неё.")
+        yield COPIES.unknown(
+            f"{folder}: {system_words(error)}", "Проверьте папку и права на неё: 2getpro backup list."
+        )
         return
     if not copies:
         yield COPIES.wrong(
