@@ -129,6 +129,7 @@ WAY_BACK = ("refund: ", "yookassa.create_refund", "yookassa.list_refunds", "pane
 """How the names of points begin that a refund passes."""
 
 
+@pytest.mark.long
 async def test_death_at_every_point_of_a_refund_gives_the_money_back_once(
     tmp_path: Path, figure: Callable[[str], None]
 ) -> None:
