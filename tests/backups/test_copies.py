@@ -300,6 +300,19 @@ async def test_what_was_interrupted_is_swept_by_the_next(deps: Deps) -> None:
     assert files(deps) == {f"{made.name}{ARCHIVE}", f"{made.name}.json", LATEST}
 
 
+async def test_in_a_database_restored_from_it_a_copy_is_not_taken_for_half_made(deps: Deps) -> None:
+    """It holds its own row as of the moment at which it was being made."""
+    made = await copy_of(deps)
+    async with deps.db.begin("test") as session:
+        await session.execute(
+            text("UPDATE backups SET state = 'making', finished_at = NULL, bytes = NULL, manifest = NULL")
+        )
+    await service.tidy(deps)
+    assert await states(deps) == {made.name: BackupState.MADE}
+    assert (deps.folder / f"{made.name}{ARCHIVE}").exists()
+    assert (await service.verify(deps)).is_good
+
+
 async def test_what_no_count_keeps_goes_and_the_proven_one_stays(deps: Deps, shop: Shop) -> None:
     made = []
     for _ in range(4):

@@ -3,10 +3,13 @@
 import json
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final, Self
 
 import psycopg
 from psycopg import sql
+
+from getpro.backups.folder import MANIFEST
 
 FORM: Final = 1
 _TABLES: Final = (
@@ -65,6 +68,14 @@ class Manifest:
     def of(cls, found: dict[str, Any]) -> Self:
         """From JSON, read; raises KeyError or TypeError for what is none of ours."""
         return cls(**(found | {"facts": Facts(**found["facts"])}))
+
+    @classmethod
+    def beside(cls, folder: Path, name: str) -> Self | None:
+        """As it was written after the copy, and so a sign that this is whole; None without a readable one."""
+        try:
+            return cls.of(json.loads((folder / f"{name}{MANIFEST}").read_text(encoding="utf-8")))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
 
     @property
     def moment(self) -> datetime:

@@ -11,10 +11,12 @@ from getpro.backups import dump, store
 from getpro.backups.deps import Deps
 from getpro.backups.errors import BackupError, Busy, NotThere
 from getpro.backups.folder import ARCHIVE, held, remove, sweep
+from getpro.backups.manifest import Manifest
 from getpro.backups.retention import Kept, outdated
 from getpro.backups.states import BackupState
 from getpro.backups.store import Backup
 from getpro.backups.trial import SCRATCH, Trial, clear, prove
+from getpro.platform.database import Session
 
 log = structlog.get_logger(__name__)
 
@@ -122,14 +124,26 @@ async def _tidy(deps: Deps) -> None:
         for copy in await store.newest_first(session):
             path = deps.folder / f"{copy.name}{ARCHIVE}"
             if copy.state is BackupState.MAKING:  # we hold the folder: nobody is at it
-                remove(deps.folder, copy.name)
-                await store.failed(session, copy.backup_id, "прервано", now=deps.clock())
+                await _end(session, deps, copy, path)
             elif copy.state is BackupState.MADE and not path.exists():
                 await store.lost(session, copy.backup_id, f"{path}: файла нет")
             elif copy.state is BackupState.LOST and _has(path, copy.bytes):
                 await store.found_again(session, copy.backup_id)
             elif copy.state is BackupState.DELETED:
                 remove(deps.folder, copy.name)
+
+
+async def _end(session: Session, deps: Deps, copy: Backup, path: Path) -> None:
+    """Of a copy that nobody is making any more: it is whole, or none.
+
+    In a database that was restored from it, it stands so for ever: it was copied before it was finished.
+    """
+    manifest = Manifest.beside(deps.folder, copy.name)
+    if manifest is not None and _has(path, manifest.file_bytes):
+        await store.made(session, copy.backup_id, manifest, now=deps.clock())
+    else:
+        remove(deps.folder, copy.name)
+        await store.failed(session, copy.backup_id, "прервано", now=deps.clock())
 
 
 def _has(path: Path, size: int | None) -> bool:
