@@ -13,6 +13,8 @@ import uvicorn
 from aiogram.exceptions import TelegramAPIError
 from starlette.types import ASGIApp
 
+from getpro.backups import stream
+from getpro.backups.jobs import point_in_time_schedules
 from getpro.backups.jobs import schedules as backup_schedules
 from getpro.bootstrap.shop import Shop, build
 from getpro.bot.mailbox import Mailbox
@@ -25,7 +27,7 @@ from getpro.platform import schedules
 from getpro.platform.database import Database
 from getpro.platform.jobs import Ended
 from getpro.platform.logging import show_life
-from getpro.platform.metrics import BACKUP_OFF, SYNTHETIC_OFF, CountLines, count_job
+from getpro.platform.metrics import BACKUP_OFF, SYNTHETIC_OFF, WAL_OFF, CountLines, count_job
 from getpro.platform.settings import TELEGRAM_PATH, Settings
 from getpro.platform.telegram import TELEGRAM_AWAY
 from getpro.sales.jobs import schedules as sales_schedules
@@ -109,10 +111,16 @@ async def _keep(revive: Callable[[], None]) -> None:
 async def _working(shop: Shop, stop: asyncio.Future[None]) -> AsyncIterator[None]:
     zone = shop.settings.time_zone
     declared = [*sales_schedules(zone), *operations_schedules(zone)]
+    beside = []
     if shop.settings.backup.enabled:
         declared += backup_schedules(zone)
     else:
         BACKUP_OFF.set(1)
+    if shop.settings.backup.enabled and shop.settings.backup.point_in_time:
+        declared += point_in_time_schedules(zone)
+        beside.append(stream.keep_for_ever(shop.backups))
+    else:
+        WAL_OFF.set(1)
     if shop.settings.operations.synthetic:
         declared += SYNTHETIC_SCHEDULES
     else:
@@ -121,6 +129,7 @@ async def _working(shop: Shop, stop: asyncio.Future[None]) -> AsyncIterator[None
         stop,
         shop.jobs.work(),
         schedules.run_for_ever(shop.db, shop.jobs, shop.sales.clock, declared),
+        *beside,
     ):
         yield
 

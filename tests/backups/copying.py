@@ -26,8 +26,10 @@ async def main(url: str, folder: Path) -> None:
         tools=tools_for,
         folder=folder / "backups",
         trials=folder / "trials",
+        spool=folder / "wal",
         keys=keys(folder),
         keep=Keep(daily=1, weekly=0, monthly=0, yearly=0),
+        window=timedelta(days=1),
         use=lambda _: None,
     )
     while True:

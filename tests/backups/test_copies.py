@@ -22,7 +22,7 @@ from getpro.backups.errors import Busy, DumpFailed, NoFolder, NotRestored, NotTh
 from getpro.backups.folder import ARCHIVE, LATEST, held
 from getpro.backups.keys import FILE, Keys, keys
 from getpro.backups.retention import Keep
-from getpro.backups.states import BackupState
+from getpro.backups.states import BackupKind, BackupState
 from getpro.backups.store import Backup
 from getpro.bootstrap.backups import sell_once
 from getpro.kit.trouble import Trouble
@@ -45,8 +45,10 @@ def deps(shop: Shop, database_url: str, tmp_path: Path) -> Deps:
         tools=tools_for,
         folder=tmp_path / "backups",
         trials=tmp_path / "trials",
+        spool=tmp_path / "wal",
         keys=keys(tmp_path),
         keep=Keep(daily=2, weekly=0, monthly=0, yearly=0),
+        window=timedelta(days=1),
         use=lambda _: None,
     )
 
@@ -292,7 +294,7 @@ async def test_a_folder_that_cannot_be_is_told_and_nothing_is_begun(deps: Deps, 
 async def test_what_was_interrupted_is_swept_by_the_next(deps: Deps) -> None:
     made = await copy_of(deps)
     async with deps.db.begin("test") as session:
-        await store.begin(session, "2getpro-killed", asked_by="olga", now=deps.clock())
+        await store.begin(session, "2getpro-killed", BackupKind.DUMP, asked_by="olga", now=deps.clock())
     (deps.folder / ".making-2getpro-killed.dump.zst.age").write_bytes(b"half")
     (deps.folder / f"2getpro-killed{ARCHIVE}").write_bytes(b"whole, but nobody said so")
     await service.tidy(deps)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -40,8 +41,10 @@ async def test_killed_while_it_copies_and_prunes_nothing_is_claimed_that_is_not_
         tools=tools_for,
         folder=tmp_path / "backups",
         trials=tmp_path / "trials",
+        spool=tmp_path / "wal",
         keys=keys(tmp_path),
         keep=Keep(daily=1, weekly=0, monthly=0, yearly=0),
+        window=timedelta(days=1),
         use=lambda _: None,
     )
     chance = random.Random(5)

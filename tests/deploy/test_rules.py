@@ -230,6 +230,10 @@ CASES: dict[str, Case] = {
         {"getpro_backup_bytes": "1000x80 600x20"},
         {"getpro_backup_bytes": "1000x80 800x20"},
     ),
+    "WalArchiveFailing": Case(
+        {"getpro_wal_unsafe_seconds": steady(1000)},
+        {"getpro_wal_unsafe_seconds": steady(1000), "getpro_wal_off": steady(1)},
+    ),
     "RestoreTestFailed": Case(
         {"getpro_restore_test_success": steady(0)}, {"getpro_restore_test_success": steady(1)}
     ),

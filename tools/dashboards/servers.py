@@ -149,6 +149,14 @@ DATABASE: Final = Dashboard(
                     alerts=("BackupTooOld",),
                 ),
                 stat(
+                    "Можно потерять",
+                    "s",
+                    "max(getpro_wal_unsafe_seconds)",
+                    "Хорошо: меньше минуты. За столько последних секунд журнала базы ещё нет в папке копий.",
+                    limits=bad_above(900),
+                    alerts=("WalArchiveFailing",),
+                ),
+                stat(
                     "Последней пробе восстановления",
                     "s",
                     "max(getpro_restore_test_age_seconds)",

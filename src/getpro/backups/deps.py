@@ -2,13 +2,16 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from getpro.backups.errors import BackupError
 from getpro.backups.keys import Keys
 from getpro.backups.retention import Keep
 from getpro.backups.trial import Use
 from getpro.kit.clock import Clock
+from getpro.kit.trouble import Trouble
 from getpro.platform.database import Database
 from getpro.platform.postgres.tools import Tools
 
@@ -28,7 +31,23 @@ class Deps:
     """Where the copies lie."""
     trials: Path
     """Where clusters live that are thrown away."""
+    spool: Path
+    """Where the log waits on its way into the folder of copies: in the data directory, for it is in clear."""
     keys: Keys
     keep: Keep
+    window: timedelta
+    """So far back any moment can be gone back to."""
     use: Use
     """How a restored database is tried by the product itself."""
+
+
+Prepare = Callable[[], Deps]
+"""Made when there is something to do: a broken key must not stop the shop. May raise Trouble."""
+
+
+def prepared(prepare: Prepare) -> Deps:
+    """Raises BackupError where they cannot be had."""
+    try:
+        return prepare()
+    except Trouble as trouble:
+        raise BackupError(f"{trouble.what} {trouble.why}") from trouble

@@ -6,8 +6,6 @@ as small. The guide's is plain SQL in gzip, ``latest.sql.gz``; it is in clear, a
 
 import contextlib
 import os
-import subprocess
-import tempfile
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -17,14 +15,14 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 import psycopg
-import pyrage
-import zstandard
 from pyrage import x25519
 
 from getpro import __version__
 from getpro.backups.errors import DumpFailed
 from getpro.backups.folder import ARCHIVE, LATEST, MANIFEST, Sink, written
 from getpro.backups.manifest import Facts, Manifest, facts_of
+from getpro.backups.output import output_of
+from getpro.backups.sealed import seal
 from getpro.kit.trouble import system_words
 from getpro.platform.postgres.address import impatient
 from getpro.platform.postgres.tools import Tools
@@ -34,7 +32,6 @@ NAME: Final = "2getpro backup"
 OnProgress = Callable[[str], object]
 _PORTABLE: Final = ("--no-owner", "--no-privileges")
 """A copy is restored where the roles have other names, too."""
-_ZSTD_LEVEL: Final = 3
 _GZIP_LEVEL: Final = 6
 _GZIP_BLOCK: Final = 4 * 2**20
 _GUARD: Final = """\
@@ -135,11 +132,7 @@ def _write_archive(
     url: str, tools: Tools, path: Path, snapshot: str, recipients: Sequence[x25519.Recipient]
 ) -> Sink:
     with written(path) as sink, _dumped(url, tools, snapshot, "--format=custom", "--compress=0") as dump:
-        compressed = zstandard.ZstdCompressor(level=_ZSTD_LEVEL, threads=-1).stream_reader(dump)
-        try:
-            pyrage.encrypt_io(compressed, sink, list(recipients))
-        except pyrage.EncryptError as error:
-            raise sink.trouble or DumpFailed(str(error)) from error
+        seal(dump, sink, recipients)
     return sink
 
 
@@ -172,24 +165,6 @@ def _member(block: bytes) -> bytes:
 def _dumped(url: str, tools: Tools, snapshot: str, *options: str) -> Iterator[IO[bytes]]:
     """What pg_dump says; raises DumpFailed at the end of the block unless it was satisfied."""
     arguments, environment = tools.client("pg_dump", url)
-    with tempfile.TemporaryFile() as complaints:
-        process = subprocess.Popen(  # noqa: S603 -- our own program and settings
-            [*arguments, f"--snapshot={snapshot}", *_PORTABLE, *options],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=complaints,
-            env=environment,
-        )
-        assert process.stdout is not None
-        try:
-            yield process.stdout
-        except BaseException:
-            process.kill()
-            raise
-        finally:
-            process.stdout.close()
-            process.wait()
-        if process.returncode != 0:
-            complaints.seek(0)
-            lines = complaints.read().decode(errors="replace").strip().splitlines()
-            raise DumpFailed(lines[-1] if lines else f"pg_dump: код {process.returncode}")
+    command = [*arguments, f"--snapshot={snapshot}", *_PORTABLE, *options]
+    with output_of(command, environment) as said:
+        yield said

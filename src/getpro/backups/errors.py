@@ -27,3 +27,11 @@ class NoFolder(BackupError):
 
 class Busy(BackupError):
     """Another process is at work in the folder."""
+
+
+class NoStream(BackupError):
+    """The write-ahead log does not reach the folder."""
+
+
+class TooOld(NoStream):
+    """The server is of a version whose log we do not take."""

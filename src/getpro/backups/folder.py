@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import IO, Final
 
 from getpro.backups.errors import Busy, NoFolder
+from getpro.backups.states import BackupKind
 from getpro.kit.trouble import system_words
 
 UNFINISHED: Final = ".making-"
 """How the name of a file begins until it is whole."""
 LATEST: Final = "latest.sql.gz"
 ARCHIVE: Final = ".dump.zst.age"
+BASE: Final = ".base.zst.age"
+FILES: Final = ".files"
+"""PostgreSQL's own list of what a base backup holds, from which it knows what has changed since."""
 MANIFEST: Final = ".json"
 _LOCK: Final = ".lock"
 
@@ -96,6 +100,10 @@ def sweep(folder: Path) -> list[str]:
     return [path.name for path in left]
 
 
+def archive_of(folder: Path, name: str, kind: BackupKind) -> Path:
+    return folder / f"{name}{ARCHIVE if kind is BackupKind.DUMP else BASE}"
+
+
 def hash_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -103,7 +111,8 @@ def hash_of(path: Path) -> str:
 
 def remove(folder: Path, name: str) -> None:
     """The manifest goes last: a kill between leaves what tells that the copy is gone."""
-    (folder / f"{name}{ARCHIVE}").unlink(missing_ok=True)
+    for ending in (ARCHIVE, BASE, FILES):
+        (folder / f"{name}{ending}").unlink(missing_ok=True)
     (folder / f"{name}{MANIFEST}").unlink(missing_ok=True)
     _keep_names(folder)
 

@@ -10,6 +10,7 @@ import psycopg
 from psycopg import sql
 
 from getpro.backups.folder import MANIFEST
+from getpro.backups.states import BackupKind
 
 FORM: Final = 1
 _TABLES: Final = (
@@ -47,6 +48,30 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
+class Physical:
+    """What a base backup is besides. Places in the log are PostgreSQL's own words, like 0/3000028."""
+
+    system: str
+    """The cluster's identifier."""
+    database: str
+    segment_bytes: int
+    start: str
+    """From here on the log is needed."""
+    end: str
+    """Up to here at least: before, the files do not fit together."""
+    counted_at: str
+    """Where the facts were true."""
+    usable_from: str
+    """ISO 8601, UTC: from this moment on any can be gone back to."""
+    next_transaction: int
+    """The lowest number that no transaction had had by then."""
+    superuser: str
+    """The role that made the cluster."""
+    parent: str | None
+    """The name of the base backup that it builds on; None for a full one."""
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """Of one copy. Sizes in bytes; ``sha256`` is of the file as it lies there, in hex."""
 
@@ -59,6 +84,8 @@ class Manifest:
     file_bytes: int
     sha256: str
     facts: Facts
+    physical: Physical | None = None
+    """None for a dump."""
     form: int = FORM
 
     def as_json(self) -> str:
@@ -67,7 +94,14 @@ class Manifest:
     @classmethod
     def of(cls, found: dict[str, Any]) -> Self:
         """From JSON, read; raises KeyError or TypeError for what is none of ours."""
-        return cls(**(found | {"facts": Facts(**found["facts"])}))
+        physical = found.get("physical")
+        return cls(
+            **(
+                found
+                | {"facts": Facts(**found["facts"])}
+                | {"physical": None if physical is None else Physical(**physical)}
+            )
+        )
 
     @classmethod
     def beside(cls, folder: Path, name: str) -> Self | None:
@@ -76,6 +110,12 @@ class Manifest:
             return cls.of(json.loads((folder / f"{name}{MANIFEST}").read_text(encoding="utf-8")))
         except (OSError, ValueError, KeyError, TypeError):
             return None
+
+    @property
+    def kind(self) -> BackupKind:
+        if self.physical is None:
+            return BackupKind.DUMP
+        return BackupKind.FULL if self.physical.parent is None else BackupKind.INCREMENTAL
 
     @property
     def moment(self) -> datetime:

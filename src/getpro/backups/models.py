@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, DateTime, Identity, Table, Text
+from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, DateTime, Identity, Table, Text, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from getpro.platform.database import metadata
@@ -12,6 +12,7 @@ backups: Final = Table(
     metadata,
     Column("backup_id", BigInteger, Identity(), primary_key=True),
     Column("name", Text, nullable=False, unique=True, comment="of its files, without the ending"),
+    Column("kind", Text, nullable=False, server_default=text("'dump'")),
     Column("state", Text, nullable=False),
     Column("asked_by", Text, nullable=False, comment="schedule, or who gave the command"),
     Column("started_at", DateTime(timezone=True), nullable=False),
@@ -23,4 +24,13 @@ backups: Final = Table(
     Column("is_good", Boolean, comment="how that went"),
     Column("verification", JSONB, comment="its steps with their seconds, or what was wrong"),
     CheckConstraint("state <> 'made' OR (bytes IS NOT NULL AND manifest IS NOT NULL)", name="made_is_whole"),
+)
+
+wal_streams: Final = Table(
+    "wal_streams",
+    metadata,
+    Column("system_id", Text, primary_key=True, comment="of the cluster whose log it is"),
+    Column("safe_until", DateTime(timezone=True), comment="all that was committed before lies in the folder"),
+    Column("trouble", Text, comment="why the log does not flow"),
+    Column("noted_at", DateTime(timezone=True), nullable=False),
 )

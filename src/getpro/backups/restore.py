@@ -2,15 +2,14 @@
 
 import subprocess
 from pathlib import Path
-from typing import IO, Final, cast
+from typing import Final
 
-import pyrage
-import zstandard
 from pyrage import x25519
 
 from getpro.backups.errors import Damaged, NotRestored, NotThere
-from getpro.backups.folder import ARCHIVE, Sink, hash_of
+from getpro.backups.folder import Sink, archive_of, hash_of
 from getpro.backups.manifest import Manifest
+from getpro.backups.sealed import unseal
 from getpro.kit.trouble import system_words
 from getpro.platform.postgres.tools import Tools
 
@@ -19,7 +18,7 @@ _JOBS: Final = 2
 
 def require_whole(folder: Path, manifest: Manifest) -> Path:
     """The copy's file, which is what was written; raises NotThere and Damaged."""
-    path = folder / f"{manifest.name}{ARCHIVE}"
+    path = archive_of(folder, manifest.name, manifest.kind)
     try:
         seen = hash_of(path)
     except FileNotFoundError as error:
@@ -36,19 +35,12 @@ def decrypt(path: Path, identity: x25519.Identity, plain: Path) -> None:
 
     A file and not a stream: only there can pg_restore work on several tables at once.
     """
-    with path.open("rb") as closed, plain.open("xb") as file:
+    with plain.open("xb") as file:
         plain.chmod(0o600)
-        sink = Sink(file)
         try:
-            pyrage.decrypt_io(
-                closed, zstandard.ZstdDecompressor().stream_writer(cast("IO[bytes]", sink)), [identity]
-            )
-        except pyrage.DecryptError as error:
-            raise Damaged(f"{path.name}: этот ключ её не открывает") from error
-        except (OSError, zstandard.ZstdError) as error:
-            if sink.trouble is not None:
-                raise NotRestored(f"{plain.parent}: {system_words(sink.trouble)}") from error
-            raise Damaged(f"{path.name}: содержимое испорчено") from error
+            unseal(path, identity, Sink(file))
+        except OSError as error:
+            raise NotRestored(f"{plain.parent}: {system_words(error)}") from error
 
 
 def restore(dump: Path, tools: Tools, url: str) -> None:

@@ -27,6 +27,17 @@ class Kept:
     """Restored for trial, and well."""
 
 
+@dataclass(frozen=True, slots=True)
+class KeptBase:
+    """A base backup as this rule sees it."""
+
+    name: str
+    parent: str | None
+    """What it builds on; None for a full one."""
+    moment: datetime
+    is_proven: bool
+
+
 Period = TypeVar("Period")
 _PERIODS: Final[dict[str, Callable[[datetime], object]]] = {
     "daily": lambda moment: moment.date(),
@@ -50,3 +61,23 @@ def outdated(copies: Iterable[Kept], keep: Keep, *, zone: ZoneInfo) -> list[Kept
             first.setdefault(of(copy.moment.astimezone(zone)), copy.name)
         stays |= set(list(first.values())[: getattr(keep, period)])
     return [copy for copy in reversed(newest_first) if copy.name not in stays]
+
+
+def outdated_bases(bases: Iterable[KeptBase], *, since: datetime) -> list[KeptBase]:
+    """Those without which any moment from ``since`` on can still be gone back to, oldest first.
+
+    A full one and all that builds on it go together; the newest such chain never goes, nor the newest that
+    was proven.
+    """
+    oldest_first = sorted(bases, key=lambda base: base.moment)
+    chains: list[list[KeptBase]] = []
+    for base in oldest_first:
+        if base.parent is None or not chains:
+            chains.append([])
+        chains[-1].append(base)
+    reach_back = [number for number, chain in enumerate(chains) if chain[0].moment <= since]
+    proven = [number for number, chain in enumerate(chains) if any(base.is_proven for base in chain)]
+    if not reach_back:
+        return []
+    first = min([reach_back[-1], *proven[-1:]])
+    return [base for chain in chains[:first] for base in chain]

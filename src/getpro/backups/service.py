@@ -2,26 +2,36 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
+from typing import Final
 
 import structlog
 
-from getpro.backups import dump, store
+from getpro.backups import base, dump, store
 from getpro.backups.deps import Deps
 from getpro.backups.errors import BackupError, Busy, NotThere
-from getpro.backups.folder import ARCHIVE, held, remove, sweep
-from getpro.backups.manifest import Manifest
-from getpro.backups.retention import Kept, outdated
-from getpro.backups.states import BackupState
+from getpro.backups.folder import FILES, archive_of, held, remove, sweep
+from getpro.backups.manifest import Manifest, Physical
+from getpro.backups.recovery import down_to_full
+from getpro.backups.retention import Kept, KeptBase, outdated, outdated_bases
+from getpro.backups.states import BackupKind, BackupState
 from getpro.backups.store import Backup
 from getpro.backups.trial import SCRATCH, Trial, clear, prove
+from getpro.backups.wal import Log, position
 from getpro.platform.database import Session
 
 log = structlog.get_logger(__name__)
 
 OnProgress = Callable[[str], object]
-_TRIALS_MODE = 0o711
+_FULL_EVERY: Final = timedelta(days=7)
+_NIGHT: Final = 3
+"""From this hour on of the operator's day."""
+_FLOWS: Final = timedelta(minutes=5)
+"""The log flows if all was safe so long ago."""
+_TRIALS_MODE: Final = 0o711
 """A server that may not run as root passes through."""
 
 
@@ -31,48 +41,114 @@ async def create(deps: Deps, *, asked_by: str, on_progress: OnProgress = lambda 
         await _tidy(deps)
         started_at = deps.clock()
         name = f"2getpro-{started_at:%Y%m%d-%H%M%S}"
-        async with deps.db.begin("backup: begun") as session:
-            backup_id = await store.begin(session, name, asked_by=asked_by, now=started_at)
-        try:
-            manifest = await asyncio.to_thread(
-                dump.make,
-                deps.database_url,
-                deps.tools,
-                deps.folder,
-                name,
-                now=started_at,
-                recipients=deps.keys.recipients,
-                on_progress=on_progress,
-            )
-        except BackupError as error:
-            remove(deps.folder, name)
-            async with deps.db.begin("backup: failed") as session:
-                await store.failed(session, backup_id, str(error), now=deps.clock())
-            log.error("backup.failed", backup=name, error=str(error))
-            raise
-        async with deps.db.begin("backup: made") as session:
-            await store.made(session, backup_id, manifest, now=deps.clock())
-            [made] = await store.newest_first(session, BackupState.MADE, most=1)
+        write = partial(
+            dump.make,
+            deps.database_url,
+            deps.tools,
+            deps.folder,
+            name,
+            now=started_at,
+            recipients=deps.keys.recipients,
+            on_progress=on_progress,
+        )
+        return await _kept(deps, name, BackupKind.DUMP, write, asked_by=asked_by, now=started_at)
+
+
+async def create_base(
+    deps: Deps, kind: BackupKind, *, asked_by: str, on_progress: OnProgress = lambda _: None
+) -> Backup:
+    """Make a base backup while the shop sells: a full one, or of what has changed since the newest; a flow.
+
+    Raises BackupError; then nothing new lies in the folder.
+    """
+    with held(deps.folder):
+        await _tidy(deps)
+        async with deps.db.read("backup: bases") as session:
+            bases = await store.newest_bases(session)
+        parent = bases[0].manifest if bases and kind is BackupKind.INCREMENTAL else None
+        started_at = deps.clock()
+        name = f"2getpro-{started_at:%Y%m%d-%H%M%S}-{BackupKind.FULL if parent is None else kind}"
+        write = partial(
+            base.make,
+            deps.database_url,
+            deps.tools,
+            deps.folder,
+            name,
+            parent=parent,
+            clock=deps.clock,
+            recipients=deps.keys.recipients,
+            on_progress=on_progress,
+        )
+        kind = BackupKind.FULL if parent is None else kind
+        return await _kept(deps, name, kind, write, asked_by=asked_by, now=started_at)
+
+
+async def _kept(
+    deps: Deps, name: str, kind: BackupKind, write: Callable[[], Manifest], *, asked_by: str, now: datetime
+) -> Backup:
+    """What ``write`` has written, in the catalogue; raises BackupError."""
+    async with deps.db.begin("backup: begun") as session:
+        backup_id = await store.begin(session, name, kind, asked_by=asked_by, now=now)
+    try:
+        manifest = await asyncio.to_thread(write)
+    except BackupError as error:
+        remove(deps.folder, name)
+        async with deps.db.begin("backup: failed") as session:
+            await store.failed(session, backup_id, str(error), now=deps.clock())
+        log.error("backup.failed", backup=name, error=str(error))
+        raise
+    async with deps.db.begin("backup: made") as session:
+        await store.made(session, backup_id, manifest, now=deps.clock())
+        [made] = await store.newest_first(session, BackupState.MADE, most=1)
     log.info("backup.made", backup=name, bytes=manifest.file_bytes)
     return made
 
 
+async def base_due(deps: Deps) -> BackupKind | None:
+    """Which base backup is wanted now; None while none is, or while the log that it needs does not flow.
+
+    A full one every week, and whenever the newest leads nowhere: the log after it has a gap, or is another
+    cluster's. Between them every night what has changed, where the server keeps account of it.
+    """
+    now = deps.clock()
+    async with deps.db.read("backup: bases") as session:
+        flowing = await store.flowing(session, since=now - _FLOWS)
+        bases = await store.newest_bases(session)
+        summarizes = await store.summarizes(session)
+    if flowing is None:
+        return None
+    newest = bases[0].manifest.physical if bases and bases[0].manifest else None
+    if newest is None or newest.system != flowing or not _leads_to_now(deps, newest):
+        return BackupKind.FULL
+    fulls = [one.started_at for one in bases if one.kind is BackupKind.FULL]
+    if not fulls or now - fulls[0] >= _FULL_EVERY:
+        return BackupKind.FULL
+    local = now.astimezone(deps.zone)
+    is_todays = bases[0].started_at.astimezone(deps.zone).date() == local.date()
+    can = summarizes and (deps.folder / f"{bases[0].name}{FILES}").exists()
+    return BackupKind.INCREMENTAL if can and not is_todays and local.hour >= _NIGHT else None
+
+
+def _leads_to_now(deps: Deps, newest: Physical) -> bool:
+    return Log(deps.folder, newest.system, newest.segment_bytes).is_unbroken(position(newest.start))
+
+
 async def verify(deps: Deps, name: str | None = None, *, on_progress: OnProgress = lambda _: None) -> Backup:
-    """Restore a copy for trial, the newest without a name, and keep how it went; a flow.
+    """Restore a copy for trial, the newest dump without a name, and keep how it went; a flow.
 
     Raises NotThere where there is none to try, and Busy.
     """
     with held(deps.trials, mode=_TRIALS_MODE):
         async with deps.db.read("backup: to try") as session:
             there = await store.newest_first(session, BackupState.MADE, BackupState.LOST)
-        chosen = next((one for one in there if name in {None, one.name}), None)
+        wanted = (one for one in there if one.name == name or (name is None and one.kind is BackupKind.DUMP))
+        chosen = next(wanted, None)
         if chosen is None or chosen.manifest is None:
             raise NotThere("нет ни одной копии" if name is None else f"копии {name} нет")
-        manifest = chosen.manifest
         trial: Trial = await asyncio.to_thread(
             prove,
             deps.folder,
-            manifest,
+            _chain(chosen.manifest, there),
             deps.keys.identity,
             scratch=deps.trials / SCRATCH,
             use=deps.use,
@@ -87,12 +163,35 @@ async def verify(deps: Deps, name: str | None = None, *, on_progress: OnProgress
         return next(one for one in await store.newest_first(session) if one.backup_id == chosen.backup_id)
 
 
+def _chain(manifest: Manifest, there: Iterable[Backup]) -> list[Manifest]:
+    """The copy, after those that it builds on; raises NotThere."""
+    if manifest.physical is None:
+        return [manifest]
+    chain = down_to_full(manifest, {one.name: one.manifest for one in there if one.manifest is not None})
+    if chain is None:
+        raise NotThere(f"копии, на которой стоит {manifest.name}, нет")
+    return chain
+
+
 async def to_prune(deps: Deps) -> list[Backup]:
-    """What the counts let go now, oldest first."""
+    """What the counts let go now, oldest first; base backups by how far back any moment must be had."""
     async with deps.db.read("backup: to prune") as session:
         there = {one.name: one for one in await store.newest_first(session, BackupState.MADE)}
-    kept = [Kept(one.name, one.manifest.moment, bool(one.is_good)) for one in there.values() if one.manifest]
-    return [there[copy.name] for copy in outdated(kept, deps.keep, zone=deps.zone)]
+    whole = [(one, one.manifest) for one in there.values() if one.manifest]
+    dumps = [
+        Kept(one.name, manifest.moment, bool(one.is_good))
+        for one, manifest in whole
+        if manifest.physical is None
+    ]
+    bases = [
+        KeptBase(one.name, manifest.physical.parent, manifest.moment, bool(one.is_good))
+        for one, manifest in whole
+        if manifest.physical is not None
+    ]
+    since = deps.clock() - deps.window
+    gone = [copy.name for copy in outdated(dumps, deps.keep, zone=deps.zone)]
+    gone += [copy.name for copy in outdated_bases(bases, since=since)]
+    return sorted((there[name] for name in gone), key=lambda copy: copy.started_at)
 
 
 async def prune(deps: Deps) -> list[Backup]:
@@ -105,7 +204,20 @@ async def prune(deps: Deps) -> list[Backup]:
                 await store.deleted(session, copy.backup_id)
             remove(deps.folder, copy.name)
             log.info("backup.deleted", backup=copy.name)
+        await _forget_log(deps)
     return gone
+
+
+async def _forget_log(deps: Deps) -> None:
+    """Delete what of the log lies before the oldest base backup of its cluster."""
+    async with deps.db.read("backup: bases") as session:
+        bases = await store.newest_bases(session)
+    of_bases = [one.manifest.physical for one in bases if one.manifest and one.manifest.physical]
+    oldest = {physical.system: physical for physical in of_bases}  # the last one wins, and is the oldest
+    for physical in oldest.values():
+        written = Log(deps.folder, physical.system, physical.segment_bytes)
+        if gone := await asyncio.to_thread(written.forget_before, position(physical.start)):
+            log.info("backup.log_deleted", files=len(gone))
 
 
 async def tidy(deps: Deps) -> None:
@@ -122,7 +234,7 @@ async def _tidy(deps: Deps) -> None:
         await asyncio.to_thread(clear, deps.trials / SCRATCH)
     async with deps.db.begin("backup: tidy") as session:
         for copy in await store.newest_first(session):
-            path = deps.folder / f"{copy.name}{ARCHIVE}"
+            path = archive_of(deps.folder, copy.name, copy.kind)
             if copy.state is BackupState.MAKING:  # we hold the folder: nobody is at it
                 await _end(session, deps, copy, path)
             elif copy.state is BackupState.MADE and not path.exists():

@@ -5,6 +5,18 @@ from enum import StrEnum
 from typing import Final
 
 
+class BackupKind(StrEnum):
+    DUMP = "dump"
+    """What pg_dump says: one database, for any server of this version or a later one."""
+    FULL = "full"
+    """A base backup: the files of the whole cluster, from which the log leads to any moment after it."""
+    INCREMENTAL = "incremental"
+    """What has changed in those files since the base backup before it."""
+
+
+BASES: Final = (BackupKind.FULL, BackupKind.INCREMENTAL)
+
+
 class BackupState(StrEnum):
     MAKING = "making"
     MADE = "made"

@@ -2,13 +2,14 @@
 
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, text, update
+from sqlalchemy.dialects.postgresql import insert as upsert
 
 from getpro.backups.manifest import Manifest
-from getpro.backups.models import backups
-from getpro.backups.states import MOVES, BackupState
+from getpro.backups.models import backups, wal_streams
+from getpro.backups.states import BASES, MOVES, BackupKind, BackupState
 from getpro.backups.trial import Trial
 from getpro.kit.states import sources_of
 from getpro.platform.database import Session
@@ -22,6 +23,7 @@ class Backup:
 
     backup_id: int
     name: str
+    kind: BackupKind
     state: BackupState
     asked_by: str
     started_at: datetime
@@ -35,15 +37,15 @@ class Backup:
 
     @classmethod
     def of(cls, row: Any) -> Self:
-        found = row._asdict() | {"state": BackupState(row.state)}
+        found = row._asdict() | {"kind": BackupKind(row.kind), "state": BackupState(row.state)}
         return cls(**found | {"manifest": None if row.manifest is None else Manifest.of(row.manifest)})
 
 
-async def begin(session: Session, name: str, *, asked_by: str, now: datetime) -> int:
+async def begin(session: Session, name: str, kind: BackupKind, *, asked_by: str, now: datetime) -> int:
     """Write down that a copy is being made, before anything of it is; a step."""
     number = await session.scalar(
         insert(backups)
-        .values(name=name, state=BackupState.MAKING, asked_by=asked_by, started_at=now)
+        .values(name=name, kind=kind, state=BackupState.MAKING, asked_by=asked_by, started_at=now)
         .returning(_ROW.backup_id)
     )
     assert isinstance(number, int)
@@ -94,6 +96,55 @@ async def newest_first(session: Session, *states: BackupState, most: int | None 
     if states:
         wanted = wanted.where(_ROW.state.in_(states))
     return [Backup.of(row) for row in await session.execute(wanted)]
+
+
+async def newest_bases(session: Session) -> list[Backup]:
+    """Base backups that are there, newest first."""
+    return [one for one in await newest_first(session, BackupState.MADE) if one.kind in BASES]
+
+
+async def note_stream(
+    session: Session, system: str, *, safe_until: datetime | None, trouble: str | None, now: datetime
+) -> None:
+    """Keep how the log flows; without ``safe_until`` what was safe stays so. A step."""
+    row = {"system_id": system, "safe_until": safe_until, "trouble": trouble, "noted_at": now}
+    wanted = upsert(wal_streams).values(row)
+    latest = func.coalesce(wanted.excluded.safe_until, wal_streams.c.safe_until)
+    await session.execute(
+        wanted.on_conflict_do_update(
+            index_elements=[wal_streams.c.system_id], set_=row | {"safe_until": latest}
+        )
+    )
+
+
+class Stream(NamedTuple):
+    """How the log of a cluster flows."""
+
+    system_id: str
+    safe_until: datetime | None
+    """All that was committed before lies in the folder."""
+    trouble: str | None
+    noted_at: datetime
+
+
+async def newest_stream(session: Session) -> Stream | None:
+    """Of the cluster that we were at last; None before the first."""
+    found = await session.execute(select(wal_streams).order_by(wal_streams.c.noted_at.desc()).limit(1))
+    row = found.one_or_none()
+    return None if row is None else Stream(**row._asdict())
+
+
+async def flowing(session: Session, *, since: datetime) -> str | None:
+    """The cluster whose log lies in the folder up to ``since`` or later; None where none does."""
+    stream = await newest_stream(session)
+    if stream is None or stream.trouble or stream.safe_until is None or stream.safe_until < since:
+        return None
+    return stream.system_id
+
+
+async def summarizes(session: Session) -> bool:
+    """Whether the server keeps account of what changes: without it no base backup can build on another."""
+    return await session.scalar(text("SELECT current_setting('summarize_wal', true)")) == "on"
 
 
 async def _move(session: Session, backup_id: int, target: BackupState, **values: Any) -> bool:

@@ -4,7 +4,7 @@ import contextlib
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -15,6 +15,7 @@ from pyrage import x25519
 from getpro import migrations
 from getpro.backups.errors import BackupError, NotRestored
 from getpro.backups.manifest import Manifest, facts_of
+from getpro.backups.recovery import Target, recover
 from getpro.backups.restore import decrypt, require_whole, restore
 from getpro.kit.trouble import Trouble
 from getpro.platform.postgres import Cluster
@@ -48,29 +49,30 @@ class Trial:
 
 def prove(
     folder: Path,
-    manifest: Manifest,
+    chain: Sequence[Manifest],
     identity: x25519.Identity,
     *,
     scratch: Path,
     use: Use,
     on_progress: OnProgress = lambda _: None,
 ) -> Trial:
-    """Restore the copy, and see whether a shop could go on with it. Whatever is not well is in the result."""
+    """Restore the last of ``chain``, and see whether a shop could go on with it.
+
+    A dump stands alone; before an incremental base backup stand those that it builds on. Whatever is not well
+    is in the result.
+    """
     trial = Trial()
+    manifest = chain[-1]
     try:
         with trial.step("Контрольная сумма", on_progress):
-            path = require_whole(folder, manifest)
-        with _cluster(scratch) as cluster:
-            url = cluster.url()
-            dump = scratch / "dump"
-            with trial.step("Расшифровка", on_progress):
-                decrypt(path, identity, dump)
-            with trial.step("Восстановление", on_progress):
-                restore(dump, cluster.tools, url)
+            for one in chain:
+                require_whole(folder, one)
+        with _cluster(scratch, trial, folder, chain, identity, on_progress) as (cluster, database):
+            url = cluster.url(database)
             with trial.step("Строки и суммы", on_progress):
                 _require_the_same(manifest, url)
             with trial.step("Страницы и индексы", on_progress):
-                _look_through(cluster)
+                _look_through(cluster, database)
             with trial.step("Версия схемы", on_progress):
                 migrations.upgrade(url)
             with trial.step("Пробная покупка", on_progress):
@@ -85,17 +87,55 @@ def prove(
 
 
 @contextlib.contextmanager
-def _cluster(scratch: Path) -> Iterator[Cluster]:
-    """A new cluster in the folder ``scratch``, gone with all that is there after the block."""
+def _cluster(
+    scratch: Path,
+    trial: Trial,
+    folder: Path,
+    chain: Sequence[Manifest],
+    identity: x25519.Identity,
+    on_progress: OnProgress,
+) -> Iterator[tuple[Cluster, str]]:
+    """The copy as a running cluster and the shop's database in it; all of it gone after the block."""
     clear(scratch)
     scratch.mkdir(parents=True, mode=0o711)
-    cluster = Cluster(scratch / "postgres", durable=False)
+    physical = chain[-1].physical
     try:
-        cluster.start()
-        yield cluster
+        if physical is None:
+            database = DATABASE
+            cluster = _from_dump(scratch, trial, folder, chain[-1], identity, on_progress)
+        else:
+            database = physical.database
+            target = Target(lsn=physical.counted_at)
+            with trial.step("Восстановление", on_progress):
+                cluster = recover(folder, chain, target, identity, scratch, durable=False)
+        try:
+            yield cluster, database
+        finally:
+            cluster.stop()
     finally:
-        cluster.stop()
         clear(scratch)
+
+
+def _from_dump(
+    scratch: Path,
+    trial: Trial,
+    folder: Path,
+    manifest: Manifest,
+    identity: x25519.Identity,
+    on_progress: OnProgress,
+) -> Cluster:
+    cluster = Cluster(scratch / "postgres", durable=False)
+    cluster.start()
+    try:
+        dump = scratch / "dump"
+        with trial.step("Расшифровка", on_progress):
+            decrypt(require_whole(folder, manifest), identity, dump)
+        with trial.step("Восстановление", on_progress):
+            restore(dump, cluster.tools, cluster.url())
+    except BaseException:
+        cluster.stop()
+        raise
+    return cluster
 
 
 def clear(scratch: Path) -> None:
@@ -112,7 +152,7 @@ def _require_the_same(manifest: Manifest, url: str) -> None:
         raise NotRestored("; ".join(found[:5]))
 
 
-def _look_through(cluster: Cluster) -> None:
+def _look_through(cluster: Cluster, database: str) -> None:
     """Every page of every table, and every row in its indexes."""
     (program, *_), environment = cluster.tools.client("pg_amcheck", cluster.url())
     done = subprocess.run(  # noqa: S603 -- our own program and settings
@@ -125,7 +165,7 @@ def _look_through(cluster: Cluster) -> None:
             "--install-missing",
             "--heapallindexed",
             "--jobs=2",
-            DATABASE,
+            database,
         ],
         check=False,
         capture_output=True,

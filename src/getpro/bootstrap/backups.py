@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -32,8 +33,10 @@ def backups_deps(settings: Settings, *, db: Database, database_url: str, clock: 
         tools=tools_for,
         folder=folder(settings),
         trials=data / "trials",
+        spool=data / "wal",
         keys=keys(data, wanted.recipients),
         keep=Keep(wanted.keep_daily, wanted.keep_weekly, wanted.keep_monthly, wanted.keep_yearly),
+        window=timedelta(days=wanted.window_days),
         use=sell_once,
     )
 

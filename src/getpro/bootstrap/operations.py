@@ -36,6 +36,7 @@ def operations_deps(
         urls=_urls(settings),
         sentry=settings.sentry,
         chat=_chat(settings, api),
+        keeps_log=settings.backup.enabled and settings.backup.point_in_time,
         makes_backups=settings.backup.enabled,
         packages=Packages(osv_url=settings.operations.osv_url),
         absent=_with_the_outside(absent) if settings.operations.firewall == "outside" else absent,

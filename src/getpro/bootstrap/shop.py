@@ -5,6 +5,7 @@ from functools import partial
 
 from aiogram import Bot
 
+from getpro.backups.deps import Prepare
 from getpro.backups.jobs import job_kinds as backup_job_kinds
 from getpro.bootstrap.backups import backups_deps
 from getpro.bootstrap.operations import operations_deps
@@ -43,6 +44,7 @@ class Shop:
     bot: ShopBot
     message_log: MessageLog
     doors: Doors
+    backups: Prepare
 
     async def close(self) -> None:
         await self.telegram.session.close()
@@ -69,9 +71,8 @@ def build(
     jobs.register(bot_job_kinds(bot))
     operations = operations_deps(settings, db=db, jobs=jobs, api=stars, clock=clock, absent=absent)
     jobs.register(operations_job_kinds(operations))
-    jobs.register(
-        backup_job_kinds(lambda: backups_deps(settings, db=db, database_url=database_url, clock=clock))
-    )
+    backups = partial(backups_deps, settings, db=db, database_url=database_url, clock=clock)
+    jobs.register(backup_job_kinds(backups))
     buying = partial(buy, settings, database_url=database_url, asked_by=BY_SCHEDULE, clock=clock)
     jobs.register(synthetic_job_kinds(buying))
     doors = Doors(
@@ -83,4 +84,4 @@ def build(
         alerts_token=settings.operations.alerts_token,
         grafana_url=settings.operations.grafana_url,
     )
-    return Shop(settings, db, jobs, sales, telegram, stars, bot, message_log, doors)
+    return Shop(settings, db, jobs, sales, telegram, stars, bot, message_log, doors, backups)

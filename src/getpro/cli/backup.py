@@ -14,7 +14,7 @@ from rich.table import Table
 from getpro.backups import service, store
 from getpro.backups.deps import Deps
 from getpro.backups.errors import BackupError
-from getpro.backups.states import BackupState
+from getpro.backups.states import BackupKind, BackupState
 from getpro.backups.store import Backup
 from getpro.backups.trial import OnProgress
 from getpro.bootstrap.backups import backups_deps
@@ -33,6 +33,11 @@ app = typer.Typer(
 )
 AsJson = Annotated[bool, typer.Option("--json", help="Для программ")]
 _MIB = 1024**2
+_KINDS = {
+    BackupKind.DUMP: "ночная",
+    BackupKind.FULL: "базовая, полная",
+    BackupKind.INCREMENTAL: "базовая, изменения",
+}
 _STATES = {
     BackupState.MAKING: "делается",
     BackupState.MADE: "[green]✓ есть[/]",
@@ -48,6 +53,23 @@ def create() -> None:
     who = getpass.getuser()
     made = _run("Копия не сделана.", lambda deps, tell: service.create(deps, asked_by=who, on_progress=tell))
     typer.echo(f"Сделана: {made.name}, {_size(made)}. Проверить: 2getpro backup verify")
+
+
+@app.command()
+def base(
+    *, full: Annotated[bool, typer.Option("--full", help="Всю заново, а не только изменившееся")] = False
+) -> None:
+    """Сделать базовую копию сейчас: от неё журнал базы ведёт на любую минуту. Обычно магазин делает её сам.
+
+    Нужен работающий магазин: журнал забирает он.
+    """
+    who = getpass.getuser()
+    kind = BackupKind.FULL if full else BackupKind.INCREMENTAL
+    made = _run(
+        "Базовая копия не сделана.",
+        lambda deps, tell: service.create_base(deps, kind, asked_by=who, on_progress=tell),
+    )
+    typer.echo(f"Сделана: {made.name}, {_size(made)}. Проверить: 2getpro backup verify {made.name}")
 
 
 @app.command()
@@ -92,7 +114,9 @@ def show(*, as_json: AsJson = False) -> None:
         typer.echo(json.dumps([_plain(copy) for copy in copies], ensure_ascii=False, indent=2))
         return
     zone = read_settings(Settings).zone
-    table = Table("Копия", "Сделана", "Размер", "Состояние", "Восстановлена для пробы", header_style="bold")
+    table = Table(
+        "Копия", "Какая", "Сделана", "Размер", "Состояние", "Восстановлена для пробы", header_style="bold"
+    )
     for copy in copies:
         tried = "" if copy.verified_at is None else in_words(copy.verified_at, zone)
         verdict = {None: "[yellow]ещё нет[/]", True: f"[green]✓[/] {tried}", False: f"[red]✗[/] {tried}"}
@@ -100,6 +124,7 @@ def show(*, as_json: AsJson = False) -> None:
         is_there = copy.state is BackupState.MADE
         table.add_row(
             copy.name,
+            _KINDS[copy.kind],
             in_words(copy.started_at, zone),
             _size(copy),
             state,
@@ -166,5 +191,11 @@ def _plain(copy: Backup) -> dict[str, Any]:
             ("verified_at", copy.verified_at),
         )
     }
-    known = {"name": copy.name, "state": copy.state, "bytes": copy.bytes, "trouble": copy.trouble}
+    known = {
+        "name": copy.name,
+        "kind": copy.kind,
+        "state": copy.state,
+        "bytes": copy.bytes,
+        "trouble": copy.trouble,
+    }
     return known | times | {"is_good": copy.is_good, "verification": copy.verification}

@@ -47,6 +47,8 @@ class Deps:
     """Addresses with TLS that customers, Telegram, providers or we ourselves meet."""
     chat: Chat | None = None
     """None where none is set: what would be told is kept and not sent."""
+    keeps_log: bool = True
+    """Whether the database's log flows into the folder of copies."""
     makes_backups: bool = True
     """Whether the copies of the database are of our making."""
     packages: Packages = field(default_factory=Packages)

@@ -229,16 +229,22 @@ FIGURES: Final = (
         "getpro_backup_age_seconds",
         "Сколько прошло с последней копии; не было ни одной — с первого клиента",
         "SELECT extract(epoch FROM :now - coalesce("
-        "(SELECT max(started_at) FROM backups WHERE state = 'made'),"
+        "(SELECT max(started_at) FROM backups WHERE state = 'made' AND kind = 'dump'),"
         " (SELECT min(registration_date) FROM users), :now))",
         every_seconds=MINUTELY,
     ),
     Figure(
         "getpro_backup_bytes",
         "Размер последней копии; 0 — не было ни одной",
-        "SELECT coalesce((SELECT bytes FROM backups WHERE state = 'made'"
+        "SELECT coalesce((SELECT bytes FROM backups WHERE state = 'made' AND kind = 'dump'"
         " ORDER BY started_at DESC LIMIT 1), 0)",
         every_seconds=MINUTELY,
+    ),
+    Figure(
+        "getpro_wal_unsafe_seconds",
+        "За сколько последних секунд журнала базы ещё нет в папке копий: столько можно потерять",
+        "SELECT extract(epoch FROM :now - coalesce((SELECT max(safe_until) FROM wal_streams),"
+        " (SELECT min(registration_date) FROM users), :now))",
     ),
     Figure(
         "getpro_restore_test_age_seconds",

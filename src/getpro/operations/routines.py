@@ -101,6 +101,7 @@ def _watch(deps: Deps, now: datetime) -> list[Check]:
 def _evening(deps: Deps, now: datetime) -> list[Check]:
     return [
         Check(backups.COPIES, partial(backups.look, deps.folders.get("backups"), now=now)),
+        Check(backups.LOG, partial(backups.look_at_log, deps.db, now=now, is_kept=deps.keeps_log)),
         *_resources(deps),
         Check(machine.FULL, partial(machine.look_at_days_until_full, deps.db, deps.folders, now=now)),
         Check(machine.KILLED, partial(machine.look_at_killed, deps.db, now=now)),

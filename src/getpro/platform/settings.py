@@ -309,6 +309,10 @@ class BackupSettings(Group):
     keep_weekly: int = Field(default=8, ge=0)
     keep_monthly: int = Field(default=12, ge=0)
     keep_yearly: int = Field(default=3, ge=0)
+    point_in_time: bool = True
+    """Have the log flow into the folder as well, so that any moment can be gone back to."""
+    window_days: int = Field(default=7, ge=1)
+    """Any moment of so many days."""
 
 
 class SentrySettings(Group):

@@ -17,17 +17,20 @@ from getpro.platform.database import Database
 
 COPIES: Final = Line("backups.copies", "Копии базы")
 RESTORED: Final = Line("backups.restored", "Пробное восстановление")
+LOG: Final = Line("backups.log", "Копии на любую минуту")
 OLDEST_FRESH: Final = timedelta(hours=26)
 OLDEST_PROOF: Final = timedelta(days=8)
+OLDEST_SAFE: Final = timedelta(minutes=2)
 _MAKE: Final = "Сделайте копию сейчас и узнайте, почему так вышло: 2getpro backup create."
 _TRY: Final = "2getpro backup verify"
 _STILL_WRITTEN: Final = timedelta(minutes=5)
 """How long ago a file has changed that may not be whole yet; also, how far a clock may be ahead of ours."""
 _SHRUNK: Final = 0.7
 _NAMES: Final = re.compile(
-    r"(?!\.)(?!.*\.(log|sha\d*|md5)\b).+\.(sql|dump|backup|tar|tgz|gz|bz2|xz|zst|age|gpg)", re.IGNORECASE
+    r"(?!\.)(?!.*\.(log|sha\d*|md5|base|settings)\b).+\.(sql|dump|backup|tar|tgz|gz|bz2|xz|zst|age|gpg)",
+    re.IGNORECASE,
 )
-"""Not the logs and checksums that lie beside the copies."""
+"""Not the logs and checksums that lie beside the copies, nor what only grows together with others."""
 _LATEST: Final = "latest.sql.gz"
 _MIB: Final = 1024**2
 _GZIP: Final = b"\x1f\x8b"
@@ -100,6 +103,25 @@ async def look_at_restores(db: Database, *, now: datetime, is_ours: bool) -> Asy
         yield RESTORED.wrong(f"{newest.name} годится, но проверена {_ago(age)} назад", _TRY)
     else:
         yield RESTORED.ok(f"{newest.name} годится, проверена {_ago(age)} назад")
+
+
+@asks_database(LOG)
+async def look_at_log(db: Database, *, now: datetime, is_kept: bool) -> AsyncIterator[Finding]:
+    """By the catalogue: up to when all is safe, and since when. ``is_kept``: it is not switched off."""
+    if not is_kept:
+        yield LOG.attention("выключены", "Потерять можно всё после ночной копии: BACKUP_POINT_IN_TIME=true.")
+        return
+    async with db.read("look: log") as session:
+        stream = await store.newest_stream(session)
+        bases = await store.newest_bases(session)
+    if stream is None or stream.safe_until is None or now - stream.safe_until > OLDEST_SAFE:
+        why = (stream and stream.trouble) or "журнал базы не доходит до папки копий"
+        yield LOG.wrong(why, "2getpro logs --grep backup.log_does_not_flow")
+        return
+    if not bases:
+        yield LOG.attention("первая базовая копия ещё не сделана", "Сделать сейчас: 2getpro backup base")
+        return
+    yield LOG.ok(f"за последние {_ago(now - bases[-1].started_at)}, базовых копий {len(bases)}")
 
 
 def _copies(folder: Path, now: datetime) -> list[Copy]:

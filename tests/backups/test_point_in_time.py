@@ -1,0 +1,358 @@
+"""Any moment of the shop can be gone back to: base backups, the log that flows, recovery to a moment."""
+
+import asyncio
+import contextlib
+import itertools
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import psycopg
+import pytest
+
+from folders import open_up
+from getpro import migrations
+from getpro.backups import service, store, stream
+from getpro.backups.deps import Deps
+from getpro.backups.errors import NoStream, NotRestored
+from getpro.backups.keys import keys
+from getpro.backups.recovery import Target, chain_for, recover
+from getpro.backups.retention import Keep
+from getpro.backups.states import BackupKind
+from getpro.backups.store import Backup
+from getpro.backups.wal import Log, position
+from getpro.kit.clock import utc_now
+from getpro.platform.database import Database
+from getpro.platform.postgres import Cluster, tools_for
+
+KILLS = 20
+STREAMING = Path(__file__).parent / "streaming.py"
+pytestmark = pytest.mark.xdist_group("a durable cluster")
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """As a shop's own: base backups of one that may lose data at a power cut are worth nothing."""
+    cluster = Cluster(open_up(tmp_path_factory.mktemp("postgres")) / "postgres")
+    cluster.start()
+    migrations.upgrade(cluster.url())
+    yield cluster
+    cluster.stop()
+
+
+@pytest.fixture
+async def deps(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Deps]:
+    monkeypatch.setattr(stream, "SECONDS", 0.2)
+    monkeypatch.setattr(stream, "AGAIN_SECONDS", 0.2)
+    open_up(tmp_path)
+    db = Database(cluster.url(), pool_size=2)
+    yield Deps(
+        db=db,
+        clock=utc_now,
+        zone=ZoneInfo("UTC"),
+        database_url=cluster.url(),
+        tools=tools_for,
+        folder=tmp_path / "backups",
+        trials=tmp_path / "trials",
+        spool=tmp_path / "wal",
+        keys=keys(tmp_path),
+        keep=Keep(daily=2, weekly=0, monthly=0, yearly=0),
+        window=timedelta(days=1),
+        use=lambda _: None,
+    )
+    await db.close()
+    with psycopg.connect(cluster.url(), autocommit=True) as connection:
+        connection.execute("TRUNCATE backups, wal_streams; DELETE FROM users")
+        connection.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots")
+
+
+@pytest.fixture
+async def flowing(deps: Deps) -> AsyncIterator[None]:
+    async with flow(deps):
+        yield
+
+
+@contextlib.asynccontextmanager
+async def flow(deps: Deps) -> AsyncIterator[None]:
+    task = asyncio.create_task(stream.keep_for_ever(lambda: deps))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+def comes(deps: Deps, number: int) -> datetime:
+    """A customer comes; all was committed by the moment that is returned."""
+    with psycopg.connect(deps.database_url, autocommit=True) as connection:
+        connection.execute("INSERT INTO users (user_id) VALUES (%s)", [number])
+    return datetime.now(UTC)
+
+
+async def until(holds: Callable[[], Awaitable[bool]], *, seconds: float = 15) -> None:
+    async with asyncio.timeout(seconds):
+        while not await holds():
+            await asyncio.sleep(0.05)
+
+
+async def safe_until(deps: Deps, moment: datetime) -> None:
+    async def is_safe() -> bool:
+        async with deps.db.read("test") as session:
+            return await store.flowing(session, since=moment) is not None
+
+    await until(is_safe)
+
+
+def customers(deps: Deps, chain: list[Backup], target: Target, place: Path) -> list[int]:
+    manifests = [one.manifest for one in chain if one.manifest is not None]
+    cluster = recover(deps.folder, chain_for(manifests, target), target, deps.keys.identity, place)
+    try:
+        with psycopg.connect(cluster.url()) as connection:
+            return [row[0] for row in connection.execute("SELECT user_id FROM users ORDER BY 1")]
+    finally:
+        cluster.stop()
+
+
+async def test_any_moment_after_a_base_backup_can_be_gone_back_to(
+    deps: Deps, flowing: None, tmp_path: Path
+) -> None:
+    comes(deps, 1)
+    full = await service.create_base(deps, BackupKind.FULL, asked_by="olga")
+    second = comes(deps, 2)
+    built = await service.create_base(deps, BackupKind.INCREMENTAL, asked_by="olga")
+    third = comes(deps, 3)
+    await asyncio.sleep(0.05)
+    last = comes(deps, 4)
+    await safe_until(deps, last)
+    assert (full.kind, built.kind) == (BackupKind.FULL, BackupKind.INCREMENTAL)
+    assert (full.bytes or 0) > 2 * (built.bytes or 0)
+    chain = [full, built]
+    assert customers(deps, chain, Target(at=second), tmp_path / "a") == [1, 2]
+    assert customers(deps, chain, Target(at=third), tmp_path / "b") == [1, 2, 3]
+    assert customers(deps, chain, Target(), tmp_path / "c") == [1, 2, 3, 4]
+    assert customers(deps, chain, Target(at=utc_now()), tmp_path / "d") == [1, 2, 3, 4]
+
+
+async def test_what_a_transaction_did_can_be_undone_by_its_number(
+    deps: Deps, flowing: None, tmp_path: Path
+) -> None:
+    full = await service.create_base(deps, BackupKind.FULL, asked_by="olga")
+    comes(deps, 1)
+    with psycopg.connect(deps.database_url) as connection:
+        connection.execute("DELETE FROM users")
+        row = connection.execute("SELECT pg_current_xact_id()::text::bigint").fetchone()
+    assert row is not None
+    await safe_until(deps, comes(deps, 2))
+    target = Target(before_transaction=row[0])
+    assert customers(deps, [full], target, tmp_path / "a") == [1]
+
+
+async def test_base_backups_pass_their_trial(deps: Deps, flowing: None) -> None:
+    comes(deps, 1)
+    made = [
+        await service.create_base(deps, kind, asked_by="olga")
+        for kind in (BackupKind.FULL, BackupKind.INCREMENTAL)
+    ]
+    for one in made:
+        tried = await service.verify(deps, one.name)
+        assert tried.is_good, tried.verification
+    assert made[1].manifest is not None
+    assert made[1].manifest.facts.rows["users"] == 1
+
+
+async def test_a_segment_that_is_missing_is_told_and_leads_to_a_new_beginning(
+    deps: Deps, cluster: Cluster, flowing: None, tmp_path: Path
+) -> None:
+    full = await service.create_base(deps, BackupKind.FULL, asked_by="olga")
+    assert full.manifest is not None
+    physical = full.manifest.physical
+    assert physical is not None
+    log = Log(deps.folder, physical.system, physical.segment_bytes)
+    for number in (1, 2):
+        comes(deps, number)
+        with psycopg.connect(deps.database_url, autocommit=True) as connection:
+            connection.execute("SELECT pg_switch_wal()")
+    last = comes(deps, 3)
+    await safe_until(deps, last)
+    whole = [piece for piece in log.pieces() if piece.is_whole]
+    assert await service.base_due(deps) is None
+    (log.folder / whole[1].name).unlink()
+    with pytest.raises(NotRestored, match="пропуск"):
+        customers(deps, [full], Target(at=last), tmp_path / "a")
+    assert await service.base_due(deps) is BackupKind.FULL
+
+
+async def test_a_receiver_and_a_server_that_are_killed_cost_nothing(
+    deps: Deps, cluster: Cluster, flowing: None, tmp_path: Path
+) -> None:
+    full = await service.create_base(deps, BackupKind.FULL, asked_by="olga")
+    os.kill(int((deps.spool / "receiver.pid").read_text()), signal.SIGKILL)
+    await safe_until(deps, comes(deps, 1))
+    cluster.kill()
+    cluster.revive()
+    await safe_until(deps, comes(deps, 2))
+    assert await service.base_due(deps) is None
+    assert customers(deps, [full], Target(), tmp_path / "a") == [1, 2]
+
+
+async def test_a_folder_that_takes_nothing_is_told_and_the_log_waits_for_it(
+    deps: Deps, flowing: None, tmp_path: Path
+) -> None:
+    full = await service.create_base(deps, BackupKind.FULL, asked_by="olga")
+    deps.folder.rename(tmp_path / "away")
+    deps.folder.write_text("a file, and no folder")
+    comes(deps, 1)
+
+    async def is_told() -> bool:
+        async with deps.db.read("test") as session:
+            stream = await store.newest_stream(session)
+        return stream is not None and "что-то есть" in (stream.trouble or "")
+
+    await until(is_told)
+    assert await service.base_due(deps) is None
+    deps.folder.unlink()
+    (tmp_path / "away").rename(deps.folder)
+    await safe_until(deps, comes(deps, 2))
+    assert customers(deps, [full], Target(), tmp_path / "a") == [1, 2]
+
+
+async def test_whoever_loses_the_machine_loses_the_last_seconds(
+    deps: Deps, flowing: None, tmp_path: Path, figure: Callable[[str], None]
+) -> None:
+    """The folder is all that is left, as it is at a moment while customers come."""
+    full = await service.create_base(deps, BackupKind.FULL, asked_by="olga")
+    writing = asyncio.create_task(asyncio.to_thread(come_for, deps, seconds=3))
+    await asyncio.sleep(2.5)
+    lost_at = datetime.now(UTC)
+    left = shutil.copytree(deps.folder, tmp_path / "left")
+    await writing
+    assert full.manifest is not None
+    cluster = recover(left, [full.manifest], Target(), deps.keys.identity, tmp_path / "a")
+    try:
+        with psycopg.connect(cluster.url()) as connection:
+            row = connection.execute("SELECT max(registration_date), count(*) FROM users").fetchone()
+    finally:
+        cluster.stop()
+    assert row is not None
+    lost = (lost_at - row[0]).total_seconds()
+    assert lost < 2 + stream.SECONDS
+    figure(f"lost with the machine: {lost:.1f} s of the log, which is put away every {stream.SECONDS} s")
+
+
+def come_for(deps: Deps, *, seconds: float) -> None:
+    ends = time.monotonic() + seconds
+    with psycopg.connect(deps.database_url, autocommit=True) as connection:
+        for number in itertools.count(1):
+            connection.execute("INSERT INTO users (user_id) VALUES (%s)", [number])
+            if time.monotonic() > ends:
+                return
+
+
+async def test_what_was_received_last_lies_in_the_folder_when_the_shop_ends(
+    deps: Deps, tmp_path: Path
+) -> None:
+    async with flow(deps):
+        full = await service.create_base(deps, BackupKind.FULL, asked_by="olga")
+        comes(deps, 1)
+        await asyncio.sleep(0.3)
+    assert customers(deps, [full], Target(), tmp_path / "a") == [1]
+
+
+async def test_base_backups_are_due_every_week_and_every_night(deps: Deps, flowing: None) -> None:
+    assert await service.base_due(deps) is None  # nothing flows yet that it could lead into
+    await safe_until(deps, utc_now())
+    assert await service.base_due(deps) is BackupKind.FULL
+    full = await service.create_base(deps, BackupKind.FULL, asked_by="olga")
+    tonight = full.started_at.replace(hour=3, minute=0) + timedelta(days=1)
+    for moment, due in (
+        (full.started_at, None),
+        (tonight - timedelta(minutes=1), None),
+        (tonight, BackupKind.INCREMENTAL),
+        (full.started_at + timedelta(days=7), BackupKind.FULL),
+    ):
+        assert await service.base_due(await at(deps, moment)) is due, moment
+
+
+async def at(deps: Deps, moment: datetime) -> Deps:
+    """Of a later moment, at which the log still flows."""
+    async with deps.db.begin("test") as session:
+        flows = await store.newest_stream(session)
+        assert flows is not None
+        await store.note_stream(session, flows.system_id, safe_until=moment, trouble=None, now=moment)
+    return replace(deps, clock=lambda: moment)
+
+
+async def test_old_ones_go_with_the_log_that_only_they_need(
+    deps: Deps, flowing: None, tmp_path: Path
+) -> None:
+    old = [
+        await service.create_base(deps, kind, asked_by="olga")
+        for kind in (BackupKind.FULL, BackupKind.INCREMENTAL)
+    ]
+    new = await service.create_base(deps, BackupKind.FULL, asked_by="olga")
+    assert await service.to_prune(deps) == []
+    later = replace(deps, clock=lambda: utc_now() + timedelta(days=2))
+    gone = await service.prune(later)
+    assert [one.name for one in gone] == [one.name for one in old]
+    assert {path.name.partition(".")[0] for path in deps.folder.glob("2getpro-*")} == {new.name}
+    await safe_until(deps, comes(deps, 1))
+    assert customers(deps, [new], Target(), tmp_path / "a") == [1]
+    assert new.manifest is not None
+    assert new.manifest.physical is not None
+    log = Log(deps.folder, new.manifest.physical.system, new.manifest.physical.segment_bytes)
+    start = position(new.manifest.physical.start) // log.segment_bytes
+    assert min(log.number(piece.segment) for piece in log.pieces()) == start
+
+
+@pytest.mark.parametrize("harm", ["no right", "too old"])
+async def test_a_server_whose_log_cannot_be_had_is_told_with_the_remedy(
+    deps: Deps, cluster: Cluster, harm: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if harm == "too old":
+        monkeypatch.setattr(stream, "OLDEST_SERVER", 99)
+        await asyncio.wait_for(stream.keep_for_ever(lambda: deps), 10)  # it ends: only dumps are made
+        return
+    with psycopg.connect(cluster.url(), autocommit=True) as connection:
+        connection.execute("CREATE ROLE plain LOGIN PASSWORD 'x'")
+        try:
+            url = "postgresql://plain:x@" + cluster.url().partition("@")[2]
+            with (
+                psycopg.connect(url) as plain,
+                pytest.raises(NoStream, match='ALTER ROLE "plain" REPLICATION'),
+            ):
+                stream.look_at_server(plain)
+        finally:
+            connection.execute("DROP ROLE plain")
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+async def test_killed_at_any_moment_the_log_goes_on_without_a_gap(
+    deps: Deps, cluster: Cluster, tmp_path: Path, figure: Callable[[str], None]
+) -> None:
+    async with flow(deps):
+        full = await service.create_base(deps, BackupKind.FULL, asked_by="olga")
+    chance = random.Random(7)
+    for number in range(1, KILLS + 1):
+        with subprocess.Popen(  # noqa: ASYNC220 -- killed in any case
+            [sys.executable, STREAMING, deps.database_url, tmp_path]
+        ) as process:
+            comes(deps, number)
+            if number % 4 == 0:
+                with psycopg.connect(deps.database_url, autocommit=True) as connection:
+                    connection.execute("SELECT pg_switch_wal()")
+            await asyncio.sleep(chance.uniform(0.3, 2.0))
+            process.kill()
+    async with flow(deps):
+        await safe_until(deps, comes(deps, KILLS + 1))
+    assert customers(deps, [full], Target(), tmp_path / "a") == [*range(1, KILLS + 2)]
+    figure(f"{KILLS} kills of what takes the log: no gap")
