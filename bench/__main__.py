@@ -4,10 +4,11 @@ import argparse
 import asyncio
 import itertools
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any, Final
 
-from bench import money, size, statements, updates, watched
+from bench import copies, money, size, statements, updates, watched
 from bench.data import Amounts, fill
 from bench.history import slowest
 from bench.money import Flow
@@ -16,6 +17,7 @@ from bench.stage import ROOT, NotReady, Running, Stage, stage
 from bench.updates import Cost
 
 PAGE: Final = ROOT / "docs/development/performance.md"
+COPIES_PAGE: Final = ROOT / "docs/development/copies.md"
 _FIRST_BUYER: Final = 200_000_000
 _PARTS: Final = 5
 """Into so many a measurement of money is cut: the machine's speed changes from one minute to the next."""
@@ -25,6 +27,8 @@ _PRESSES: Final = 400
 def main(arguments: list[str]) -> int:
     asked = _parser().parse_args(arguments)
     command = " ".join(["./2getpro bench", *arguments])
+    if asked.copies:
+        return _copies(command, write=asked.write)
     try:
         with stage() as prepared:
             figures = _measure(prepared, asked)
@@ -38,6 +42,17 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def _copies(command: str, *, write: bool) -> int:
+    """In a folder that the database's user may enter, with room for ten times a gigabyte."""
+    with tempfile.TemporaryDirectory(prefix="2getpro-bench-") as place:
+        Path(place).chmod(0o711)
+        text = copies.as_markdown(copies.measure(Path(place)), command=command)
+    sys.stdout.write(text)
+    if write:
+        COPIES_PAGE.write_text(_with_table(COPIES_PAGE, text), encoding="utf-8")
+    return 0
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="./2getpro bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3, help="how often each bot is measured (3)")
@@ -47,7 +62,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--users", type=int, default=1_000_000, help="of the large database; 0: none")
     parser.add_argument("--old-payments", type=int, default=5_000_000)
     parser.add_argument("--messages", type=int, default=50_000_000, help="rows of message_logs")
-    parser.add_argument("--write", action="store_true", help=f"put the table into {PAGE.relative_to(ROOT)}")
+    parser.add_argument("--copies", action="store_true", help="measure copies of a gigabyte, nothing else")
+    parser.add_argument(
+        "--write",
+        action="store_true",
+        help=f"put the table into {PAGE.relative_to(ROOT)}; of copies into {COPIES_PAGE.relative_to(ROOT)}",
+    )
     return parser
 
 

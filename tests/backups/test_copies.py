@@ -348,6 +348,7 @@ async def test_every_night_a_copy_is_made_and_old_ones_go_and_on_fridays_one_is_
     deps: Deps, shop: Shop
 ) -> None:
     kinds = {kind.name: kind for kind in jobs.job_kinds(lambda: deps)}
+    schedules = [*jobs.schedules("UTC"), *jobs.point_in_time_schedules("UTC")]
     for _ in range(4):
         await kinds["make_backup"].run()
         shop.clock.now += timedelta(days=1)
@@ -355,7 +356,7 @@ async def test_every_night_a_copy_is_made_and_old_ones_go_and_on_fridays_one_is_
     await kinds["prove_backup"].run()
     async with deps.db.read("test") as session:
         assert [one.is_good for one in await store.newest_first(session, BackupState.MADE)] == [True, None]
-    assert {schedule.name for schedule in jobs.schedules("UTC")} == set(kinds)
+    assert {schedule.name for schedule in schedules} == set(kinds)
 
 
 async def test_a_broken_key_stops_a_copy_and_no_shop() -> None:

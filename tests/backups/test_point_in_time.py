@@ -31,7 +31,7 @@ from getpro.backups.states import BackupKind
 from getpro.backups.store import Backup
 from getpro.backups.wal import Log, position
 from getpro.kit.clock import utc_now
-from getpro.platform.database import Database
+from getpro.platform.database import DATABASE_AWAY, Database
 from getpro.platform.postgres import Cluster, tools_for
 
 KILLS = 20
@@ -98,7 +98,7 @@ def comes(deps: Deps, number: int) -> datetime:
     return datetime.now(UTC)
 
 
-async def until(holds: Callable[[], Awaitable[bool]], *, seconds: float = 15) -> None:
+async def until(holds: Callable[[], Awaitable[bool]], *, seconds: float = 60) -> None:
     async with asyncio.timeout(seconds):
         while not await holds():
             await asyncio.sleep(0.05)
@@ -106,8 +106,11 @@ async def until(holds: Callable[[], Awaitable[bool]], *, seconds: float = 15) ->
 
 async def safe_until(deps: Deps, moment: datetime) -> None:
     async def is_safe() -> bool:
-        async with deps.db.read("test") as session:
-            return await store.flowing(session, since=moment) is not None
+        try:
+            async with deps.db.read("test") as session:
+                return await store.flowing(session, since=moment) is not None
+        except DATABASE_AWAY:
+            return False
 
     await until(is_safe)
 

@@ -69,12 +69,14 @@ class Spool:
         Raises BackupError where the folder does not take it.
         """
         try:
+            # Looked for first: what becomes whole meanwhile comes before the one after it.
+            partial = sorted(self.directory.glob(f"*{_PARTIAL}"))
             for path in self.directory.glob("*.history"):
                 self.log.keep_history(path.name, path.read_bytes(), self._recipients)
             for path in self.whole():
                 self.log.keep(path.name, path.read_bytes(), self._recipients)
                 path.unlink()  # only now: what is whole in the folder need not come again
-            for path in self.directory.glob(f"*{_PARTIAL}"):
+            for path in partial:
                 self._ship_partial(path)
         except OSError as error:
             raise NoStream(f"{error.filename or self.log.folder}: {system_words(error)}") from error
