@@ -16,7 +16,12 @@ from containers import HERE, Stack
 from getpro.operations.queries import GUIDES
 from guide_lines import GUIDE, MONDAY, PSQL
 
-pytestmark = [pytest.mark.long, pytest.mark.containers, pytest.mark.timeout(1800)]
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.containers,
+    pytest.mark.timeout(1800),
+    pytest.mark.xdist_group("one stack a machine"),
+]
 
 
 def test_the_containers_run_and_one_that_does_not_is_seen(stack: Stack) -> None:

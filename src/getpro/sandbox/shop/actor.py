@@ -11,7 +11,8 @@ from getpro.kit.trouble import Trouble
 from getpro.sandbox.shop.world import World
 from getpro.sandbox.telegram.state import Person
 
-PATIENCE_SECONDS: Final = 60.0
+PATIENCE_SECONDS: Final = 90.0
+"""Longer than a minute: what a schedule passes over because another has the row comes with its next turn."""
 _LOOKS_EVERY_SECONDS: Final = 0.05
 _MOST_AT_ONCE: Final = 10
 _BREATH_SECONDS: Final = 5.0
@@ -129,7 +130,7 @@ class Actor:
                 raise self._trouble(otherwise)
             await asyncio.sleep(_LOOKS_EVERY_SECONDS)
 
-    def _trouble(self, what: str, why: str = "Шаг не случился за минуту.") -> Trouble:
+    def _trouble(self, what: str, why: str = "Шаг не случился за полторы минуты.") -> Trouble:
         return Trouble(what, why, f"Журнал: {self.world.product.log_file}")
 
     async def _breathe(self, person: Person) -> None:
