@@ -13,7 +13,10 @@ from getpro import migrations
 from getpro.platform.database import Database
 from getpro.platform.jobs import Jobs
 from getpro.platform.postgres import Cluster
+from past import copies, living, past
 from shop import Shop
+
+__all__ = ["copies", "living", "past"]
 
 os.environ.pop("GETPRO_STARTED_AS", None)  # the launcher has started the tests, not what they start
 

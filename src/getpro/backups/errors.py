@@ -14,7 +14,11 @@ class NotThere(BackupError):
 
 
 class Damaged(BackupError):
-    """The file is not what was written; or the key does not open it."""
+    """The file is not what was written."""
+
+
+class WrongKey(Damaged):
+    """The key does not open the file."""
 
 
 class NotRestored(BackupError):
@@ -35,3 +39,15 @@ class NoStream(BackupError):
 
 class TooOld(NoStream):
     """The server is of a version whose log we do not take."""
+
+
+class NoRoom(BackupError):
+    """What is to be restored does not fit."""
+
+
+class Unsuitable(BackupError):
+    """It cannot be restored there: a server too old, a right that is missing, a name that is taken."""
+
+
+class InUse(BackupError):
+    """Somebody works with the database that is to be replaced."""

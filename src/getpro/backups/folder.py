@@ -104,6 +104,14 @@ def archive_of(folder: Path, name: str, kind: BackupKind) -> Path:
     return folder / f"{name}{ARCHIVE if kind is BackupKind.DUMP else BASE}"
 
 
+def abandon(folder: Path) -> None:
+    """Remove a folder in which nothing is but our lock; any other stays."""
+    with contextlib.suppress(OSError):
+        if [path.name for path in folder.iterdir()] == [_LOCK]:
+            (folder / _LOCK).unlink()
+            folder.rmdir()
+
+
 def hash_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

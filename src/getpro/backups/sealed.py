@@ -1,6 +1,9 @@
 """What leaves for the folder of copies: compressed with zstd, closed with age."""
 
-from collections.abc import Sequence
+import contextvars
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import IO, Final, cast
 
@@ -8,8 +11,9 @@ import pyrage
 import zstandard
 from pyrage import x25519
 
-from getpro.backups.errors import Damaged, DumpFailed
+from getpro.backups.errors import Damaged, DumpFailed, WrongKey
 from getpro.backups.folder import Sink
+from getpro.backups.progress import OnBytes, nobody
 
 ENDING: Final = ".zst.age"
 _LEVEL: Final = 3
@@ -29,16 +33,55 @@ def seal_bytes(data: bytes, recipients: Sequence[x25519.Recipient]) -> bytes:
     return closed
 
 
-def unseal(path: Path, identity: x25519.Identity, sink: Sink) -> None:
-    """Write what lies in the file; raises Damaged, or OSError where the sink takes no more."""
+def unseal(path: Path, identity: x25519.Identity, sink: Sink, *, on_bytes: OnBytes = nobody) -> None:
+    """Write what lies in the file; raises Damaged, or OSError where the sink takes no more.
+
+    ``on_bytes`` is told how much of the file is read.
+    """
     with path.open("rb") as closed:
+        reading = _Reading(closed, on_bytes)
+        opened = zstandard.ZstdDecompressor().stream_writer(cast("IO[bytes]", sink))
         try:
-            opened = zstandard.ZstdDecompressor().stream_writer(cast("IO[bytes]", sink))
-            pyrage.decrypt_io(closed, opened, [identity])
+            _apart(partial(pyrage.decrypt_io, cast("IO[bytes]", reading), opened, [identity]), reading.stop)
         except pyrage.DecryptError as error:
-            raise Damaged(f"{path.name}: этот ключ её не открывает") from error
+            raise WrongKey(f"{path.name}: этот ключ её не открывает") from error
         except (OSError, zstandard.ZstdError) as error:
             raise sink.trouble or Damaged(f"{path.name}: содержимое испорчено") from error
+
+
+def _apart(work: Callable[[], object], stop: Callable[[], object]) -> None:
+    """Do it in another thread, which ``stop`` ends.
+
+    Ctrl-C comes to the main thread alone; in a callback pyrage would take it for trouble with the file.
+    """
+    with ThreadPoolExecutor(1) as other:
+        done = other.submit(contextvars.copy_context().run, work)
+        try:
+            done.result()
+        except BaseException:
+            stop()
+            raise
+
+
+class _Reading:
+    """A file that tells how much of it was read."""
+
+    def __init__(self, file: IO[bytes], on_bytes: OnBytes) -> None:
+        self._file = file
+        self._on_bytes = on_bytes
+        self._bytes = 0
+        self._is_stopped = False
+
+    def stop(self) -> None:
+        self._is_stopped = True
+
+    def read(self, size: int = -1) -> bytes:
+        if self._is_stopped:
+            raise InterruptedError
+        data = self._file.read(size)
+        self._bytes += len(data)
+        self._on_bytes(self._bytes)
+        return data
 
 
 def unseal_bytes(path: Path, identity: x25519.Identity) -> bytes:

@@ -14,12 +14,12 @@ from pyrage import x25519
 
 from getpro import migrations
 from getpro.backups.errors import BackupError, NotRestored
-from getpro.backups.manifest import Manifest, facts_of
-from getpro.backups.recovery import Target, recover
-from getpro.backups.restore import decrypt, require_whole, restore
+from getpro.backups.manifest import Manifest
+from getpro.backups.sources import SERVER, proven_as
 from getpro.kit.trouble import Trouble
 from getpro.platform.postgres import Cluster
-from getpro.platform.postgres.cluster import DATABASE, SUPERUSER
+from getpro.platform.postgres.address import name_of
+from getpro.platform.postgres.cluster import SUPERUSER
 
 OnProgress = Callable[[str], object]
 Use = Callable[[str], None]
@@ -39,12 +39,26 @@ class Trial:
     def is_good(self) -> bool:
         return self.trouble is None
 
-    @contextlib.contextmanager
-    def step(self, name: str, on_progress: OnProgress) -> Iterator[None]:
-        on_progress(name)
-        began = time.monotonic()
-        yield
-        self.steps.append((name, round(time.monotonic() - began, 2)))
+
+class _Steps:
+    """Keeps how long each step takes: until the next one begins, or :meth:`end`."""
+
+    def __init__(self, trial: Trial, on_progress: OnProgress) -> None:
+        self._trial = trial
+        self._on_progress = on_progress
+        self._step: str | None = None
+        self._began = 0.0
+
+    def __call__(self, step: str, share: float | None = None, /) -> None:
+        if share is None:
+            self.end()
+            self._step, self._began = step, time.monotonic()
+            self._on_progress(step)
+
+    def end(self) -> None:
+        if self._step is not None:
+            self._trial.steps.append((self._step, round(time.monotonic() - self._began, 2)))
+        self._step = None
 
 
 def prove(
@@ -61,22 +75,19 @@ def prove(
     A dump stands alone; before an incremental base backup stand those that it builds on. Whatever is not well
     is in the result.
     """
-    trial = Trial()
-    manifest = chain[-1]
+    trial, source = Trial(), proven_as(folder, chain, identity)
+    step = _Steps(trial, on_progress)
     try:
-        with trial.step("Контрольная сумма", on_progress):
-            for one in chain:
-                require_whole(folder, one)
-        with _cluster(scratch, trial, folder, chain, identity, on_progress) as (cluster, database):
-            url = cluster.url(database)
-            with trial.step("Строки и суммы", on_progress):
-                _require_the_same(manifest, url)
-            with trial.step("Страницы и индексы", on_progress):
-                _look_through(cluster, database)
-            with trial.step("Версия схемы", on_progress):
-                migrations.upgrade(url)
-            with trial.step("Пробная покупка", on_progress):
-                use(url)
+        with thrown_away(scratch), source.restored(scratch, step) as (cluster, url):
+            step("Строки и суммы")
+            source.require_the_same(url)
+            step("Страницы и индексы")
+            _look_through(cluster, name_of(url))
+            step("Версия схемы")
+            migrations.upgrade(url)
+            step("Пробная покупка")
+            use(url)
+            step.end()
     except BackupError as error:
         trial.trouble = str(error)
     except Trouble as trouble:
@@ -87,69 +98,21 @@ def prove(
 
 
 @contextlib.contextmanager
-def _cluster(
-    scratch: Path,
-    trial: Trial,
-    folder: Path,
-    chain: Sequence[Manifest],
-    identity: x25519.Identity,
-    on_progress: OnProgress,
-) -> Iterator[tuple[Cluster, str]]:
-    """The copy as a running cluster and the shop's database in it; all of it gone after the block."""
-    clear(scratch)
-    scratch.mkdir(parents=True, mode=0o711)
-    physical = chain[-1].physical
+def thrown_away(place: Path) -> Iterator[Path]:
+    """A new folder for a cluster, gone with all that is there after the block."""
+    clear(place)
+    place.mkdir(parents=True, mode=0o711)  # a server that may not run as root passes through
     try:
-        if physical is None:
-            database = DATABASE
-            cluster = _from_dump(scratch, trial, folder, chain[-1], identity, on_progress)
-        else:
-            database = physical.database
-            target = Target(lsn=physical.counted_at)
-            with trial.step("Восстановление", on_progress):
-                cluster = recover(folder, chain, target, identity, scratch, durable=False)
-        try:
-            yield cluster, database
-        finally:
-            cluster.stop()
+        yield place
     finally:
-        clear(scratch)
+        clear(place)
 
 
-def _from_dump(
-    scratch: Path,
-    trial: Trial,
-    folder: Path,
-    manifest: Manifest,
-    identity: x25519.Identity,
-    on_progress: OnProgress,
-) -> Cluster:
-    cluster = Cluster(scratch / "postgres", durable=False)
-    cluster.start()
-    try:
-        dump = scratch / "dump"
-        with trial.step("Расшифровка", on_progress):
-            decrypt(require_whole(folder, manifest), identity, dump)
-        with trial.step("Восстановление", on_progress):
-            restore(dump, cluster.tools, cluster.url())
-    except BaseException:
-        cluster.stop()
-        raise
-    return cluster
-
-
-def clear(scratch: Path) -> None:
-    """Stop what a killed trial has left running, and throw it away."""
-    if (scratch / "postgres").exists():
-        Cluster(scratch / "postgres").kill()
-    shutil.rmtree(scratch, ignore_errors=True)
-
-
-def _require_the_same(manifest: Manifest, url: str) -> None:
-    with psycopg.connect(url) as connection:
-        found = manifest.facts.differences(facts_of(connection))
-    if found:
-        raise NotRestored("; ".join(found[:5]))
+def clear(place: Path) -> None:
+    """Stop what was left running there by who was killed, and throw it away."""
+    if (place / SERVER).exists():
+        Cluster(place / SERVER).kill()
+    shutil.rmtree(place, ignore_errors=True)
 
 
 def _look_through(cluster: Cluster, database: str) -> None:

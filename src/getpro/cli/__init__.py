@@ -31,6 +31,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "migrate": ("getpro.cli.migrate", "Обновить базу данных до версии программы"),
     "psql": ("getpro.cli.psql", "Открыть psql на базе магазина"),
     "backup": ("getpro.cli.backup", "Копии базы: сделать, показать, восстановить для пробы, удалить старые"),
+    "restore": ("getpro.cli.restore", "Восстановить базу: в новое место, на место живой, таблицу, клиента"),
     "ops": ("getpro.cli.ops", "Регламентные проверки: утро, вечер, дни недели; история"),
     "monitoring": ("getpro.cli.monitoring", "Записать настройки присмотра: Alertmanager, адреса для проб"),
     "logs": ("getpro.cli.logs", "Что в журналах не так: новое и известное, сколько раз"),

@@ -30,6 +30,7 @@ SESSION_OPTIONS: Final = " ".join(
     f"-c {name}={value}"
     for name, value in {
         "timezone": "UTC",
+        "application_name": "2getpro",  # who replaces the database sees that it is in use
         # A machine that vanished, with no word to anybody, gives its locks back within half a minute.
         "idle_in_transaction_session_timeout": "30s",
         "tcp_keepalives_idle": "10",

@@ -6,6 +6,7 @@ Imports nothing heavier than the standard library, so that ``2getpro psql`` answ
 from getpro.platform.postgres.cluster import Cluster, default_directory
 from getpro.platform.postgres.tools import (
     Tools,
+    embedded_major,
     embedded_tools,
     external_tools,
     tools_for,
@@ -16,6 +17,7 @@ __all__ = [
     "Cluster",
     "Tools",
     "default_directory",
+    "embedded_major",
     "embedded_tools",
     "external_tools",
     "tools_for",

@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 CONNECT_SECONDS: Final = 10
 
@@ -11,6 +11,12 @@ CONNECT_SECONDS: Final = 10
 def impatient(url: str, *, seconds: int = CONNECT_SECONDS) -> str:
     """The address for a connection that is given up in time: a frozen server takes it and says nothing."""
     return make_conninfo(url, connect_timeout=seconds)
+
+
+def name_of(url: str) -> str:
+    """The database that an address leads to."""
+    found = conninfo_to_dict(url)
+    return str(found.get("dbname") or found.get("user") or "")
 
 
 def wrong_address(url: str) -> tuple[str, str] | None:

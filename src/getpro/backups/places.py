@@ -1,0 +1,115 @@
+"""A new place for a database of the past: a data directory beside the living one, ready to be run."""
+
+import contextlib
+import shutil
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import psycopg
+
+from getpro import migrations
+from getpro.backups.errors import Busy, NoFolder, NoRoom, Unsuitable
+from getpro.backups.folder import UNFINISHED, abandon, held
+from getpro.backups.progress import OnProgress, silent
+from getpro.backups.restore import NAME
+from getpro.backups.sources import SERVER, Source
+from getpro.backups.trial import clear, thrown_away
+from getpro.kit import crashpoints
+from getpro.kit.trouble import system_words
+from getpro.platform.postgres.address import impatient
+
+_PASSED_THROUGH: Final = 0o711
+"""By a server that may not run as root."""
+_HALF: Final = f"{UNFINISHED}restored"
+"""The folder, in a new place, of a database that is not whole yet."""
+_SPARE_BYTES: Final = 128 * 2**20
+"""Write-ahead log, and what a cluster weighs when it is empty."""
+
+
+def free_bytes(path: Path) -> int:
+    """How much room there is where a folder is, or will be; raises NoFolder."""
+    try:
+        there = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
+        return shutil.disk_usage(there).free
+    except OSError as error:
+        raise NoFolder(f"{path}: {system_words(error)}") from error
+
+
+def needed_bytes(source: Source) -> int:
+    """For the database, and beside it for the dump in clear while it is read."""
+    return 2 * source.database_bytes + _SPARE_BYTES
+
+
+def require_room(path: Path, needed: int) -> None:
+    """Raises NoRoom and NoFolder."""
+    if (there := free_bytes(path)) < needed:
+        raise NoRoom(f"{path}: нужно {in_megabytes(needed)}, свободно {in_megabytes(there)}")
+
+
+def in_megabytes(size: int) -> str:
+    return f"{size / 2**20:,.0f} МБ".replace(",", " ")
+
+
+def require_empty(directory: Path) -> None:
+    """That a data directory may be made there; raises Unsuitable and NoFolder."""
+    try:
+        if (directory / SERVER).exists():
+            raise Unsuitable(f"{directory}: там уже есть база")
+    except OSError as error:
+        raise NoFolder(f"{directory}: {system_words(error)}") from error
+
+
+Mark = Callable[[str, datetime], None]
+"""Told of a database, by its address, that it knows nothing of what came after the moment.
+
+It writes that down there, before any process of the shop sees the database. Where a new one is made, its
+tables are of this program's version.
+"""
+
+
+def into_new_place(
+    source: Source, directory: Path, on_progress: OnProgress = silent, *, mark: Mark | None = None
+) -> None:
+    """Make ``directory`` a data directory of the product with the database of ``source``.
+
+    Whatever goes wrong, or kills us, leaves no database there: it takes its name when it is whole. What a
+    killed one has left, the next one throws away. Raises BackupError and Trouble.
+    """
+    try:
+        with held(directory, mode=_PASSED_THROUGH):
+            require_empty(directory)
+            with thrown_away(directory / _HALF) as place:
+                with source.restored(place, on_progress, durable=True) as (_, url):
+                    finish(source, url, on_progress, mark=mark)
+                crashpoints.reach("restore: place ready")
+                (place / SERVER).rename(directory / SERVER)
+    except BaseException:
+        abandon(directory)
+        raise
+
+
+def sweep(parent: Path) -> None:
+    """Throw away what killed ones have left in the folders of ``parent``, and their servers."""
+    for half in parent.glob(f"*/{_HALF}"):
+        with contextlib.suppress(Busy, NoFolder):
+            with held(half.parent, mode=_PASSED_THROUGH):
+                clear(half)
+            abandon(half.parent)
+
+
+def finish(source: Source, url: str, on_progress: OnProgress, *, mark: Mark | None) -> None:
+    """See that it is what it should be, bring it to our version, mark it, count for the planner.
+
+    Raises NotRestored, and Trouble of a database that a newer program has changed.
+    """
+    on_progress("Строки и суммы")
+    source.require_the_same(url)
+    on_progress("Версия схемы")
+    migrations.upgrade(url)
+    if mark is not None:
+        mark(url, source.moment)
+    on_progress("Статистика")
+    with psycopg.connect(impatient(url), autocommit=True, application_name=NAME) as connection:
+        connection.execute("ANALYZE")  # a dump has none: for minutes each plan would be a guess

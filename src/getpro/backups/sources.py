@@ -1,0 +1,274 @@
+"""Moments of the past that can be brought up as a database: today of a copy, or of whatever has them."""
+
+import contextlib
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import psycopg
+from psycopg import sql
+from pyrage import x25519
+
+from getpro.backups.errors import NotThere, Unsuitable
+from getpro.backups.folder import MANIFEST
+from getpro.backups.manifest import Manifest
+from getpro.backups.progress import OnProgress, growing, silent
+from getpro.backups.recovery import Target, chain_for, recover
+from getpro.backups.restore import decrypt, require_the_same, require_whole, restore, unload
+from getpro.platform.postgres import Cluster, embedded_major
+from getpro.platform.postgres.cluster import DATABASE
+
+SERVER: Final = "postgres"
+"""The cluster's folder in the place where a source is brought up; also in a data directory of the product."""
+_DUMP: Final = "dump"
+
+
+class Source(ABC):
+    """The database as it was at a moment.
+
+    A place is a folder of the caller's, who throws it away or keeps it: see :func:`scratch`. Nothing else
+    is written to.
+    """
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """For people, and for a file or folder that is named after it."""
+
+    @property
+    @abstractmethod
+    def moment(self) -> datetime:
+        """Everything that was committed before it is there."""
+
+    @property
+    @abstractmethod
+    def database_bytes(self) -> int:
+        """How much room the database takes, as far as is known."""
+
+    @property
+    @abstractmethod
+    def server(self) -> str:
+        """The version of the server that it comes from, like ``18.6``."""
+
+    @property
+    @abstractmethod
+    def revision(self) -> str:
+        """The version of its tables; "" where that is not known before it is brought up."""
+
+    @abstractmethod
+    def restored(
+        self, place: Path, on_progress: OnProgress = silent, *, durable: bool = False
+    ) -> AbstractContextManager[tuple[Cluster, str]]:
+        """A cluster in ``place / SERVER`` on which the database runs while the block does, and its address.
+
+        After the block the server has stopped, and its data lie there. Raises BackupError and Trouble.
+        ``durable`` is for a cluster that is to stay.
+        """
+
+    @contextlib.contextmanager
+    def archived(self, place: Path, on_progress: OnProgress = silent) -> Iterator[Path]:
+        """A file in ``place`` from which pg_restore makes the database, while the block runs."""
+        file = place / _DUMP
+        try:
+            with self.restored(place, on_progress) as (cluster, url):
+                on_progress("Выгрузка")
+                unload(cluster.tools, url, file)
+            shutil.rmtree(cluster.directory)
+            yield file
+        finally:
+            file.unlink(missing_ok=True)
+
+    def require_the_same(self, url: str) -> None:  # noqa: B027 -- not every source has counted
+        """See that the database at ``url`` is what was to be restored; raises NotRestored."""
+
+
+class Copy(Source):
+    """A copy as ``backup create`` makes it: known by its manifest, opened by a key."""
+
+    def __init__(self, folder: Path, manifest: Manifest, identity: x25519.Identity) -> None:
+        self._folder = folder
+        self._manifest = manifest
+        self._identity = identity
+
+    @property
+    def name(self) -> str:
+        return self._manifest.name
+
+    @property
+    def moment(self) -> datetime:
+        return self._manifest.moment
+
+    @property
+    def database_bytes(self) -> int:
+        return self._manifest.database_bytes
+
+    @property
+    def server(self) -> str:
+        return self._manifest.server
+
+    @property
+    def revision(self) -> str:
+        return self._manifest.facts.revision
+
+    @contextlib.contextmanager
+    def restored(
+        self, place: Path, on_progress: OnProgress = silent, *, durable: bool = False
+    ) -> Iterator[tuple[Cluster, str]]:
+        require_new_enough(embedded_major(), self)
+        cluster = Cluster(place / SERVER, durable=durable)
+        try:
+            with self.archived(place, on_progress) as file:
+                on_progress("Восстановление")
+                cluster.start()
+                url = cluster.url()
+                restore(
+                    file,
+                    cluster.tools,
+                    url,
+                    on_bytes=growing(on_progress, "Восстановление", self.database_bytes),
+                )
+            yield cluster, url
+        finally:
+            cluster.stop()
+
+    @contextlib.contextmanager
+    def archived(self, place: Path, on_progress: OnProgress = silent) -> Iterator[Path]:
+        on_progress("Контрольная сумма")
+        closed = require_whole(self._folder, self._manifest)
+        file = place / _DUMP
+        try:
+            on_progress("Расшифровка")
+            decrypt(
+                closed,
+                self._identity,
+                file,
+                on_bytes=growing(on_progress, "Расшифровка", self._manifest.file_bytes),
+            )
+            yield file
+        finally:
+            file.unlink(missing_ok=True)
+
+    def require_the_same(self, url: str) -> None:
+        require_the_same(self._manifest.facts, url)
+
+
+class Minute(Source):
+    """A place in the log after base backups: any minute of the window, or right before a transaction."""
+
+    def __init__(
+        self, folder: Path, chain: Sequence[Manifest], target: Target, identity: x25519.Identity
+    ) -> None:
+        """``chain`` is a full base backup and what builds on it, oldest first, made before the target."""
+        physical = chain[-1].physical
+        assert physical is not None
+        self._folder = folder
+        self._chain = chain
+        self._physical = physical
+        self._target = target
+        self._identity = identity
+
+    @property
+    def name(self) -> str:
+        if self._target.before_transaction is not None:
+            return f"2getpro-before-{self._target.before_transaction}"
+        return f"2getpro-{self.moment:%Y%m%d-%H%M%S}"
+
+    @property
+    def moment(self) -> datetime:
+        """Before a transaction: the moment of the base backup, which is surely earlier."""
+        return self._target.at or self._chain[-1].moment
+
+    @property
+    def database_bytes(self) -> int:
+        return self._chain[-1].database_bytes
+
+    @property
+    def server(self) -> str:
+        return self._chain[-1].server
+
+    @property
+    def revision(self) -> str:
+        return self._chain[-1].facts.revision
+
+    @contextlib.contextmanager
+    def restored(
+        self, place: Path, on_progress: OnProgress = silent, *, durable: bool = False
+    ) -> Iterator[tuple[Cluster, str]]:
+        cluster = recover(
+            self._folder,
+            self._chain,
+            self._target,
+            self._identity,
+            place,
+            durable=durable,
+            on_progress=on_progress,
+        )
+        try:
+            _call_as_ours(cluster, self._physical.database)
+            yield cluster, cluster.url()
+        finally:
+            cluster.stop()
+
+    def require_the_same(self, url: str) -> None:
+        """Only where it was counted can it be compared."""
+        if self._target.lsn == self._physical.counted_at:
+            require_the_same(self._chain[-1].facts, url)
+
+
+def _call_as_ours(cluster: Cluster, name: str) -> None:
+    """A cluster of ours has the shop's database under one name; another server may have had another."""
+    if name != DATABASE:
+        with psycopg.connect(cluster.url("postgres"), autocommit=True) as connection:
+            connection.execute(
+                sql.SQL("ALTER DATABASE {} RENAME TO {}").format(
+                    sql.Identifier(name), sql.Identifier(DATABASE)
+                )
+            )
+
+
+def proven_as(folder: Path, chain: Sequence[Manifest], identity: x25519.Identity) -> Source:
+    """The last of ``chain`` as a source: a dump, or a base backup where it was counted."""
+    physical = chain[-1].physical
+    if physical is None:
+        return Copy(folder, chain[-1], identity)
+    return Minute(folder, chain, Target(lsn=physical.counted_at), identity)
+
+
+def minute_of(folder: Path, target: Target, identity: x25519.Identity) -> Minute:
+    """By the nearest base backup before the target; raises NotRestored where there is none."""
+    bases = [one for one in _manifests(folder) if one.physical is not None]
+    return Minute(folder, chain_for(bases, target), target, identity)
+
+
+def require_new_enough(major: int, source: Source) -> None:
+    """That a server of this version can take what another one had; raises Unsuitable."""
+    if major < major_of(source.server):
+        raise Unsuitable(f"сервер PostgreSQL {major} старше того, с которого копия: {source.server}")
+
+
+def major_of(version: str) -> int:
+    return int(version.partition(".")[0] or 0)
+
+
+def copies_in(folder: Path) -> list[Manifest]:
+    """The dumps of the folder, newest first: no catalogue is asked, and no key is needed."""
+    return [one for one in _manifests(folder) if one.physical is None]
+
+
+def _manifests(folder: Path) -> list[Manifest]:
+    names = [path.name.removesuffix(MANIFEST) for path in folder.glob(f"*{MANIFEST}")]
+    found = [manifest for name in names if (manifest := Manifest.beside(folder, name)) is not None]
+    return sorted(found, key=lambda manifest: (manifest.moment, manifest.name), reverse=True)
+
+
+def chosen_of(folder: Path, name: str | None) -> Manifest:
+    """The newest copy of the folder, or the one called so; raises NotThere."""
+    there = copies_in(folder)
+    found = next((one for one in there if name in {None, one.name}), None)
+    if found is None:
+        raise NotThere(f"{folder}: {'копий нет' if name is None else f'копии {name} нет'}")
+    return found

@@ -1,0 +1,395 @@
+"""Moments of the past: brought up in a new place, over the living database, and in part."""
+
+import contextlib
+import csv
+import json
+import re
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from dataclasses import asdict, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import psycopg
+import pytest
+from pyrage import x25519
+
+from folders import open_up
+from getpro.backups import live, places, plan, tables, traces
+from getpro.backups.errors import Busy, Damaged, InUse, NoRoom, NotRestored, NotThere, Unsuitable, WrongKey
+from getpro.backups.folder import ARCHIVE, MANIFEST, held
+from getpro.backups.manifest import Manifest
+from getpro.backups.progress import OnProgress, silent
+from getpro.backups.sources import SERVER, Copy, Source, chosen_of, copies_in
+from getpro.kit.money import Money
+from getpro.platform.database import Database
+from getpro.platform.postgres import Cluster
+from getpro.platform.postgres.address import name_of
+from past import DAVE, Past, customers, facts
+from shop import NOW, rub
+
+LATER = NOW + timedelta(days=1)
+THEN = {101: "Alice", 102: "Bob"}
+GONE_ON = {101: "Alicia", 102: "Bob", DAVE: "Dave"}
+
+
+class Moment(Source):
+    """Of something that can only be brought up as a cluster, such as base backups and the log after them."""
+
+    def __init__(self, copy: Copy) -> None:
+        self._copy = copy
+
+    @property
+    def name(self) -> str:
+        return "moment"
+
+    @property
+    def moment(self) -> datetime:
+        return self._copy.moment
+
+    @property
+    def database_bytes(self) -> int:
+        return self._copy.database_bytes
+
+    @property
+    def server(self) -> str:
+        return self._copy.server
+
+    @property
+    def revision(self) -> str:
+        return ""
+
+    def restored(
+        self, place: Path, on_progress: OnProgress = silent, *, durable: bool = False
+    ) -> AbstractContextManager[tuple[Cluster, str]]:
+        return self._copy.restored(place, on_progress, durable=durable)
+
+
+def scratch(tmp_path: Path) -> Path:
+    place = open_up(tmp_path) / "scratch"
+    place.mkdir(mode=0o711, exist_ok=True)
+    return place
+
+
+def sibling(url: str, name: str) -> str:
+    return f"{url.rpartition('/')[0]}/{name}"
+
+
+def databases(url: str) -> set[str]:
+    """Those on the server that were made for the living one."""
+    with psycopg.connect(sibling(url, "postgres")) as connection:
+        rows = connection.execute(
+            "SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [name_of(url)]
+        )
+        return {row[0] for row in rows}
+
+
+def test_a_new_place_is_a_data_directory_with_everything(past: Past, tmp_path: Path) -> None:
+    directory = open_up(tmp_path) / "restored"
+    left = directory / ".making-restored" / SERVER
+    left.mkdir(parents=True)  # by who was killed
+    shares: list[float] = []
+    steps: list[str] = []
+
+    def told(step: str, share: float | None = None, /) -> None:
+        steps.append(step) if share is None else shares.append(share)
+
+    places.into_new_place(past.source, directory, told)
+    assert {path.name for path in directory.iterdir()} == {SERVER, ".lock"}
+    assert steps[:3] == ["Контрольная сумма", "Расшифровка", "Восстановление"]
+    assert shares
+    assert all(0 <= share <= 1 for share in shares)
+    with Cluster.running(directory / SERVER) as url:
+        assert facts(url) == past.facts
+        with psycopg.connect(url) as connection:
+            assert connection.execute("SELECT count(*) > 0 FROM synthetic.plans").fetchone() == (True,)
+    with pytest.raises(Unsuitable, match="там уже есть база"):
+        places.into_new_place(past.source, directory)
+
+
+def test_a_new_place_that_fails_leaves_nothing_there(past: Past, copies: Path, tmp_path: Path) -> None:
+    stranger = x25519.Identity.generate()
+    with pytest.raises(WrongKey):
+        places.into_new_place(Copy(copies, past.manifest, stranger), tmp_path / "restored")
+    assert not (tmp_path / "restored").exists()
+    (copies / f"{past.manifest.name}{ARCHIVE}").write_bytes(b"rubbish")
+    with pytest.raises(Damaged, match="не те байты"):
+        places.into_new_place(Copy(copies, past.manifest, past.keys.identity), tmp_path / "restored")
+    assert not (tmp_path / "restored").exists()
+
+
+def test_two_do_not_restore_into_one_place(past: Past, tmp_path: Path) -> None:
+    with held(tmp_path / "restored"), pytest.raises(Busy):
+        places.into_new_place(past.source, tmp_path / "restored")
+
+
+def test_over_the_living_one_and_back_and_the_old_one_dropped(
+    past: Past, living: str, tmp_path: Path
+) -> None:
+    """By a source that is no dump, and with a stranger who is connected."""
+    name = name_of(living)
+    marked: list[tuple[str, datetime]] = []
+
+    def mark(url: str, moment: datetime) -> None:
+        marked.append((name_of(url), moment))
+        assert customers(living) == (GONE_ON if len(marked) == 1 else THEN)  # not swapped yet
+
+    with psycopg.connect(living, autocommit=True) as inside:
+        inside.execute(f"ALTER DATABASE \"{name}\" SET timezone TO 'Asia/Tomsk'")
+        inside.execute(f'ALTER DATABASE "{name}" SET search_path TO "$user", public')
+    with psycopg.connect(living, application_name="exporter", autocommit=True) as stranger:
+        kept = live.over_live(Moment(past.source), living, scratch(tmp_path), now=LATER, mark=mark)
+        with pytest.raises(psycopg.OperationalError):
+            stranger.execute("SELECT 1")
+    assert kept == f"{name}_before_20260302_120000"
+    assert databases(living) == {name, kept}
+    assert customers(living) == THEN
+    assert facts(living) == past.facts
+    assert customers(sibling(living, kept)) == GONE_ON
+    with psycopg.connect(living) as inside:
+        assert inside.execute("SHOW timezone").fetchone() == ("Asia/Tomsk",)
+        assert inside.execute("SHOW search_path").fetchone() == ('"$user", public',)
+        assert inside.execute("SELECT count(*) > 0 FROM synthetic.plans").fetchone() == (True,)
+    assert not list(scratch(tmp_path).iterdir())
+    assert [(one.name, one.until) for one in live.kept(living)] == [(kept, LATER)]
+
+    come, leaving = live.back(living, now=LATER + timedelta(hours=1), mark=mark)
+    assert (come, customers(living)) == (kept, GONE_ON)
+    assert marked == [(f"{name}_restoring", past.source.moment), (kept, LATER)]
+    assert customers(sibling(living, leaving)) == THEN
+    for stranger_to_us in ("postgres", past.database, name):
+        with pytest.raises(NotThere):
+            live.drop(living, stranger_to_us)
+    live.drop(living, leaving)
+    assert databases(living) == {name}
+    with pytest.raises(NotThere, match="прежней базы нет"):
+        live.back(living, now=LATER)
+
+
+def test_where_nothing_lives_any_more_it_comes_alone(past: Past, living: str, tmp_path: Path) -> None:
+    name = name_of(living)
+    with psycopg.connect(sibling(living, "postgres"), autocommit=True) as server:
+        server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    assert live.over_live(past.source, living, scratch(tmp_path), now=LATER) == ""
+    assert databases(living) == {name}
+    assert facts(living) == past.facts
+
+
+WORKER = "INSERT INTO procrastinate_workers (last_heartbeat) VALUES (now() - interval '{}') RETURNING id"
+JOB = (
+    "INSERT INTO procrastinate_jobs (queue_name, task_name, status, worker_id)"
+    " VALUES ('money', 'settle', 'doing', %s)"
+)
+
+
+async def test_while_the_product_is_connected_it_refuses_and_changes_nothing(
+    past: Past, living: str, tmp_path: Path
+) -> None:
+    db = Database(living, pool_size=1)
+    async with db.read("test"):
+        with pytest.raises(InUse, match="соединений 1"):
+            live.over_live(past.source, living, scratch(tmp_path), now=LATER)
+        with pytest.raises(InUse):
+            live.require_ready(living, past.source)
+    await db.close()
+    assert databases(living) == {name_of(living)}
+    assert customers(living) == GONE_ON
+
+
+@pytest.mark.parametrize(
+    ("heard", "doing", "said"),
+    [("3 seconds", False, "работы отзывались"), ("3 seconds", True, "не закончено работ 1")],
+)
+def test_while_a_worker_lives_it_refuses(
+    past: Past, living: str, tmp_path: Path, heard: str, said: str, *, doing: bool
+) -> None:
+    with psycopg.connect(living, autocommit=True) as inside:
+        worker = inside.execute(WORKER.format(heard).encode()).fetchone()
+        if doing:
+            inside.execute(JOB, worker)
+    with pytest.raises(InUse, match=said):
+        live.over_live(past.source, living, scratch(tmp_path), now=LATER)
+    with psycopg.connect(living, autocommit=True) as inside:
+        inside.execute("UPDATE procrastinate_workers SET last_heartbeat = now() - interval '1 minute'")
+    live.require_ready(living, past.source)  # it was killed: nobody is at its jobs
+
+
+def test_a_product_that_comes_meanwhile_keeps_the_living_one(past: Past, living: str, tmp_path: Path) -> None:
+    with contextlib.ExitStack() as product:
+
+        def told(step: str, _: float | None = None, /) -> None:
+            if step == "Замена":
+                product.enter_context(psycopg.connect(living, application_name="2getpro"))
+
+        with pytest.raises(InUse, match="соединений 1"):
+            live.over_live(past.source, living, scratch(tmp_path), now=LATER, on_progress=told)
+    assert databases(living) == {name_of(living)}
+    assert customers(living) == GONE_ON
+
+
+def test_rows_that_are_missing_never_come_to_live(past: Past, living: str, tmp_path: Path) -> None:
+    rows = past.facts.rows | {"users": 3}
+    told_otherwise = replace(past.manifest, facts=replace(past.facts, rows=rows))
+    source = Copy(past.folder, told_otherwise, past.keys.identity)
+    with pytest.raises(NotRestored, match="users: строк 2 вместо 3"):
+        live.over_live(source, living, scratch(tmp_path), now=LATER)
+    assert databases(living) == {name_of(living)}
+
+
+def test_a_role_that_may_not_is_told_before_anything_is_done(past: Past, living: str, tmp_path: Path) -> None:
+    with psycopg.connect(sibling(living, "postgres"), autocommit=True) as server:
+        server.execute("CREATE ROLE poor LOGIN PASSWORD 'poor'")
+        try:
+            poor = re.sub("//[^@]*@", "//poor:poor@", living)
+            with pytest.raises(Unsuitable, match="роли poor нельзя создавать базы"):
+                live.over_live(past.source, poor, scratch(tmp_path), now=LATER)
+            server.execute("ALTER ROLE poor CREATEDB")
+            with pytest.raises(Unsuitable, match="принадлежит не роли poor"):
+                live.over_live(past.source, poor, scratch(tmp_path), now=LATER)
+        finally:
+            server.execute("DROP ROLE poor")
+
+
+def harmed(folder: Path, manifest: Manifest, **changes: object) -> Manifest:
+    changed = asdict(manifest) | changes
+    (folder / f"{manifest.name}{MANIFEST}").write_text(json.dumps(changed), encoding="utf-8")
+    return chosen_of(folder, manifest.name)
+
+
+def test_a_server_or_a_program_older_than_the_copy_is_told(
+    past: Past, living: str, copies: Path, tmp_path: Path
+) -> None:
+    newer = Copy(copies, harmed(copies, past.manifest, server="99.1"), past.keys.identity)
+    with pytest.raises(Unsuitable, match=r"старше того, с которого копия: 99\.1"):
+        live.over_live(newer, living, scratch(tmp_path), now=LATER)
+    facts_of_newer = asdict(replace(past.facts, revision="9999"))
+    unknown = Copy(copies, harmed(copies, past.manifest, facts=facts_of_newer), past.keys.identity)
+    with pytest.raises(Unsuitable, match="программой новее этой"):
+        plan.require_known(unknown)
+    plan.require_known(past.source)
+
+
+def test_copies_are_known_by_their_manifests_alone(past: Past, copies: Path) -> None:
+    later = replace(past.manifest, name="2getpro-later", made_at=LATER.isoformat())
+    (copies / f"2getpro-later{MANIFEST}").write_text(later.as_json(), encoding="utf-8")
+    (copies / f"half{MANIFEST}").write_text("{", encoding="utf-8")
+    assert [one.name for one in copies_in(copies)] == ["2getpro-later", past.manifest.name]
+    assert chosen_of(copies, None).name == "2getpro-later"
+    with pytest.raises(NotThere, match="копии no-such нет"):
+        chosen_of(copies, "no-such")
+    with pytest.raises(NotThere, match="копий нет"):
+        chosen_of(copies / "nowhere", None)
+
+
+def test_no_room_is_told_before_anything_is_written(
+    past: Past, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needed = places.needed_bytes(past.source)
+    assert needed > 2 * past.manifest.database_bytes
+    monkeypatch.setattr(places, "free_bytes", lambda _: needed - 1)
+    with pytest.raises(NoRoom, match="нужно"):
+        places.require_room(tmp_path, needed)
+    monkeypatch.setattr(places, "free_bytes", lambda _: needed)
+    places.require_room(tmp_path, needed)
+
+
+def test_what_going_back_loses_is_counted(past: Past, living: str) -> None:
+    with psycopg.connect(living, autocommit=True) as inside:
+        inside.execute(
+            "UPDATE payments SET paid_at = %s, created_at = %s WHERE user_id = 101", [LATER, LATER]
+        )
+    found = plan.since(living, NOW + timedelta(minutes=1))
+    assert found is not None
+    assert (found.payments, found.money) == (1, rub("199.00"))
+    assert (found.refunds, found.money_back, found.customers) == (0, Money(0, "RUB"), 1)
+    assert plan.since("postgresql://nobody@127.0.0.1:1/nothing", NOW) is None
+    assert plan.seconds_of_last_trial(living) is None
+
+
+@pytest.fixture
+def was(past: Past) -> Iterator[str]:
+    """A database of the past that may be written to."""
+    name = f"was_{past.database}"
+    with psycopg.connect(sibling(f"{past.server}/x", "postgres"), autocommit=True) as server:
+        server.execute(f'CREATE DATABASE "{name}" TEMPLATE "{past.database}"')
+        yield f"{past.server}/{name}"
+        server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+def test_a_table_is_written_as_it_was_and_compared(was: str, living: str, tmp_path: Path) -> None:
+    with psycopg.connect(living, autocommit=True) as inside:
+        inside.execute("ALTER TABLE users ADD COLUMN came_later text DEFAULT 'x'")
+    before = facts(living)
+    file = tmp_path / "users.csv"
+    done = tables.export(was, "users", file, living_url=living)
+    assert (done.rows, done.differences) == (2, tables.Differences(gone=0, changed=1, added=1))
+    assert file.stat().st_mode & 0o777 == 0o600
+    lines = list(csv.DictReader(file.read_text(encoding="utf-8").splitlines()))
+    assert [(line["user_id"], line["first_name"]) for line in lines] == [("101", "Alice"), ("102", "Bob")]
+    assert facts(living) == before
+
+
+def test_only_what_is_otherwise_and_as_lines_of_json(was: str, living: str, tmp_path: Path) -> None:
+    awkward = 'x"\\,\n\x7f'
+    with psycopg.connect(was, autocommit=True) as inside:
+        inside.execute("UPDATE users SET username = %s WHERE user_id = 101", [awkward])
+    with psycopg.connect(living, autocommit=True) as inside:
+        inside.execute("DELETE FROM payment_moves WHERE move_id = (SELECT min(move_id) FROM payment_moves)")
+    file = tmp_path / "users.jsonl"
+    assert tables.export(was, "users", file, living_url=living, only_different=True).rows == 1
+    [line] = map(json.loads, file.read_text(encoding="utf-8").splitlines())
+    assert (line["user_id"], line["first_name"], line["username"]) == (101, "Alice", awkward)
+
+
+def test_a_table_whose_rows_have_no_key_is_compared_as_a_whole(was: str, living: str, tmp_path: Path) -> None:
+    row = "INSERT INTO message_logs (user_id, timestamp, kind) VALUES (101, date_trunc('month', now()), 'x')"
+    with psycopg.connect(was, autocommit=True) as inside:
+        inside.execute(row.encode())
+        inside.execute(row.encode())
+    with psycopg.connect(living, autocommit=True) as inside:
+        inside.execute(row.encode())
+    file = tmp_path / "message_logs.csv"
+    done = tables.export(was, "message_logs", file, living_url=living, only_different=True)
+    assert (done.rows, done.differences) == (1, tables.Differences(gone=1, changed=None, added=0))
+
+
+def test_a_table_that_was_not_or_is_not_any_more(was: str, living: str, tmp_path: Path) -> None:
+    with pytest.raises(NotThere, match=r"таблицы moneys в копии нет; есть: .*payments"):
+        tables.export(was, "moneys", tmp_path / "x.csv", living_url=None)
+    with psycopg.connect(living, autocommit=True) as inside:
+        inside.execute("DROP TABLE provider_looks")
+    done = tables.export(was, "provider_looks", tmp_path / "x.csv", living_url=living)
+    assert done.differences is None
+    with pytest.raises(NotRestored, match="не с чем сравнить"):
+        tables.export(was, "provider_looks", tmp_path / "x.csv", living_url=living, only_different=True)
+    dead = "postgresql://nobody@127.0.0.1:1/nothing"
+    with pytest.raises(NotRestored, match="живой таблицы не прочитать"):
+        tables.export(was, "users", tmp_path / "x.csv", living_url=dead)
+    with pytest.raises(NotRestored, match="туда не записать"):
+        tables.require_writable(tmp_path / "nowhere" / "x.csv")
+
+
+def test_a_customer_is_shown_with_everything_and_nobody_else_is(was: str) -> None:
+    with psycopg.connect(was, autocommit=True) as inside:
+        inside.execute(
+            "INSERT INTO audit_log (at, actor, action, subject, reason, outcome) SELECT now(), 'olga', 'x',"
+            " subject, 'y', 'z' FROM (SELECT 'p' || payment_id FROM payments UNION SELECT 'u' || user_id"
+            " FROM users UNION SELECT 'd' || subscription_id FROM subscriptions) found (subject)"
+        )
+    found = {rows.table: rows.rows for rows in traces.of_customer(was, 101)}
+    counts = {table: len(rows) for table, rows in found.items()}
+    assert counts == {
+        "users": 1,
+        "payments": 1,
+        "payment_moves": counts["payment_moves"],
+        "subscriptions": 1,
+        "subscription_changes": 1,
+        "panel_accounts": 1,
+        "provider_events": 1,
+        "notices": counts["notices"],
+        "audit_log": 3,
+    }
+    assert next(iter(found)) == "users"
+    assert {row["user_id"] for rows in found.values() for row in rows if "user_id" in row} == {101}
+    with pytest.raises(NotThere, match="клиента 404 тогда ещё не было"):
+        traces.of_customer(was, 404)

@@ -1,0 +1,125 @@
+"""A shop with a past: a copy of it lies in a folder, and any number of living databases look like it."""
+
+import asyncio
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+from zoneinfo import ZoneInfo
+
+import psycopg
+import pytest
+
+from fakes import FakeClock
+from folders import open_up
+from getpro.backups import service
+from getpro.backups.deps import Deps
+from getpro.backups.keys import Keys, keys
+from getpro.backups.manifest import Facts, Manifest, facts_of
+from getpro.backups.retention import Keep
+from getpro.backups.sources import Copy, copies_in
+from getpro.platform.database import Database
+from getpro.platform.jobs import Jobs
+from getpro.platform.postgres import tools_for
+from shop import NOW, Shop
+
+DAVE = 104
+"""Came after the copy, and is known to the living database alone."""
+
+
+@dataclass(frozen=True)
+class Past:
+    """``folder`` holds the one copy; Alice and Bob have bought, and are in it."""
+
+    server: str
+    database: str
+    """As it was when it was copied; a template."""
+    folder: Path
+    keys: Keys
+    key_file: Path
+
+    @property
+    def manifest(self) -> Manifest:
+        return copies_in(self.folder)[0]
+
+    @property
+    def source(self) -> Copy:
+        return Copy(self.folder, self.manifest, self.keys.identity)
+
+    @property
+    def facts(self) -> Facts:
+        return self.manifest.facts
+
+
+@pytest.fixture(scope="session")
+def past(server: str, template: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Past]:
+    home = open_up(tmp_path_factory.mktemp("past"))
+    name = f"past_{uuid4().hex[:8]}"
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+    with ThreadPoolExecutor(1) as apart:
+        apart.submit(asyncio.run, _lived(f"{server}/{name}", home)).result()
+    yield Past(server, name, home / "backups", keys(home), home / "backup.key")
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+async def _lived(url: str, home: Path) -> None:
+    db = Database(url, pool_size=2)
+    shop = Shop(db, Jobs(url))
+    deps = Deps(
+        db=db,
+        clock=FakeClock(NOW),
+        zone=ZoneInfo("UTC"),
+        database_url=url,
+        tools=tools_for,
+        folder=home / "backups",
+        trials=home / "trials",
+        keys=keys(home),
+        keep=Keep(daily=1, weekly=0, monthly=0, yearly=0),
+        use=lambda _: None,
+    )
+    try:
+        for name in ("alice", "bob"):
+            await shop.purchase(await shop.customer(name))
+        await service.create(deps, asked_by="olga")
+    finally:
+        await db.close()
+
+
+@pytest.fixture
+def living(past: Past) -> Iterator[str]:
+    """The address of a living database that has gone on: Dave has come, and Alice is called otherwise."""
+    name = f"live_{uuid4().hex[:8]}"
+    with psycopg.connect(f"{past.server}/postgres", autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{past.database}"')
+        with psycopg.connect(f"{past.server}/{name}", autocommit=True) as inside:
+            inside.execute(
+                "INSERT INTO users (user_id, first_name, registration_date)"
+                " VALUES (%s, 'Dave', %s + interval '1 hour')",
+                [DAVE, NOW],
+            )
+            inside.execute("UPDATE users SET first_name = 'Alicia' WHERE user_id = 101")
+        yield f"{past.server}/{name}"
+        for (left,) in connection.execute(
+            "SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [name]
+        ).fetchall():
+            connection.execute(f'DROP DATABASE "{left}" WITH (FORCE)')
+
+
+@pytest.fixture
+def copies(past: Past, tmp_path: Path) -> Path:
+    """The folder of copies once more, to be harmed."""
+    return Path(shutil.copytree(past.folder, open_up(tmp_path) / "backups"))
+
+
+def facts(url: str) -> Facts:
+    with psycopg.connect(url) as connection:
+        return facts_of(connection)
+
+
+def customers(url: str) -> dict[int, str]:
+    with psycopg.connect(url) as connection:
+        return dict(connection.execute("SELECT user_id, first_name FROM users ORDER BY 1").fetchall())
