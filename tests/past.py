@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 from zoneinfo import ZoneInfo
@@ -77,8 +78,10 @@ async def _lived(url: str, home: Path) -> None:
         tools=tools_for,
         folder=home / "backups",
         trials=home / "trials",
+        spool=home / "wal",
         keys=keys(home),
         keep=Keep(daily=1, weekly=0, monthly=0, yearly=0),
+        window=timedelta(days=1),
         use=lambda _: None,
     )
     try:

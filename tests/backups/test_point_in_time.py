@@ -21,14 +21,16 @@ import pytest
 
 from folders import open_up
 from getpro import migrations
-from getpro.backups import service, store, stream
+from getpro.backups import live, places, service, store, stream
 from getpro.backups.deps import Deps
 from getpro.backups.errors import NoStream, NotRestored
 from getpro.backups.keys import keys
 from getpro.backups.recovery import Target, chain_for, recover
 from getpro.backups.retention import Keep
+from getpro.backups.sources import minute_of
 from getpro.backups.states import BackupKind
 from getpro.backups.store import Backup
+from getpro.backups.trial import thrown_away
 from getpro.backups.wal import Log, position
 from getpro.kit.clock import utc_now
 from getpro.platform.database import DATABASE_AWAY, Database
@@ -359,3 +361,27 @@ async def test_killed_at_any_moment_the_log_goes_on_without_a_gap(
         await safe_until(deps, comes(deps, KILLS + 1))
     assert customers(deps, [full], Target(), tmp_path / "a") == [*range(1, KILLS + 2)]
     figure(f"{KILLS} kills of what takes the log: no gap")
+
+
+async def test_a_minute_is_brought_to_a_new_place_and_over_the_living_database(
+    deps: Deps, flowing: None, cluster: Cluster, tmp_path: Path
+) -> None:
+    comes(deps, 1)
+    await service.create_base(deps, BackupKind.FULL, asked_by="olga")
+    minute = comes(deps, 2)
+    await asyncio.sleep(0.05)
+    await safe_until(deps, comes(deps, 3))
+    source = minute_of(deps.folder, Target(at=minute), deps.keys.identity)
+    await asyncio.to_thread(places.into_new_place, source, tmp_path / "new")
+    with Cluster.running(tmp_path / "new" / "postgres") as url, psycopg.connect(url) as connection:
+        assert connection.execute("SELECT user_id FROM users ORDER BY 1").fetchall() == [(1,), (2,)]
+    living = f"{cluster.url('living')}"
+    with psycopg.connect(cluster.url(), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE living")
+    with thrown_away(tmp_path / "scratch") as place:
+        kept = await asyncio.to_thread(live.over_live, source, living, place, now=utc_now())
+    with psycopg.connect(living) as connection:
+        assert connection.execute("SELECT user_id FROM users ORDER BY 1").fetchall() == [(1,), (2,)]
+    with psycopg.connect(cluster.url(), autocommit=True) as connection:
+        connection.execute("DROP DATABASE living WITH (FORCE)")
+    live.drop(living, kept)

@@ -205,5 +205,8 @@ async def test_what_cannot_be_is_said_in_a_sentence_with_a_remedy(
     assert "копии nope нет" in (await restore(*keyed, "--copy", "nope")).complained
     monkeypatch.setattr(places, "free_bytes", lambda _: 1)
     assert "нужно" in (await restore(*keyed)).complained
+    assert "такой давней базовой копии нет" in (await restore(*keyed, "--to", "2026-03-01 15:00")).complained
+    assert "время пишется как" in (await restore(*keyed, "--to", "вчера")).complained
+    assert "ещё не наступило" in (await restore(*keyed, "--to", "2226-03-01 15:00")).complained
     both = await restore(*keyed, "--over-live", "--table", "users")
     assert (both.code, "вместе не бывают" in both.complained) == (64, True)

@@ -174,7 +174,7 @@ class Minute(Source):
     @property
     def name(self) -> str:
         if self._target.before_transaction is not None:
-            return f"2getpro-before-{self._target.before_transaction}"
+            return f"2getpro-before-transaction-{self._target.before_transaction}"
         return f"2getpro-{self.moment:%Y%m%d-%H%M%S}"
 
     @property

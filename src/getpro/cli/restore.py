@@ -5,8 +5,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Final, NoReturn, TypeVar
+from zoneinfo import ZoneInfo
 
 import psycopg
 import typer
@@ -29,7 +31,8 @@ from getpro.backups.errors import (
 from getpro.backups.folder import UNFINISHED, held
 from getpro.backups.keys import FILE, read_identity
 from getpro.backups.manifest import Facts
-from getpro.backups.sources import SERVER, Copy, Source, chosen_of, copies_in
+from getpro.backups.recovery import Target
+from getpro.backups.sources import SERVER, Copy, Source, chosen_of, copies_in, minute_of
 from getpro.backups.trial import thrown_away
 from getpro.bootstrap.backups import folder as usual_folder
 from getpro.cli.database import database
@@ -81,6 +84,14 @@ def restore(
         Path | None,
         typer.Option("--key", help="Файл с ключом копий", show_default="backup.key папки данных"),
     ] = None,
+    to: Annotated[
+        str | None,
+        typer.Option("--to", help='На какую минуту, вместо копии: "2026-11-23 14:05" по часам магазина'),
+    ] = None,
+    before_transaction: Annotated[
+        int | None,
+        typer.Option("--before-transaction", min=3, max=2**32 - 1, help="Перед этой транзакцией (xid)"),
+    ] = None,
     into: Annotated[
         Path | None, typer.Option("--into", help="В какую папку", show_default="restored в папке данных")
     ] = None,
@@ -100,20 +111,26 @@ def restore(
     yes: Annotated[bool, typer.Option("--yes", help="Не спрашивать")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Только показать, что будет сделано")] = False,
 ) -> None:
-    """Восстановить базу из копии: по умолчанию в новое место, живая база остаётся как есть.
+    """Восстановить базу из копии или на минуту: по умолчанию в новое место, живая база остаётся как есть.
 
     Хватает папки с копиями и ключа: 2getpro restore --from ПАПКА --key ФАЙЛ
     """
     if ctx.invoked_subcommand is not None:
         return
     _require_one_way(into=into, over_live=over_live, table=table, customer=customer)
+    _require_one_way(copy=copy, to=to, before_transaction=before_transaction)
     settings = read_settings(ReadableSettings)
     with _in_words("Не восстановлено."):
         lying = usual_folder(settings) if folder is None else folder
-        chosen = chosen_of(lying, copy)
-        source = Copy(lying, chosen, read_identity(key or _data(settings) / FILE))
-        plan.require_known(source)
-        asked = _Asked(settings, source, chosen.facts, others=len(copies_in(lying)) - 1)
+        identity = read_identity(key or _data(settings) / FILE)
+        minute = None if to is None else _minute(to, settings.zone)
+        target = Target(at=minute, before_transaction=before_transaction)
+        if target == Target():
+            chosen = chosen_of(lying, copy)
+            asked = _Asked(settings, Copy(lying, chosen, identity), chosen.facts, len(copies_in(lying)) - 1)
+        else:
+            asked = _Asked(settings, minute_of(lying, target, identity), None, 0)
+        plan.require_known(asked.source)
         if over_live:
             _over_live(asked, name=name, dry_run=dry_run)
         elif table is not None:
@@ -318,6 +335,18 @@ def _kept(url: str) -> list[live.Kept]:
     with contextlib.suppress(Unsuitable):
         return live.kept(url)
     return []
+
+
+def _minute(written: str, zone: ZoneInfo) -> datetime:
+    """By the operator's clock, unless a zone is written with it."""
+    try:
+        moment = datetime.fromisoformat(written.strip())
+    except ValueError as error:
+        raise typer.BadParameter('время пишется как "2026-11-23 14:05"') from error
+    moment = moment if moment.tzinfo is not None else moment.replace(tzinfo=zone)
+    if moment > utc_now():
+        raise typer.BadParameter("это время ещё не наступило")
+    return moment
 
 
 def _data(settings: DatabaseSettings) -> Path:
