@@ -15,6 +15,7 @@ from getpro.platform.jobs import Jobs
 from getpro.platform.postgres import Cluster
 from past import copies, living, past
 from shop import Shop
+from storage import Storage, storage
 
 __all__ = ["copies", "living", "past"]
 
@@ -64,6 +65,13 @@ def jobs(database_url: str) -> Jobs:
 @pytest.fixture
 def shop(db: Database, jobs: Jobs) -> Shop:
     return Shop(db, jobs)
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
+    """A server for copies off this machine."""
+    with storage(tmp_path_factory.mktemp("s3")) as running:
+        yield running
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

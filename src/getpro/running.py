@@ -27,7 +27,7 @@ from getpro.platform import schedules
 from getpro.platform.database import Database
 from getpro.platform.jobs import Ended
 from getpro.platform.logging import show_life
-from getpro.platform.metrics import BACKUP_OFF, SYNTHETIC_OFF, WAL_OFF, CountLines, count_job
+from getpro.platform.metrics import BACKUP_OFF, BACKUP_OFFSITE, SYNTHETIC_OFF, WAL_OFF, CountLines, count_job
 from getpro.platform.settings import TELEGRAM_PATH, Settings
 from getpro.platform.telegram import TELEGRAM_AWAY
 from getpro.sales.jobs import schedules as sales_schedules
@@ -113,7 +113,9 @@ async def _working(shop: Shop, stop: asyncio.Future[None]) -> AsyncIterator[None
     declared = [*sales_schedules(zone), *operations_schedules(zone)]
     beside = []
     if shop.settings.backup.enabled:
-        declared += backup_schedules(zone)
+        sends = shop.settings.backup.s3_bucket is not None
+        declared += backup_schedules(zone, sends=sends)
+        BACKUP_OFFSITE.set(sends)
     else:
         BACKUP_OFF.set(1)
     if shop.settings.backup.enabled and shop.settings.backup.point_in_time:

@@ -348,7 +348,7 @@ async def test_every_night_a_copy_is_made_and_old_ones_go_and_on_fridays_one_is_
     deps: Deps, shop: Shop
 ) -> None:
     kinds = {kind.name: kind for kind in jobs.job_kinds(lambda: deps)}
-    schedules = [*jobs.schedules("UTC"), *jobs.point_in_time_schedules("UTC")]
+    schedules = [*jobs.schedules("UTC", sends=True), *jobs.point_in_time_schedules("UTC")]
     for _ in range(4):
         await kinds["make_backup"].run()
         shop.clock.now += timedelta(days=1)

@@ -12,6 +12,7 @@ import pytest
 from folders import open_up
 from getpro import cli
 from getpro.bootstrap import backups as bootstrap
+from storage import SECRET, Place, Storage
 
 
 @dataclass
@@ -81,3 +82,61 @@ async def test_what_cannot_be_done_is_said_in_a_sentence_and_nothing_is_lost(fol
     (folder / "backup.key").write_text("rubbish")
     broken = await backup("create")
     assert (broken.code, "Ключ копий испорчен" in broken.complained) == (2, True)
+
+
+@pytest.fixture
+def place(folder: Path, s3: Storage) -> Place:
+    """Where copies of the shop in ``folder`` go."""
+    made = s3.make()
+    found = {"BUCKET": made.name, "ENDPOINT": s3.url, "ACCESS_KEY_ID": "k", "SECRET_ACCESS_KEY": SECRET}
+    with (folder / ".env").open("a") as env_file:
+        env_file.writelines(f"\nBACKUP_S3_{name}={value}" for name, value in found.items())
+    return made
+
+
+async def test_a_copy_leaves_the_machine_is_shown_and_comes_back(folder: Path, place: Place) -> None:
+    await backup("create")
+    assert "ещё нет" in (await backup("list")).said
+    sent = await backup("send")
+    assert (sent.code, sent.complained) == (0, "")
+    assert sent.said.startswith("Отправлена: 2getpro-")
+    assert (await backup("send")).said == "Вне машины уже всё.\n"
+    assert "Вне машины" in (await backup("list")).said
+    [found] = json.loads((await backup("list", "--json")).said)
+    assert found["offsite_place"] == f"s3://{place.name}/2getpro/copies/{found['name']}"
+    assert (found["offsite_at"] is not None, found["offsite_trouble"]) == (True, None)
+    [closed] = (folder / "backups").glob("*.age")
+    before = closed.read_bytes()
+    closed.unlink()
+    assert "файла нет" in (await backup("list")).said
+    got = await backup("fetch", found["name"])
+    assert (got.code, f"backup verify {found['name']}" in got.said) == (0, True)
+    assert closed.read_bytes() == before
+    assert "✓ есть" in (await backup("list")).said
+
+
+async def test_what_does_not_leave_is_2_with_why_and_what_to_do_and_no_secret(
+    folder: Path, place: Place
+) -> None:
+    await backup("create")
+    settings = (folder / ".env").read_text()
+    (folder / ".env").write_text(settings.replace(place.name, "nobody-has-it"))
+    for command in ("send", "fetch"):
+        done = await backup(command)
+        assert done.code == 2
+        told = done.said + done.complained
+        assert ("такого бакета нет" in told, "BACKUP_S3_BUCKET" in told) == (True, True), told
+        assert SECRET not in told
+    assert "✗ s3://nobody-has-it" in (await backup("list")).said
+    (folder / ".env").write_text(settings.replace("BACKUP_S3_BUCKET", "IGNORED"))
+    assert "Вне машины" not in (await backup("list")).said
+    assert "offsite_at" not in (await backup("list", "--json")).said
+    nowhere = await backup("send")
+    assert (nowhere.code, "бакет не задан" in nowhere.complained) == (2, True)
+
+
+async def test_a_setting_that_is_missing_is_named(folder: Path, place: Place) -> None:
+    settings = (folder / ".env").read_text()
+    (folder / ".env").write_text(settings.replace("BACKUP_S3_SECRET_ACCESS_KEY", "IGNORED"))
+    done = await backup("send")
+    assert (done.code, "BACKUP_S3_SECRET_ACCESS_KEY: нужен вместе" in done.complained) == (2, True)

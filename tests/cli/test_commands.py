@@ -117,12 +117,13 @@ async def counter(
         (["--version"], []),
         (["psql", "-Atc", "SELECT 1"], []),
         (["payments", "stuck"], ["procrastinate", "sqlalchemy"]),
+        (["backup", "list"], ["sqlalchemy"]),
     ],
 )
 def test_what_needs_no_bot_loads_none(
     arguments: list[str], light: list[str], database_url: str, tmp_path: Path
 ) -> None:
-    heavy = "{'aiogram', 'fastapi', 'sqlalchemy', 'procrastinate', 'alembic'}"
+    heavy = "{'aiogram', 'fastapi', 'sqlalchemy', 'procrastinate', 'alembic', 'botocore'}"
     code = (
         "import sys; from getpro.cli import execute; code = execute(sys.argv[1:]); "
         f"print(sorted({heavy} & set(sys.modules)), code)"

@@ -28,6 +28,7 @@ from getpro.platform.postgres import Cluster
 from getpro.platform.settings import TelegramSettings
 from getpro.sandbox.serving import serving
 from services import BOT_TOKEN, SECRETS, Services, services
+from storage import SECRET, Storage
 from terminal import terminal
 
 NOWHERE = "http://127.0.0.1:9"
@@ -539,3 +540,27 @@ async def test_on_a_terminal_it_is_one_table_that_fits(clinic: Clinic, columns: 
     assert max(map(len, table.splitlines())) <= columns
     for secret in SECRETS:
         assert secret not in screen.text
+
+
+async def test_a_bucket_for_copies_is_tried_and_nothing_is_left_there(clinic: Clinic, s3: Storage) -> None:
+    place = s3.make()
+    settings = {
+        "BACKUP_S3_BUCKET": place.name,
+        "BACKUP_S3_ENDPOINT": s3.url,
+        "BACKUP_S3_ACCESS_KEY_ID": "k",
+        "BACKUP_S3_SECRET_ACCESS_KEY": SECRET,
+    }
+    told = await clinic.examine(**settings)
+    assert told.levels == NOT_RUNNING
+    assert told.at("backups.bucket") == (f"s3://{place.name}/2getpro/: писать можно", "")
+    assert (place.objects(), place.unfinished()) == ({}, [])
+    for changes, level, seen, remedy in (
+        ({"BACKUP_S3_BUCKET": "nobody-has-it"}, "wrong", "такого бакета нет", "BACKUP_S3_BUCKET"),
+        ({"BACKUP_S3_LOCK_DAYS": "3"}, "wrong", "нет Object Lock", "BACKUP_S3_LOCK_DAYS"),
+        ({"BACKUP_S3_ENDPOINT": NOWHERE}, "unknown", "соединения нет", "BACKUP_S3_ENDPOINT"),
+    ):
+        told = await clinic.examine(**settings | changes)
+        assert told.levels == NOT_RUNNING | {"backups.bucket": level}
+        assert seen in told.at("backups.bucket")[0]
+        assert remedy in told.at("backups.bucket")[1]
+        assert SECRET not in told.text

@@ -234,6 +234,10 @@ CASES: dict[str, Case] = {
         {"getpro_wal_unsafe_seconds": steady(1000)},
         {"getpro_wal_unsafe_seconds": steady(1000), "getpro_wal_off": steady(1)},
     ),
+    "OffsiteMissing": Case(
+        {"getpro_backup_offsite_age_seconds": steady(94_000), "getpro_backup_offsite": steady(1)},
+        {"getpro_backup_offsite_age_seconds": steady(94_000), "getpro_backup_offsite": steady(0)},
+    ),
     "RestoreTestFailed": Case(
         {"getpro_restore_test_success": steady(0)}, {"getpro_restore_test_success": steady(1)}
     ),

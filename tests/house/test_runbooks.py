@@ -29,7 +29,14 @@ def titles(routine: str) -> set[str]:
     deps = cast(
         "Any",
         SimpleNamespace(
-            db=None, folders={}, settings=own, sentry=None, urls=(), packages=None, makes_backups=True
+            db=None,
+            folders={},
+            settings=own,
+            sentry=None,
+            urls=(),
+            packages=None,
+            makes_backups=True,
+            sends_backups=True,
         ),
     )
     deps.zone = UTC

@@ -252,3 +252,24 @@ async def keep_run(shop: Shop, routine: str, **lines: list[str]) -> None:
     async with shop.db.begin("test") as session:
         now = shop.clock()
         await session.execute(insert(check_runs).values(row | {"started_at": now, "finished_at": now}))
+
+
+async def test_the_age_of_the_newest_copy_off_the_machine_is_by_when_it_was_made(shop: Shop) -> None:
+    name = "getpro_backup_offsite_age_seconds"
+
+    async def begun(name: str, *, is_sent: bool) -> None:
+        async with shop.db.begin("test") as session:
+            query = (
+                "INSERT INTO backups (name, state, asked_by, started_at, offsite_place, offsite_at)"
+                " VALUES (:name, 'lost', 'x', :now, 's3://b/c', CASE WHEN :is_sent THEN now() END)"
+            )
+            await session.execute(text(query), {"name": name, "now": shop.clock(), "is_sent": is_sent})
+
+    assert (await known(shop))(name) == 0
+    await begun("first", is_sent=False)
+    shop.clock.now += timedelta(hours=2)
+    assert (await known(shop))(name) == 7200
+    await begun("second", is_sent=True)
+    shop.clock.now += timedelta(hours=1)
+    await begun("third", is_sent=False)
+    assert (await known(shop))(name) == 3600

@@ -29,6 +29,8 @@ NOW = datetime(2026, 11, 28, 18, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 EMPTY = gzip.compress(b"", mtime=0)
 """What is left of a dump of a server that was away."""
+MANIFEST = """{"name": "x", "made_at": "2026-11-28T00:00:00+00:00", "program": "2", "server": "18",
+    "database_bytes": 1, "file_bytes": 1, "sha256": "", "facts": {"revision": "", "rows": {}, "money": {}}}"""
 GONE = Database("postgresql://nobody@127.0.0.1:1/nothing")
 
 
@@ -544,4 +546,33 @@ async def test_a_trial_is_told_how_it_went_and_how_long_ago(shop: Shop) -> None:
         )
     assert ((await look()).level, (await look()).seen) == (Level.WRONG, "new: users: строк 2")
     [gone] = await seen(backups.look_at_restores(GONE, now=NOW, is_ours=True))
+    assert gone.level is Level.UNKNOWN
+
+
+async def test_a_copy_that_lies_only_here_is_red_after_a_day_and_yellow_before(shop: Shop) -> None:
+    async def look() -> tuple[Level, str]:
+        [found] = await seen(backups.look_at_offsite(shop.db, now=shop.clock()))
+        return found.level, found.seen
+
+    async def copy(name: str, **values: object) -> None:
+        values = {"place": None, "at": None, "trouble": None} | values
+        async with shop.db.begin("test") as session:
+            await session.execute(
+                text(
+                    "INSERT INTO backups (name, state, asked_by, started_at, bytes, manifest, offsite_place,"
+                    " offsite_at, offsite_trouble) VALUES (:name, 'made', 'x', :now, 1, :manifest, :place,"
+                    " :at, :trouble)"
+                ),
+                {"name": name, "now": shop.clock(), "manifest": MANIFEST} | values,
+            )
+
+    assert (await look())[0] is Level.WRONG
+    await copy("old", place="s3://b/old", at=shop.clock())
+    assert await look() == (Level.OK, "old, 0 мин назад")
+    shop.clock.now += timedelta(hours=24)
+    await copy("new", trouble="такого бакета нет")
+    assert await look() == (Level.ATTENTION, "old; новее не ушла: такого бакета нет")
+    shop.clock.now += timedelta(hours=3)
+    assert await look() == (Level.WRONG, "old, 27 ч назад: старая: такого бакета нет")
+    [gone] = await seen(backups.look_at_offsite(GONE, now=NOW))
     assert gone.level is Level.UNKNOWN

@@ -157,6 +157,14 @@ DATABASE: Final = Dashboard(
                     alerts=("WalArchiveFailing",),
                 ),
                 stat(
+                    "Последней копии вне машины",
+                    "s",
+                    "max(getpro_backup_offsite_age_seconds) * max(getpro_backup_offsite)",
+                    "Хорошо: меньше суток. Ноль: копии с машины не уходят, BACKUP_S3_BUCKET не задан.",
+                    limits=bad_above(26 * 3600),
+                    alerts=("OffsiteMissing",),
+                ),
+                stat(
                     "Последней пробе восстановления",
                     "s",
                     "max(getpro_restore_test_age_seconds)",

@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from getpro.backups.bucket import Bucket
 from getpro.backups.errors import BackupError
 from getpro.backups.keys import Keys
 from getpro.backups.retention import Keep
@@ -39,6 +40,8 @@ class Deps:
     """So far back any moment can be gone back to."""
     use: Use
     """How a restored database is tried by the product itself."""
+    bucket: Bucket | None = None
+    """Where copies go off this machine; None: nowhere."""
 
 
 Prepare = Callable[[], Deps]

@@ -51,3 +51,19 @@ class Unsuitable(BackupError):
 
 class InUse(BackupError):
     """Somebody works with the database that is to be replaced."""
+
+
+class OffsiteError(BackupError):
+    """The place off this machine said no, or nothing; ``remedy`` is what to do about it."""
+
+    def __init__(self, why: str, remedy: str) -> None:
+        super().__init__(why)
+        self.remedy = remedy
+
+
+class OffsiteAway(OffsiteError):
+    """It did not answer: any other call would fare alike now, and better later."""
+
+
+class OffsiteRefused(OffsiteError):
+    """The credentials may not, or what lies there is locked."""

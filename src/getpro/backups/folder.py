@@ -74,14 +74,15 @@ def written(path: Path) -> Iterator[Sink]:
 
 
 @contextlib.contextmanager
-def held(folder: Path, *, mode: int = 0o700) -> Iterator[None]:
+def held(folder: Path, *, mode: int = 0o700, lock: str = _LOCK) -> Iterator[None]:
     """Alone in the folder until the end of the block; raises Busy and NoFolder.
 
-    A folder that is missing is made, with ``mode``. The lock goes with its process.
+    A folder that is missing is made, with ``mode``. The lock goes with its process; another ``lock`` is of
+    those who do something else there.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=mode)
-        file = (folder / _LOCK).open("a")
+        file = (folder / lock).open("a")
     except OSError as error:
         raise NoFolder(f"{folder}: {system_words(error)}") from error
     with file:

@@ -3,24 +3,33 @@
 from functools import partial
 from typing import Final
 
-from getpro.backups import service
+import structlog
+
+from getpro.backups import sending, service
 from getpro.backups.deps import Prepare, prepared
 from getpro.backups.errors import BackupError
 from getpro.platform.jobs import Backoff, JobKind
 from getpro.platform.schedules import Schedule, job_of
 
+log = structlog.get_logger(__name__)
+
 BY_SCHEDULE: Final = "schedule"
 _MAKE: Final = "make_backup"
 _PROVE: Final = "prove_backup"
 _BASE: Final = "make_base_backup"
+_SEND: Final = "send_backups"
 _THREE_TIMES: Final = Backoff(longest_seconds=900, attempts=3)
 
 _ONCE: Final = Backoff(attempts=1)
 
 
-def schedules(zone: str) -> list[Schedule]:
-    """Every night a copy; on Fridays, before the operators' routine of that day, the newest is proven."""
-    return [Schedule(_MAKE, "30 2 * * *", zone), Schedule(_PROVE, "0 5 * * 5", zone)]
+def schedules(zone: str, *, sends: bool) -> list[Schedule]:
+    """Every night a copy; on Fridays, before the operators' routine of that day, the newest is proven.
+
+    ``sends``: every hour what is not off-site yet goes there, also a copy made by hand.
+    """
+    sent = [Schedule(_SEND, "50 * * * *", zone)] if sends else []
+    return [Schedule(_MAKE, "30 2 * * *", zone), Schedule(_PROVE, "0 5 * * 5", zone), *sent]
 
 
 def point_in_time_schedules(zone: str) -> list[Schedule]:
@@ -33,12 +42,18 @@ def job_kinds(prepare: Prepare) -> list[JobKind]:
         JobKind(job_of(_MAKE), partial(_make, prepare), _THREE_TIMES, (BackupError,)),
         JobKind(job_of(_PROVE), partial(_prove, prepare), _THREE_TIMES, (BackupError,)),
         JobKind(job_of(_BASE), partial(_make_base, prepare), _ONCE, (BackupError,)),
+        JobKind(job_of(_SEND), partial(_send, prepare), _ONCE, (BackupError,)),  # it comes again by itself
     ]
 
 
 async def _make(prepare: Prepare) -> None:
     deps = prepared(prepare)
     await service.create(deps, asked_by=BY_SCHEDULE)
+    if deps.bucket is not None:
+        try:
+            await sending.send(deps)
+        except BackupError as error:  # the copy is made; the next hour sends it
+            log.warning("backup.send_postponed", error=str(error))
     await service.prune(deps)
 
 
@@ -54,3 +69,10 @@ async def _make_base(prepare: Prepare) -> None:
     made = await service.create_base(deps, kind, asked_by=BY_SCHEDULE)
     await service.verify(deps, made.name)
     await service.prune(deps)
+
+
+async def _send(prepare: Prepare) -> None:
+    """Raises BackupError with what the first copy that stays behind has against it."""
+    done = await sending.send(prepared(prepare))
+    for one in done.failed:
+        raise BackupError(f"{one.copy.name}: {one.why}")

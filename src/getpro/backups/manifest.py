@@ -106,8 +106,13 @@ class Manifest:
     @classmethod
     def beside(cls, folder: Path, name: str) -> Self | None:
         """As it was written after the copy, and so a sign that this is whole; None without a readable one."""
+        return cls.at(folder / f"{name}{MANIFEST}")
+
+    @classmethod
+    def at(cls, path: Path) -> Self | None:
+        """None where the file is not there, or is none of ours."""
         try:
-            return cls.of(json.loads((folder / f"{name}{MANIFEST}").read_text(encoding="utf-8")))
+            return cls.of(json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, KeyError, TypeError):
             return None
 

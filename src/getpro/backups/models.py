@@ -23,7 +23,11 @@ backups: Final = Table(
     Column("verified_at", DateTime(timezone=True), comment="when it was last restored for trial"),
     Column("is_good", Boolean, comment="how that went"),
     Column("verification", JSONB, comment="its steps with their seconds, or what was wrong"),
+    Column("offsite_place", Text, comment="where off this machine some of it may lie"),
+    Column("offsite_at", DateTime(timezone=True), comment="when all of it was found there whole"),
+    Column("offsite_trouble", Text, comment="why it is not there, or not gone from there"),
     CheckConstraint("state <> 'made' OR (bytes IS NOT NULL AND manifest IS NOT NULL)", name="made_is_whole"),
+    CheckConstraint("offsite_at IS NULL OR offsite_place IS NOT NULL", name="offsite_is_somewhere"),
 )
 
 wal_streams: Final = Table(

@@ -17,6 +17,7 @@ from getpro.backups.folder import FILES, archive_of, held, remove, sweep
 from getpro.backups.manifest import Manifest, Physical
 from getpro.backups.recovery import down_to_full
 from getpro.backups.retention import Kept, KeptBase, outdated, outdated_bases
+from getpro.backups.sending import forget
 from getpro.backups.states import BackupKind, BackupState
 from getpro.backups.store import Backup
 from getpro.backups.trial import SCRATCH, Trial, clear, prove
@@ -176,7 +177,12 @@ def _chain(manifest: Manifest, there: Iterable[Backup]) -> list[Manifest]:
 async def to_prune(deps: Deps) -> list[Backup]:
     """What the counts let go now, oldest first; base backups by how far back any moment must be had."""
     async with deps.db.read("backup: to prune") as session:
-        there = {one.name: one for one in await store.newest_first(session, BackupState.MADE)}
+        return _late(deps, await store.newest_first(session, BackupState.MADE))
+
+
+def _late(deps: Deps, copies: Iterable[Backup]) -> list[Backup]:
+    """Of these what no count keeps, oldest first."""
+    there = {one.name: one for one in copies}
     whole = [(one, one.manifest) for one in there.values() if one.manifest]
     dumps = [
         Kept(one.name, manifest.moment, bool(one.is_good))
@@ -195,7 +201,10 @@ async def to_prune(deps: Deps) -> list[Backup]:
 
 
 async def prune(deps: Deps) -> list[Backup]:
-    """Delete what the counts let go, and return it; a flow. The catalogue says so before the file is gone."""
+    """Delete what the counts let go, and return it; a flow. The catalogue says so before the file is gone.
+
+    Off-site too, where that may be: what may not, the catalogue tells.
+    """
     with held(deps.folder):
         await _tidy(deps)
         gone = await to_prune(deps)
@@ -205,6 +214,9 @@ async def prune(deps: Deps) -> list[Backup]:
             remove(deps.folder, copy.name)
             log.info("backup.deleted", backup=copy.name)
         await _forget_log(deps)
+    if deps.bucket is not None:
+        with contextlib.suppress(Busy):  # what is being sent goes with the next
+            await forget(deps, partial(_late, deps))
     return gone
 
 

@@ -31,7 +31,8 @@ class BackupState(StrEnum):
 MOVES: Final[Mapping[BackupState, frozenset[BackupState]]] = {
     BackupState.MAKING: frozenset({BackupState.MADE, BackupState.FAILED}),
     BackupState.MADE: frozenset({BackupState.LOST, BackupState.DELETED}),
-    BackupState.LOST: frozenset({BackupState.MADE}),  # a disk that was away is back
-    BackupState.FAILED: frozenset(),
-    BackupState.DELETED: frozenset(),
+    # A disk that was away is back, or it was fetched; or it lay off-site only, and its time was over there.
+    BackupState.LOST: frozenset({BackupState.MADE, BackupState.DELETED}),
+    BackupState.FAILED: frozenset({BackupState.MADE}),  # fetched into a database that is older than its end
+    BackupState.DELETED: frozenset({BackupState.MADE}),  # fetched
 }

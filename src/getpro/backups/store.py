@@ -34,6 +34,9 @@ class Backup:
     verified_at: datetime | None
     is_good: bool | None
     verification: dict[str, Any] | None
+    offsite_place: str | None
+    offsite_at: datetime | None
+    offsite_trouble: str | None
 
     @classmethod
     def of(cls, row: Any) -> Self:
@@ -88,6 +91,42 @@ async def tried(session: Session, backup_id: int, trial: Trial, *, now: datetime
         .where(_ROW.backup_id == backup_id)
         .values(verified_at=now, is_good=trial.is_good, verification=kept)
     )
+
+
+async def sending(session: Session, backup_id: int, place: str) -> None:
+    """Write down where some of it may lie, before the first byte does; a step."""
+    await session.execute(
+        update(backups)
+        .where(_ROW.backup_id == backup_id)
+        .values(offsite_place=place, offsite_at=None, offsite_trouble=None)
+    )
+
+
+async def sent(session: Session, backup_id: int, place: str, *, now: datetime) -> bool:
+    """All of it was found at ``place``. False if it is to go from there by now; a step."""
+    done = await session.execute(
+        update(backups)
+        .where(_ROW.backup_id == backup_id, _ROW.offsite_place == place, _ROW.state != BackupState.DELETED)
+        .values(offsite_at=now, offsite_trouble=None)
+    )
+    return done.rowcount == 1
+
+
+async def leaving(session: Session, backup_id: int) -> None:
+    """It is not whole any more off this machine, though some may lie there; a step."""
+    await session.execute(
+        update(backups).where(_ROW.backup_id == backup_id).values(offsite_at=None, offsite_trouble=None)
+    )
+
+
+async def left(session: Session, backup_id: int) -> None:
+    """Nothing of it lies off this machine; a step."""
+    await session.execute(update(backups).where(_ROW.backup_id == backup_id).values(offsite_place=None))
+
+
+async def offsite_trouble(session: Session, backup_id: int, trouble: str) -> None:
+    """Why it is not there yet, or not gone yet; a step."""
+    await session.execute(update(backups).where(_ROW.backup_id == backup_id).values(offsite_trouble=trouble))
 
 
 async def newest_first(session: Session, *states: BackupState, most: int | None = None) -> list[Backup]:

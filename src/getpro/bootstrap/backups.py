@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from getpro.backups.bucket import Bucket
 from getpro.backups.deps import Deps
 from getpro.backups.errors import NotRestored
 from getpro.backups.keys import keys
@@ -14,7 +15,7 @@ from getpro.backups.retention import Keep
 from getpro.kit.clock import Clock, utc_now
 from getpro.platform.database import Database
 from getpro.platform.postgres import default_directory, tools_for
-from getpro.platform.settings import Settings
+from getpro.platform.settings import BackupSettings, Settings
 
 _PROOF: Final = "getpro.sandbox.shop.proof"
 _PROOF_SECONDS: Final = 600
@@ -38,7 +39,19 @@ def backups_deps(settings: Settings, *, db: Database, database_url: str, clock: 
         keep=Keep(wanted.keep_daily, wanted.keep_weekly, wanted.keep_monthly, wanted.keep_yearly),
         window=timedelta(days=wanted.window_days),
         use=sell_once,
+        bucket=bucket(settings.backup, clock=clock),
     )
+
+
+def bucket(
+    settings: BackupSettings, *, clock: Clock = utc_now, attempts: int = 4, timeout_seconds: float = 60
+) -> Bucket | None:
+    """Where copies go off this machine; None where no bucket is set."""
+    if settings.s3_bucket is None:
+        return None
+    from getpro.backups.offsite import S3Bucket  # noqa: PLC0415 -- 20 MiB that a shop without one does without
+
+    return S3Bucket(settings, clock=clock, attempts=attempts, timeout_seconds=timeout_seconds)
 
 
 def folder(settings: Settings) -> Path:

@@ -5,6 +5,8 @@ import functools
 from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 
+from getpro.backups.check import BUCKET, look_at_bucket
+from getpro.bootstrap.backups import bucket
 from getpro.checks import database, machine, panel, settings, telegram, web
 from getpro.checks import providers as paying
 from getpro.checks.check import CALL_SECONDS, Check
@@ -36,6 +38,7 @@ async def checks(
             _database(read),
             Check(web.SHOP, lambda: web.look(read.listen_host, read.listen_port, read.public_url)),
             *_outside(read, running),
+            *_bucket(read),
             Check(machine.DISK, lambda: machine.look_at_disks(_folders(read))),
         ]
 
@@ -68,6 +71,13 @@ def _outside(read: ReadableSettings, running: contextlib.AsyncExitStack) -> Iter
         client = PanelClient(_hurried(behind), read.shop, owner="doctor")
         running.push_async_callback(client.close)
         yield Check(panel.PANEL, lambda: panel.look(client, behind))
+
+
+def _bucket(read: ReadableSettings) -> Iterator[Check]:
+    """Where copies go off this machine, if they do."""
+    found = bucket(read.backup, attempts=1, timeout_seconds=CALL_SECONDS)
+    if found is not None:
+        yield Check(BUCKET, functools.partial(look_at_bucket, found))
 
 
 def _hurried(group: PanelSettings) -> PanelSettings:

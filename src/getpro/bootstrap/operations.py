@@ -38,6 +38,7 @@ def operations_deps(
         chat=_chat(settings, api),
         keeps_log=settings.backup.enabled and settings.backup.point_in_time,
         makes_backups=settings.backup.enabled,
+        sends_backups=settings.backup.enabled and settings.backup.s3_bucket is not None,
         packages=Packages(osv_url=settings.operations.osv_url),
         absent=_with_the_outside(absent) if settings.operations.firewall == "outside" else absent,
     )

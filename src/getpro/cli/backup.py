@@ -1,19 +1,23 @@
 """``2getpro backup``: copies of the database, and the proof of them."""
 
 import asyncio
+import contextlib
 import getpass
 import json
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from getpro.backups import service, store
+from getpro.backups import sending, service, store
 from getpro.backups.deps import Deps
-from getpro.backups.errors import BackupError
+from getpro.backups.errors import BackupError, OffsiteError
+from getpro.backups.manifest import Manifest
+from getpro.backups.sending import Sent
 from getpro.backups.states import BackupKind, BackupState
 from getpro.backups.store import Backup
 from getpro.backups.trial import OnProgress
@@ -52,7 +56,7 @@ def create() -> None:
     """Сделать копию сейчас. Магазин тем временем продаёт."""
     who = getpass.getuser()
     made = _run("Копия не сделана.", lambda deps, tell: service.create(deps, asked_by=who, on_progress=tell))
-    typer.echo(f"Сделана: {made.name}, {_size(made)}. Проверить: 2getpro backup verify")
+    typer.echo(f"Сделана: {made.name}, {_size(made.bytes)}. Проверить: 2getpro backup verify")
 
 
 @app.command()
@@ -69,7 +73,7 @@ def base(
         "Базовая копия не сделана.",
         lambda deps, tell: service.create_base(deps, kind, asked_by=who, on_progress=tell),
     )
-    typer.echo(f"Сделана: {made.name}, {_size(made)}. Проверить: 2getpro backup verify {made.name}")
+    typer.echo(f"Сделана: {made.name}, {_size(made.bytes)}. Проверить: 2getpro backup verify {made.name}")
 
 
 @app.command()
@@ -110,13 +114,17 @@ def show(*, as_json: AsJson = False) -> None:
             return await store.newest_first(session, most=100)
 
     copies = _run("Копии не показать.", read)
+    settings = read_settings(Settings)
+    sends = settings.backup.s3_bucket is not None
     if as_json:
-        typer.echo(json.dumps([_plain(copy) for copy in copies], ensure_ascii=False, indent=2))
+        typer.echo(json.dumps([_plain(copy, sends=sends) for copy in copies], ensure_ascii=False, indent=2))
         return
-    zone = read_settings(Settings).zone
+    zone = settings.zone
     table = Table(
         "Копия", "Какая", "Сделана", "Размер", "Состояние", "Восстановлена для пробы", header_style="bold"
     )
+    if sends:
+        table.add_column("Вне машины")
     for copy in copies:
         tried = "" if copy.verified_at is None else in_words(copy.verified_at, zone)
         verdict = {None: "[yellow]ещё нет[/]", True: f"[green]✓[/] {tried}", False: f"[red]✗[/] {tried}"}
@@ -126,9 +134,10 @@ def show(*, as_json: AsJson = False) -> None:
             copy.name,
             _KINDS[copy.kind],
             in_words(copy.started_at, zone),
-            _size(copy),
+            _size(copy.bytes),
             state,
             verdict[copy.is_good] if is_there else tried,
+            *([_offsite(copy, zone)] if sends else []),
         )
     Console(width=None if sys.stdout.isatty() else WIDE).print(table)
     if not copies:
@@ -142,9 +151,38 @@ def prune(*, dry_run: Annotated[bool, typer.Option("--dry-run", help="Тольк
         "Копии не удалены.", lambda deps, _: service.to_prune(deps) if dry_run else service.prune(deps)
     )
     for copy in gone:
-        typer.echo(f"{'Удалилась бы' if dry_run else 'Удалена'}: {copy.name}, {_size(copy)}")
+        typer.echo(f"{'Удалилась бы' if dry_run else 'Удалена'}: {copy.name}, {_size(copy.bytes)}")
+    for copy in [] if dry_run else _run("Копии не показать.", lambda deps, _: _left_offsite(deps)):
+        typer.echo(f"Вне машины осталась: {copy.name}: {copy.offsite_trouble}")
     if not gone:
         typer.echo("Удалять нечего.")
+
+
+@app.command()
+def send() -> None:
+    """Отправить в хранилище вне машины (BACKUP_S3_…) копии, которых там ещё нет. Прерванное продолжается.
+
+    Код 0: там всё; 2: какая-то копия не отправлена.
+    """
+    done: Sent = _run("Копии не отправлены.", lambda deps, tell: sending.send(deps, on_progress=tell))
+    for copy in done.copies:
+        typer.echo(f"Отправлена: {copy.name}, {_size(copy.bytes)}")
+    for one in done.failed:
+        typer.echo(f"НЕ ОТПРАВЛЕНА: {one.copy.name}: {one.why}. {one.remedy}")
+    if not done.copies and not done.failed:
+        typer.echo("Вне машины уже всё.")
+    raise typer.Exit(2 if done.failed else 0)
+
+
+@app.command()
+def fetch(name: Annotated[str | None, typer.Argument(help="Какую; без имени новейшую")] = None) -> None:
+    """Вернуть копию из хранилища вне машины в папку копий и сверить её контрольную сумму."""
+    got: Manifest = _run(
+        "Копия не возвращена.", lambda deps, tell: sending.fetch(deps, name, on_progress=tell)
+    )
+    typer.echo(
+        f"Возвращена: {got.name}, {_size(got.file_bytes)}. Проверить: 2getpro backup verify {got.name}"
+    )
 
 
 @app.command()
@@ -163,26 +201,44 @@ def _run(what: str, act: Callable[[Deps, OnProgress], Awaitable[Any]]) -> Any:
         try:
             return asyncio.run(_with_deps(settings, url, lambda deps: act(deps, on_progress)))
         except BackupError as error:
-            raise Trouble(what, f"{error}.", "Что было раньше, цело: 2getpro backup list") from error
+            kept = "Что было раньше, цело: 2getpro backup list"
+            remedy = error.remedy if isinstance(error, OffsiteError) else kept
+            raise Trouble(what, f"{error}.", remedy) from error
 
 
 async def _with_deps(settings: Settings, url: str, act: Callable[[Deps], Awaitable[Any]]) -> Any:
     db = Database(url, pool_size=2)
     try:
-        return await act(backups_deps(settings, db=db, database_url=url))
+        deps = backups_deps(settings, db=db, database_url=url)
+        with contextlib.closing(deps.bucket) if deps.bucket else contextlib.nullcontext():
+            return await act(deps)
     finally:
         await db.close()
 
 
-def _size(copy: Backup) -> str:
-    if copy.bytes is None:
+async def _left_offsite(deps: Deps) -> list[Backup]:
+    async with deps.db.read("backup: left off-site") as session:
+        deleted = await store.newest_first(session, BackupState.DELETED)
+    return [copy for copy in deleted if copy.offsite_trouble and deps.bucket]
+
+
+def _offsite(copy: Backup, zone: ZoneInfo) -> str:
+    if copy.offsite_at is not None:
+        return f"[green]✓[/] {in_words(copy.offsite_at, zone)}"
+    if copy.offsite_trouble is not None:
+        return f"[red]✗[/] {copy.offsite_trouble}"
+    return "[yellow]ещё нет[/]" if copy.state is BackupState.MADE else ""
+
+
+def _size(size: int | None) -> str:
+    if size is None:
         return ""
-    if copy.bytes < _MIB:
-        return f"{copy.bytes / 1024:.0f} КБ"
-    return f"{copy.bytes / _MIB:.1f} МБ".replace(".", ",")
+    if size < _MIB:
+        return f"{size / 1024:.0f} КБ"
+    return f"{size / _MIB:.1f} МБ".replace(".", ",")
 
 
-def _plain(copy: Backup) -> dict[str, Any]:
+def _plain(copy: Backup, *, sends: bool) -> dict[str, Any]:
     times = {
         at: None if moment is None else moment.isoformat()
         for at, moment in (
@@ -198,4 +254,9 @@ def _plain(copy: Backup) -> dict[str, Any]:
         "bytes": copy.bytes,
         "trouble": copy.trouble,
     }
-    return known | times | {"is_good": copy.is_good, "verification": copy.verification}
+    proof = {"is_good": copy.is_good, "verification": copy.verification}
+    if not sends:
+        return known | times | proof
+    sent_at = None if copy.offsite_at is None else copy.offsite_at.isoformat()
+    there = {"offsite_place": copy.offsite_place, "offsite_trouble": copy.offsite_trouble}
+    return known | times | proof | {"offsite_at": sent_at} | there

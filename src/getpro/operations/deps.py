@@ -51,5 +51,7 @@ class Deps:
     """Whether the database's log flows into the folder of copies."""
     makes_backups: bool = True
     """Whether the copies of the database are of our making."""
+    sends_backups: bool = False
+    """Whether they go off this machine, too."""
     packages: Packages = field(default_factory=Packages)
     absent: Absent = nothing_absent

@@ -247,6 +247,14 @@ FIGURES: Final = (
         " (SELECT min(registration_date) FROM users), :now))",
     ),
     Figure(
+        "getpro_backup_offsite_age_seconds",
+        "Сколько прошло с последней копии, что есть и вне машины; нет ни одной — с первой копии",
+        "SELECT extract(epoch FROM :now - coalesce("
+        "(SELECT max(started_at) FROM backups WHERE offsite_at IS NOT NULL AND kind = 'dump'),"
+        " (SELECT min(started_at) FROM backups), :now))",
+        every_seconds=MINUTELY,
+    ),
+    Figure(
         "getpro_restore_test_age_seconds",
         "Сколько прошло с последнего удачного пробного восстановления; не было ни одного — с первой копии",
         "SELECT extract(epoch FROM :now - coalesce((SELECT max(verified_at) FROM backups WHERE is_good),"

@@ -102,6 +102,7 @@ def _evening(deps: Deps, now: datetime) -> list[Check]:
     return [
         Check(backups.COPIES, partial(backups.look, deps.folders.get("backups"), now=now)),
         Check(backups.LOG, partial(backups.look_at_log, deps.db, now=now, is_kept=deps.keeps_log)),
+        *_offsite(deps, now),
         *_resources(deps),
         Check(machine.FULL, partial(machine.look_at_days_until_full, deps.db, deps.folders, now=now)),
         Check(machine.KILLED, partial(machine.look_at_killed, deps.db, now=now)),
@@ -160,6 +161,12 @@ def _friday(deps: Deps, now: datetime) -> list[Check]:
             partial(backups.look_at_restores, deps.db, now=now, is_ours=deps.makes_backups),
         ),
     ]
+
+
+def _offsite(deps: Deps, now: datetime) -> list[Check]:
+    """Only where copies go off the machine."""
+    look = partial(backups.look_at_offsite, deps.db, now=now)
+    return [Check(backups.OFFSITE, look)] if deps.sends_backups else []
 
 
 def _restarts(deps: Deps, now: datetime) -> list[Check]:

@@ -66,7 +66,7 @@ def configure(*, level: str = "INFO", directory: Path | None = None, name: str =
         handler.setFormatter(formatter)
     root.setLevel(level.upper())
     # Their every request and every job would drown what an operator looks for.
-    for noisy in ("aiogram.event", "procrastinate", "uvicorn.access", "alembic"):
+    for noisy in ("aiogram.event", "procrastinate", "uvicorn.access", "alembic", "botocore"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
     logging.getLogger("procrastinate.worker").addFilter(_is_news)
     logging.getLogger(__name__).setLevel(logging.INFO)  # that a log is written at all stands in any

@@ -171,6 +171,7 @@ SYNTHETIC_OFF: Final = _gauge(
 )
 
 
+BACKUP_OFFSITE: Final = _gauge("getpro_backup_offsite", "1, если копии уходят с машины (BACKUP_S3_BUCKET)")
 BACKUP_OFF: Final = _gauge("getpro_backup_off", "1, если копии выключены настройкой BACKUP_ENABLED")
 WAL_OFF: Final = _gauge(
     "getpro_wal_off", "1, если копии на любую минуту выключены настройкой или сервер базы для них стар"

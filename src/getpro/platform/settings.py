@@ -21,6 +21,7 @@ from pydantic import (
     SecretStr,
     TypeAdapter,
     ValidationError,
+    ValidationInfo,
     ValidatorFunctionWrapHandler,
     field_validator,
     model_validator,
@@ -188,6 +189,11 @@ Domain = Annotated[
     _text(r"[\w-]+(\.[\w-]+)+(:[0-9]{1,5})?", "нужны имена через запятую, как sub.example,vpn.example:8443"),
 ]
 Domains = Annotated[list[Domain], NoDecode, BeforeValidator(_split)]
+BucketName = Annotated[
+    str, _text(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "нужно имя бакета: от 3 строчных букв, цифр, точек и -")
+]
+Region = Annotated[str, _text(r"[A-Za-z0-9-]+", "нужен регион вида eu-central-1")]
+KeyPrefix = Annotated[str, _text(r"[\w.-]+(/[\w.-]+)*", "нужна папка внутри бакета вида shops/my-vpn")]
 Slug = Annotated[str, _text(r"[\w-]+", "нужно имя организации из адреса, как my-shop")]
 Username = Annotated[str, _text(r"(@?\w{4,32})?", "нужно имя в Telegram вида @my_support")]
 
@@ -313,6 +319,26 @@ class BackupSettings(Group):
     """Have the log flow into the folder as well, so that any moment can be gone back to."""
     window_days: int = Field(default=7, ge=1)
     """Any moment of so many days."""
+    s3_bucket: BucketName | None = None
+    """Where copies go off this machine, by the protocol S3. None: nowhere."""
+    s3_endpoint: Address | None = None
+    """None: Amazon's own, by the region."""
+    s3_region: Region = "us-east-1"
+    s3_prefix: KeyPrefix = "2getpro"
+    """How all keys begin."""
+    s3_access_key_id: Key | None = Field(default=None, validate_default=True)
+    s3_secret_access_key: Key | None = Field(default=None, validate_default=True)
+    s3_path_style: bool = True
+    """The bucket stands in the path of the endpoint's address; if not, in its name. Amazon's: in the name."""
+    s3_lock_days: int = Field(default=0, ge=0, le=3650)
+    """For so long nobody can delete what was sent (Object Lock, COMPLIANCE); 0: no lock is asked for."""
+
+    @field_validator("s3_access_key_id", "s3_secret_access_key")
+    @classmethod
+    def _goes_with_bucket(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value is None and info.data.get("s3_bucket") is not None:
+            raise ValueError("нужен вместе с BACKUP_S3_BUCKET")
+        return value
 
 
 class SentrySettings(Group):

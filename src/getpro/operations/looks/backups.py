@@ -10,18 +10,21 @@ from statistics import median
 from typing import Final
 
 from getpro.backups import store
+from getpro.backups.states import BackupKind, BackupState
 from getpro.checks.check import Finding, Line
 from getpro.kit.trouble import system_words
 from getpro.operations.looks.asking import asks_database
 from getpro.platform.database import Database
 
 COPIES: Final = Line("backups.copies", "Копии базы")
+OFFSITE: Final = Line("backups.offsite", "Копия вне машины")
 RESTORED: Final = Line("backups.restored", "Пробное восстановление")
 LOG: Final = Line("backups.log", "Копии на любую минуту")
 OLDEST_FRESH: Final = timedelta(hours=26)
 OLDEST_PROOF: Final = timedelta(days=8)
 OLDEST_SAFE: Final = timedelta(minutes=2)
 _MAKE: Final = "Сделайте копию сейчас и узнайте, почему так вышло: 2getpro backup create."
+_SEND: Final = "2getpro backup send"
 _TRY: Final = "2getpro backup verify"
 _STILL_WRITTEN: Final = timedelta(minutes=5)
 """How long ago a file has changed that may not be whole yet; also, how far a clock may be ahead of ours."""
@@ -122,6 +125,24 @@ async def look_at_log(db: Database, *, now: datetime, is_kept: bool) -> AsyncIte
         yield LOG.attention("первая базовая копия ещё не сделана", "Сделать сейчас: 2getpro backup base")
         return
     yield LOG.ok(f"за последние {_ago(now - bases[-1].started_at)}, базовых копий {len(bases)}")
+
+
+@asks_database(OFFSITE)
+async def look_at_offsite(db: Database, *, now: datetime) -> AsyncIterator[Finding]:
+    """By the catalogue: how old the newest is that lies off this machine, and what keeps a newer one here."""
+    async with db.read("look: off-site") as session:
+        copies = [one for one in await store.newest_first(session) if one.kind is BackupKind.DUMP]
+    there = next((one for one in copies if one.offsite_at is not None), None)
+    waits = next((one for one in copies if one.state is BackupState.MADE), None)
+    why = f": {waits.offsite_trouble}" if waits is not None and waits.offsite_trouble else ""
+    if there is None:
+        yield OFFSITE.wrong(f"нет ни одной{why}", _SEND)
+    elif now - there.started_at > OLDEST_FRESH:
+        yield OFFSITE.wrong(f"{there.name}, {_ago(now - there.started_at)} назад: старая{why}", _SEND)
+    elif why:
+        yield OFFSITE.attention(f"{there.name}; новее не ушла{why}", _SEND)
+    else:
+        yield OFFSITE.ok(f"{there.name}, {_ago(now - there.started_at)} назад")
 
 
 def _copies(folder: Path, now: datetime) -> list[Copy]:

@@ -1,0 +1,437 @@
+"""Copies off this machine: what the catalogue claims is there, and comes back as it was."""
+
+import asyncio
+import contextlib
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from sqlalchemy import text
+
+from folders import open_up
+from getpro.backups import jobs, sending, service, store
+from getpro.backups.bucket import Bucket
+from getpro.backups.deps import Deps
+from getpro.backups.errors import BackupError, Busy, Damaged, NotThere, OffsiteError
+from getpro.backups.folder import ARCHIVE, BASE, LATEST, MANIFEST, archive_of, held
+from getpro.backups.keys import keys
+from getpro.backups.manifest import Facts, Manifest, Physical
+from getpro.backups.retention import Keep
+from getpro.backups.states import BackupState
+from getpro.backups.store import Backup
+from getpro.platform.postgres import tools_for
+from getpro.sandbox.shop.world import free_port
+from shop import Shop
+from storage import PART_BYTES, Counting, Place, Storage
+
+SHIPPING = Path(__file__).with_name("shipping.py")
+
+
+@pytest.fixture
+def place(s3: Storage) -> Place:
+    return s3.make()
+
+
+@pytest.fixture
+def deps(shop: Shop, database_url: str, tmp_path: Path, place: Place) -> Iterator[Deps]:
+    open_up(tmp_path)
+    with contextlib.closing(place.bucket()) as bucket:
+        yield Deps(
+            db=shop.db,
+            clock=shop.clock,
+            zone=ZoneInfo("Europe/Moscow"),
+            database_url=database_url,
+            tools=tools_for,
+            folder=tmp_path / "backups",
+            trials=tmp_path / "trials",
+            spool=tmp_path / "spool",
+            keys=keys(tmp_path),
+            keep=Keep(daily=1, weekly=0, monthly=0, yearly=0),
+            window=timedelta(days=7),
+            use=lambda _: None,
+            bucket=bucket,
+        )
+
+
+async def copy_of(deps: Deps, *, size: int = 1000, physical: Physical | None = None) -> Backup:
+    """A copy as the catalogue and the folder have it, without the work of making one."""
+    deps.folder.mkdir(exist_ok=True)
+    now = deps.clock()
+    name, body = f"2getpro-{now:%Y%m%d-%H%M%S}", os.urandom(size)
+    manifest = Manifest(
+        name,
+        now.isoformat(),
+        "2",
+        "18",
+        size,
+        size,
+        sha256(body).hexdigest(),
+        Facts("1", {"users": 2}, {}),
+        physical,
+    )
+    archive_of(deps.folder, name, manifest.kind).write_bytes(body)
+    (deps.folder / f"{name}{MANIFEST}").write_text(manifest.as_json())
+    (deps.folder / LATEST).write_bytes(b"in clear")
+    async with deps.db.begin("test") as session:
+        number = await store.begin(session, name, manifest.kind, asked_by="olga", now=now)
+        await store.made(session, number, manifest, now=now)
+    return await known(deps, name)
+
+
+async def copies_a_day_apart(deps: Deps, shop: Shop, count: int) -> list[Backup]:
+    """Oldest first."""
+    made = []
+    for _ in range(count):
+        shop.clock.now += timedelta(days=1)
+        made.append(await copy_of(deps))
+    return made
+
+
+async def known(deps: Deps, name: str) -> Backup:
+    async with deps.db.read("test") as session:
+        return next(one for one in await store.newest_first(session) if one.name == name)
+
+
+def lying(deps: Deps, *copies: Backup) -> dict[str, bytes]:
+    """These copies as they lie in the folder, by the keys that they have off-site."""
+    names = [f"{copy.name}{ending}" for copy in copies for ending in (ARCHIVE, MANIFEST)]
+    return {f"copies/{name}": (deps.folder / name).read_bytes() for name in names}
+
+
+async def test_every_copy_is_sent_with_its_manifest_once_and_the_plain_one_never(
+    deps: Deps, shop: Shop, place: Place
+) -> None:
+    made = await copies_a_day_apart(deps, shop, 3)
+    assert (deps.folder / LATEST).exists()
+    done = await sending.send(deps)
+    assert [copy.name for copy in done.copies] == [copy.name for copy in reversed(made)]
+    assert place.objects() == lying(deps, *made)
+    for copy in made:
+        seen = await known(deps, copy.name)
+        assert seen.offsite_at == shop.clock()
+        assert seen.offsite_place == f"s3://{place.name}/2getpro/copies/{copy.name}"
+    assert isinstance(deps.bucket, Counting)
+    assert deps.bucket.asked.count("PutObject") == 6
+    assert await sending.send(deps) == sending.Sent([], [])
+    assert deps.bucket.asked.count("PutObject") == 6
+
+
+async def test_a_copy_that_postgres_was_asked_for_leaves_whole_and_closed(deps: Deps, place: Place) -> None:
+    made = await service.create(deps, asked_by="olga")
+    await sending.send(deps)
+    assert place.objects() == lying(deps, made)
+    assert place.objects()[f"copies/{made.name}{ARCHIVE}"].startswith(b"age-encryption.org/v1\n")
+
+
+async def test_one_that_cannot_be_sent_stops_no_other_and_is_told(
+    deps: Deps, shop: Shop, place: Place
+) -> None:
+    first, gone, altered, last = await copies_a_day_apart(deps, shop, 4)
+    (deps.folder / f"{gone.name}{ARCHIVE}").unlink()
+    (deps.folder / f"{altered.name}{ARCHIVE}").write_bytes(b"other bytes")
+    done = await sending.send(deps)
+    assert [copy.name for copy in done.copies] == [last.name, first.name]
+    assert [one.copy.name for one in done.failed] == [altered.name, gone.name]
+    assert place.objects() == lying(deps, first, last)
+    assert "не те байты" in ((await known(deps, altered.name)).offsite_trouble or "")
+    assert (await known(deps, gone.name)).offsite_trouble == "такого пути нет"
+    assert (await known(deps, gone.name)).offsite_at is None
+
+
+async def test_nobody_who_answers_is_asked_once_and_the_next_round_sends_all(
+    deps: Deps, shop: Shop, place: Place
+) -> None:
+    made = await copies_a_day_apart(deps, shop, 2)
+    with contextlib.closing(place.bucket(s3_endpoint=f"http://127.0.0.1:{free_port()}")) as nobody:
+        done = await sending.send(replace(deps, bucket=nobody))
+    [failed] = done.failed
+    assert (done.copies, failed.copy.name) == ([], made[1].name)
+    assert "BACKUP_S3_ENDPOINT" in failed.remedy
+    assert (await known(deps, made[1].name)).offsite_trouble == failed.why
+    assert len((await sending.send(deps)).copies) == 2
+    assert (await known(deps, made[1].name)).offsite_trouble is None
+
+
+async def test_another_bucket_gets_them_all(deps: Deps, shop: Shop, s3: Storage) -> None:
+    made = await copies_a_day_apart(deps, shop, 2)
+    await sending.send(deps)
+    other = s3.make()
+    with contextlib.closing(other.bucket()) as bucket:
+        assert len((await sending.send(replace(deps, bucket=bucket))).copies) == 2
+    assert other.objects() == lying(deps, *made)
+
+
+async def test_what_was_sent_before_a_kill_is_found_and_not_sent_again(deps: Deps) -> None:
+    """The server had it, and we did not write that down any more."""
+    made = await copy_of(deps)
+    await sending.send(deps)
+    async with deps.db.begin("test") as session:
+        await session.execute(text("UPDATE backups SET offsite_at = NULL"))
+    assert isinstance(deps.bucket, Counting)
+    deps.bucket.asked.clear()
+    await sending.send(deps)
+    assert (await known(deps, made.name)).offsite_at is not None
+    assert set(deps.bucket.asked) == {"ListMultipartUploads", "HeadObject"}
+
+
+async def test_an_upload_of_a_copy_that_is_no_more_is_given_up(deps: Deps, shop: Shop, place: Place) -> None:
+    [made] = await copies_a_day_apart(deps, shop, 1)
+    assert isinstance(deps.bucket, Counting)
+    deps.bucket._begin(f"copies/2getpro-gone{ARCHIVE}", {})
+    deps.bucket._begin("wal/another", {})
+    await sending.send(deps)
+    assert place.unfinished() == ["wal/another"]
+    assert place.objects() == lying(deps, made)
+
+
+async def test_a_shop_that_stops_does_not_wait_for_a_large_copy(deps: Deps, place: Place) -> None:
+    await copy_of(deps, size=3 * PART_BYTES)
+    begun, is_over = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+    threads = ThreadPoolExecutor()
+    loop.set_default_executor(threads)
+
+    def tell(_: str) -> None:
+        loop.call_soon_threadsafe(begun.set)
+        is_over.wait()
+
+    task = asyncio.create_task(sending.send(deps, on_progress=tell))
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    is_over.set()
+    threads.shutdown(wait=True)
+    loop.set_default_executor(ThreadPoolExecutor())
+    assert place.objects() == {}
+    assert len(place.unfinished()) == 1
+
+
+async def test_two_do_not_send_at_once(deps: Deps) -> None:
+    deps.folder.mkdir()
+    with held(deps.folder, lock=".sending"):
+        with pytest.raises(Busy):
+            await sending.send(deps)
+        await service.prune(deps)  # what is here does not wait for what is there
+    with held(deps.folder):  # a copy is being made
+        assert await sending.send(deps) == sending.Sent([], [])
+
+
+async def test_what_is_lost_comes_back_as_it_was(deps: Deps, shop: Shop) -> None:
+    made = (await copies_a_day_apart(deps, shop, 2))[0]
+    await sending.send(deps)
+    before = lying(deps, made)
+    for ending in (ARCHIVE, MANIFEST):
+        (deps.folder / f"{made.name}{ending}").unlink()
+    await service.tidy(deps)
+    assert (await known(deps, made.name)).state is BackupState.LOST
+    await sending.fetch(deps, made.name)
+    assert lying(deps, made) == before
+    assert (deps.folder / f"{made.name}{ARCHIVE}").stat().st_mode & 0o777 == 0o600
+    await service.tidy(deps)
+    assert (await known(deps, made.name)).state is BackupState.MADE
+
+
+def physical(parent: Backup | None) -> Physical:
+    name = None if parent is None else parent.name
+    return Physical(
+        "7", "2getpro", 2**24, "0/1", "0/2", "0/2", "2026-03-01T00:00:00+00:00", 1, "postgres", name
+    )
+
+
+async def test_base_backups_leave_too_and_come_back_with_what_they_build_on(
+    deps: Deps, shop: Shop, place: Place
+) -> None:
+    full = await copy_of(deps, physical=physical(None))
+    shop.clock.now += timedelta(days=1)
+    changes = await copy_of(deps, physical=physical(full))
+    await sending.send(deps)
+    assert set(place.objects()) == {
+        f"copies/{copy.name}{ending}" for copy in (full, changes) for ending in (BASE, MANIFEST)
+    }
+    before = {path.name: path.read_bytes() for path in deps.folder.glob("2getpro-*")}
+    for path in deps.folder.glob("2getpro-*"):
+        path.unlink()
+    await sending.fetch(deps, changes.name)
+    assert {path.name: path.read_bytes() for path in deps.folder.glob("2getpro-*")} == before
+    with pytest.raises(NotThere, match="нет ни одной"):
+        await sending.fetch(deps)  # of dumps
+
+
+async def test_the_newest_comes_back_to_a_machine_that_knows_of_none(deps: Deps, shop: Shop) -> None:
+    made = await service.create(deps, asked_by="olga")
+    await sending.send(deps)
+    async with deps.db.begin("test") as session:
+        await session.execute(text("DELETE FROM backups"))
+    for path in deps.folder.iterdir():
+        path.unlink()
+    got = await sending.fetch(deps)
+    assert got == made.manifest
+    tried = await service.verify(deps)
+    assert (tried.name, tried.is_good) == (made.name, True)
+
+
+async def test_a_copy_that_its_own_database_takes_for_failed_comes_back(deps: Deps) -> None:
+    """A database that was restored from it knows it as begun, and finds nothing of it on a new machine."""
+    made = await copy_of(deps)
+    await sending.send(deps)
+    async with deps.db.begin("test") as session:
+        await session.execute(text("UPDATE backups SET state = 'making', bytes = NULL, manifest = NULL"))
+    for path in deps.folder.iterdir():
+        path.unlink()
+    await service.tidy(deps)
+    assert (await known(deps, made.name)).state is BackupState.FAILED
+    await sending.fetch(deps, made.name)
+    assert (await known(deps, made.name)).state is BackupState.MADE
+
+
+async def test_a_byte_that_is_altered_where_it_lies_is_found(deps: Deps, place: Place) -> None:
+    made = await copy_of(deps)
+    await sending.send(deps)
+    place.tamper(f"copies/{made.name}{ARCHIVE}")
+    before = lying(deps, made)
+    with pytest.raises(Damaged, match="не те байты"):
+        await sending.fetch(deps, made.name)
+    assert lying(deps, made) == before
+    assert not list(deps.folder.glob(".making-*"))
+
+
+async def test_what_is_not_there_is_told(deps: Deps) -> None:
+    with pytest.raises(NotThere, match="нет ни одной"):
+        await sending.fetch(deps)
+    with pytest.raises(NotThere, match="no-such"):
+        await sending.fetch(deps, "no-such")
+    with pytest.raises(OffsiteError, match="бакет не задан"):
+        await sending.send(replace(deps, bucket=None))
+
+
+async def test_what_no_count_keeps_goes_there_too(deps: Deps, shop: Shop, place: Place) -> None:
+    old, new = await copies_a_day_apart(deps, shop, 2)
+    await sending.send(deps)
+    assert [copy.name for copy in await service.prune(deps)] == [old.name]
+    assert place.objects() == lying(deps, new)
+    gone = await known(deps, old.name)
+    assert (gone.state, gone.offsite_at, gone.offsite_place) == (BackupState.DELETED, None, None)
+
+
+async def test_what_is_only_there_goes_by_the_same_counts(deps: Deps, shop: Shop, place: Place) -> None:
+    old, new = await copies_a_day_apart(deps, shop, 2)
+    await sending.send(deps)
+    lost = lying(deps, new)
+    for copy in (old, new):
+        (deps.folder / f"{copy.name}{ARCHIVE}").unlink()
+    await service.prune(deps)
+    assert place.objects() == lost
+    assert (await known(deps, new.name)).offsite_at is not None
+
+
+async def test_what_is_locked_there_stays_is_told_and_prune_goes_on(
+    deps: Deps, shop: Shop, s3: Storage
+) -> None:
+    place = s3.make(lock=True)
+    with contextlib.closing(place.bucket(s3_lock_days=30)) as bucket:
+        deps = replace(deps, bucket=bucket)
+        *old, new = await copies_a_day_apart(deps, shop, 3)
+        await sending.send(deps)
+        before = place.objects()
+        assert len(await service.prune(deps)) == 2
+        assert place.objects() == before
+        for copy in old:
+            seen = await known(deps, copy.name)
+            assert seen.state is BackupState.DELETED
+            assert seen.offsite_at is None
+            assert "заперт" in (seen.offsite_trouble or "")
+            assert not (deps.folder / f"{copy.name}{ARCHIVE}").exists()
+        await sending.fetch(deps, old[0].name)  # as long as it lies there
+        assert (await known(deps, old[0].name)).state is BackupState.MADE
+        assert (await known(deps, new.name)).offsite_at is not None
+
+
+class Refusing:
+    """A bucket to which nothing can be sent."""
+
+    def __getattr__(self, _: str) -> Callable[..., Any]:
+        def refuse(*_: Any, **__: Any) -> Any:
+            raise OffsiteError("нельзя", "никак")
+
+        return refuse
+
+    def address(self, key: str) -> str:
+        return f"s3://refusing/{key}"
+
+
+async def test_every_night_it_goes_off_the_machine_and_what_did_not_goes_within_the_hour(
+    deps: Deps, place: Place
+) -> None:
+    refusing: Bucket = Refusing()
+    away = {kind.name: kind for kind in jobs.job_kinds(lambda: replace(deps, bucket=refusing))}
+    await away["make_backup"].run()  # the copy is made all the same
+    with pytest.raises(BackupError, match="нельзя"):
+        await away["send_backups"].run()
+    assert place.objects() == {}
+    kinds = {kind.name: kind for kind in jobs.job_kinds(lambda: deps)}
+    await kinds["send_backups"].run()
+    assert len(place.objects()) == 2
+    hourly = {one.name for one in jobs.schedules("UTC", sends=True)} - {
+        one.name for one in jobs.schedules("UTC", sends=False)
+    }
+    assert hourly == {"send_backups"}
+
+
+KILLS = 15
+"""In a full run."""
+
+
+@pytest.mark.parametrize(
+    "kills", [3, pytest.param(KILLS, marks=[pytest.mark.long, pytest.mark.timeout(600)])]
+)
+async def test_killed_while_it_sends_and_deletes_the_catalogue_claims_nothing_that_is_not_there(
+    kills: int, deps: Deps, shop: Shop, place: Place, figure: Callable[[str], None]
+) -> None:
+    chance = random.Random(5)
+    claims = 0
+    for _ in range(kills):
+        _ship_and_be_killed(deps, place, after=chance.uniform(0.0, 1.5))
+        claims += await _require_claims_true(deps, place)
+    shop.clock.forward(days=400)
+    made = await service.create(deps, asked_by="olga")
+    await sending.send(deps)
+    await service.prune(deps)
+    assert place.objects() == lying(deps, made)
+    assert place.unfinished() == []
+    assert claims
+    figure(f"{kills} kills while sending, {claims} claims looked at")
+
+
+def _ship_and_be_killed(deps: Deps, place: Place, *, after: float) -> None:
+    command = (sys.executable, SHIPPING, deps.database_url, deps.folder.parent, place.storage.url, place.name)
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        for _ in range(2):  # a round, and some of the next
+            assert process.stdout.readline() == b"begun\n"
+        time.sleep(after)
+        process.kill()
+
+
+async def _require_claims_true(deps: Deps, place: Place) -> int:
+    """How many copies the catalogue claims to be off-site; each of them is, whole."""
+    async with deps.db.read("test") as session:
+        claimed = [one for one in await store.newest_first(session) if one.offsite_at is not None]
+    objects = place.objects()
+    for one in claimed:
+        assert one.manifest is not None
+        assert sha256(objects[f"copies/{one.name}{ARCHIVE}"]).hexdigest() == one.manifest.sha256
+        assert f"copies/{one.name}{MANIFEST}" in objects
+    return len(claimed)
