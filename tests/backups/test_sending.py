@@ -343,10 +343,10 @@ async def test_what_is_locked_there_stays_is_told_and_prune_goes_on(
     place = s3.make(lock=True)
     with contextlib.closing(place.bucket(s3_lock_days=30)) as bucket:
         deps = replace(deps, bucket=bucket)
-        *old, new = await copies_a_day_apart(deps, shop, 3)
+        *old, younger, new = await copies_a_day_apart(deps, shop, 5)
         await sending.send(deps)
         before = place.objects()
-        assert len(await service.prune(deps)) == 2
+        assert len(await service.prune(deps)) == 4
         assert place.objects() == before
         for copy in old:
             seen = await known(deps, copy.name)
@@ -354,6 +354,7 @@ async def test_what_is_locked_there_stays_is_told_and_prune_goes_on(
             assert seen.offsite_at is None
             assert "заперт" in (seen.offsite_trouble or "")
             assert not (deps.folder / f"{copy.name}{ARCHIVE}").exists()
+        assert (await known(deps, younger.name)).offsite_trouble is None  # not even tried: locked for longer
         await sending.fetch(deps, old[0].name)  # as long as it lies there
         assert (await known(deps, old[0].name)).state is BackupState.MADE
         assert (await known(deps, new.name)).offsite_at is not None

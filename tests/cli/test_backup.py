@@ -140,3 +140,21 @@ async def test_a_setting_that_is_missing_is_named(folder: Path, place: Place) ->
     (folder / ".env").write_text(settings.replace("BACKUP_S3_SECRET_ACCESS_KEY", "IGNORED"))
     done = await backup("send")
     assert (done.code, "BACKUP_S3_SECRET_ACCESS_KEY: нужен вместе" in done.complained) == (2, True)
+
+
+async def test_what_must_stay_off_the_machine_is_told_when_it_goes_here(folder: Path, s3: Storage) -> None:
+    place = s3.make(lock=True)
+    found = {"BUCKET": place.name, "ENDPOINT": s3.url, "ACCESS_KEY_ID": "k", "SECRET_ACCESS_KEY": SECRET}
+    with (folder / ".env").open("a") as env_file:
+        env_file.writelines(f"\nBACKUP_S3_{name}={value}" for name, value in found.items())
+        env_file.write("\nBACKUP_S3_LOCK_DAYS=1\nBACKUP_KEEP_DAILY=1\nBACKUP_KEEP_WEEKLY=0")
+        env_file.write("\nBACKUP_KEEP_MONTHLY=0\nBACKUP_KEEP_YEARLY=0")
+    await backup("create")
+    await asyncio.sleep(1)  # copies are named by the second
+    await backup("create")
+    assert (await backup("send")).code == 0
+    pruned = await backup("prune")
+    assert pruned.code == 0
+    assert "Удалена: 2getpro-" in pruned.said
+    assert "Вне машины осталось: 1: " in pruned.said
+    assert "заперт" in pruned.said

@@ -32,6 +32,7 @@ _FETCHED: Final = "fetch"
 """Who has asked for a copy that the catalogue did not know."""
 _LOCK: Final = ".sending"
 """Not the folder's own: a copy is made while another is on its way."""
+_MOST_REFUSALS: Final = 3
 _MIB: Final = 2**20
 
 OnProgress = Callable[[str], object]
@@ -112,9 +113,10 @@ async def fetch(deps: Deps, name: str | None = None, *, on_progress: OnProgress 
 async def forget(deps: Deps, late: Late) -> list[Backup]:
     """Delete off this machine what is deleted here, and what is lost here and out of its time; a flow.
 
-    What may not be deleted stays there, the catalogue tells why, and the next tries again. Raises Busy.
+    Oldest first. What may not be deleted stays there, the catalogue tells why, the next tries again; after
+    a few refusals it is the key's, or what is younger is locked still longer. Raises Busy.
     """
-    bucket, gone = _bucket(deps), []
+    bucket, gone, refused = _bucket(deps), [], 0
     with held(deps.folder, lock=_LOCK):  # what is on its way now would arrive afterwards
         for copy in await _to_forget(deps, bucket, late):
             async with deps.db.begin("backup: leaves off-site") as session:
@@ -126,7 +128,8 @@ async def forget(deps: Deps, late: Late) -> list[Backup]:
                 async with deps.db.begin("backup: stays off-site") as session:
                     await store.offsite_trouble(session, copy.backup_id, str(error))
                 log.warning("backup.not_deleted_offsite", backup=copy.name, error=str(error))
-                if isinstance(error, OffsiteAway):
+                refused += 1
+                if isinstance(error, OffsiteAway) or refused == _MOST_REFUSALS:
                     break
             else:
                 async with deps.db.begin("backup: left off-site") as session:
@@ -190,7 +193,7 @@ async def _to_forget(deps: Deps, bucket: Bucket, late: Late) -> list[Backup]:
     out_of_time = {copy.name for copy in late(somewhere)}
     return [
         one
-        for one in everything
+        for one in reversed(everything)
         if one.offsite_place == _place(bucket, one.name)
         and (one.state is BackupState.DELETED or (_is_only_there(one) and one.name in out_of_time))
     ]

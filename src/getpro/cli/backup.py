@@ -152,8 +152,10 @@ def prune(*, dry_run: Annotated[bool, typer.Option("--dry-run", help="Тольк
     )
     for copy in gone:
         typer.echo(f"{'Удалилась бы' if dry_run else 'Удалена'}: {copy.name}, {_size(copy.bytes)}")
-    for copy in [] if dry_run else _run("Копии не показать.", lambda deps, _: _left_offsite(deps)):
-        typer.echo(f"Вне машины осталась: {copy.name}: {copy.offsite_trouble}")
+    left = [] if dry_run else _run("Копии не показать.", lambda deps, _: _left_offsite(deps))
+    if left:
+        why = next((copy.offsite_trouble for copy in left if copy.offsite_trouble), "удалит следующий prune")
+        typer.echo(f"Вне машины осталось: {len(left)}: {why}")
     if not gone:
         typer.echo("Удалять нечего.")
 
@@ -219,7 +221,7 @@ async def _with_deps(settings: Settings, url: str, act: Callable[[Deps], Awaitab
 async def _left_offsite(deps: Deps) -> list[Backup]:
     async with deps.db.read("backup: left off-site") as session:
         deleted = await store.newest_first(session, BackupState.DELETED)
-    return [copy for copy in deleted if copy.offsite_trouble and deps.bucket]
+    return [copy for copy in deleted if copy.offsite_place and deps.bucket]
 
 
 def _offsite(copy: Backup, zone: ZoneInfo) -> str:
