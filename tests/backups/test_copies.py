@@ -8,20 +8,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
 from pyrage import x25519
 from sqlalchemy import text
 
-from folders import open_up
 from getpro.backups import jobs, service, store
 from getpro.backups.deps import Deps
 from getpro.backups.errors import Busy, DumpFailed, NoFolder, NotRestored, NotThere
 from getpro.backups.folder import ARCHIVE, LATEST, held
 from getpro.backups.keys import FILE, Keys, keys
-from getpro.backups.retention import Keep
 from getpro.backups.states import BackupKind, BackupState
 from getpro.backups.store import Backup
 from getpro.bootstrap.backups import sell_once
@@ -32,25 +29,6 @@ from shop import Shop
 DEAD = "postgresql://nobody@127.0.0.1:1/nothing"
 HERE = "2getpro_v2"
 COUNTS = "SELECT (SELECT count(*) FROM users), count(*), sum(amount) FROM payments WHERE status = 'succeeded'"
-
-
-@pytest.fixture
-def deps(shop: Shop, database_url: str, tmp_path: Path) -> Deps:
-    open_up(tmp_path)
-    return Deps(
-        db=shop.db,
-        clock=shop.clock,
-        zone=ZoneInfo("Europe/Moscow"),
-        database_url=database_url,
-        tools=tools_for,
-        folder=tmp_path / "backups",
-        trials=tmp_path / "trials",
-        spool=tmp_path / "wal",
-        keys=keys(tmp_path),
-        keep=Keep(daily=2, weekly=0, monthly=0, yearly=0),
-        window=timedelta(days=1),
-        use=lambda _: None,
-    )
 
 
 async def a_shop_that_sells(shop: Shop) -> None:

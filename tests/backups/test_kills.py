@@ -1,25 +1,21 @@
 """Killed at any moment, copying leaves no lie: neither in the folder nor in the catalogue."""
 
 import gzip
+import os
 import random
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import pytest
 
-from folders import open_up
+from copies import copies_in
 from getpro.backups import service, store
 from getpro.backups.deps import Deps
 from getpro.backups.folder import ARCHIVE, LATEST, UNFINISHED, hash_of
-from getpro.backups.keys import keys
-from getpro.backups.retention import Keep
 from getpro.backups.states import BackupState
-from getpro.platform.postgres import tools_for
 from shop import Shop
 
 KILLS = 20
@@ -31,22 +27,8 @@ COPYING = Path(__file__).parent / "copying.py"
 async def test_killed_while_it_copies_and_prunes_nothing_is_claimed_that_is_not_there(
     shop: Shop, database_url: str, tmp_path: Path, figure: Callable[[str], None]
 ) -> None:
-    open_up(tmp_path)
     await shop.purchase(await shop.customer("alice"))
-    deps = Deps(
-        db=shop.db,
-        clock=shop.clock,
-        zone=ZoneInfo("UTC"),
-        database_url=database_url,
-        tools=tools_for,
-        folder=tmp_path / "backups",
-        trials=tmp_path / "trials",
-        spool=tmp_path / "wal",
-        keys=keys(tmp_path),
-        keep=Keep(daily=1, weekly=0, monthly=0, yearly=0),
-        window=timedelta(days=1),
-        use=lambda _: None,
-    )
+    deps = copies_in(tmp_path, db=shop.db, database_url=database_url, clock=shop.clock, daily=1)
     chance = random.Random(5)
     in_the_middle = 0
     for _ in range(KILLS):
@@ -68,7 +50,10 @@ async def test_killed_while_it_copies_and_prunes_nothing_is_claimed_that_is_not_
 
 
 def _copy_and_be_killed(url: str, folder: Path, *, after: float) -> None:
-    with subprocess.Popen([sys.executable, COPYING, url, folder], stdout=subprocess.PIPE) as process:
+    here = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(
+        [sys.executable, COPYING, url, folder], stdout=subprocess.PIPE, env=here
+    ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"begun\n"
         time.sleep(after)

@@ -1,0 +1,32 @@
+"""What making and proving copies needs, as tests want it."""
+
+from datetime import timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from folders import open_up
+from getpro.backups.deps import Deps
+from getpro.backups.keys import keys
+from getpro.backups.retention import Keep
+from getpro.kit.clock import Clock
+from getpro.platform.database import Database
+from getpro.platform.postgres import tools_for
+
+
+def copies_in(folder: Path, *, db: Database, database_url: str, clock: Clock, daily: int = 2) -> Deps:
+    """Copies that lie below ``folder``, ``daily`` of them kept; a restored database need not sell."""
+    open_up(folder)
+    return Deps(
+        db=db,
+        clock=clock,
+        zone=ZoneInfo("Europe/Moscow"),
+        database_url=database_url,
+        tools=tools_for,
+        folder=folder / "backups",
+        trials=folder / "trials",
+        spool=folder / "wal",
+        keys=keys(folder),
+        keep=Keep(daily=daily, weekly=0, monthly=0, yearly=0),
+        window=timedelta(days=1),
+        use=lambda _: None,
+    )
