@@ -17,6 +17,7 @@ from pyrage import x25519
 from getpro import __version__
 from getpro.backups.errors import DumpFailed, NoStream
 from getpro.backups.folder import BASE, FILES, MANIFEST, Sink, written
+from getpro.backups.interruption import go_on, statements_ended
 from getpro.backups.manifest import Facts, Manifest, Physical, facts_of
 from getpro.backups.output import output_of
 from getpro.backups.sealed import seal
@@ -190,6 +191,7 @@ def _count_at_rest(url: str, watcher: "psycopg.Connection[Any]") -> _AtRest:
         with psycopg.connect(impatient(url), application_name="2getpro backup") as connection:
             connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
             connection.read_only = True
+            go_on()
             seen = connection.execute(
                 "SELECT pg_current_snapshot()::text, pg_current_wal_insert_lsn()::text"
             ).fetchone()
@@ -200,7 +202,8 @@ def _count_at_rest(url: str, watcher: "psycopg.Connection[Any]") -> _AtRest:
             if seen[0] == after[0] and oldest == newest:
                 # The recovery needs something to come after that place, to know that it is there.
                 watcher.execute("SELECT pg_logical_emit_message(false, 'getpro', '', true)")
-                return _AtRest(facts_of(connection), seen[1], int(newest))
+                with statements_ended(connection):
+                    return _AtRest(facts_of(connection), seen[1], int(newest))
         time.sleep(_QUIET_SECONDS)
     raise DumpFailed("в базу пишут без перерыва: не сосчитать, что в ней")
 
@@ -210,4 +213,5 @@ def _wait_for(is_there: Callable[[], bool]) -> None:
     while not is_there():
         if time.monotonic() > deadline:
             raise NoStream("журнал до этой копии не доходит: магазин, который его забирает, не запущен?")
+        go_on()
         time.sleep(0.5)

@@ -20,6 +20,7 @@ from pyrage import x25519
 from getpro import __version__
 from getpro.backups.errors import DumpFailed
 from getpro.backups.folder import ARCHIVE, LATEST, MANIFEST, Sink, written
+from getpro.backups.interruption import statements_ended
 from getpro.backups.manifest import Facts, Manifest, facts_of
 from getpro.backups.output import output_of
 from getpro.backups.sealed import seal
@@ -110,7 +111,10 @@ def _manifest(name: str, moment: datetime, server: str, size: int, sink: Sink, f
 @contextlib.contextmanager
 def _moment(url: str) -> Iterator[tuple["psycopg.Connection[Any]", str]]:
     """A connection that goes on seeing the moment, and its name for those who are to see the same."""
-    with psycopg.connect(impatient(url), application_name=NAME) as connection:
+    with (
+        psycopg.connect(impatient(url), application_name=NAME) as connection,
+        statements_ended(connection),
+    ):
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
         row = connection.execute("SELECT pg_export_snapshot()").fetchone()

@@ -67,3 +67,7 @@ class OffsiteAway(OffsiteError):
 
 class OffsiteRefused(OffsiteError):
     """The credentials may not, or what lies there is locked."""
+
+
+class Interrupted(BackupError):
+    """Nobody waits for it any more."""

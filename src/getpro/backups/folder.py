@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from getpro.backups.errors import Busy, NoFolder
+from getpro.backups.interruption import go_on
 from getpro.backups.states import BackupKind
 from getpro.kit.trouble import system_words
 
@@ -21,6 +22,7 @@ FILES: Final = ".files"
 """PostgreSQL's own list of what a base backup holds, from which it knows what has changed since."""
 MANIFEST: Final = ".json"
 _LOCK: Final = ".lock"
+_BLOCK: Final = 2**20
 
 
 class Sink:
@@ -36,6 +38,7 @@ class Sink:
         self.trouble: OSError | None = None
 
     def write(self, data: bytes) -> int:
+        go_on()
         try:
             self._file.write(data)
         except OSError as error:
@@ -114,8 +117,12 @@ def abandon(folder: Path) -> None:
 
 
 def hash_of(path: Path) -> str:
+    seen = hashlib.sha256()
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        while block := file.read(_BLOCK):
+            go_on()
+            seen.update(block)
+    return seen.hexdigest()
 
 
 def remove(folder: Path, name: str) -> None:

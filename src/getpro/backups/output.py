@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from getpro.backups.errors import DumpFailed
+from getpro.backups.interruption import ended_by
 
 
 @contextlib.contextmanager
@@ -23,7 +24,8 @@ def output_of(command: Sequence[str], environment: Mapping[str, str]) -> Iterato
         )
         assert process.stdout is not None
         try:
-            yield process.stdout
+            with ended_by(process.kill):
+                yield process.stdout
         except BaseException:
             process.kill()
             raise

@@ -17,6 +17,7 @@ from pyrage import x25519
 
 from getpro.backups.errors import NotRestored
 from getpro.backups.folder import Sink
+from getpro.backups.interruption import ended_by, go_on
 from getpro.backups.manifest import Manifest
 from getpro.backups.restore import require_whole
 from getpro.backups.sealed import unseal
@@ -124,10 +125,13 @@ def recover(
         on_progress("Журнал")
         spool = cluster.folder(cluster.directory / "log")
         for segment in log.write_out(position(last.start), spool, identity):
+            go_on()
             cluster.own(segment)
         on_progress("До нужной минуты")
-        _follow(cluster, spool, target, last.superuser, ends_whole=log.is_unbroken(position(last.start)))
+        with ended_by(cluster.kill):
+            _follow(cluster, spool, target, last.superuser, ends_whole=log.is_unbroken(position(last.start)))
         shutil.rmtree(spool)
+        go_on()
         cluster.start()
     except BaseException:
         cluster.stop()

@@ -14,6 +14,7 @@ from getpro.backups import base, dump, store
 from getpro.backups.deps import Deps
 from getpro.backups.errors import BackupError, Busy, NotThere
 from getpro.backups.folder import FILES, archive_of, held, remove, sweep
+from getpro.backups.interruption import interruptible
 from getpro.backups.manifest import Manifest, Physical
 from getpro.backups.recovery import down_to_full
 from getpro.backups.retention import Kept, KeptBase, outdated, outdated_bases
@@ -91,12 +92,16 @@ async def _kept(
     async with deps.db.begin("backup: begun") as session:
         backup_id = await store.begin(session, name, kind, asked_by=asked_by, now=now)
     try:
-        manifest = await asyncio.to_thread(write)
+        manifest = await interruptible(write)
     except BackupError as error:
         remove(deps.folder, name)
         async with deps.db.begin("backup: failed") as session:
             await store.failed(session, backup_id, str(error), now=deps.clock())
         log.error("backup.failed", backup=name, error=str(error))
+        raise
+    except asyncio.CancelledError:
+        log.warning("backup.interrupted", backup=name)
+        await _tidy(deps)
         raise
     async with deps.db.begin("backup: made") as session:
         await store.made(session, backup_id, manifest, now=deps.clock())
@@ -146,7 +151,7 @@ async def verify(deps: Deps, name: str | None = None, *, on_progress: OnProgress
         chosen = next(wanted, None)
         if chosen is None or chosen.manifest is None:
             raise NotThere("нет ни одной копии" if name is None else f"копии {name} нет")
-        trial: Trial = await asyncio.to_thread(
+        trial: Trial = await interruptible(
             prove,
             deps.folder,
             _chain(chosen.manifest, there),

@@ -15,6 +15,7 @@ from pyrage import x25519
 
 from getpro.backups.errors import NotThere, Unsuitable
 from getpro.backups.folder import MANIFEST
+from getpro.backups.interruption import ended_by
 from getpro.backups.manifest import Manifest
 from getpro.backups.progress import OnProgress, growing, silent
 from getpro.backups.recovery import Target, chain_for, recover
@@ -125,12 +126,13 @@ class Copy(Source):
                 on_progress("Восстановление")
                 cluster.start()
                 url = cluster.url()
-                restore(
-                    file,
-                    cluster.tools,
-                    url,
-                    on_bytes=growing(on_progress, "Восстановление", self.database_bytes),
-                )
+                with ended_by(cluster.kill):
+                    restore(
+                        file,
+                        cluster.tools,
+                        url,
+                        on_bytes=growing(on_progress, "Восстановление", self.database_bytes),
+                    )
             yield cluster, url
         finally:
             cluster.stop()

@@ -14,6 +14,7 @@ from pyrage import x25519
 
 from getpro import migrations
 from getpro.backups.errors import BackupError, NotRestored
+from getpro.backups.interruption import ended_by
 from getpro.backups.manifest import Manifest
 from getpro.backups.sources import SERVER, proven_as
 from getpro.kit.trouble import Trouble
@@ -78,7 +79,11 @@ def prove(
     trial, source = Trial(), proven_as(folder, chain, identity)
     step = _Steps(trial, on_progress)
     try:
-        with thrown_away(scratch), source.restored(scratch, step) as (cluster, url):
+        with (
+            thrown_away(scratch),
+            source.restored(scratch, step) as (cluster, url),
+            ended_by(cluster.kill),  # whoever works on it fails
+        ):
             step("Строки и суммы")
             source.require_the_same(url)
             step("Страницы и индексы")

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -10,6 +11,7 @@ from typing import Final
 from getpro.backups.bucket import Bucket
 from getpro.backups.deps import Deps
 from getpro.backups.errors import NotRestored
+from getpro.backups.interruption import ended_by
 from getpro.backups.keys import keys
 from getpro.backups.retention import Keep
 from getpro.kit.clock import Clock, utc_now
@@ -66,17 +68,28 @@ def sell_once(database_url: str) -> None:
     """
     kept = ("PATH", "PYTHONPATH", "LANG", "TMPDIR")  # nothing of the shop's own settings
     try:
-        done = subprocess.run(  # noqa: S603 -- our own module
-            [sys.executable, "-m", _PROOF],
-            input=database_url,
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=_PROOF_SECONDS,
-            env={name: os.environ[name] for name in kept if name in os.environ},
-        )
+        said, complained, code = _proof(database_url, kept)
     except subprocess.TimeoutExpired as error:
         raise NotRestored(f"магазин на ней не продал и за {_PROOF_SECONDS} с") from error
-    if done.returncode != 0:
-        lines = (done.stdout.strip() or done.stderr.strip()).splitlines()
-        raise NotRestored(lines[-1] if lines else f"магазин на ней не продал: код {done.returncode}")
+    if code != 0:
+        lines = (said.strip() or complained.strip()).splitlines()
+        raise NotRestored(lines[-1] if lines else f"магазин на ней не продал: код {code}")
+
+
+def _proof(database_url: str, kept: Sequence[str]) -> tuple[str, str, int]:
+    """What it says, what it complains of, its code; raises TimeoutExpired."""
+    with subprocess.Popen(  # noqa: S603 -- our own module
+        [sys.executable, "-m", _PROOF],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={name: os.environ[name] for name in kept if name in os.environ},
+    ) as process:
+        try:
+            with ended_by(process.kill):
+                said, complained = process.communicate(database_url, timeout=_PROOF_SECONDS)
+        except BaseException:
+            process.kill()
+            raise
+    return said, complained, process.returncode

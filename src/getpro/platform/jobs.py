@@ -58,6 +58,8 @@ UPKEEP: Final = "upkeep"
 
 WORKERS_A_PROCESS: Final = 4
 """As the queue's books count them: one for each of these."""
+GRACE_SECONDS: Final = 10
+"""What running jobs are given to end when their worker is told to stop, before they are cancelled."""
 HEARTBEAT_SECONDS: Final = 4
 STALLED_SECONDS: Final = 15
 """A worker silent for this long is dead: its jobs are taken from it, and the customer's lock with them.
@@ -103,6 +105,8 @@ class Backoff(BaseRetryStrategy):
     def get_retry_decision(self, *, exception: BaseException, job: Job) -> RetryDecision | None:
         if isinstance(exception, RetryLater):
             return RetryDecision(retry_in={"seconds": max(1, round(exception.seconds))})
+        if isinstance(exception, asyncio.CancelledError):  # the worker ends: it was no failure of the job's
+            return RetryDecision(retry_in={"seconds": 1})
         if self.attempts is not None and job.attempts + 1 >= self.attempts:
             return None
         return RetryDecision(retry_in={"seconds": min(2 ** min(job.attempts, 20), self.longest_seconds)})
@@ -342,7 +346,8 @@ class Jobs:
 
         Each queue has its own worker: a Telegram that hangs stops no expiry, a provider no delivery.
 
-        On cancellation no new job is taken and the running ones get ten seconds to end. The parts are
+        On cancellation no new job is taken and the running ones get GRACE_SECONDS to end, then they are
+        cancelled, and wait in the queue for another worker; one that cleans up is waited for. The parts are
         told by an event: a cancellation that meets the queue's own connections can be lost in them.
         """
         stopping = asyncio.Event()
@@ -398,7 +403,7 @@ class Jobs:
             listen_notify=queue in {MONEY, NOTICES},  # somebody waits for these; each holds a connection
             install_signal_handlers=False,
             delete_jobs="successful",
-            shutdown_graceful_timeout=10,
+            shutdown_graceful_timeout=GRACE_SECONDS,
             update_heartbeat_interval=HEARTBEAT_SECONDS,
             stalled_worker_timeout=STALLED_SECONDS,
         )

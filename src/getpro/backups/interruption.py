@@ -1,0 +1,105 @@
+"""Work in a thread that ends when it is not wanted any more.
+
+A thread cannot be cancelled; what it waits for can be ended: a program, a statement, a server. Whoever waits
+in the thread says so by :func:`ended_by`.
+"""
+
+import asyncio
+import contextlib
+import contextvars
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, Final, ParamSpec, TypeVar
+
+import psycopg
+
+from getpro.backups.errors import Interrupted
+
+_CANCEL_SECONDS: Final = 3
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
+
+
+class _Interruption:
+    """Comes from one thread, and is noticed in another."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._ends: list[Callable[[], object]] = []
+        self.has_come = False
+
+    def come(self) -> None:
+        with self._lock:
+            self.has_come = True
+            for end in self._ends:
+                end()
+
+    @contextlib.contextmanager
+    def ends_by(self, end: Callable[[], object]) -> Iterator[None]:
+        with self._lock:
+            self._ends.append(end)
+            if self.has_come:
+                end()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._ends.remove(end)
+
+
+_HERE: Final[contextvars.ContextVar[_Interruption | None]] = contextvars.ContextVar(
+    "interruption", default=None
+)
+"""What travels into the thread beside the work, as a logger's fields do: some of it is deep below."""
+
+
+async def interruptible(
+    work: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
+) -> Result:
+    """Do ``work`` in a thread. Cancelled, it ends what the thread waits for, and is not left before that."""
+    here, context = _Interruption(), contextvars.copy_context()
+    context.run(_HERE.set, here)
+    running = asyncio.get_running_loop().run_in_executor(None, partial(context.run, work, *args, **kwargs))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        here.come()
+        while not running.done():
+            with contextlib.suppress(asyncio.CancelledError):  # whoever is impatient would leave it behind
+                await asyncio.wait([running])
+        running.exception()  # how it failed is told by nobody: it was made to
+        raise
+
+
+@contextlib.contextmanager
+def ended_by(end: Callable[[], object]) -> Iterator[None]:
+    """Where ``end`` ends the waiting in the block: called, in another thread, when interruption comes.
+
+    Called at once where it has come already. Whatever then fails in the block raises as it does.
+    """
+    here = _HERE.get()
+    if here is None:
+        yield
+        return
+    with here.ends_by(end):
+        yield
+
+
+@contextlib.contextmanager
+def statements_ended(connection: "psycopg.Connection[Any]") -> Iterator[None]:
+    """Interruption ends the statement that the connection waits for in the block."""
+
+    def cancel() -> None:
+        with contextlib.suppress(psycopg.Error):  # a server that does not answer ends it, too
+            connection.cancel_safe(timeout=_CANCEL_SECONDS)
+
+    with ended_by(cancel):
+        yield
+
+
+def go_on() -> None:
+    """For a loop in which there is nothing to end; raises Interrupted when interruption has come."""
+    here = _HERE.get()
+    if here is not None and here.has_come:
+        raise Interrupted("прервано")
