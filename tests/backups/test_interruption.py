@@ -140,7 +140,7 @@ async def test_a_trial_that_is_cancelled_stops_its_server_and_clears_up(deps: De
             await under_way
     with held(deps.trials):
         assert server is not None
-        assert not Path(f"/proc/{server}").exists()
+        assert not Path(f"/proc/{server}").exists()  # noqa: ASYNC240
         assert not (deps.trials / SCRATCH).exists()
     async with deps.db.read("test") as session:
         [copy] = await store.newest_first(session)

@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Final
@@ -21,6 +22,8 @@ BASE: Final = ".base.zst.age"
 FILES: Final = ".files"
 """PostgreSQL's own list of what a base backup holds, from which it knows what has changed since."""
 MANIFEST: Final = ".json"
+NAMED: Final = re.compile(r"2getpro-\d{8}-\d{6}(-full|-incremental)?", re.ASCII)
+"""What a copy is called."""
 _LOCK: Final = ".lock"
 _BLOCK: Final = 2**20
 
@@ -114,6 +117,15 @@ def abandon(folder: Path) -> None:
         if [path.name for path in folder.iterdir()] == [_LOCK]:
             (folder / _LOCK).unlink()
             folder.rmdir()
+
+
+def names(folder: Path) -> list[str]:
+    """Of the copies that have a manifest, whole or not; whatever else lies there is somebody else's."""
+    return sorted(
+        path.name.removesuffix(MANIFEST)
+        for path in folder.glob(f"*{MANIFEST}")
+        if NAMED.fullmatch(path.name.removesuffix(MANIFEST))
+    )
 
 
 def hash_of(path: Path) -> str:

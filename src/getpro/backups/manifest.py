@@ -8,6 +8,7 @@ from typing import Any, Final, Self
 
 import psycopg
 from psycopg import sql
+from pydantic import TypeAdapter
 
 from getpro.backups.folder import MANIFEST
 from getpro.backups.states import BackupKind
@@ -93,15 +94,13 @@ class Manifest:
 
     @classmethod
     def of(cls, found: dict[str, Any]) -> Self:
-        """From JSON, read; raises KeyError or TypeError for what is none of ours."""
-        physical = found.get("physical")
-        return cls(
-            **(
-                found
-                | {"facts": Facts(**found["facts"])}
-                | {"physical": None if physical is None else Physical(**physical)}
-            )
-        )
+        """From JSON, read; raises ValueError for what is none of ours, or of a later form."""
+        read = TypeAdapter(cls).validate_python(found)
+        if read.form > FORM:
+            raise ValueError(f"a manifest of form {read.form}")
+        if read.moment.tzinfo is None:
+            raise ValueError("a moment without its zone")
+        return read
 
     @classmethod
     def beside(cls, folder: Path, name: str) -> Self | None:
@@ -113,7 +112,7 @@ class Manifest:
         """None where the file is not there, or is none of ours."""
         try:
             return cls.of(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError):
             return None
 
     @property

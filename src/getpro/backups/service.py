@@ -13,7 +13,7 @@ import structlog
 from getpro.backups import base, dump, store
 from getpro.backups.deps import Deps
 from getpro.backups.errors import BackupError, Busy, NotThere
-from getpro.backups.folder import FILES, archive_of, held, remove, sweep
+from getpro.backups.folder import FILES, archive_of, held, names, remove, sweep
 from getpro.backups.interruption import interruptible
 from getpro.backups.manifest import Manifest, Physical
 from getpro.backups.recovery import down_to_full
@@ -33,6 +33,8 @@ _NIGHT: Final = 3
 """From this hour on of the operator's day."""
 _FLOWS: Final = timedelta(minutes=5)
 """The log flows if all was safe so long ago."""
+FROM_FOLDER: Final = "folder"
+"""Who asked for a copy that was found there."""
 _TRIALS_MODE: Final = 0o711
 """A server that may not run as root passes through."""
 
@@ -244,13 +246,18 @@ async def tidy(deps: Deps) -> None:
 
 
 async def _tidy(deps: Deps) -> None:
-    """What a kill has left is thrown away; what the catalogue has and the folder has not is lost."""
+    """What a kill has left is thrown away; what the catalogue has and the folder has not is lost.
+
+    And the other way round: after a restore the catalogue is older than the folder.
+    """
     for name in sweep(deps.folder):
         log.warning("backup.left_unfinished", file=name)
     with contextlib.suppress(Busy), held(deps.trials, mode=_TRIALS_MODE):
         await asyncio.to_thread(clear, deps.trials / SCRATCH)
     async with deps.db.begin("backup: tidy") as session:
-        for copy in await store.newest_first(session):
+        known = await store.newest_first(session)
+        await _adopt(session, deps, {copy.name for copy in known})
+        for copy in known:
             path = archive_of(deps.folder, copy.name, copy.kind)
             if copy.state is BackupState.MAKING:  # we hold the folder: nobody is at it
                 await _end(session, deps, copy, path)
@@ -260,6 +267,16 @@ async def _tidy(deps: Deps) -> None:
                 await store.found_again(session, copy.backup_id)
             elif copy.state is BackupState.DELETED:
                 remove(deps.folder, copy.name)
+
+
+async def _adopt(session: Session, deps: Deps, known: set[str]) -> None:
+    """Copies that lie there whole; a file that is still on its way will be whole another time."""
+    for name in names(deps.folder):
+        if name in known or (manifest := Manifest.beside(deps.folder, name)) is None:
+            continue
+        if manifest.name == name and _has(archive_of(deps.folder, name, manifest.kind), manifest.file_bytes):
+            await store.adopt(session, manifest, asked_by=FROM_FOLDER, now=deps.clock())
+            log.info("backup.adopted", backup=name)
 
 
 async def _end(session: Session, deps: Deps, copy: Backup, path: Path) -> None:

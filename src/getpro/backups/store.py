@@ -67,6 +67,26 @@ async def made(session: Session, backup_id: int, manifest: Manifest, *, now: dat
     )
 
 
+async def adopt(session: Session, manifest: Manifest, *, asked_by: str, now: datetime) -> bool:
+    """Write down a copy that lies there whole; False where its name is known already; a step."""
+    number = await session.scalar(
+        upsert(backups)
+        .values(
+            name=manifest.name,
+            kind=manifest.kind,
+            state=BackupState.MADE,
+            asked_by=asked_by,
+            started_at=manifest.moment,
+            finished_at=now,
+            bytes=manifest.file_bytes,
+            manifest=asdict(manifest),
+        )
+        .on_conflict_do_nothing(index_elements=["name"])
+        .returning(_ROW.backup_id)
+    )
+    return number is not None
+
+
 async def failed(session: Session, backup_id: int, trouble: str, *, now: datetime) -> bool:
     return await _move(session, backup_id, BackupState.FAILED, finished_at=now, trouble=trouble)
 

@@ -1,0 +1,112 @@
+"""Copies that the database does not know: it is a new one, or restored, or they were brought there."""
+
+import json
+import shutil
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from getpro.backups import service, store
+from getpro.backups.deps import Deps
+from getpro.backups.folder import ARCHIVE
+from getpro.backups.states import BackupState
+from getpro.backups.store import Backup
+from shop import Shop
+
+OTHER = "2getpro-20250101-000000"
+Description = dict[str, Any]
+
+
+async def catalogue(deps: Deps) -> dict[str, Backup]:
+    async with deps.db.read("test") as session:
+        return {one.name: one for one in await store.newest_first(session)}
+
+
+async def run(deps: Deps, statement: str) -> None:
+    async with deps.db.begin("test") as session:
+        await session.execute(text(statement))
+
+
+async def test_a_restored_database_knows_the_copy_it_is_from_and_those_made_later(
+    deps: Deps, shop: Shop
+) -> None:
+    made = []
+    for _ in range(3):
+        made.append(await service.create(deps, asked_by="olga"))
+        shop.clock.now += timedelta(days=1)
+    first, *later = made
+    await run(deps, "DELETE FROM backups WHERE backup_id > 1")
+    await run(deps, "UPDATE backups SET state = 'making', finished_at = NULL, bytes = NULL, manifest = NULL")
+    await service.tidy(deps)
+    seen = await catalogue(deps)
+    assert {name: one.state for name, one in seen.items()} == {one.name: BackupState.MADE for one in made}
+    for one in later:
+        found = seen[one.name]
+        assert (found.started_at, found.bytes, found.manifest) == (one.started_at, one.bytes, one.manifest)
+        assert found.asked_by == "folder"
+    assert (await service.verify(deps)).name == later[-1].name
+    assert [one.name for one in await service.prune(deps)] == [first.name]
+
+
+def of_another_name(said: Description) -> Description:
+    return said
+
+
+def later_form(said: Description) -> Description:
+    return said | {"name": OTHER, "form": 99, "more": "than we know"}
+
+
+def no_moment(said: Description) -> Description:
+    return said | {"name": OTHER, "made_at": "yesterday"}
+
+
+def no_zone(said: Description) -> Description:
+    return said | {"name": OTHER, "made_at": "2025-01-01T00:00:00"}
+
+
+def wrong_kinds(said: Description) -> Description:
+    return said | {"name": OTHER, "facts": said["facts"] | {"rows": "many"}}
+
+
+def still_on_its_way(said: Description) -> Description:
+    return said | {"name": OTHER, "file_bytes": said["file_bytes"] + 1}
+
+
+@pytest.mark.parametrize(
+    "tells", [of_another_name, later_form, no_moment, no_zone, wrong_kinds, still_on_its_way]
+)
+async def test_what_is_not_ours_or_not_whole_is_left_where_it_lies(
+    deps: Deps, tells: Callable[[Description], Description]
+) -> None:
+    made = await service.create(deps, asked_by="olga")
+    said = json.loads(described(deps, made.name).read_text(encoding="utf-8"))
+    described(deps, OTHER).write_text(json.dumps(tells(said)), encoding="utf-8")
+    shutil.copy(deps.folder / f"{made.name}{ARCHIVE}", deps.folder / f"{OTHER}{ARCHIVE}")
+    await service.tidy(deps)
+    assert set(await catalogue(deps)) == {made.name}
+    assert described(deps, OTHER).exists()
+
+
+async def test_rubbish_and_strangers_in_the_folder_hinder_nothing(deps: Deps) -> None:
+    deps.folder.mkdir()
+    for name, content in {
+        OTHER: b'{"name": "2getp',
+        "2getpro-20250101-000001": b"[]",
+        "2getpro-20250101-000002": b"\xff\xfe",
+        "2getpro-20250101-000003": b"null",
+        "another-shop": b"{}",
+        "2getpro-20250101-0000": b"{}",
+    }.items():
+        described(deps, name).write_bytes(content)
+    (deps.folder / "2getpro-20250101-000004.json").mkdir()
+    made = await service.create(deps, asked_by="olga")
+    assert await service.prune(deps) == []
+    assert set(await catalogue(deps)) == {made.name}
+
+
+def described(deps: Deps, name: str) -> Path:
+    return deps.folder / f"{name}.json"
