@@ -47,9 +47,21 @@ async def test_a_restored_database_knows_the_copy_it_is_from_and_those_made_late
     for one in later:
         found = seen[one.name]
         assert (found.started_at, found.bytes, found.manifest) == (one.started_at, one.bytes, one.manifest)
-        assert found.asked_by == "folder"
+        assert found.asked_by == "olga"
     assert (await service.verify(deps)).name == later[-1].name
     assert [one.name for one in await service.prune(deps)] == [first.name]
+
+
+async def test_a_manifest_of_the_first_form_is_read(deps: Deps) -> None:
+    made = await service.create(deps, asked_by="olga")
+    said = json.loads(described(deps, made.name).read_text(encoding="utf-8"))
+    del said["asked_by"]
+    described(deps, made.name).write_text(json.dumps(said | {"form": 1}), encoding="utf-8")
+    await run(deps, "DELETE FROM backups")
+    await service.tidy(deps)
+    found = (await catalogue(deps))[made.name]
+    assert (found.state, found.asked_by, found.bytes) == (BackupState.MADE, "folder", made.bytes)
+    assert (await service.verify(deps)).is_good
 
 
 def of_another_name(said: Description) -> Description:

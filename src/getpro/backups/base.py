@@ -45,6 +45,7 @@ def make(
     *,
     parent: Manifest | None,
     clock: Clock,
+    asked_by: str,
     recipients: Sequence[x25519.Recipient],
     on_progress: OnProgress = lambda _: None,
 ) -> Manifest:
@@ -91,6 +92,7 @@ def make(
             sha256=sink.sha256,
             facts=at_rest.facts,
             physical=physical,
+            asked_by=asked_by,
         )
         with written(folder / f"{name}{FILES}") as beside:
             beside.write(files)

@@ -21,7 +21,7 @@ from getpro import __version__
 from getpro.backups.errors import DumpFailed
 from getpro.backups.folder import ARCHIVE, LATEST, MANIFEST, Sink, written
 from getpro.backups.interruption import statements_ended
-from getpro.backups.manifest import Facts, Manifest, facts_of
+from getpro.backups.manifest import Manifest, facts_of
 from getpro.backups.output import output_of
 from getpro.backups.sealed import seal
 from getpro.kit.trouble import system_words
@@ -69,6 +69,7 @@ def make(
     name: str,
     *,
     now: datetime,
+    asked_by: str,
     recipients: Sequence[x25519.Recipient],
     on_progress: OnProgress = lambda _: None,
 ) -> Manifest:
@@ -85,7 +86,17 @@ def make(
             sink = _write_archive(url, tools, folder / f"{name}{ARCHIVE}", snapshot, recipients)
             on_progress(f"Пишем {LATEST}")
             _write_plain(url, tools, folder / LATEST, snapshot, now)
-        manifest = _manifest(name, now, server, size, sink, facts)
+        manifest = Manifest(
+            name=name,
+            made_at=now.isoformat(),
+            program=__version__,
+            server=server,
+            database_bytes=size,
+            file_bytes=sink.bytes,
+            sha256=sink.sha256,
+            facts=facts,
+            asked_by=asked_by,
+        )
         with written(folder / f"{name}{MANIFEST}") as beside:
             beside.write(manifest.as_json().encode())
     except psycopg.Error as error:
@@ -93,19 +104,6 @@ def make(
     except OSError as error:
         raise DumpFailed(f"{folder}: {system_words(error)}") from error
     return manifest
-
-
-def _manifest(name: str, moment: datetime, server: str, size: int, sink: Sink, facts: Facts) -> Manifest:
-    return Manifest(
-        name=name,
-        made_at=moment.isoformat(),
-        program=__version__,
-        server=server,
-        database_bytes=size,
-        file_bytes=sink.bytes,
-        sha256=sink.sha256,
-        facts=facts,
-    )
 
 
 @contextlib.contextmanager

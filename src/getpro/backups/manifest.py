@@ -13,7 +13,8 @@ from pydantic import TypeAdapter
 from getpro.backups.folder import MANIFEST
 from getpro.backups.states import BackupKind
 
-FORM: Final = 1
+FORM: Final = 2
+"""What is older is read, too: it says less."""
 _TABLES: Final = (
     "SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace"
     " AND c.relkind IN ('r', 'p') AND NOT c.relispartition ORDER BY 1"
@@ -87,6 +88,8 @@ class Manifest:
     facts: Facts
     physical: Physical | None = None
     """None for a dump."""
+    asked_by: str = ""
+    """Who wanted it; since form 2."""
     form: int = FORM
 
     def as_json(self) -> str:

@@ -34,7 +34,7 @@ _NIGHT: Final = 3
 _FLOWS: Final = timedelta(minutes=5)
 """The log flows if all was safe so long ago."""
 FROM_FOLDER: Final = "folder"
-"""Who asked for a copy that was found there."""
+"""Who asked for a copy that was found there and does not say."""
 _TRIALS_MODE: Final = 0o711
 """A server that may not run as root passes through."""
 
@@ -44,17 +44,8 @@ async def create(deps: Deps, *, asked_by: str, on_progress: OnProgress = lambda 
     with held(deps.folder):
         await _tidy(deps)
         started_at = deps.clock()
-        name = f"2getpro-{started_at:%Y%m%d-%H%M%S}"
-        write = partial(
-            dump.make,
-            deps.database_url,
-            deps.tools,
-            deps.folder,
-            name,
-            now=started_at,
-            recipients=deps.keys.recipients,
-            on_progress=on_progress,
-        )
+        name = _named(started_at)
+        write = _dump(deps, name, asked_by=asked_by, now=started_at, on_progress=on_progress)
         return await _kept(deps, name, BackupKind.DUMP, write, asked_by=asked_by, now=started_at)
 
 
@@ -71,7 +62,7 @@ async def create_base(
             bases = await store.newest_bases(session)
         parent = bases[0].manifest if bases and kind is BackupKind.INCREMENTAL else None
         started_at = deps.clock()
-        name = f"2getpro-{started_at:%Y%m%d-%H%M%S}-{BackupKind.FULL if parent is None else kind}"
+        name = f"{_named(started_at)}-{BackupKind.FULL if parent is None else kind}"
         write = partial(
             base.make,
             deps.database_url,
@@ -80,11 +71,50 @@ async def create_base(
             name,
             parent=parent,
             clock=deps.clock,
+            asked_by=asked_by,
             recipients=deps.keys.recipients,
             on_progress=on_progress,
         )
         kind = BackupKind.FULL if parent is None else kind
         return await _kept(deps, name, kind, write, asked_by=asked_by, now=started_at)
+
+
+async def create_unlisted(deps: Deps, *, asked_by: str, on_progress: OnProgress = lambda _: None) -> Manifest:
+    """Make a copy of a database whose catalogue may be of another version, or not there yet; a flow.
+
+    It is adopted from the folder once the catalogue is ours. Raises BackupError, as :func:`create`.
+    """
+    with held(deps.folder):
+        sweep(deps.folder)
+        started_at = deps.clock()
+        name = _named(started_at)
+        try:
+            return await interruptible(
+                _dump(deps, name, asked_by=asked_by, now=started_at, on_progress=on_progress)
+            )
+        except BaseException:
+            remove(deps.folder, name)
+            raise
+
+
+def _dump(
+    deps: Deps, name: str, *, asked_by: str, now: datetime, on_progress: OnProgress
+) -> Callable[[], Manifest]:
+    return partial(
+        dump.make,
+        deps.database_url,
+        deps.tools,
+        deps.folder,
+        name,
+        now=now,
+        asked_by=asked_by,
+        recipients=deps.keys.recipients,
+        on_progress=on_progress,
+    )
+
+
+def _named(moment: datetime) -> str:
+    return f"2getpro-{moment:%Y%m%d-%H%M%S}"
 
 
 async def _kept(
@@ -275,7 +305,7 @@ async def _adopt(session: Session, deps: Deps, known: set[str]) -> None:
         if name in known or (manifest := Manifest.beside(deps.folder, name)) is None:
             continue
         if manifest.name == name and _has(archive_of(deps.folder, name, manifest.kind), manifest.file_bytes):
-            await store.adopt(session, manifest, asked_by=FROM_FOLDER, now=deps.clock())
+            await store.adopt(session, manifest, asked_by=manifest.asked_by or FROM_FOLDER, now=deps.clock())
             log.info("backup.adopted", backup=name)
 
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from getpro.backups import service
 from getpro.backups.bucket import Bucket
 from getpro.backups.deps import Deps
 from getpro.backups.errors import NotRestored
@@ -17,13 +18,13 @@ from getpro.backups.retention import Keep
 from getpro.kit.clock import Clock, utc_now
 from getpro.platform.database import Database
 from getpro.platform.postgres import default_directory, tools_for
-from getpro.platform.settings import BackupSettings, Settings
+from getpro.platform.settings import BackupSettings, CopySettings
 
 _PROOF: Final = "getpro.sandbox.shop.proof"
 _PROOF_SECONDS: Final = 600
 
 
-def backups_deps(settings: Settings, *, db: Database, database_url: str, clock: Clock = utc_now) -> Deps:
+def backups_deps(settings: CopySettings, *, db: Database, database_url: str, clock: Clock = utc_now) -> Deps:
     """Raises Trouble where the key of the copies cannot be had."""
     data = settings.data_dir or default_directory()
     data.mkdir(parents=True, exist_ok=True)
@@ -56,7 +57,17 @@ def bucket(
     return S3Bucket(settings, clock=clock, attempts=attempts, timeout_seconds=timeout_seconds)
 
 
-def folder(settings: Settings) -> Path:
+async def copy_before_migration(settings: CopySettings, database_url: str) -> str:
+    """The name of the copy that was made; raises BackupError and Trouble."""
+    db = Database(database_url, pool_size=1)
+    try:
+        deps = backups_deps(settings, db=db, database_url=database_url)
+        return (await service.create_unlisted(deps, asked_by="migration")).name
+    finally:
+        await db.close()
+
+
+def folder(settings: CopySettings) -> Path:
     """Where copies lie: beside the data unless it is said otherwise."""
     return settings.operations.backups or (settings.data_dir or default_directory()) / "backups"
 

@@ -1,7 +1,10 @@
 """The database that a command works on: the configured one, or the embedded one while it runs."""
 
+import asyncio
 import contextlib
+import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -12,7 +15,7 @@ from getpro.cli.settings import read_settings
 from getpro.kit.trouble import Trouble
 from getpro.platform.postgres import Cluster, default_directory
 from getpro.platform.postgres.address import wrong_address
-from getpro.platform.settings import DatabaseSettings
+from getpro.platform.settings import CopySettings, DatabaseSettings
 
 
 class DatabaseAway(Trouble):
@@ -20,10 +23,13 @@ class DatabaseAway(Trouble):
 
 
 @contextlib.contextmanager
-def database(*, migrate: bool, any_version: bool = False, even_away: bool = False) -> Iterator[str]:
+def database(
+    *, migrate: bool, copy_first: bool = True, any_version: bool = False, even_away: bool = False
+) -> Iterator[str]:
     """The address of the database while the block runs, the embedded one started and stopped for it.
 
-    Migrated only when asked: another process may work on it with a program of another version. Otherwise
+    Migrated only when asked: another process may work on it with a program of another version; and copied
+    before that, unless the caller does without or BACKUP_ENABLED says that others make the copies. Otherwise
     Trouble is raised when its version is not ours, unless the caller takes ``any_version``, and when it
     cannot be had at all, unless the caller has something to do ``even_away`` from it.
     """
@@ -36,7 +42,7 @@ def database(*, migrate: bool, any_version: bool = False, even_away: bool = Fals
             _require_postgresql(url)
         if not any_version:
             try:
-                _require_version(url, migrate=migrate)
+                _require_version(url, migrate=migrate, copy_first=copy_first)
             except DatabaseAway:
                 if not even_away:
                     raise
@@ -62,11 +68,11 @@ def _require_postgresql(url: str) -> None:
         raise Trouble("Настройки не подходят.", f"{told[0]}.", told[1])
 
 
-def _require_version(url: str, *, migrate: bool) -> None:
+def _require_version(url: str, *, migrate: bool, copy_first: bool) -> None:
     """Bring the database to our version, or refuse to work on another one; raises Trouble."""
     try:
         if migrate:
-            migrations.upgrade(url)
+            migrations.upgrade(url, before=partial(_copy, url) if copy_first else lambda: None)
         is_ours = migrations.is_current(url)
     except psycopg.OperationalError as error:
         lines = str(error).splitlines() or ["без объяснений"]
@@ -79,6 +85,26 @@ def _require_version(url: str, *, migrate: bool) -> None:
             f"Её таблицы не версии {migrations.HEAD}, или их ещё нет.",
             "Остановите магазин, если он работает, и выполните: 2getpro migrate",
         )
+
+
+def _copy(url: str) -> None:
+    """Copy the database before it is changed; raises Trouble."""
+    settings = read_settings(CopySettings)
+    if not settings.backup.enabled:
+        return
+    from getpro.backups.errors import BackupError  # noqa: PLC0415 -- a current database spares these imports
+    from getpro.bootstrap.backups import copy_before_migration  # noqa: PLC0415
+
+    sys.stderr.write("Перед миграцией делаем копию базы…\n")
+    try:
+        name = asyncio.run(copy_before_migration(settings, url))
+    except (BackupError, Trouble) as error:
+        raise Trouble(
+            "Копия перед миграцией не сделана, база осталась как была.",
+            f"{error}".rstrip(".") + ".",
+            "Устраните причину и повторите. Если копия у вас есть: 2getpro migrate --without-backup",
+        ) from error
+    sys.stderr.write(f"Копия: {name}\n")
 
 
 def keeper_of_database() -> Callable[[], None] | None:

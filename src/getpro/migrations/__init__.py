@@ -4,6 +4,7 @@ They are run twice, in one transaction: on the shop's own tables, and on those o
 """
 
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, LiteralString
@@ -55,14 +56,17 @@ def _version(connection: psycopg.Connection[Any], table: LiteralString) -> str:
     return "" if row is None else str(row[0])
 
 
-def upgrade(url: str) -> None:
+def upgrade(url: str, *, before: Callable[[], object] = lambda: None) -> None:
     """Bring the database at ``url`` (``postgresql://…``) to :data:`HEAD`; nothing to do is fine.
 
+    ``before`` is called before a database that has tables of ours is changed; what it raises stops us.
     Raises Trouble that names the migration which failed; all of them are one transaction.
     """
     with psycopg.connect(impatient(url), autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
         if not is_current(url):
+            if any(_versions(url)):
+                before()
             _migrate(url)
         for statement in partitions.statements(datetime.now(UTC)):
             connection.execute(statement.encode())

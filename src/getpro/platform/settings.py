@@ -395,7 +395,15 @@ class DatabaseSettings(BaseSettings):
         return ZoneInfo(self.time_zone)
 
 
-class Settings(DatabaseSettings):
+class CopySettings(DatabaseSettings):
+    """What a command needs that copies the database and does nothing else."""
+
+    # NoDecode: a variable called BACKUP belongs to somebody else, and is no JSON.
+    operations: Annotated[OperationsSettings, NoDecode] = OperationsSettings()
+    backup: Annotated[BackupSettings, NoDecode] = BackupSettings()
+
+
+class Settings(CopySettings):
     """Everything that the shop runs on."""
 
     log_dir: Path | None = Field(default=None, validation_alias="GETPRO_LOG_DIR")
@@ -412,16 +420,13 @@ class Settings(DatabaseSettings):
     trusted_proxies: Proxies = []
     """Whose X-Forwarded-For is believed."""
 
-    # NoDecode: a variable called SHOP belongs to somebody else, and is no JSON.
     telegram: Annotated[TelegramSettings, NoDecode]
     yookassa: Annotated[YooKassaSettings | None, NoDecode] = None
     cryptopay: Annotated[CryptoPaySettings | None, NoDecode] = None
     stars: Annotated[StarsSettings, NoDecode] = StarsSettings()
     panel: Annotated[PanelSettings, NoDecode]
     shop: Annotated[ShopSettings, NoDecode] = ShopSettings()
-    operations: Annotated[OperationsSettings, NoDecode] = OperationsSettings()
     sentry: Annotated[SentrySettings, NoDecode] = SentrySettings()
-    backup: Annotated[BackupSettings, NoDecode] = BackupSettings()
 
 
 GROUPS: Final = {
