@@ -13,7 +13,15 @@ from getpro.platform.database import Database
 from getpro.platform.postgres import tools_for
 
 
-def copies_in(folder: Path, *, db: Database, database_url: str, clock: Clock, daily: int = 2) -> Deps:
+def copies_in(
+    folder: Path,
+    *,
+    db: Database,
+    database_url: str,
+    clock: Clock,
+    daily: int = 2,
+    settings: str | None = None,
+) -> Deps:
     """Copies that lie below ``folder``, ``daily`` of them kept; a restored database need not sell."""
     open_up(folder)
     return Deps(
@@ -29,4 +37,5 @@ def copies_in(folder: Path, *, db: Database, database_url: str, clock: Clock, da
         keep=Keep(daily=daily, weekly=0, monthly=0, yearly=0),
         window=timedelta(days=1),
         use=lambda _: None,
+        settings=settings,
     )

@@ -12,6 +12,7 @@ import pytest
 from folders import open_up
 from getpro import cli
 from getpro.bootstrap import backups as bootstrap
+from getpro.platform.env_file import EnvFile
 from storage import SECRET, Place, Storage
 
 
@@ -65,9 +66,26 @@ async def test_a_copy_is_made_shown_tried_and_kept(folder: Path) -> None:
     assert (folder / "backups/latest.sql.gz").exists()
 
 
+async def test_settings_are_written_out_once_for_a_machine_that_has_none(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = (await backup("create")).said.split()[1].rstrip(",")
+    fresh = tmp_path_factory.mktemp("fresh")
+    monkeypatch.chdir(fresh)
+    arguments = ("settings", "--from", str(folder / "backups"), "--key", str(folder / "backup.key"))
+    done = await backup(*arguments)
+    assert (done.code, f"Записаны из {made}" in done.said) == (0, True), done
+    assert (fresh / ".env").stat().st_mode & 0o777 == 0o600
+    assert EnvFile.read(fresh / ".env").values == EnvFile.read(folder / ".env").values
+    again = await backup(*arguments)
+    assert (again.code, f"{fresh}/.env уже есть" in again.complained) == (2, True), again
+    none = await backup("settings", "2getpro-20250101-000000", *arguments[1:], "--to", "other")
+    assert (none.code, "файла нет" in none.complained, (fresh / "other").exists()) == (2, True, False)
+
+
 async def test_a_copy_that_is_no_good_is_2_and_says_why(folder: Path) -> None:
     await backup("create")
-    [closed] = (folder / "backups").glob("*.age")
+    [closed] = (folder / "backups").glob("*.zst.age")
     closed.write_bytes(closed.read_bytes()[:-1])
     tried = await backup("verify")
     assert (tried.code, "НЕ ГОДИТСЯ" in tried.said) == (2, True)

@@ -56,7 +56,7 @@ def version(url: str) -> str:
 
 
 def copies(folder: Path) -> list[Path]:
-    return sorted((folder / "backups").glob("*.age"))
+    return sorted((folder / "backups").glob("*.zst.age"))
 
 
 def test_what_is_there_is_copied_before_it_is_changed_and_listed_after(

@@ -15,11 +15,11 @@ import aiohttp
 import pytest
 
 from getpro.checks.check import Level
-from getpro.cli.env_file import EnvFile
 from getpro.cli.interview import Interview
 from getpro.cli.setup import Steps
 from getpro.kit.trouble import Trouble
 from getpro.payments.providers.cryptopay import client
+from getpro.platform.env_file import EnvFile
 from getpro.sandbox.providers.cryptopay import CryptoPaySimulator
 from getpro.sandbox.serving import serving
 from getpro.sandbox.shop.world import free_port

@@ -1,7 +1,7 @@
 """What making and proving copies needs, handed in by bootstrap or by a test."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -42,6 +42,8 @@ class Deps:
     """How a restored database is tried by the product itself."""
     bucket: Bucket | None = None
     """Where copies go off this machine; None: nowhere."""
+    settings: str | None = field(default=None, repr=False)
+    """What lies beside each copy for a rebuild, as ``.env`` takes it: a secret. None: nothing."""
 
 
 Prepare = Callable[[], Deps]

@@ -18,6 +18,7 @@ import psycopg
 from pyrage import x25519
 
 from getpro import __version__
+from getpro.backups.environment import close
 from getpro.backups.errors import DumpFailed
 from getpro.backups.folder import ARCHIVE, LATEST, MANIFEST, Sink, written
 from getpro.backups.interruption import statements_ended
@@ -71,6 +72,7 @@ def make(
     now: datetime,
     asked_by: str,
     recipients: Sequence[x25519.Recipient],
+    settings: str | None = None,
     on_progress: OnProgress = lambda _: None,
 ) -> Manifest:
     """Write the copy ``name`` and ``latest.sql.gz`` into ``folder``; raises DumpFailed.
@@ -96,6 +98,7 @@ def make(
             sha256=sink.sha256,
             facts=facts,
             asked_by=asked_by,
+            settings=None if settings is None else close(settings, folder, name, list(recipients)),
         )
         with written(folder / f"{name}{MANIFEST}") as beside:
             beside.write(manifest.as_json().encode())

@@ -74,6 +74,14 @@ class Physical:
 
 
 @dataclass(frozen=True, slots=True)
+class File:
+    """One that lies beside the copy."""
+
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """Of one copy. Sizes in bytes; ``sha256`` is of the file as it lies there, in hex."""
 
@@ -90,6 +98,8 @@ class Manifest:
     """None for a dump."""
     asked_by: str = ""
     """Who wanted it; since form 2."""
+    settings: File | None = None
+    """What a rebuild reads as ``.env``, closed; since form 2. None: they were not kept."""
     form: int = FORM
 
     def as_json(self) -> str:

@@ -109,6 +109,7 @@ def _dump(
         now=now,
         asked_by=asked_by,
         recipients=deps.keys.recipients,
+        settings=deps.settings,
         on_progress=on_progress,
     )
 

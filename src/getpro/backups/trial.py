@@ -13,6 +13,7 @@ import psycopg
 from pyrage import x25519
 
 from getpro import migrations
+from getpro.backups.environment import require_readable
 from getpro.backups.errors import BackupError, NotRestored
 from getpro.backups.interruption import ended_by
 from getpro.backups.manifest import Manifest
@@ -79,20 +80,23 @@ def prove(
     trial, source = Trial(), proven_as(folder, chain, identity)
     step = _Steps(trial, on_progress)
     try:
-        with (
-            thrown_away(scratch),
-            source.restored(scratch, step) as (cluster, url),
-            ended_by(cluster.kill),  # whoever works on it fails
-        ):
-            step("Строки и суммы")
-            source.require_the_same(url)
-            step("Страницы и индексы")
-            _look_through(cluster, name_of(url))
-            step("Версия схемы")
-            migrations.upgrade(url)
-            step("Пробная покупка")
-            use(url)
-            step.end()
+        with thrown_away(scratch):
+            if chain[-1].settings is not None:
+                step("Настройки")
+                require_readable(folder, chain[-1], identity, scratch / "settings")
+            with (
+                source.restored(scratch, step) as (cluster, url),
+                ended_by(cluster.kill),  # whoever works on it fails
+            ):
+                step("Строки и суммы")
+                source.require_the_same(url)
+                step("Страницы и индексы")
+                _look_through(cluster, name_of(url))
+                step("Версия схемы")
+                migrations.upgrade(url)
+                step("Пробная покупка")
+                use(url)
+                step.end()
     except BackupError as error:
         trial.trouble = str(error)
     except Trouble as trouble:

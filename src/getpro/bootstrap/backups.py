@@ -1,5 +1,6 @@
 """Copies of the database, built and joined."""
 
+import json
 import os
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from getpro import __version__
 from getpro.backups import service
 from getpro.backups.bucket import Bucket
 from getpro.backups.deps import Deps
@@ -16,10 +18,16 @@ from getpro.backups.interruption import ended_by
 from getpro.backups.keys import keys
 from getpro.backups.retention import Keep
 from getpro.kit.clock import Clock, utc_now
+from getpro.kit.trouble import Trouble
 from getpro.platform.database import Database
+from getpro.platform.env_file import EnvFile
 from getpro.platform.postgres import default_directory, tools_for
-from getpro.platform.settings import BackupSettings, CopySettings
+from getpro.platform.settings import BackupSettings, CopySettings, variables
 
+_HEADER: Final = f"""\
+# Настройки магазина, записанные с копией базы. 2GETPRO {__version__}.
+# Ключа копий (backup.key) здесь нет: он хранится отдельно.
+"""
 _PROOF: Final = "getpro.sandbox.shop.proof"
 _PROOF_SECONDS: Final = 600
 
@@ -43,6 +51,7 @@ def backups_deps(settings: CopySettings, *, db: Database, database_url: str, clo
         window=timedelta(days=wanted.window_days),
         use=sell_once,
         bucket=bucket(settings.backup, clock=clock),
+        settings=what_is_set(),
     )
 
 
@@ -55,6 +64,25 @@ def bucket(
     from getpro.backups.offsite import S3Bucket  # noqa: PLC0415 -- 20 MiB that a shop without one does without
 
     return S3Bucket(settings, clock=clock, attempts=attempts, timeout_seconds=timeout_seconds)
+
+
+def what_is_set() -> str:
+    """All settings as ``.env`` takes them: of the file everything, of the environment what is ours.
+
+    Raises Trouble for a file that cannot be read.
+    """
+    ours = {*variables(), "PG_BIN"}
+    found = EnvFile.read(Path(".env")).values
+    found |= {name.upper(): value for name, value in os.environ.items() if value and name.upper() in ours}
+    file, left = EnvFile(Path(".env"), _HEADER), ""
+    for name, value in sorted(found.items()):
+        try:
+            file = file.changed({name: value})
+        except Trouble:  # the file would give it back otherwise
+            left += (
+                f"# Задайте в окружении, здесь не прочтётся: {name}={json.dumps(value, ensure_ascii=False)}\n"
+            )
+    return file.text + left
 
 
 async def copy_before_migration(settings: CopySettings, database_url: str) -> str:

@@ -6,6 +6,7 @@ import getpass
 import json
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
 
@@ -15,20 +16,24 @@ from rich.table import Table
 
 from getpro.backups import sending, service, store
 from getpro.backups.deps import Deps
+from getpro.backups.environment import opened, write_new
 from getpro.backups.errors import BackupError, OffsiteError
+from getpro.backups.folder import SETTINGS, names
+from getpro.backups.keys import FILE, read_identity
 from getpro.backups.manifest import Manifest
 from getpro.backups.sending import Sent
 from getpro.backups.states import BackupKind, BackupState
 from getpro.backups.store import Backup
 from getpro.backups.trial import OnProgress
-from getpro.bootstrap.backups import backups_deps
+from getpro.bootstrap.backups import backups_deps, folder
 from getpro.cli.database import database
 from getpro.cli.settings import read_settings
 from getpro.cli.shop import quietly
 from getpro.cli.tables import WIDE, in_words
 from getpro.kit.trouble import Trouble
 from getpro.platform.database import Database
-from getpro.platform.settings import Settings
+from getpro.platform.postgres import default_directory
+from getpro.platform.settings import CopySettings, Settings
 
 app = typer.Typer(
     add_completion=False,
@@ -191,6 +196,34 @@ def fetch(name: Annotated[str | None, typer.Argument(help="Какую; без и
 def key() -> None:
     """Напечатать ключ копий. Сохраните его не на этом сервере: без него копий не открыть."""
     typer.echo(_run("Ключа нет.", _identity))
+
+
+@app.command()
+def settings(
+    name: Annotated[str | None, typer.Argument(help="Из какой копии; без имени из новейшей")] = None,
+    *,
+    to: Annotated[Path, typer.Option("--to", help="Куда; поверх файла не пишет")] = Path(".env"),
+    where: Annotated[Path | None, typer.Option("--from", help="Папка копий")] = None,
+    key: Annotated[Path | None, typer.Option("--key", help="Файл с ключом копий")] = None,
+) -> None:
+    """Записать настройки из копии в .env: для магазина на новой машине. Базы для этого не нужно."""
+    known = read_settings(CopySettings)
+    lies = where or folder(known)
+    identity = read_identity(key or (known.data_dir or default_directory()) / FILE)
+    chosen = name or next(
+        (one for one in reversed(names(lies)) if (lies / f"{one}{SETTINGS}").exists()), None
+    )
+    if chosen is None:
+        raise Trouble(
+            "Настройки не записаны.",
+            f"В {lies} их нет ни с одной копией.",
+            "Укажите папку копий: --from ПАПКА.",
+        )
+    try:
+        write_new(to.absolute(), opened(lies, chosen, identity))
+    except BackupError as error:
+        raise Trouble("Настройки не записаны.", f"{error}.", "Другая копия или ключ: --help") from error
+    typer.echo(f"Записаны из {chosen}: {to.absolute()}. Проверить: 2getpro doctor")
 
 
 async def _identity(deps: Deps, _: OnProgress) -> str:

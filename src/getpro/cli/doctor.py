@@ -14,11 +14,11 @@ from rich.console import Console
 
 from getpro.bootstrap.checks import checks
 from getpro.checks.check import Finding, run, worst
-from getpro.cli.env_file import EnvFile
 from getpro.cli.findings import CODES, plain, progress, summary, table
 from getpro.cli.settings import read_settings
 from getpro.cli.tables import WIDE
 from getpro.cli.words import as_started
+from getpro.platform.env_file import EnvFile
 from getpro.platform.settings import ReadableSettings, Settings
 from getpro.platform.wrong_settings import Wrong, wrong_settings
 

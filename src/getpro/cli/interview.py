@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from getpro.checks.check import Finding, Level, Line
-from getpro.cli.env_file import EnvFile
 from getpro.cli.words import as_started
+from getpro.platform.env_file import EnvFile
 from getpro.platform.settings import require_form, variables
 from getpro.platform.wrong_settings import wrong_settings
 

@@ -5,8 +5,8 @@ from typing import TypeVar
 
 from pydantic import ValidationError
 
-from getpro.cli.env_file import EnvFile
 from getpro.kit.trouble import Trouble
+from getpro.platform.env_file import EnvFile
 from getpro.platform.settings import DatabaseSettings
 from getpro.platform.wrong_settings import wrong_settings
 

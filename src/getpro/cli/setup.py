@@ -16,7 +16,6 @@ from getpro.checks import providers as paying
 from getpro.checks.check import CALL_SECONDS, Finding, Level, Line, worst
 from getpro.checks.outside import glance, why
 from getpro.cli import monitoring, stack
-from getpro.cli.env_file import EnvFile
 from getpro.cli.interview import Interview, Question
 from getpro.cli.settings import read_settings
 from getpro.kit.clock import DEFAULT_ZONE
@@ -31,6 +30,7 @@ from getpro.payments.providers.stars.provider import Stars
 from getpro.payments.providers.yookassa.client import YooKassaClient
 from getpro.payments.providers.yookassa.provider import YooKassa
 from getpro.platform.bot_api import BotApi, BotApiRefused
+from getpro.platform.env_file import EnvFile
 from getpro.platform.http import ServiceUnavailable
 from getpro.platform.settings import (
     Address,

@@ -33,7 +33,7 @@ _NAMES: Final = re.compile(
     r"(?!\.)(?!.*\.(log|sha\d*|md5|base|settings)\b).+\.(sql|dump|backup|tar|tgz|gz|bz2|xz|zst|age|gpg)",
     re.IGNORECASE,
 )
-"""Not the logs and checksums that lie beside the copies, nor what only grows together with others."""
+"""Not the logs, checksums and settings beside the copies, nor what only grows together with others."""
 _LATEST: Final = "latest.sql.gz"
 _MIB: Final = 1024**2
 _GZIP: Final = b"\x1f\x8b"

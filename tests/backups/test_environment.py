@@ -1,0 +1,79 @@
+"""The settings beside a copy: closed, tried with it, enough for a rebuild."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from getpro.backups import service
+from getpro.backups.deps import Deps
+from getpro.backups.environment import opened
+from getpro.backups.folder import ARCHIVE, SETTINGS, hash_of, remove
+from getpro.backups.store import Backup
+from getpro.bootstrap.backups import what_is_set
+from getpro.platform.env_file import EnvFile
+
+NEEDED = "TELEGRAM_BOT_TOKEN=42:SECRET\nPANEL_URL=http://panel.example\nPANEL_TOKEN=t\n"
+
+
+def steps(copy: Backup) -> list[str]:
+    return [step for step, _ in (copy.verification or {})["steps"]]
+
+
+async def test_settings_are_kept_closed_and_tried_with_their_copy(deps: Deps) -> None:
+    deps = replace(deps, settings=NEEDED)
+    assert "SECRET" not in repr(deps)
+    made = await service.create(deps, asked_by="olga")
+    path = deps.folder / f"{made.name}{SETTINGS}"
+    closed = path.read_bytes()
+    assert (path.stat().st_mode & 0o777, b"SECRET" in closed) == (0o600, False)
+    assert made.manifest is not None
+    assert made.manifest.settings is not None
+    assert (made.manifest.settings.bytes, made.manifest.settings.sha256) == (len(closed), hash_of(path))
+    assert opened(deps.folder, made.name, deps.keys.identity) == NEEDED
+    tried = await service.verify(deps)
+    assert (tried.is_good, "Настройки" in steps(tried)) == (True, True), tried.verification
+    path.write_bytes(closed[:-1])
+    tried = await service.verify(deps)
+    assert (tried.is_good, f"{path.name}: не те байты" in (tried.verification or {})["trouble"]) == (
+        False,
+        True,
+    )
+    remove(deps.folder, made.name)
+    assert not list(deps.folder.glob(f"{made.name}*"))
+
+
+async def test_settings_that_no_shop_could_start_with_do_not_pass_and_are_not_told(deps: Deps) -> None:
+    text = NEEDED.replace("42:SECRET", "SECRET")
+    made = await service.create(replace(deps, settings=text), asked_by="olga")
+    tried = await service.verify(deps)
+    trouble = (tried.verification or {})["trouble"]
+    assert (tried.is_good, "TELEGRAM_BOT_TOKEN" in trouble, "SECRET" in trouble) == (False, True, False)
+    assert (deps.folder / f"{made.name}{ARCHIVE}").exists()
+
+
+VALUES = {
+    "TELEGRAM_BOT_TOKEN": "42:SECRET",
+    "PANEL_TOKEN": 'it\'s "quoted" and # not a comment',
+    "YOOKASSA_SECRET_KEY": "back\\slash $HOME",
+    "SHOP_NAME": "Два\nслова",
+}
+
+
+def test_what_is_set_comes_back_word_for_word(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("GRAFANA_PASSWORD=of_the_stack\nPANEL_TOKEN=an_older_one\nSHOP_SUPPORT=\n")
+    for name, value in VALUES.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("HOME_OF_SOMEBODY_ELSE", "x")
+    monkeypatch.setenv("CRYPTOPAY_TOKEN", "1:${x}")
+    (tmp_path / ".env.back").write_text(what_is_set())
+    back = EnvFile.read(tmp_path / ".env.back")
+    assert {name: back.values.get(name) for name in VALUES} == VALUES
+    assert back.values["GRAFANA_PASSWORD"] == "of_the_stack"
+    assert "HOME_OF_SOMEBODY_ELSE" not in back.text
+    assert "SHOP_SUPPORT" not in back.values
+    assert (
+        "CRYPTOPAY_TOKEN" in back.values,
+        '# Задайте в окружении, здесь не прочтётся: CRYPTOPAY_TOKEN="1:${x}"' in back.text,
+    ) == (False, True)
