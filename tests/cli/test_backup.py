@@ -13,6 +13,8 @@ from folders import open_up
 from getpro import cli
 from getpro.bootstrap import backups as bootstrap
 from getpro.platform.env_file import EnvFile
+from getpro.sandbox.serving import serving
+from getpro.sandbox.telegram import TelegramSimulator
 from storage import SECRET, Place, Storage
 
 
@@ -81,6 +83,26 @@ async def test_settings_are_written_out_once_for_a_machine_that_has_none(
     assert (again.code, f"{fresh}/.env уже есть" in again.complained) == (2, True), again
     none = await backup("settings", "2getpro-20250101-000000", *arguments[1:], "--to", "other")
     assert (none.code, "файла нет" in none.complained, (fresh / "other").exists()) == (2, True, False)
+
+
+async def test_a_copy_is_sent_to_the_owners_chat(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    simulator = TelegramSimulator("42:TEST")
+    olga = simulator.state.add_person(104, "Ольга")
+    simulator.people.send(olga, "/start")
+    await backup("create")
+    done = await backup("telegram")
+    assert (done.code, "BACKUP_TELEGRAM_CHAT" in done.complained) == (2, True), done
+    async with serving(simulator.app) as url:
+        monkeypatch.setenv("TELEGRAM_API_URL", url)
+        monkeypatch.setenv("BACKUP_TELEGRAM_CHAT", "104")
+        done = await backup("telegram")
+    assert (done.code, done.said.partition("2getpro-")[0], "файлов 3." in done.said) == (
+        0,
+        "Отослана: ",
+        True,
+    ), done
+    sent = [message["document"]["file_name"] for message in olga.messages.values() if "document" in message]
+    assert sorted(sent) == sorted(path.name for path in (folder / "backups").glob("2getpro-*"))
 
 
 async def test_a_copy_that_is_no_good_is_2_and_says_why(folder: Path) -> None:

@@ -196,6 +196,9 @@ async def test_aiogram_understands_the_answer_of_every_method_that_is_played(
     assert isinstance(captioned, Message)
     assert captioned.caption == "Yours"
     assert (await bot.get_file(photo.photo[0].file_id)).file_size == len(PICTURE)
+    file = await bot.send_document(ALICE, BufferedInputFile(b"closed", "copy.age"), caption="Copy")
+    assert file.document is not None
+    assert (file.document.file_name, file.document.file_size, file.caption) == ("copy.age", 6, "Copy")
 
     simulator.people.callback(alice, "a", None)
     query = (await bot.get_updates(offset=-1))[0].callback_query

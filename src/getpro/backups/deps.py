@@ -1,9 +1,11 @@
 """What making and proving copies needs, handed in by bootstrap or by a test."""
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
 from getpro.backups.bucket import Bucket
@@ -13,11 +15,20 @@ from getpro.backups.retention import Keep
 from getpro.backups.trial import Use
 from getpro.kit.clock import Clock
 from getpro.kit.trouble import Trouble
+from getpro.platform.bot_api import Document
 from getpro.platform.database import Database
 from getpro.platform.postgres.tools import Tools
 
 ToolsFor = Callable[[int], Tools]
 """PostgreSQL's programs for a server of a major version: an older pg_dump refuses it."""
+
+
+class Chat(Protocol):
+    """Where an owner keeps copies; both raise NotSent."""
+
+    async def send(self, document: Document, caption: str) -> None: ...
+
+    async def say(self, text: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +55,8 @@ class Deps:
     """Where copies go off this machine; None: nowhere."""
     settings: str | None = field(default=None, repr=False)
     """What lies beside each copy for a rebuild, as ``.env`` takes it: a secret. None: nothing."""
+    telegram: Callable[[], AbstractAsyncContextManager[Chat]] | None = None
+    """The owner's chat, open while it is needed. None: none is set."""
 
 
 Prepare = Callable[[], Deps]

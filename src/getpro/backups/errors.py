@@ -71,3 +71,11 @@ class OffsiteRefused(OffsiteError):
 
 class Interrupted(BackupError):
     """Nobody waits for it any more."""
+
+
+class NotSent(BackupError):
+    """The chat has not got it, or not all of it."""
+
+
+class TooLarge(BackupError):
+    """It does not fit into a chat, however it is split."""

@@ -5,22 +5,22 @@ from typing import Final
 
 import structlog
 
-from getpro.backups import sending, service
+from getpro.backups import sending, service, telegram
 from getpro.backups.deps import Prepare, prepared
-from getpro.backups.errors import BackupError
-from getpro.platform.jobs import Backoff, JobKind
+from getpro.backups.errors import BackupError, TooLarge
+from getpro.platform.jobs import UPKEEP, Backoff, JobKind, JobName, Jobs
 from getpro.platform.schedules import Schedule, job_of
 
-log = structlog.get_logger(__name__)
-
 BY_SCHEDULE: Final = "schedule"
+TELEGRAM: Final = JobName("backup_to_telegram", UPKEEP)
 _MAKE: Final = "make_backup"
 _PROVE: Final = "prove_backup"
 _BASE: Final = "make_base_backup"
 _SEND: Final = "send_backups"
 _THREE_TIMES: Final = Backoff(longest_seconds=900, attempts=3)
-
 _ONCE: Final = Backoff(attempts=1)
+
+log = structlog.get_logger(__name__)
 
 
 def schedules(zone: str, *, sends: bool) -> list[Schedule]:
@@ -37,24 +37,37 @@ def point_in_time_schedules(zone: str) -> list[Schedule]:
     return [Schedule(_BASE, "*/10 * * * *", zone)]
 
 
-def job_kinds(prepare: Prepare) -> list[JobKind]:
+def job_kinds(prepare: Prepare, jobs: Jobs | None = None) -> list[JobKind]:
+    """Without ``jobs`` nothing follows a copy."""
     return [
-        JobKind(job_of(_MAKE), partial(_make, prepare), _THREE_TIMES, (BackupError,)),
+        JobKind(job_of(_MAKE), partial(_make, prepare, jobs), _THREE_TIMES, (BackupError,)),
+        JobKind(TELEGRAM, partial(_send_to_chat, prepare), _THREE_TIMES, (BackupError,)),
         JobKind(job_of(_PROVE), partial(_prove, prepare), _THREE_TIMES, (BackupError,)),
         JobKind(job_of(_BASE), partial(_make_base, prepare), _ONCE, (BackupError,)),
         JobKind(job_of(_SEND), partial(_send, prepare), _ONCE, (BackupError,)),  # it comes again by itself
     ]
 
 
-async def _make(prepare: Prepare) -> None:
+async def _make(prepare: Prepare, jobs: Jobs | None) -> None:
     deps = prepared(prepare)
-    await service.create(deps, asked_by=BY_SCHEDULE)
+    made = await service.create(deps, asked_by=BY_SCHEDULE)
     if deps.bucket is not None:
         try:
             await sending.send(deps)
         except BackupError as error:  # the copy is made; the next hour sends it
             log.warning("backup.send_postponed", error=str(error))
+    if deps.telegram is not None and jobs is not None:
+        async with deps.db.begin("backup: to telegram") as session:
+            await jobs.defer(session, TELEGRAM, name=made.name)
     await service.prune(deps)
+
+
+async def _send_to_chat(prepare: Prepare, name: str) -> None:
+    """A copy that does not fit is told once; it will not fit the next time either."""
+    try:
+        await telegram.send(prepared(prepare), name)
+    except TooLarge as error:
+        log.error("backup.not_in_telegram", backup=name, error=str(error))
 
 
 async def _prove(prepare: Prepare) -> None:

@@ -4,8 +4,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -17,18 +19,22 @@ from getpro.backups.errors import NotRestored
 from getpro.backups.interruption import ended_by
 from getpro.backups.keys import keys
 from getpro.backups.retention import Keep
+from getpro.backups.telegram import TelegramChat
 from getpro.kit.clock import Clock, utc_now
 from getpro.kit.trouble import Trouble
+from getpro.platform.bot_api import BotApi
 from getpro.platform.database import Database
 from getpro.platform.env_file import EnvFile
 from getpro.platform.postgres import default_directory, tools_for
-from getpro.platform.settings import BackupSettings, CopySettings, variables
+from getpro.platform.settings import BackupSettings, CopySettings, Settings, TelegramSettings, variables
 
 _HEADER: Final = f"""\
 # Настройки магазина, записанные с копией базы. 2GETPRO {__version__}.
 # Ключа копий (backup.key) здесь нет: он хранится отдельно.
 """
 _PROOF: Final = "getpro.sandbox.shop.proof"
+_UPLOAD_SECONDS: Final = 600
+"""For a part; a slow line takes its time."""
 _PROOF_SECONDS: Final = 600
 
 
@@ -52,6 +58,7 @@ def backups_deps(settings: CopySettings, *, db: Database, database_url: str, clo
         use=sell_once,
         bucket=bucket(settings.backup, clock=clock),
         settings=what_is_set(),
+        telegram=_telegram(settings),
     )
 
 
@@ -64,6 +71,22 @@ def bucket(
     from getpro.backups.offsite import S3Bucket  # noqa: PLC0415 -- 20 MiB that a shop without one does without
 
     return S3Bucket(settings, clock=clock, attempts=attempts, timeout_seconds=timeout_seconds)
+
+
+def _telegram(settings: CopySettings) -> Callable[[], AbstractAsyncContextManager[TelegramChat]] | None:
+    chat_id = settings.backup.telegram_chat
+    if chat_id is None or not isinstance(settings, Settings):
+        return None
+    return partial(_opened, settings.telegram, chat_id)
+
+
+@asynccontextmanager
+async def _opened(settings: TelegramSettings, chat_id: int) -> AsyncIterator[TelegramChat]:
+    api = BotApi(settings, timeout_seconds=_UPLOAD_SECONDS)
+    try:
+        yield TelegramChat(api, chat_id)
+    finally:
+        await api.close()
 
 
 def what_is_set() -> str:

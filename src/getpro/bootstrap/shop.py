@@ -72,7 +72,7 @@ def build(
     operations = operations_deps(settings, db=db, jobs=jobs, api=stars, clock=clock, absent=absent)
     jobs.register(operations_job_kinds(operations))
     backups = partial(backups_deps, settings, db=db, database_url=database_url, clock=clock)
-    jobs.register(backup_job_kinds(backups))
+    jobs.register(backup_job_kinds(backups, jobs))
     buying = partial(buy, settings, database_url=database_url, asked_by=BY_SCHEDULE, clock=clock)
     jobs.register(synthetic_job_kinds(buying))
     doors = Doors(

@@ -14,7 +14,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from getpro.backups import sending, service, store
+from getpro.backups import sending, service, store, telegram
 from getpro.backups.deps import Deps
 from getpro.backups.environment import opened, write_new
 from getpro.backups.errors import BackupError, OffsiteError
@@ -196,6 +196,13 @@ def fetch(name: Annotated[str | None, typer.Argument(help="Какую; без и
 def key() -> None:
     """Напечатать ключ копий. Сохраните его не на этом сервере: без него копий не открыть."""
     typer.echo(_run("Ключа нет.", _identity))
+
+
+@app.command(name="telegram")
+def to_telegram(name: Annotated[str | None, typer.Argument(help="Какую; без имени новейшую")] = None) -> None:
+    """Отослать копию в чат Telegram из BACKUP_TELEGRAM_CHAT: зашифрованную, большую частями."""
+    sent, files = _run("Копия не отослана.", lambda deps, _: telegram.send(deps, name))
+    typer.echo(f"Отослана: {sent}, файлов {files}.")
 
 
 @app.command()

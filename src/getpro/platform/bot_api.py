@@ -5,6 +5,7 @@ The bot's library takes seconds to load, and refuses a whole answer for one fiel
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -39,6 +40,14 @@ class BotApiRefused(Exception):
         return self.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.NOT_FOUND}
 
 
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A file for people, under its name."""
+
+    name: str
+    content: bytes
+
+
 class BotApi:
     """One bot's calls."""
 
@@ -50,10 +59,12 @@ class BotApi:
             timeout_seconds=timeout_seconds,
         )
 
-    async def ask(self, method: str, *, files: Mapping[str, bytes] | None = None, **parameters: Any) -> Any:
+    async def ask(
+        self, method: str, *, files: Mapping[str, bytes | Document] | None = None, **parameters: Any
+    ) -> Any:
         """Its result; raises BotApiRefused, TooManyRequests, and ServiceUnavailable where nothing is known.
 
-        ``files`` are PNG, each by the name of its parameter.
+        ``files`` are documents, or pictures as PNG, each by the name of its parameter.
         """
         form = None if files is None else _form(parameters, files)
         answer = await self._service.call(
@@ -76,11 +87,15 @@ class BotApi:
         await self._service.close()
 
 
-def _form(parameters: Mapping[str, Any], files: Mapping[str, bytes]) -> aiohttp.FormData:
+def _form(parameters: Mapping[str, Any], files: Mapping[str, bytes | Document]) -> aiohttp.FormData:
     """Texts as they are, everything else as JSON, as the Bot API wants it."""
     form = aiohttp.FormData()
     for name, value in parameters.items():
         form.add_field(name, value if isinstance(value, str) else json.dumps(value))
     for name, content in files.items():
-        form.add_field(name, content, filename=f"{name}.png", content_type="image/png")
+        if isinstance(content, Document):
+            kind = "application/octet-stream"
+            form.add_field(name, content.content, filename=content.name, content_type=kind)
+        else:
+            form.add_field(name, content, filename=f"{name}.png", content_type="image/png")
     return form

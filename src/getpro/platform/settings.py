@@ -311,6 +311,8 @@ class BackupSettings(Group):
     """Make a copy every night, and prove the newest every week."""
     recipients: Names = []
     """Public keys of age."""
+    telegram_chat: int | None = None
+    """The chat in Telegram where an owner keeps copies; a group's id is negative. None: nowhere."""
     keep_daily: int = Field(default=14, ge=1)
     keep_weekly: int = Field(default=8, ge=0)
     keep_monthly: int = Field(default=12, ge=0)

@@ -94,6 +94,7 @@ class TelegramSimulator:
                 web.get("/", self._first_chat),
                 web.get(r"/chat/{chat_id:-?\d{1,18}}", self._chat_page),
                 web.get("/photo/{file_id}", self._photo),
+                web.get("/document/{file_id}", self._document),
                 web.get("/file/bot{token}/{file_id}", self._photo),
                 web.post(f"{CONTROL_PREFIX}/people", self._add_person),
                 web.post(f"{CONTROL_PREFIX}/groups", self._add_group),
@@ -236,6 +237,12 @@ class TelegramSimulator:
         if picture is None:
             return web.Response(status=404)
         return web.Response(body=picture, content_type="image/png")
+
+    async def _document(self, request: web.Request) -> web.Response:
+        content = self.state.files.get(request.match_info["file_id"])
+        if content is None:
+            return web.Response(status=404)
+        return web.Response(body=content, content_type="application/octet-stream")
 
     async def _add_person(self, request: web.Request) -> web.Response:
         body = await request.json()

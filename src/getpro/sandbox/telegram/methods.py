@@ -21,6 +21,8 @@ _GIFTS = (
 )
 LONGEST_TEXT = 4096
 LONGEST_CAPTION = 1024
+LARGEST_UPLOAD = 50_000_000
+"""Bytes that a bot may send. Source: https://core.telegram.org/bots/faq#how-do-i-upload-a-large-file."""
 Parameters = dict[str, Any]
 
 
@@ -38,6 +40,7 @@ class Methods:
             "getWebhookInfo": self._get_webhook_info,
             "sendMessage": self._send_message,
             "sendPhoto": self._send_photo,
+            "sendDocument": self._send_document,
             "sendInvoice": self._send_invoice,
             "editMessageText": self._edit_text,
             "editMessageReplyMarkup": self._edit_markup,
@@ -114,6 +117,27 @@ class Methods:
         self._limits.count(chat.chat_id)
         return self._state.post(chat, by=None, **content)
 
+    def _send_document(self, p: Parameters) -> Any:
+        chat = self._state.reachable(p["chat_id"])
+        content = _caption(p) | _markup(p) | {"document": self._document(p["document"])}
+        self._limits.count(chat.chat_id)
+        return self._state.post(chat, by=None, **content)
+
+    def _document(self, document: Any) -> Any:
+        if isinstance(document, str):
+            if document not in self._state.files:
+                raise bad("wrong file identifier/HTTP URL specified")
+            file_id = document
+        else:
+            if len(document) > LARGEST_UPLOAD:
+                raise Refusal("Request Entity Too Large", 413)
+            if not document:
+                raise bad("file must be non-empty")
+            file_id = secrets.token_urlsafe(16)
+            self._state.files[file_id] = document
+        named = {"file_name": getattr(self._state.files[file_id], "name", file_id)}
+        return self._file(file_id) | named | {"mime_type": "application/octet-stream"}
+
     def _photo(self, photo: Any) -> Any:
         if isinstance(photo, str):
             if photo not in self._state.files:
@@ -188,7 +212,7 @@ class Methods:
     def _edit(self, p: Parameters, content: Parameters, *, of: str = "") -> Any:
         chat, message = self._own_message(p, to="edit")
         replaced = {"text": {"text", "entities"}, "caption": {"caption", "caption_entities"}}.get(of, set())
-        if of and {"text": "text", "caption": "photo"}[of] not in message:
+        if of and not {"text": {"text"}, "caption": {"photo", "document"}}[of] & message.keys():
             raise bad(f"there is no {of} in the message to edit")
         before = {k: v for k, v in message.items() if k != "edit_date"}
         kept = {k: v for k, v in before.items() if k != "reply_markup" and k not in replaced}

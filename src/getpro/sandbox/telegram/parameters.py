@@ -1,7 +1,7 @@
 """A call's parameters, however they were sent; a bot may also send a call in its answer to an update."""
 
 import json
-from typing import Any
+from typing import Any, Self
 from urllib.parse import parse_qsl
 
 from aiohttp import BodyPartReader, ClientResponse, MultipartReader, web
@@ -10,6 +10,17 @@ from getpro.sandbox.telegram.errors import bad
 
 _MULTIPART = "multipart/form-data"
 _ATTACHED = "attach://"
+
+
+class Upload(bytes):
+    """A file's bytes, and what it was called."""
+
+    name: str
+
+    def __new__(cls, name: str, content: bytes) -> Self:
+        upload = super().__new__(cls, content)
+        upload.name = name
+        return upload
 
 
 async def of_request(request: web.Request) -> dict[str, Any]:
@@ -48,7 +59,7 @@ async def _of_parts(parts: Any) -> dict[str, Any]:
     async for part in parts:
         assert isinstance(part, BodyPartReader)
         if part.filename:
-            files[part.name or ""] = bytes(await part.read(decode=True))
+            files[part.name or ""] = Upload(part.filename, bytes(await part.read(decode=True)))
         else:
             texts[part.name or ""] = await part.text()
     named = {name: text.removeprefix(_ATTACHED) for name, text in texts.items() if text.startswith(_ATTACHED)}
