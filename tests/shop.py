@@ -61,7 +61,11 @@ class Shop:
             providers=Providers((self.provider, *self.more_providers)),
             panel=self.panel,
             rules=SalesRules(
-                shop_name="Тест", return_url="https://t.me/test", trial_days=3, operators=frozenset({104})
+                shop_name="Тест",
+                bot_id=7000000001,
+                return_url="https://t.me/test",
+                trial_days=3,
+                operators=frozenset({104}),
             ),
         )
 

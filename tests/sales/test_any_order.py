@@ -374,7 +374,7 @@ def _paying_by_stars(here: Town, slug: str) -> Callable[[], Awaitable[object]]:
 
     async def pay() -> None:
         payload = here.telegram.state.invoices[slug].payload
-        owner = here.ask("SELECT user_id FROM payments WHERE order_key::text = %s", payload)[0].user_id
+        owner = here.ask("SELECT user_id FROM payments WHERE order_key::text = %s", payload[:36])[0].user_id
         paid, said = await here.telegram.pay(here.telegram.state.people[owner], link=f"https://t.me/${slug}")
         if not paid:
             note(f"  not paid: {said}")

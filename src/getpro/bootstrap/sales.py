@@ -22,6 +22,7 @@ def sales_deps(
         panel=PanelClient(settings.panel, settings.shop, owner=f"2getpro:{settings.telegram.bot_id}"),
         rules=SalesRules(
             shop_name=settings.shop.name,
+            bot_id=settings.telegram.bot_id,
             return_url=settings.shop.return_url,
             trial_days=settings.shop.trial_days,
             operators=frozenset(settings.shop.operators),

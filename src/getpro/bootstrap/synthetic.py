@@ -57,7 +57,9 @@ def synthetic_deps(settings: Settings, *, database_url: str, clock: Clock = utc_
         clock=clock,
         providers=Providers((provider,)),
         panel=PanelClient(settings.panel, settings.shop, owner=f"2getpro-synthetic:{bot_id}", tag=_TAG),
-        rules=SalesRules(shop_name=settings.shop.name, return_url=settings.shop.return_url, trial_days=0),
+        rules=SalesRules(
+            shop_name=settings.shop.name, bot_id=bot_id, return_url=settings.shop.return_url, trial_days=0
+        ),
     )
     # Not the shop's token: a call that went out by mistake would be nobody's.
     bot = ShopBot(

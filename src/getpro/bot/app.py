@@ -25,6 +25,7 @@ from getpro.platform.database import DATABASE_AWAY
 from getpro.platform.metrics import UPDATE_SECONDS, UPDATES, timed
 from getpro.platform.settings import Settings
 from getpro.sales.deps import Deps
+from getpro.sales.errors import ShopHeld
 
 log = structlog.get_logger(__name__)
 
@@ -94,13 +95,17 @@ class ShopBot:
             raise
         except ShutOut:
             return "shut_out", await self._shut_out(update, turn)
+        except ShopHeld:
+            result = "held"
         except TelegramRetryAfter as error:
             log.warning("bot.too_fast_for_telegram", retry_after=error.retry_after)
-            return "slow_down", self._sorry(update, turn, "slow-down")
+            result = "slow_down"
         except Exception:
             log.exception("bot.update_failed")
-            return "failed", self._sorry(update, turn, "failed")
-        return "again" if turn.is_repeated else "ok", answer
+            result = "failed"
+        else:
+            return "again" if turn.is_repeated else "ok", answer
+        return result, self._sorry(update, turn, result.replace("_", "-"))
 
     def _in_group(self, update: Update) -> tuple[str, Any]:
         """An operator's command gets one sentence, with the group's number; nothing else gets any answer."""

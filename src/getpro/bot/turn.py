@@ -52,7 +52,7 @@ class Turn:
     async def begin(self, name: str, *, start_parameter: str | None = None) -> AsyncIterator[Session]:
         """Open a transaction; the first of a turn also marks the update and finds or makes the customer.
 
-        Raises SeenBefore, ShutOut.
+        Raises SeenBefore, ShutOut, ShopHeld.
         """
         async with self.deps.db.begin(name) as session:
             if self._customer is None:

@@ -42,6 +42,11 @@ async def active_plan(session: Session, plan_id: int) -> Plan:
     return _plan(row)
 
 
+async def is_known(session: Session, plan_id: int) -> bool:
+    """Whether the plan is in the table, sold or not."""
+    return await session.scalar(select(plans.c.plan_id).where(plans.c.plan_id == plan_id)) is not None
+
+
 def _plan(row: Any) -> Plan:
     return Plan(
         plan_id=row.plan_id,

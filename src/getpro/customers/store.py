@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import bindparam, select, update
+from sqlalchemy.dialects.postgresql import insert
 
 from getpro.customers.models import users
 from getpro.platform.database import Session
@@ -49,6 +50,18 @@ async def customer(session: Session, user_id: int) -> Customer:
     if row is None:
         raise CustomerGone(user_id)
     return customer_of(row)
+
+
+async def ensure(session: Session, user_id: int, *, language: str | None, since: datetime) -> None:
+    """Make the customer whom the database has lost; their name comes with their next press.
+
+    ``language``: None where nobody knows it, until then as well.
+    """
+    await session.execute(
+        insert(users)
+        .values(user_id=user_id, language=language, registration_date=since)
+        .on_conflict_do_nothing()
+    )
 
 
 async def dialog_of(session: Session, user_id: int) -> str | None:
@@ -134,6 +147,15 @@ async def unblock(session: Session, user_id: int) -> bool:
         .returning(users.c.user_id)
     )
     return unblocked is not None
+
+
+async def note_trial(session: Session, user_id: int, *, at: datetime) -> None:
+    """Remember that the customer has had their trial, where that was forgotten."""
+    await session.execute(
+        update(users)
+        .where(users.c.user_id == user_id, users.c.trial_started_at.is_(None))
+        .values(trial_started_at=at)
+    )
 
 
 async def start_trial(session: Session, user_id: int, *, now: datetime) -> bool:

@@ -14,6 +14,7 @@ from getpro.payments.provider import Charge, Notice, StoredNotice
 from getpro.payments.states import Resolution, StuckMoney
 from getpro.platform.database import Session
 from getpro.platform.prepared import Prepared, named
+from getpro.platform.restores import HELD
 
 EVENTS_KEPT: Final = timedelta(days=180)
 """Evidence for as long as a bank may ask about a payment."""
@@ -36,6 +37,8 @@ class Event:
     is_handled: bool
     outcome: str | None
     """How settling ended last."""
+    is_held: bool = False
+    """The database was brought back, and nothing is settled until its books are whole."""
 
 
 def _remembering() -> CTE:
@@ -75,7 +78,9 @@ def as_it_came(
     }
 
 
-_EVENT: Final = Prepared(select(provider_events).where(provider_events.c.event_id == bindparam("event_id")))
+_EVENT: Final = Prepared(
+    select(provider_events, HELD.label("is_held")).where(provider_events.c.event_id == bindparam("event_id"))
+)
 
 
 async def event(session: Session, event_id: int) -> Event | None:
@@ -89,6 +94,7 @@ async def event(session: Session, event_id: int) -> Event | None:
             notice=StoredNotice(row.object_id, row.event, row.body, row.received_at),
             is_handled=row.handled_at is not None,
             outcome=row.outcome,
+            is_held=row.is_held,
         )
     )
 

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from getpro.kit.money import Money
+from getpro.payments.carried import CarriedOrder
 
 
 class Priced(Protocol):
@@ -81,14 +82,6 @@ class ChargeState(StrEnum):
     CANCELED = "canceled"
 
 
-def order_key_in(text: Any) -> UUID | None:
-    """Our id in what an object carries for us; None for anything else: it may be another shop's object."""
-    try:
-        return UUID(text)
-    except (TypeError, ValueError, AttributeError):
-        return None
-
-
 @dataclass(frozen=True, slots=True)
 class Charge:
     """What a provider says about one object of its: the only thing that money is decided on."""
@@ -108,6 +101,8 @@ class Charge:
     """Why it was canceled."""
     is_of_notice: bool = field(default=False, compare=False)
     """Read out of the notice itself: it knows nothing of what has become of the charge since."""
+    carried: CarriedOrder | None = field(default=None, compare=False)
+    """The order itself, where the object carries it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +120,13 @@ class Order:
     """Where the payment page leads back to."""
     receipt_line: str | None = None
     """What the receipt calls it, in Russian whatever the customer reads; None: as the description."""
+    carried: CarriedOrder | None = None
+    """All of it, for an order that can be written again from what the provider holds."""
+
+    @property
+    def reference(self) -> str:
+        """What the object at the provider's is to carry for us."""
+        return str(self.order_key) if self.carried is None else str(self.carried)
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,8 @@ class NewOrder:
     asked: Money
     duration_months: int
     days: int
-    plan_id: int
+    plan_id: int | None
+    """None of an order whose plan the database does not know (any more)."""
     request: dict[str, Any] | None
 
     @classmethod

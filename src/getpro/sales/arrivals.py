@@ -11,6 +11,8 @@ from getpro.customers.store import Customer, customer_of
 from getpro.messaging.models import telegram_updates
 from getpro.platform.database import Session
 from getpro.platform.prepared import Prepared, named
+from getpro.platform.restores import HELD
+from getpro.sales.errors import ShopHeld
 
 
 class Person(NamedTuple):
@@ -40,13 +42,14 @@ def _welcome() -> Prepared:
             set_={
                 "username": arrived.excluded.username,
                 "first_name": arrived.excluded.first_name,
+                "language": func.coalesce(users.c.language, arrived.excluded.language),
                 "start_parameter": func.coalesce(users.c.start_parameter, arrived.excluded.start_parameter),
                 "dialog": case((bindparam("is_answer", type_=Boolean), users.c.dialog)),
                 "trial_screen_id": None,
                 "unreachable_since": None,
                 "unreachable_reason": None,
             },
-        ).returning(*users.c)
+        ).returning(*users.c, HELD.label("is_held"))
     )
 
 
@@ -71,6 +74,8 @@ async def welcome(
     The customer's row is written at each press, also where nothing changes: a statement reads as of its
     beginning, and only a write waits for the customer's other press, a newcomer's first one too, and
     returns the row as that press has left it.
+
+    Raises ShopHeld: then nothing of this is to stand.
     """
     row = await _WELCOME.first(
         session,
@@ -81,4 +86,6 @@ async def welcome(
         start_parameter=start_parameter,
         is_answer=is_answer,
     )
+    if row is not None and row.is_held:
+        raise ShopHeld
     return None if row is None else customer_of(row)

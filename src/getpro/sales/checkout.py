@@ -9,6 +9,7 @@ import structlog
 from getpro.catalog import store as catalog
 from getpro.customers import store as customers
 from getpro.payments import store as payments
+from getpro.payments.carried import CarriedOrder
 from getpro.payments.provider import Order, ProviderRefused, ProviderUnavailable
 from getpro.payments.rules import CREATE_REPEATED_FOR
 from getpro.payments.states import Actor, CancelReason, PaymentStatus
@@ -53,15 +54,28 @@ async def write_order(
     if provider.needs_email and customer.email is None:
         raise EmailNeeded
     words = _WORDS.get(customer.language, _WORDS["en"])
+    order_key, asked = uuid4(), provider.price(plan)
     order = Order(
-        order_key=uuid4(),
+        order_key=order_key,
         user_id=user_id,
         title=words.title.format(days=plan.days),
         description=words.description.format(shop=deps.rules.shop_name, days=plan.days),
         receipt_line=deps.rules.receipt_line(plan.days),
-        asked=provider.price(plan),
+        asked=asked,
         email=customer.email,
         return_url=deps.rules.return_url,
+        carried=CarriedOrder(
+            order_key=order_key,
+            bot_id=deps.rules.bot_id,
+            user_id=user_id,
+            language=customer.language,
+            plan_id=plan.plan_id,
+            days=plan.days,
+            duration_months=plan.duration_months,
+            price=plan.price,
+            asked=asked,
+            created_at=now,
+        ),
     )
     return await payments.add_order(
         session,

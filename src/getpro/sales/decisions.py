@@ -13,6 +13,7 @@ from getpro.payments.states import CancelReason, Resolution, StuckMoney
 from getpro.payments.store import NewOrder, Payment
 from getpro.platform import audit
 from getpro.platform.database import Session
+from getpro.platform.jobs import RetryLater
 from getpro.sales.checkout import turn_screen
 from getpro.sales.delivery import bring_delivery_forward
 from getpro.sales.deps import Deps
@@ -95,6 +96,8 @@ async def _settle_again(
 async def _prove_again(deps: Deps, entry: Reference) -> Charge | Outcome:
     try:
         return await look_behind(deps, entry.number)
+    except RetryLater as error:
+        raise CannotResolve(f"{entry}: база сверяется после восстановления, повторите позже") from error
     except UnknownEvent as error:
         raise CannotResolve(f"{entry}: такого уведомления нет") from error
 

@@ -25,8 +25,10 @@ from getpro.payments.refunds import given_back
 from getpro.payments.states import StuckMoney
 from getpro.payments.store import Payment, payment_of
 from getpro.platform.database import Session
+from getpro.platform.jobs import RetryLater
 from getpro.platform.metrics import DELIVERY_SECONDS
 from getpro.platform.prepared import Prepared
+from getpro.platform.restores import HELD, HELD_SECONDS
 from getpro.sales.checkout import turn_screen
 from getpro.sales.deps import Deps
 from getpro.sales.names import DELIVER
@@ -40,7 +42,7 @@ log = structlog.get_logger(__name__)
 
 _SLOW_SECONDS: Final = 2.0
 """How long a customer who has paid may look at the waiting screen before it says more."""
-_SILENT: Final = frozenset({ChangeCause.REPAIR, ChangeCause.REFUND, ChangeCause.BLOCK})
+_SILENT: Final = frozenset({ChangeCause.REPAIR, ChangeCause.REFUND, ChangeCause.BLOCK, ChangeCause.ADOPTED})
 """Nothing was bought: the customer is told nothing, or was told when it was decided."""
 
 
@@ -91,12 +93,15 @@ async def deliver(deps: Deps, subscription_id: int) -> None:
     """Put the wanted state onto the panel and note the version that was put; a flow, run as a job.
 
     It always puts, also what seems to be there already: a delivery that was killed may have landed late.
-    Raises PanelError: the job tries again, for days if need be.
+    Raises PanelError: the job tries again, for days if need be; RetryLater while the shop is held, for what
+    the panel has may then be more than an older database knows.
     """
     async with deps.db.read("deliver") as session:
         row = await _STANDING.first(session, subscription_id=subscription_id)
     if row is None:
         return
+    if row.is_held:
+        raise RetryLater(HELD_SECONDS, "the books are not whole after a restore")
     wanted, known, last = _standing_of(row)
     structlog.contextvars.bind_contextvars(user_id=wanted.user_id)
     if row.blocked_at is not None:
@@ -169,7 +174,14 @@ def _standing() -> Prepared:
     return Prepared(
         select(
             subscriptions_table,
-            *(last.c.cause, p.payment_id, p.paid_amount, p.paid_currency, users.c.blocked_at),
+            *(
+                last.c.cause,
+                p.payment_id,
+                p.paid_amount,
+                p.paid_currency,
+                users.c.blocked_at,
+                HELD.label("is_held"),
+            ),
             *(a.panel_user_id, a.username, a.short_uuid, a.subscription_url),
         )
         .select_from(subscriptions_table)

@@ -15,6 +15,8 @@ class SalesRules:
     """What the owner decides."""
 
     shop_name: str
+    bot_id: int
+    """Whose orders are this shop's."""
     return_url: str
     trial_days: int
     operators: frozenset[int] = frozenset()

@@ -8,6 +8,8 @@ SaleError
 ├── CannotResolve       the operator asked for something that does not fit the entry
 ├── CannotRefund        the money cannot be given back, or not in this way
 ├── CustomerBlocked     an operator has shut the customer out
+├── ShopHeld            the database was brought back, and its books are not whole yet
+├── RestoreBusy         another process is at the books of a restored database
 ├── NotAllowed          whoever asks is no operator
 └── CannotDo            the operator asked for something that makes no sense here
 """
@@ -43,6 +45,14 @@ class CannotRefund(SaleError):
 
 class CustomerBlocked(SaleError):
     """An operator has shut the customer out: nothing is sold to them."""
+
+
+class ShopHeld(SaleError):
+    """The database was brought back, and its books are not whole yet: nothing is sold."""
+
+
+class RestoreBusy(SaleError):
+    """Another process is at the books of a restored database."""
 
 
 class NotAllowed(SaleError):

@@ -1,8 +1,9 @@
 """Background entry points of selling, and when they run by themselves."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from functools import partial
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
@@ -13,6 +14,7 @@ from getpro.panel.errors import PanelError
 from getpro.payments import inbox
 from getpro.payments.provider import ProviderUnavailable, ProviderUnreadable
 from getpro.platform.jobs import Backoff, JobKind, RetryLater
+from getpro.platform.restores import HELD_SECONDS, is_held
 from getpro.platform.schedules import Schedule, job_of
 from getpro.sales import delivery, polling, provider_books, reconcile, refunds, settle
 from getpro.sales.deps import Deps
@@ -52,21 +54,36 @@ def job_kinds(deps: Deps, *, zone: ZoneInfo) -> list[JobKind]:
     lost = partial(provider_books.find_lost_charges, deps)
     differing = partial(reconcile.reconcile_panel, deps)
     yesterday = partial(provider_books.compare_days, deps, zone=zone)
+
+    def free(run: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+        return partial(_unless_held, deps, run)
+
     return [
         JobKind(SETTLE, partial(_settle_event, deps), _FOR_EVER, _OUTSIDE_AWAY, leads_to=DELIVER),
         JobKind(DELIVER, partial(_deliver, deps), _FOR_EVER, _OUTSIDE_AWAY),
-        JobKind(REFUND, partial(_refund, deps), _FOR_EVER, _OUTSIDE_AWAY),
-        JobKind(POLL_PAYMENT, partial(polling.poll_payment, deps), _NEXT_TIME, _OUTSIDE_AWAY),
-        JobKind(COMPARE, partial(reconcile.compare_one, deps), _BUGS_END, _OUTSIDE_AWAY),
-        JobKind(job_of("poll_due"), partial(polling.poll_due, deps), _NEXT_TIME),
-        JobKind(job_of("sweep"), partial(sweep, deps), _NEXT_TIME),
-        JobKind(job_of("remind"), partial(remind, deps, zone), _NEXT_TIME),
+        JobKind(REFUND, free(partial(_refund, deps)), _FOR_EVER, _OUTSIDE_AWAY),
+        JobKind(POLL_PAYMENT, free(partial(polling.poll_payment, deps)), _NEXT_TIME, _OUTSIDE_AWAY),
+        JobKind(COMPARE, free(partial(reconcile.compare_one, deps)), _BUGS_END, _OUTSIDE_AWAY),
+        JobKind(job_of("poll_due"), free(partial(polling.poll_due, deps)), _NEXT_TIME),
+        JobKind(job_of("sweep"), free(partial(sweep, deps)), _NEXT_TIME),
+        JobKind(job_of("remind"), free(partial(remind, deps, zone)), _NEXT_TIME),
         JobKind(job_of("expire"), partial(_expire, deps), _NEXT_TIME),
-        JobKind(job_of("find_lost_charges"), lost, _NEXT_TIME, _OUTSIDE_AWAY),
-        JobKind(job_of("reconcile_panel"), differing, _NEXT_TIME, _OUTSIDE_AWAY),
-        JobKind(job_of("compare_yesterday"), yesterday, _FOR_HOURS, _OUTSIDE_AWAY),
+        JobKind(job_of("find_lost_charges"), free(lost), _NEXT_TIME, _OUTSIDE_AWAY),
+        JobKind(job_of("reconcile_panel"), free(differing), _NEXT_TIME, _OUTSIDE_AWAY),
+        JobKind(job_of("compare_yesterday"), free(yesterday), _FOR_HOURS, _OUTSIDE_AWAY),
         JobKind(job_of("keep_house"), partial(_keep_house, deps), _BUGS_END),
     ]
+
+
+async def _unless_held(deps: Deps, run: Callable[..., Awaitable[None]], **arguments: Any) -> None:
+    """Run a job, but not while the books are not whole after a restore; then it waits, as everybody does.
+
+    Settling and delivering look for themselves, in a statement that they make anyway.
+    """
+    async with deps.db.read("held") as session:
+        if await is_held(session):
+            raise RetryLater(HELD_SECONDS, "the books are not whole after a restore")
+    await run(**arguments)
 
 
 async def _expire(deps: Deps) -> None:
@@ -82,7 +99,7 @@ async def _settle_event(deps: Deps, event_id: int) -> None:
         async with deps.db.begin("settle: unreadable") as session:
             await inbox.note_outcome(session, event_id, Ending.UNREADABLE, handled_at=None)
         raise
-    except _OUTSIDE_AWAY:
+    except (RetryLater, *_OUTSIDE_AWAY):
         raise
     except Exception as error:
         async with deps.db.begin("settle: error") as session:
@@ -93,7 +110,7 @@ async def _settle_event(deps: Deps, event_id: int) -> None:
 async def _deliver(deps: Deps, subscription_id: int) -> None:
     try:
         await delivery.deliver(deps, subscription_id)
-    except _OUTSIDE_AWAY:
+    except (RetryLater, *_OUTSIDE_AWAY):
         raise
     except Exception as error:
         await delivery.note_error(deps, subscription_id, error)

@@ -1,10 +1,11 @@
 """Telegram's last question before it takes Stars: ten seconds to answer, nothing is written."""
 
 from enum import StrEnum
-from uuid import UUID
 
 from getpro.kit.money import Money
+from getpro.payments.carried import order_key_in
 from getpro.payments.states import PaymentStatus
+from getpro.platform.restores import is_held
 from getpro.sales import reads
 from getpro.sales.deps import Deps
 
@@ -18,16 +19,18 @@ class Refusal(StrEnum):
     """Nobody can buy it any more, or not this customer."""
     OLD_PRICE = "old_price"
     """An invoice lives longer than a price: whoever pays it today pays today's."""
+    HELD = "held"
+    """The database was brought back, and its books are not complete yet."""
 
 
 async def approve(deps: Deps, *, payload: str, payer_id: int, amount: int, currency: str) -> Refusal | None:
     """Whether Telegram may take the money for the order named by ``payload``; None: it may."""
-    try:
-        order_key = UUID(payload)
-    except ValueError:
-        return Refusal.UNKNOWN
+    order_key = order_key_in(payload)
     async with deps.db.read("pre-checkout") as session:
-        payment, prices = await reads.order_and_prices(session, order_key)
+        if await is_held(session):
+            return Refusal.HELD
+        found = (None, None) if order_key is None else await reads.order_and_prices(session, order_key)
+    payment, prices = found
     provider = deps.providers.by_code.get(payment.provider) if payment is not None else None
     if payment is None or provider is None:
         return Refusal.UNKNOWN

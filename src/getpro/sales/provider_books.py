@@ -45,7 +45,7 @@ async def find_lost_charges(deps: Deps) -> None:
                 looked = await looks.looks_at(session, provider.code, now=now)
             for since, until in _strides(max(looked.settled_until - _AGAIN, looked.since), now):
                 await _settle_unseen(deps, provider, since, min(until, now - _SETTLING))
-                await _record_refunds(deps, provider, since, until)
+                await record_refunds(deps, provider, since, until)
                 async with deps.db.begin("lost charges: looked") as session:
                     await looks.note_settled(session, provider.code, until)
         except ProviderUnavailable as error:
@@ -70,7 +70,7 @@ async def _settle_unseen(deps: Deps, provider: Provider, since: datetime, until:
             log.exception("reconcile.charge_failed", provider=provider.code, charge_id=charge.charge_id)
 
 
-async def _record_refunds(deps: Deps, provider: Provider, since: datetime, until: datetime) -> None:
+async def record_refunds(deps: Deps, provider: Provider, since: datetime, until: datetime) -> None:
     """Look again at each charge of ours of which something was given back: by us, by a cabinet, by a bank."""
     async for charge_id in provider.refunded(since, until):
         async with deps.db.read("reconcile: refunded") as session:
@@ -150,7 +150,21 @@ async def compare_sums(
     Return both sums by currency, its own first. ``day`` names the difference. Raises ProviderUnavailable.
     """
     await _settle_unseen(deps, provider, since, until)
-    await _record_refunds(deps, provider, since, until)
+    await record_refunds(deps, provider, since, until)
+    sums = await both_sums(deps, provider, since, until)
+    async with deps.db.begin("reconcile: sums") as session:
+        for pair in sums.values():
+            await _keep_difference(session, provider.code, day, *pair, now=deps.clock())
+    return sums
+
+
+async def both_sums(
+    deps: Deps, provider: Provider, since: datetime, until: datetime
+) -> dict[str, tuple[Money, Money]]:
+    """What a provider says it took and what we recorded of that, by currency; it changes nothing.
+
+    Raises ProviderUnavailable.
+    """
     theirs: dict[str, Money] = {}
     day_ids, other_ids = [], []
     async for charge in provider.charges(since - _CLOCKS_DIFFER, until + _CLOCKS_DIFFER):
@@ -162,15 +176,12 @@ async def compare_sums(
         day_ids.append(charge.charge_id)
         zero = Money(0, charge.taken.currency)
         theirs[zero.currency] = theirs.get(zero.currency, zero) + charge.taken
-    sums: dict[str, tuple[Money, Money]] = {}
-    async with deps.db.begin("reconcile: sums") as session:
+    async with deps.db.read("reconcile: recorded") as session:
         ours = await _recorded(session, provider.code, _Day(since, until, day_ids, other_ids))
-        for currency in theirs.keys() | ours.keys():
-            zero = Money(0, currency)
-            pair = theirs.get(currency, zero), ours.get(currency, zero)
-            sums[currency] = pair
-            await _keep_difference(session, provider.code, day, *pair, now=deps.clock())
-    return sums
+    return {
+        currency: (theirs.get(currency, Money(0, currency)), ours.get(currency, Money(0, currency)))
+        for currency in theirs.keys() | ours.keys()
+    }
 
 
 class _Day(NamedTuple):

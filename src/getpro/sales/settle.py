@@ -17,11 +17,14 @@ from getpro.payments.provider import Charge, ChargeState, NoSuchCharge
 from getpro.payments.states import CancelReason, StuckMoney
 from getpro.payments.store import Payment
 from getpro.platform.database import Session
+from getpro.platform.jobs import RetryLater
 from getpro.platform.metrics import CHARGES
+from getpro.platform.restores import HELD_SECONDS
 from getpro.sales.checkout import end_unpaid, turn_screen
 from getpro.sales.delivery import defer_delivery
 from getpro.sales.deps import Deps
 from getpro.sales.errors import UnknownEvent
+from getpro.sales.rebuild import rebuild_order
 from getpro.sales.refunds import note_refunded
 from getpro.subscriptions import store as subscriptions
 from getpro.subscriptions.states import ChangeCause
@@ -88,12 +91,14 @@ async def settle_event(deps: Deps, event_id: int) -> Outcome:
 async def look_behind(deps: Deps, event_id: int) -> Charge | Outcome:
     """The charge behind a stored notice, or how it ended where there is none (any more); it changes nothing.
 
-    Raises UnknownEvent, ProviderUnavailable, UnknownProvider.
+    Raises UnknownEvent, ProviderUnavailable, UnknownProvider; RetryLater while the shop is held.
     """
     async with deps.db.read("settle") as session:
         event = await inbox.event(session, event_id)
     if event is None:
         raise UnknownEvent(str(event_id))
+    if event.is_held:
+        raise RetryLater(HELD_SECONDS, "the books are not whole after a restore")
     if event.is_handled:
         return Outcome.of_handled(event.outcome or Ending.SEEN_BEFORE)
     try:
@@ -117,18 +122,25 @@ def _count(found: Charge | Outcome, outcome: Outcome) -> None:
 
 
 async def settle(
-    session: Session, deps: Deps, found: Charge | Outcome, *, event_id: int | None = None
+    session: Session,
+    deps: Deps,
+    found: Charge | Outcome,
+    *,
+    event_id: int | None = None,
+    is_forgotten: bool = False,
 ) -> Outcome:
     """Act on what was found out, and note it with the notice that told of it; a step.
 
     The same charge twice is nothing, however we heard of it. What the provider was asked for answers every
     notice about the charge; what stood in one notice answers that one: another may tell of a refund.
+    ``is_forgotten``: the shop had settled it in its time, before the database was brought back; what has
+    gone back of it since then goes back again, and no person need look at it.
     """
     now = deps.clock()
     if isinstance(found, Outcome):
         outcome = found
     else:
-        outcome = await _settle(session, deps, found, event_id=event_id, now=now)
+        outcome = await _settle(session, deps, found, event_id=event_id, is_forgotten=is_forgotten, now=now)
         log.info(
             "payment.looked_at", provider=found.provider, charge_id=found.charge_id, outcome=str(outcome)
         )
@@ -150,11 +162,19 @@ async def settle(
 
 
 async def _settle(
-    session: Session, deps: Deps, charge: Charge, *, event_id: int | None, now: datetime
+    session: Session,
+    deps: Deps,
+    charge: Charge,
+    *,
+    event_id: int | None,
+    is_forgotten: bool,
+    now: datetime,
 ) -> Outcome:
     payment = None if charge.order_key is None else await payments.by_order_key(session, charge.order_key)
     if payment is None:
         payment = await payments.by_charge(session, charge.provider, charge.charge_id)
+    if payment is None and charge.state is ChargeState.PAID:
+        payment = await rebuild_order(session, deps, charge)
     if payment is None:
         return await _without_order(session, deps, charge, event_id=event_id, now=now)
     if event_id is not None:  # the job of one notice: in its log, whose it was
@@ -170,7 +190,7 @@ async def _settle(
         return PREMATURE
     if charge.state is ChargeState.CANCELED:
         return await _cancel(session, deps, payment, charge)
-    trouble = _trouble(payment, charge)
+    trouble = _trouble(payment, charge, is_forgotten=is_forgotten)
     if trouble is None:
         return await _take(session, deps, payment, charge, event_id=event_id, now=now)
     kind, details = trouble
@@ -187,11 +207,11 @@ async def _without_order(
     return await _keep(session, deps, charge, kind, details, event_id=event_id, payment=None, now=now)
 
 
-def _trouble(payment: Payment, charge: Charge) -> tuple[StuckMoney, str] | None:
+def _trouble(payment: Payment, charge: Charge, *, is_forgotten: bool) -> tuple[StuckMoney, str] | None:
     """Why this money must be looked at by a person before anything is given for it; None if it is fine."""
     if charge.taken.currency != payment.asked.currency:
         return StuckMoney.FOREIGN_CURRENCY, f"Ждали {payment.asked}, пришло {charge.taken}."
-    if charge.refunded.minor > 0:
+    if charge.refunded.minor > 0 and not is_forgotten:
         return StuckMoney.REFUNDED_BEFORE_SETTLED, f"Из {charge.taken} уже возвращено {charge.refunded}."
     if charge.taken < payment.asked:
         return StuckMoney.UNDERPAID, f"Ждали {payment.asked}, пришло {charge.taken}."
@@ -255,6 +275,10 @@ async def _take(
         details = f"Ждали {payment.asked}, пришло {charge.taken}; срок выдан."
         kind = StuckMoney.OVERPAID
         await _keep(session, deps, charge, kind, details, event_id=event_id, payment=payment, now=now)
+    if charge.refunded.minor > 0:
+        taken = await payments.by_id(session, recorded)
+        assert taken is not None
+        await note_refunded(session, deps, taken, charge)
     return SETTLED
 
 

@@ -22,6 +22,8 @@ class ChangeCause(StrEnum):
     BLOCK = "block"
     UNBLOCK = "unblock"
     """An operator shut the customer out, or let them in again; the end stays."""
+    ADOPTED = "adopted"
+    """The panel had more than a database that was brought back; nobody knows any more who gave it."""
     REPAIR = "repair"
     """It gives the customer nothing new: it puts right what the panel has lost."""
 

@@ -92,6 +92,53 @@ async def extend(
     """
     before = await of_customer(session, user_id)
     end_after = extended_end(before.end_date if before else None, days, now=now)
+    return await _change(
+        session,
+        user_id,
+        before,
+        end_after,
+        days=days,
+        provider=provider,
+        cause=cause,
+        payment_id=payment_id,
+        now=now,
+    )
+
+
+async def adopt(
+    session: Session, user_id: int, end_date: datetime, *, provider: str, now: datetime
+) -> Subscription:
+    """Take over a later end that the panel has, for a subscription that is made if the customer has none.
+
+    ``provider`` stands with one that is made. The caller holds the customer's lock.
+    """
+    before = await of_customer(session, user_id)
+    since = min(now.replace(microsecond=0), end_date) if before is None else before.end_date
+    return await _change(
+        session,
+        user_id,
+        before,
+        end_date,
+        days=(end_date - since).days,
+        provider=provider if before is None else before.provider,
+        cause=ChangeCause.ADOPTED,
+        payment_id=None,
+        now=min(now, end_date),
+    )
+
+
+async def _change(
+    session: Session,
+    user_id: int,
+    before: Subscription | None,
+    end_after: datetime,
+    *,
+    days: int,
+    provider: str,
+    cause: ChangeCause,
+    payment_id: int | None,
+    now: datetime,
+) -> Subscription:
     change = {
         "changed_at": now,
         "cause": cause,

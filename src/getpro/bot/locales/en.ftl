@@ -370,10 +370,12 @@ precheckout-unknown = We could not find this order. Start again: /start
 precheckout-not_yours = This invoice was issued to someone else. Open your own: /start
 precheckout-not_pending = This order has already been paid or cancelled. Start again: /start
 precheckout-plan_gone = This plan is no longer sold. Choose another: /start
+precheckout-held = The shop is being restored after a failure. You were not charged; please try again in a few minutes.
 precheckout-old_price = The price has changed. Start again: /start
 
 ## Trouble and small things
 failed = Something went wrong, and we already know about it. Please try again in a minute: /start
+held = The shop is being restored after a failure. Your money and your days are safe. Please try again in a few minutes.
 slow-down = Too fast. Please wait a few seconds and try again.
 screen-old = This screen is up to date now.
 

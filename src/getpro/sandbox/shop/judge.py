@@ -194,7 +194,7 @@ def _taken(world: World, customer_of_order: dict[str, int]) -> dict[int, list[Ch
             taken.setdefault(owner, []).append(Charge("yookassa", payment["id"], amount, back))
     for invoice in list(world.cryptopay.books.invoices.values()):
         if invoice["status"] == "paid":
-            owner = customer_of_order[invoice["payload"]]
+            owner = customer_of_order[invoice["payload"].partition(":")[0]]
             amount = _amount(invoice["amount"], invoice["fiat"])
             nothing = _amount("0", invoice["fiat"])
             charge = Charge("cryptopay", str(invoice["invoice_id"]), amount, nothing)

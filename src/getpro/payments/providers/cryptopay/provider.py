@@ -12,6 +12,7 @@ from uuid import UUID
 import structlog
 
 from getpro.kit.money import Money
+from getpro.payments.carried import CarriedOrder, order_key_in
 from getpro.payments.provider import (
     Charge,
     ChargeState,
@@ -30,7 +31,6 @@ from getpro.payments.provider import (
     ProviderUnreadable,
     Refund,
     StoredNotice,
-    order_key_in,
 )
 from getpro.payments.providers.cryptopay.client import CryptoPayClient
 from getpro.platform.settings import CryptoPaySettings
@@ -71,7 +71,7 @@ class CryptoPay:
             "fiat": order.asked.currency,
             "amount": str(order.asked.value),
             "description": order.description[:1024],
-            "payload": str(order.order_key),
+            "payload": order.reference,
             "paid_btn_name": "callback",
             "paid_btn_url": order.return_url,
             "expires_in": int(OPEN_FOR.total_seconds()),
@@ -176,6 +176,7 @@ def _charge(raw: Any) -> Charge:
             refunded=Money(0, currency),
             paid_at=_moment(paid_at) if paid_at else None,
             reason="expired" if raw["status"] == "expired" else "",
+            carried=CarriedOrder.parse(raw.get("payload")),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         number = raw.get("invoice_id") if isinstance(raw, dict) else None

@@ -13,6 +13,7 @@ import structlog
 
 from getpro.kit.money import Money
 from getpro.kit.shapes import shape_of
+from getpro.payments.carried import CarriedOrder, order_key_in
 from getpro.payments.provider import (
     Charge,
     ChargeState,
@@ -31,7 +32,6 @@ from getpro.payments.provider import (
     ProviderUnreadable,
     Refund,
     StoredNotice,
-    order_key_in,
 )
 
 log = structlog.get_logger(__name__)
@@ -80,7 +80,7 @@ class Stars:
         return {
             "title": order.title[:32],
             "description": order.description[:255],
-            "payload": str(order.order_key),
+            "payload": order.reference,
             "currency": order.asked.currency,
             "prices": [{"label": order.title[:32], "amount": order.asked.minor}],
         }
@@ -211,6 +211,7 @@ def _of_message(message: dict[str, Any]) -> Charge:
         paid_at=datetime.fromtimestamp(message["date"], UTC),
         payer_id=message["from"]["id"],
         is_of_notice=True,
+        carried=CarriedOrder.parse(paid.get("invoice_payload")),
     )
 
 
@@ -248,6 +249,7 @@ def _of_transaction(raw: dict[str, Any], *, is_refunded: bool = False) -> Charge
             refunded=_stars(raw["amount"] if is_refunded else 0),
             paid_at=datetime.fromtimestamp(raw["date"], UTC),
             payer_id=int(source["user"]["id"]),
+            carried=CarriedOrder.parse(source.get("invoice_payload")),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ProviderUnreadable(f"the transaction {raw['id']!r} cannot be read: {error!r}") from error

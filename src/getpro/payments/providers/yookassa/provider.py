@@ -11,6 +11,7 @@ import structlog
 
 from getpro.kit.money import Money
 from getpro.kit.shapes import shape_of
+from getpro.payments.carried import CarriedOrder, order_key_in
 from getpro.payments.provider import (
     Charge,
     ChargeState,
@@ -30,7 +31,6 @@ from getpro.payments.provider import (
     ProviderUnreadable,
     Refund,
     StoredNotice,
-    order_key_in,
 )
 from getpro.payments.providers.yookassa.client import YooKassaClient
 from getpro.platform.settings import YooKassaSettings
@@ -38,6 +38,8 @@ from getpro.platform.settings import YooKassaSettings
 log = structlog.get_logger(__name__)
 
 METADATA_KEY: Final = "order_key"
+ORDER: Final = "order"
+"""Under this name the metadata hold the whole order."""
 REFUND_KEY: Final = "refund_key"
 _EVENT: Final = re.compile(r"[a-z_.]{1,64}")
 _ID: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
@@ -67,7 +69,7 @@ class YooKassa:
             "capture": True,
             "description": order.description[:128],
             "confirmation": {"type": "redirect", "return_url": order.return_url},
-            "metadata": {METADATA_KEY: str(order.order_key)},
+            "metadata": {METADATA_KEY: str(order.order_key), ORDER: order.reference},
         }
         if self._settings.receipts:
             body["receipt"] = self._receipt(order.receipt_line or order.description, order.asked, order.email)
@@ -197,16 +199,18 @@ class YooKassa:
 def _charge(raw: Any) -> Charge:
     """The charge in YooKassa's object; raises ProviderUnavailable for a shape or currency we cannot read."""
     try:
-        captured, metadata = raw.get("captured_at"), raw.get("metadata")
+        captured = raw.get("captured_at")
+        metadata = raw["metadata"] if isinstance(raw.get("metadata"), dict) else {}
         return Charge(
             provider=YooKassa.code,
             charge_id=raw["id"],
             state=_STATES.get(raw["status"], ChargeState.PENDING),
-            order_key=order_key_in(metadata.get(METADATA_KEY) if isinstance(metadata, dict) else None),
+            order_key=order_key_in(metadata.get(METADATA_KEY)),
             taken=_money(raw["amount"]),
             refunded=_money(raw.get("refunded_amount") or {**raw["amount"], "value": "0.00"}),
             paid_at=datetime.fromisoformat(captured) if captured else None,
             reason=(raw.get("cancellation_details") or {}).get("reason", ""),
+            carried=CarriedOrder.parse(metadata.get(ORDER)),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         number = raw.get("id") if isinstance(raw, dict) else None
