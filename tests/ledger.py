@@ -204,8 +204,10 @@ def _counted_wrongly(town: Town, taken: dict[tuple[str, str], Charge]) -> Iterat
             days = charge.days if change.cause == "payment" else change.sold
             sales[change.payment_id] = Sale(charge.amount, charge.price or charge.amount, days)
             account.buy(change.payment_id, days, now)
-        elif change.cause == "gift":
+        elif change.cause in {"gift", "trial"}:
             account.buy(None, change.days, now)
+        elif change.cause == "adopted":  # after a restore: what the panel has more
+            account.periods.append(Period(None, account.end or change.end_after, change.end_after))
         elif change.cause == "refund" and charge is not None:
             is_before = change.origin == "before credit"
             days = sales[change.payment_id].days_back(change.back, is_before_credit=is_before)

@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar
 from uuid import uuid4
 
 import psycopg
+import structlog
 import uvicorn
 from fastapi import FastAPI
 from psycopg.rows import namedtuple_row
@@ -288,7 +289,7 @@ async def town(server: str, template: str, *, by_polling: bool) -> AsyncIterator
     """A town with a database of its own. ``by_polling``: the shop has no address at which to knock."""
     async with contextlib.AsyncExitStack() as running:
         database_url = running.enter_context(_database(server, template))
-        books = running.enter_context(psycopg.connect(database_url, autocommit=True))
+        books = psycopg.connect(database_url, autocommit=True)
         books.execute("SET timezone TO 'UTC'")
         clock = FakeClock(BEGINNING)
         telegram = TelegramSimulator(BOT_TOKEN, clock=clock, retry_scale=PAUSES)
@@ -299,6 +300,7 @@ async def town(server: str, template: str, *, by_polling: bool) -> AsyncIterator
         cryptopay = CryptoPaySimulator("1:test", clock=clock, retry_scale=PAUSES)
         panel = PanelSimulator("test", clock=clock)
         here = Town(database_url, clock, telegram, yookassa, cryptopay, panel, books, by_polling)
+        running.callback(lambda: here.books.close())  # whichever it is by then
         crashpoints.listen(here.reached)
         running.callback(crashpoints.listen, None)
         apps = {
@@ -360,3 +362,22 @@ def _settings(database_url: str, urls: dict[str, str], *, public_url: str | None
         "shop": {"return_url": f"{urls['telegram']}/"},
     }
     return SandboxSettings(**values)
+
+
+@contextlib.contextmanager
+def unheard() -> Iterator[None]:
+    """Without the shop's log: to print the traceback of each thing that was away takes longer than the rest.
+
+    Nor is it kept: a traceback holds a whole life of the shop.
+    """
+    processors = structlog.get_config()["processors"]
+    before = processors.copy()
+    processors[:] = [_drop]
+    try:
+        yield
+    finally:
+        processors[:] = before
+
+
+def _drop(*_: Any) -> Any:
+    raise structlog.DropEvent

@@ -6,15 +6,13 @@ list of steps that leads to it.
 """
 
 import asyncio
-import contextlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any
 
 import pytest
-import structlog
 from hypothesis import HealthCheck, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -34,7 +32,7 @@ from getpro.sandbox.providers.cryptopay.errors import Problem as CryptoPayProble
 from getpro.sandbox.providers.yookassa.errors import Problem as YooKassaProblem
 from getpro.sandbox.telegram.state import Person
 from shop import CAST, OLGA
-from town import Town, town
+from town import Town, town, unheard
 
 FEW = 6
 STEPS = 20
@@ -380,25 +378,6 @@ def _paying_by_stars(here: Town, slug: str) -> Callable[[], Awaitable[object]]:
             note(f"  not paid: {said}")
 
     return pay
-
-
-@contextlib.contextmanager
-def unheard() -> Iterator[None]:
-    """Without the shop's log: to print the traceback of each thing that was away takes longer than the rest.
-
-    Nor is it kept: a traceback holds a whole life of the shop.
-    """
-    processors = structlog.get_config()["processors"]
-    before = processors.copy()
-    processors[:] = [_drop]
-    try:
-        yield
-    finally:
-        processors[:] = before
-
-
-def _drop(*_: Any) -> Any:
-    raise structlog.DropEvent
 
 
 @pytest.mark.timeout(3000)

@@ -32,6 +32,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "psql": ("getpro.cli.psql", "Открыть psql на базе магазина"),
     "backup": ("getpro.cli.backup", "Копии базы: сделать, показать, восстановить для пробы, удалить старые"),
     "restore": ("getpro.cli.restore", "Восстановить базу: в новое место, на место живой, таблицу, клиента"),
+    "reconcile": ("getpro.cli.reconcile", "После восстановления базы: досчитать деньги, сверить панель"),
     "ops": ("getpro.cli.ops", "Регламентные проверки: утро, вечер, дни недели; история"),
     "monitoring": ("getpro.cli.monitoring", "Записать настройки присмотра: Alertmanager, адреса для проб"),
     "logs": ("getpro.cli.logs", "Что в журналах не так: новое и известное, сколько раз"),

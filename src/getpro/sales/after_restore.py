@@ -293,10 +293,7 @@ async def _settle_one(run: _Run, charge: Charge, seen: dict[int, PanelUser]) -> 
         if entries and all(entry.kind != StuckMoney.UNKNOWN_ORDER for entry in entries):
             return  # a person has it, or has decided about it
         order = None if charge.order_key is None else await payments.by_order_key(session, charge.order_key)
-        if order is not None:
-            user_id: int | None = order.user_id
-        else:
-            user_id = charge.payer_id if charge.carried is None else charge.carried.user_id
+        user_id = _payer(run, charge) if order is None else order.user_id
         then = await _as_of(session, run, charge, user_id, seen)
         outcome = await settle(session, replace(run.deps, clock=lambda: then), charge, is_forgotten=True)
         if outcome != SETTLED:
@@ -315,6 +312,13 @@ async def _settle_one(run: _Run, charge: Charge, seen: dict[int, PanelUser]) -> 
         await _note_charge(session, run, Found.REBUILT if order is None else Found.SETTLED, charge, user_id)
         if charge.refunded.minor:
             await _note_refunded(session, run, charge, charge.refunded, user_id)
+
+
+def _payer(run: _Run, charge: Charge) -> int | None:
+    """Who has paid for an order that the database does not know, if that can be told."""
+    lost = charge.carried
+    is_ours = lost is not None and lost.bot_id == run.deps.rules.bot_id
+    return lost.user_id if lost is not None and is_ours else charge.payer_id
 
 
 async def _entries_of(session: Session, charge: Charge) -> list[Any]:

@@ -4,10 +4,11 @@ from enum import StrEnum
 
 from getpro.kit.money import Money
 from getpro.payments.carried import order_key_in
+from getpro.payments.provider import Provider
 from getpro.payments.states import PaymentStatus
-from getpro.platform.restores import is_held
 from getpro.sales import reads
 from getpro.sales.deps import Deps
+from getpro.sales.reads import Asked
 
 
 class Refusal(StrEnum):
@@ -27,18 +28,22 @@ async def approve(deps: Deps, *, payload: str, payer_id: int, amount: int, curre
     """Whether Telegram may take the money for the order named by ``payload``; None: it may."""
     order_key = order_key_in(payload)
     async with deps.db.read("pre-checkout") as session:
-        if await is_held(session):
-            return Refusal.HELD
-        found = (None, None) if order_key is None else await reads.order_and_prices(session, order_key)
-    payment, prices = found
-    provider = deps.providers.by_code.get(payment.provider) if payment is not None else None
-    if payment is None or provider is None:
+        asked = None if order_key is None else await reads.order_and_prices(session, order_key)
+    provider = deps.providers.by_code.get(asked.payment.provider) if asked is not None else None
+    if asked is None or provider is None:
         return Refusal.UNKNOWN
+    if asked.is_held:
+        return Refusal.HELD
+    return _doubt(asked, provider, payer_id=payer_id, money=Money(amount, currency))
+
+
+def _doubt(asked: Asked, provider: Provider, *, payer_id: int, money: Money) -> Refusal | None:
+    payment = asked.payment
     if payment.user_id != payer_id:
         return Refusal.NOT_YOURS
     if payment.status is not PaymentStatus.PENDING:
         return Refusal.NOT_PENDING
-    if prices is None:
+    if asked.prices is None:
         return Refusal.PLAN_GONE
-    is_price_of_now = payment.asked == Money(amount, currency) == provider.price(prices)
+    is_price_of_now = payment.asked == money == provider.price(asked.prices)
     return None if is_price_of_now else Refusal.OLD_PRICE

@@ -20,6 +20,7 @@ from getpro.payments.states import PaymentStatus
 from getpro.payments.store import Payment, payment_of
 from getpro.platform.database import Session
 from getpro.platform.prepared import Prepared, last_parts
+from getpro.platform.restores import HELD
 from getpro.subscriptions.models import subscriptions
 from getpro.subscriptions.store import Subscription, of_customer, subscription_of
 
@@ -188,11 +189,20 @@ async def is_money_kept(session: Session, payment: Payment) -> bool:
     return bool(await session.scalar(select(_open_entry(payment.payment_id))))
 
 
-async def order_and_prices(session: Session, order_key: UUID) -> tuple[Payment | None, Prices | None]:
-    """The order, and what its plan costs now: None if it is no longer sold, or not to this customer."""
+class Asked(NamedTuple):
+    """An order, what its plan costs now, and whether the shop sells at all."""
+
+    payment: Payment
+    prices: Prices | None
+    """None if the plan is no longer sold, or not to this customer."""
+    is_held: bool
+    """The database was brought back, and its books are not whole yet."""
+
+
+async def order_and_prices(session: Session, order_key: UUID) -> Asked | None:
     row = (
         await session.execute(
-            select(payments, plans.c.price, plans.c.stars)
+            select(payments, plans.c.price, plans.c.stars, HELD.label("is_held"))
             .join(users, users.c.user_id == payments.c.user_id)
             .outerjoin(
                 plans,
@@ -202,10 +212,9 @@ async def order_and_prices(session: Session, order_key: UUID) -> tuple[Payment |
         )
     ).first()
     if row is None:
-        return None, None
-    if row.price is None:
-        return payment_of(row), None
-    return payment_of(row), Prices(roubles(row.price), Money(row.stars, "XTR"))
+        return None
+    prices = None if row.price is None else Prices(roubles(row.price), Money(row.stars, "XTR"))
+    return Asked(payment_of(row), prices, row.is_held)
 
 
 async def access(session: Session, user_id: int) -> tuple[Subscription | None, PanelAccount | None]:
