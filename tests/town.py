@@ -300,7 +300,7 @@ async def town(server: str, template: str, *, by_polling: bool) -> AsyncIterator
         cryptopay = CryptoPaySimulator("1:test", clock=clock, retry_scale=PAUSES)
         panel = PanelSimulator("test", clock=clock)
         here = Town(database_url, clock, telegram, yookassa, cryptopay, panel, books, by_polling)
-        running.callback(lambda: here.books.close())  # whichever it is by then
+        running.callback(lambda: here.books.close())  # noqa: PLW0108 -- whichever it is by then
         crashpoints.listen(here.reached)
         running.callback(crashpoints.listen, None)
         apps = {

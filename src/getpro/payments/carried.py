@@ -1,6 +1,6 @@
 """An order as it travels with its payment: enough to write it again where the database has lost it.
 
-Source: docs/decisions/0020-back-in-time.md.
+Source: docs/decisions/0022-back-in-time.md.
 """
 
 from dataclasses import dataclass

@@ -4,7 +4,7 @@ While this is under way the shop is held (``platform.restores``): what an older 
 the panel before the money is counted. Each step may be cut off anywhere and is done again by the next run;
 what was found stands in ``restore_findings``, written with what was done about it.
 
-Source: docs/decisions/0020-back-in-time.md.
+Source: docs/decisions/0022-back-in-time.md.
 """
 
 import contextlib
@@ -163,7 +163,8 @@ async def reconcile_after_restore(
         async with deps.db.begin("after restore: mark") as session:
             await restores.mark_restored(session, restored_to, now=deps.clock())
             held = await restores.held_by(session)
-        run = _Run(deps, held.restore_id, held.restored_to, deps.clock())
+        since = await _since(deps, held.restored_to)
+        run = _Run(deps, held.restore_id, held.restored_to, deps.clock(), since)
         on_progress("Сдвигаю номера")
         await _move_numbers(run, is_done=held.numbers_moved_at is not None)
         on_progress("Читаю панель")
@@ -178,7 +179,10 @@ async def reconcile_after_restore(
         await _adopt(run, seen)
         await _compare_panel(run)
         on_progress("Сверяю суммы")
-        sums = {one.code: await both_sums(deps, one, run.since, run.now) for one in deps.providers.active}
+        sums = {
+            one.code: await both_sums(deps, one, run.since[one.code], run.now)
+            for one in deps.providers.active
+        }
         await _finish(run, settled_all=settled_all)
         return await _report(run, sums)
 
@@ -189,10 +193,22 @@ class _Run(NamedTuple):
     restored_to: datetime
     now: datetime
     """When it began: what is paid later comes by the usual ways."""
+    since: dict[str, datetime]
+    """From when on each provider is asked."""
 
-    @property
-    def since(self) -> datetime:
-        return self.restored_to - _EARLIER
+
+async def _since(deps: Deps, restored_to: datetime) -> dict[str, datetime]:
+    """A day before the moment, or where the last look had ended, whichever is earlier.
+
+    What a provider's account took before the shop first looked at it is not the shop's; one that was
+    switched on after the moment is looked at from the moment on.
+    """
+    since = {}
+    for provider in deps.providers.active:
+        async with deps.db.begin("after restore: looked until") as session:
+            looked = await looks.looks_at(session, provider.code, now=restored_to)
+        since[provider.code] = max(min(looked.settled_until, restored_to) - _EARLIER, looked.since)
+    return since
 
 
 @contextlib.asynccontextmanager
@@ -249,7 +265,7 @@ async def _all_charges(run: _Run) -> list[Charge]:
     """
     charges: list[Charge] = []
     for provider in run.deps.providers.active:
-        listed = provider.charges(run.since, run.now)
+        listed = provider.charges(run.since[provider.code], run.now)
         charges += [charge async for charge in listed if charge.state is ChargeState.PAID]
     await _note_absent(run)
     return sorted(charges, key=lambda charge: (charge.paid_at or run.now, charge.provider, charge.charge_id))
@@ -351,7 +367,7 @@ async def _find_refunds(run: _Run) -> None:
     Raises ProviderUnavailable.
     """
     for provider in run.deps.providers.active:
-        charge_ids = [charge_id async for charge_id in provider.refunded(run.since, run.now)]
+        charge_ids = [charge_id async for charge_id in provider.refunded(run.since[provider.code], run.now)]
         for charge_id in dict.fromkeys(charge_ids):
             try:
                 await _record_refund(run, provider, charge_id)
@@ -573,7 +589,6 @@ async def _finish(run: _Run, *, settled_all: bool) -> None:
     async with run.deps.db.begin("after restore: finish") as session:
         if settled_all:
             for provider in run.deps.providers.active:
-                await looks.looks_at(session, provider.code, now=run.now)
                 await looks.note_settled(session, provider.code, run.now)
         await session.execute(
             text(
