@@ -1,5 +1,7 @@
 """The database is brought back in time: money in = recorded = delivered, and nobody loses what they have."""
 
+import contextlib
+import random
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -28,6 +30,7 @@ from getpro.payments.carried import LONGEST, CarriedOrder, order_key_in
 from getpro.payments.provider import ProviderUnavailable
 from getpro.sales import desk, refunds
 from getpro.sales.after_restore import Adoption, Found, Report, _Standing, adoption
+from getpro.sandbox.providers.yookassa.errors import Problem as YooKassaProblem
 from getpro.sandbox.telegram.state import Person
 from shop import OLGA
 from town import Town, town, unheard
@@ -339,6 +342,77 @@ async def test_a_kill_at_every_point_and_a_run_again_end_the_same(here: Town, pr
     await day.live()
     await here.pass_time(timedelta(minutes=20))
     await kills(here, day, range)
+
+
+FEW, MANY = range(2), range(2, 20)
+DEEDS = 14
+
+
+async def a_deed(here: Town, day: Afternoon, chance: random.Random) -> None:
+    """Something that happens in a shop of an afternoon."""
+    person = chance.choice(list(day.people.values()))
+    provider = chance.choice(["yookassa", "cryptopay", "stars"])
+    match chance.choice(["buy", "buy", "order", "newcomer", "trial", "gift", "give back", "cabinet", "wait"]):
+        case "buy":
+            await buy(here, person, provider, plan=chance.choice([1, 2]))
+        case "order":
+            await order(here, person, provider)
+        case "newcomer":
+            await day.come(f"somebody {len(day.people)}")
+        case "trial":
+            await press(here, person, "go:trial")
+        case "gift":
+            await gift(here, person, chance.choice([1, 7]))
+        case "give back":
+            if rows := here.ask(_REFUNDABLE, person.user_id):
+                await refunds.ask_refund(here.shop.sales, rows[-1].payment_id, by=OLGA, reason="asked")
+                await here.work()
+        case "cabinet":
+            paid = [one for one in here.yookassa.books.payments.values() if one["refundable"]]
+            if paid:
+                body = {"payment_id": chance.choice(paid)["id"], "amount": {"value": "50", "currency": "RUB"}}
+                with contextlib.suppress(YooKassaProblem):
+                    here.yookassa.books.refund(body)
+        case "wait":
+            await here.pass_time(timedelta(minutes=chance.choice([1, 30, 90])))
+
+
+_REFUNDABLE = (
+    "SELECT payment_id FROM payments p WHERE user_id = %s AND status = 'succeeded'"
+    " AND provider <> 'cryptopay'"
+    " AND NOT EXISTS (SELECT FROM refunds WHERE payment_id = p.payment_id) ORDER BY payment_id"
+)
+
+
+@pytest.mark.parametrize("seed", [*FEW, *(pytest.param(seed, marks=pytest.mark.long) for seed in MANY)])
+async def test_whatever_has_happened_nobody_loses_and_no_money_is_lost(here: Town, seed: int) -> None:
+    chance = random.Random(seed)
+    day = Afternoon(here, "yookassa")
+    await day.come("alice", "bob", "charlie")
+    for _ in range(DEEDS // 2):
+        await a_deed(here, day, chance)
+    day.copy, day.moment = await keep_copy(here), here.clock()
+    for _ in range(DEEDS):
+        await here.pass_time(MINUTE)
+        await a_deed(here, day, chance)
+    await here.pass_time(timedelta(minutes=11))
+    before, now = on_panel(here), here.clock()
+    await day.lose()
+    report = await reconcile(here, day.moment)
+    await settle_down(here)
+    assert report.differing == []
+    after, lost = on_panel(here), here.clock() - day.moment
+    for number, (status, end) in before.items():
+        if status == "ACTIVE" and end > now:
+            assert end <= after[number][1] <= end + lost, number
+            assert after[number][0] == "ACTIVE"
+    taken = ledger.charges_taken(here)
+    assert [*ledger._recorded_wrongly(here, taken), *ledger._lost_money(here, taken)] == []
+    assert [*ledger._unfinished(here), *ledger._not_on_panel(here)] == []
+    written = books(here)
+    await reconcile(here, day.moment)
+    await settle_down(here)
+    assert (books(here), on_panel(here)) == (written, after)
 
 
 NOW = datetime(2026, 3, 1, 18, 0, tzinfo=UTC)

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Numeric,
     Table,
     Text,
+    delete,
     exists,
     insert,
     select,
@@ -144,6 +145,15 @@ async def note_finding(
             found_at=now,
         )
         .on_conflict_do_nothing()
+    )
+
+
+async def forget_findings(session: Session, restore_id: int, *, kind: str) -> None:
+    """Forget what is looked for anew in each run: what is still so is found again."""
+    await session.execute(
+        delete(restore_findings).where(
+            restore_findings.c.restore_id == restore_id, restore_findings.c.kind == kind
+        )
     )
 
 

@@ -275,6 +275,7 @@ async def _note_absent(run: _Run) -> None:
     """Tell of providers that took money shortly before the moment and are switched off now."""
     active = [provider.code for provider in run.deps.providers.active]
     async with run.deps.db.begin("after restore: absent") as session:
+        await restores.forget_findings(session, run.restore_id, kind=Found.PROVIDER_OFF)
         used = await session.scalars(
             select(payments_table.c.provider)
             .where(
@@ -290,6 +291,8 @@ async def _note_absent(run: _Run) -> None:
 async def _settle_forgotten(run: _Run, charges: list[Charge], seen: dict[int, PanelUser]) -> bool:
     """Settle what the database does not know; whether all of it could be."""
     is_whole = True
+    async with run.deps.db.begin("after restore: again") as session:
+        await restores.forget_findings(session, run.restore_id, kind=Found.FAILED)
     for charge in charges:
         try:
             await _settle_one(run, charge, seen)
@@ -306,7 +309,7 @@ async def _settle_one(run: _Run, charge: Charge, seen: dict[int, PanelUser]) -> 
         if await payments.by_charge(session, charge.provider, charge.charge_id) is not None:
             return
         entries = await _entries_of(session, charge)
-        if entries and all(entry.kind != StuckMoney.UNKNOWN_ORDER for entry in entries):
+        if not all(entry.kind == StuckMoney.UNKNOWN_ORDER and not entry.resolved_at for entry in entries):
             return  # a person has it, or has decided about it
         order = None if charge.order_key is None else await payments.by_order_key(session, charge.order_key)
         user_id = _payer(run, charge) if order is None else order.user_id
