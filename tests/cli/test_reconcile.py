@@ -14,6 +14,7 @@ import psycopg
 import pytest
 
 from getpro import cli
+from getpro.checks import database
 from getpro.kit.clock import utc_now
 from getpro.panel.client import PanelClient
 from getpro.panel.service import WantedAccess
@@ -70,6 +71,11 @@ async def place(database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         yield Place(panel, database_url)
 
 
+async def judged(place: Place) -> str:
+    """What the doctor says of the database."""
+    return " ".join([finding.seen async for finding in database.look(place.database_url, "UTC")])
+
+
 async def test_without_a_mark_or_a_time_there_is_nothing_to_go_by(place: Place) -> None:
     done = await place.reconcile()
     assert done.code == 2
@@ -91,6 +97,7 @@ async def test_what_the_panel_has_more_is_told_and_the_shop_goes_on(place: Place
     assert away.code == 2
     assert "Магазин закрыт, пока сверка не дойдёт до конца" in away.complained
     assert place.marks() == [(True,)]
+    assert "сверка не закончена" in await judged(place)
     place.panel.faults.now.away = False
     done = await place.reconcile()
     assert done.code == 1, done.complained
@@ -99,6 +106,7 @@ async def test_what_the_panel_has_more_is_told_and_the_shop_goes_on(place: Place
     assert "u555" in done.said
     assert "Сверка закончена, магазин открыт." in done.said
     assert place.marks() == [(False,)]
+    assert "сверка" not in await judged(place)
     told = json.loads((await place.reconcile("--restored-to", moment, "--json")).said)
     (finding,) = told["findings"]
     assert (finding["kind"], finding["end_after"]) == ("newcomer", end.isoformat())

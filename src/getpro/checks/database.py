@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 import psycopg
 
 from getpro import migrations
-from getpro.checks.check import CALL_SECONDS, Finding, Line
+from getpro.checks.check import CALL_SECONDS, Finding, Level, Line
 from getpro.checks.machine import judged_clock
 from getpro.kit.trouble import Trouble, system_words
 from getpro.platform.postgres import Cluster
@@ -20,6 +20,7 @@ from getpro.platform.postgres.address import impatient, wrong_address
 
 DATABASE: Final = Line("database", "База данных")
 _SCHEMA: Final = Line("database.migrations", "База: таблицы")
+_BOOKS: Final = Line("database.books", "База: сверка")
 _TLS: Final = Line("database.tls", "База: TLS")
 _ZONE: Final = Line("database.zone", "База: часовой пояс")
 _CLOCK: Final = Line("database.clock", "База: часы")
@@ -56,7 +57,13 @@ async def look(url: str, zone: str) -> AsyncIterator[Finding]:
         )
         return
     yield judged_version(seen)
-    yield await asyncio.to_thread(_look_at_schema, url, seen)
+    schema = await asyncio.to_thread(_look_at_schema, url, seen)
+    yield schema
+    if seen.has_tables and schema.level is Level.OK and await asyncio.to_thread(_is_held, url):
+        yield _BOOKS.wrong(
+            "восстановлена на время в прошлом, сверка не закончена: магазин не продаёт и не выдаёт",
+            "Доведите её до конца: 2getpro reconcile",
+        )
     if not seen.is_local:
         yield _judged_tls(seen)
     yield _judged_zone(seen, zone)
@@ -127,6 +134,14 @@ def _look_at_schema(url: str, seen: Seen) -> Finding:
     if not seen.has_tables:
         return _SCHEMA.ok("пока нет: их создаст 2getpro run")
     return _SCHEMA.attention("старее программы", "Выполните: 2getpro migrate (2getpro run делает это сам).")
+
+
+def _is_held(url: str) -> bool:
+    with psycopg.connect(impatient(url, seconds=CALL_SECONDS), autocommit=True) as connection:
+        row = connection.execute(
+            "SELECT EXISTS (SELECT FROM restores WHERE reconciled_at IS NULL)"
+        ).fetchone()
+    return row == (True,)
 
 
 def _judged_tls(seen: Seen) -> Finding:
