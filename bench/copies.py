@@ -126,6 +126,7 @@ async def _measure(measured: Measured, cluster: Cluster, place: Path) -> None:
 async def _dumps(measured: Measured, deps: Deps, place: Path) -> None:
     """In turns, so that the machine's moods meet both."""
     theirs = place / "guide.sql.gz"
+    made = None
     for _ in range(_TURNS):
         with measured.timed("guide's dump"):
             _shell(deps.database_url, "pg_dump", f"| gzip > {theirs}")
@@ -133,6 +134,7 @@ async def _dumps(measured: Measured, deps: Deps, place: Path) -> None:
         made = await service.create(deps, asked_by="bench", on_progress=steps)
         steps.end()
         await asyncio.sleep(1)  # a name for each second
+    assert made is not None
     assert made.bytes is not None
     measured.bytes["guide's dump"] = theirs.stat().st_size
     measured.bytes["Пишем копию"] = made.bytes

@@ -203,7 +203,7 @@ async def flowing(session: Session, *, since: datetime) -> str | None:
 
 async def summarizes(session: Session) -> bool:
     """Whether the server keeps account of what changes: without it no base backup can build on another."""
-    return await session.scalar(text("SELECT current_setting('summarize_wal', true)")) == "on"
+    return bool(await session.scalar(text("SELECT current_setting('summarize_wal', true) = 'on'")))
 
 
 async def _move(session: Session, backup_id: int, target: BackupState, **values: Any) -> bool:

@@ -37,9 +37,9 @@ log = structlog.get_logger(__name__)
 SLOT: Final = "getpro_backup"
 OLDEST_SERVER: Final = 17
 """Incremental base backups came with it."""
-SECONDS: Final = 20
+SECONDS: Final = 20.0
 """How often what has come is put into the folder."""
-AGAIN_SECONDS: Final = 15
+AGAIN_SECONDS: Final = 15.0
 _CATCH_UP_TRIES: Final = 40
 _CATCH_UP_SECONDS: Final = 0.25
 _NAME_CHARACTERS: Final = 24
