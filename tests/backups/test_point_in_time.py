@@ -19,22 +19,24 @@ from zoneinfo import ZoneInfo
 import psycopg
 import pytest
 
+from copies import copies_in
 from folders import open_up
 from getpro import migrations
-from getpro.backups import live, places, service, store, stream
+from getpro.backups import live, places, sending, service, store, stream
 from getpro.backups.deps import Deps
 from getpro.backups.errors import NoStream, NotRestored
-from getpro.backups.keys import keys
+from getpro.backups.mirror import Mirror
 from getpro.backups.recovery import Target, chain_for, recover
-from getpro.backups.retention import Keep
 from getpro.backups.sources import minute_of
 from getpro.backups.states import BackupKind
 from getpro.backups.store import Backup
 from getpro.backups.trial import thrown_away
 from getpro.backups.wal import Log, position
 from getpro.kit.clock import utc_now
+from getpro.operations.looks.backups import look_at_log
 from getpro.platform.database import DATABASE_AWAY, Database
-from getpro.platform.postgres import Cluster, tools_for
+from getpro.platform.postgres import Cluster
+from storage import Storage
 
 KILLS = 20
 STREAMING = Path(__file__).parent / "streaming.py"
@@ -57,20 +59,7 @@ async def deps(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(stream, "AGAIN_SECONDS", 0.2)
     open_up(tmp_path)
     db = Database(cluster.url(), pool_size=2)
-    yield Deps(
-        db=db,
-        clock=utc_now,
-        zone=ZoneInfo("UTC"),
-        database_url=cluster.url(),
-        tools=tools_for,
-        folder=tmp_path / "backups",
-        trials=tmp_path / "trials",
-        spool=tmp_path / "wal",
-        keys=keys(tmp_path),
-        keep=Keep(daily=2, weekly=0, monthly=0, yearly=0),
-        window=timedelta(days=1),
-        use=lambda _: None,
-    )
+    yield replace(copies_in(tmp_path, db=db, database_url=cluster.url(), clock=utc_now), zone=ZoneInfo("UTC"))
     await db.close()
     with psycopg.connect(cluster.url(), autocommit=True) as connection:
         connection.execute("TRUNCATE backups, wal_streams; DELETE FROM users")
@@ -106,10 +95,13 @@ async def until(holds: Callable[[], Awaitable[bool]], *, seconds: float = 60) ->
             await asyncio.sleep(0.05)
 
 
-async def safe_until(deps: Deps, moment: datetime) -> None:
+async def safe_until(deps: Deps, moment: datetime, *, offsite: bool = False) -> None:
     async def is_safe() -> bool:
         try:
             async with deps.db.read("test") as session:
+                if offsite:
+                    flows = await store.newest_stream(session)
+                    return flows is not None and bool(flows.offsite_until and flows.offsite_until >= moment)
                 return await store.flowing(session, since=moment) is not None
         except DATABASE_AWAY:
             return False
@@ -385,3 +377,48 @@ async def test_a_minute_is_brought_to_a_new_place_and_over_the_living_database(
     with psycopg.connect(cluster.url(), autocommit=True) as connection:
         connection.execute("DROP DATABASE living WITH (FORCE)")
     live.drop(living, kept)
+
+
+async def test_the_log_leaves_the_machine_too_and_brings_the_last_customer_back(
+    deps: Deps, s3: Storage, tmp_path: Path
+) -> None:
+    place = s3.make()
+    with contextlib.closing(place.bucket()) as bucket:
+        away = replace(deps, bucket=bucket)
+        async with flow(away):
+            full = await service.create_base(away, BackupKind.FULL, asked_by="olga")
+            assert (await sending.send(away)).failed == []
+            with psycopg.connect(deps.database_url, autocommit=True) as connection:
+                comes(deps, 1)
+                connection.execute("SELECT pg_switch_wal()")
+            await safe_until(away, comes(deps, 2), offsite=True)
+        log = log_of(deps, full)
+        there = {key.rpartition("/")[2] for key in place.objects() if key.startswith("wal/")}
+        assert there == set(log.names())  # and no piece of a segment that is whole
+        shutil.rmtree(deps.folder)
+        with contextlib.suppress(Exception):
+            Mirror(bucket, log, deps.spool).follow()
+        assert len(place.objects()) == len(there) + 2  # an emptied folder empties nothing else
+        await sending.fetch(away, full.name)
+    assert customers(deps, [full], Target(), tmp_path / "a") == [1, 2]
+
+
+async def test_a_log_that_cannot_leave_is_told_and_the_folder_has_it_all_the_same(
+    deps: Deps, s3: Storage, tmp_path: Path
+) -> None:
+    with contextlib.closing(replace(s3.make(), name="no-such-bucket").bucket()) as bucket:
+        away = replace(deps, bucket=bucket)
+        async with flow(away):
+            full = await service.create_base(away, BackupKind.FULL, asked_by="olga")
+            began = comes(deps, 1)
+            await safe_until(away, began)
+            later = utc_now() + timedelta(minutes=3)
+            found = [one async for one in look_at_log(deps.db, now=later, is_kept=True)]
+            assert "вне машины журнал отстал" in found[0].seen
+    assert customers(deps, [full], Target(), tmp_path / "a") == [1]
+
+
+def log_of(deps: Deps, base: Backup) -> Log:
+    assert base.manifest is not None
+    assert base.manifest.physical is not None
+    return Log(deps.folder, base.manifest.physical.system, base.manifest.physical.segment_bytes)

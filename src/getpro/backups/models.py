@@ -35,6 +35,9 @@ wal_streams: Final = Table(
     metadata,
     Column("system_id", Text, primary_key=True, comment="of the cluster whose log it is"),
     Column("safe_until", DateTime(timezone=True), comment="all that was committed before lies in the folder"),
+    Column(
+        "offsite_until", DateTime(timezone=True), comment="… off this machine; null: it does not go there"
+    ),
     Column("trouble", Text, comment="why the log does not flow"),
     Column("noted_at", DateTime(timezone=True), nullable=False),
 )

@@ -18,10 +18,12 @@ from getpro.backups import store
 from getpro.backups.bucket import Bucket
 from getpro.backups.deps import Deps
 from getpro.backups.errors import BackupError, Damaged, NotThere, OffsiteAway, OffsiteError
-from getpro.backups.folder import ARCHIVE, MANIFEST, UNFINISHED, archive_of, hash_of, held
+from getpro.backups.folder import ARCHIVE, MANIFEST, SETTINGS, UNFINISHED, archive_of, hash_of, held
 from getpro.backups.manifest import Manifest
+from getpro.backups.mirror import bring_log
 from getpro.backups.states import BackupKind, BackupState
 from getpro.backups.store import Backup
+from getpro.backups.wal import Log, position
 from getpro.kit.trouble import system_words
 
 log = structlog.get_logger(__name__)
@@ -95,7 +97,7 @@ async def to_send(deps: Deps) -> list[Backup]:
 async def fetch(deps: Deps, name: str | None = None, *, on_progress: OnProgress = lambda _: None) -> Manifest:
     """Bring a copy back into the folder, the newest dump without a name; a flow.
 
-    One that builds on others comes with those of them that are not in the folder.
+    One that builds on others comes with those of them that are not in the folder, and with the log after it.
 
     It need not be in the catalogue, for the catalogue is what may have been lost. Raises NotThere, Damaged,
     OffsiteError, Busy; then the folder is as it was.
@@ -107,6 +109,10 @@ async def fetch(deps: Deps, name: str | None = None, *, on_progress: OnProgress 
         behind = manifest
         while behind.physical is not None and (parent := behind.physical.parent) is not None:
             behind = _here(deps.folder, parent) or await _fetch(deps, bucket, parent, on_progress)
+        if manifest.physical is not None:
+            on_progress("Журнал")
+            log_here = Log(deps.folder, manifest.physical.system, manifest.physical.segment_bytes)
+            await asyncio.to_thread(bring_log, bucket, log_here, position(manifest.physical.start))
     return manifest
 
 
@@ -231,6 +237,9 @@ def _put(bucket: Bucket, folder: Path, copy: Backup, on_bytes: _Progress) -> Non
     assert copy.manifest is not None
     archive = archive_of(folder, copy.name, copy.kind)
     bucket.put(archive, _key(copy.name, copy.kind), sha256=copy.manifest.sha256, on_bytes=on_bytes)
+    if (settings := copy.manifest.settings) is not None:
+        beside = f"{copy.name}{SETTINGS}"
+        bucket.put(folder / beside, f"{PREFIX}{beside}", sha256=settings.sha256)
     bucket.put(folder / f"{copy.name}{MANIFEST}", f"{PREFIX}{copy.name}{MANIFEST}")
 
 
@@ -246,6 +255,9 @@ def _bring(bucket: Bucket, folder: Path, name: str, known: Backup | None, on_byt
         if hash_of(fresh) != manifest.sha256:
             raise Damaged(f"{bucket.address(key)}: не те байты, что были записаны")
         fresh.rename(archive_of(folder, name, manifest.kind))
+        if manifest.settings is not None:
+            bucket.get(f"{PREFIX}{name}{SETTINGS}", fresh)
+            fresh.rename(folder / f"{name}{SETTINGS}")
         beside.rename(folder / f"{name}{MANIFEST}")
     except OSError as error:
         raise BackupError(f"{folder}: {system_words(error)}") from error
@@ -280,6 +292,7 @@ def _newest(bucket: Bucket) -> str:
 def _delete(bucket: Bucket, copy: Backup) -> None:
     """The manifest first: without one, what is left of a copy is taken for none."""
     bucket.delete(f"{PREFIX}{copy.name}{MANIFEST}")
+    bucket.delete(f"{PREFIX}{copy.name}{SETTINGS}")
     bucket.delete(_key(copy.name, copy.kind))
 
 

@@ -12,10 +12,11 @@ import structlog
 
 from getpro.backups import base, dump, store
 from getpro.backups.deps import Deps
-from getpro.backups.errors import BackupError, Busy, NotThere
+from getpro.backups.errors import BackupError, Busy, NotThere, OffsiteError
 from getpro.backups.folder import FILES, archive_of, held, names, remove, sweep
 from getpro.backups.interruption import interruptible
 from getpro.backups.manifest import Manifest, Physical
+from getpro.backups.mirror import forget_log
 from getpro.backups.recovery import down_to_full
 from getpro.backups.retention import Kept, KeptBase, outdated, outdated_bases
 from getpro.backups.sending import forget
@@ -268,6 +269,9 @@ async def _forget_log(deps: Deps) -> None:
         written = Log(deps.folder, physical.system, physical.segment_bytes)
         if gone := await asyncio.to_thread(written.forget_before, position(physical.start)):
             log.info("backup.log_deleted", files=len(gone))
+            if deps.bucket is not None:
+                with contextlib.suppress(OffsiteError):  # what is left there costs little
+                    await asyncio.to_thread(forget_log, deps.bucket, written, gone)
 
 
 async def tidy(deps: Deps) -> None:

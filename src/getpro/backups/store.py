@@ -163,15 +163,34 @@ async def newest_bases(session: Session) -> list[Backup]:
 
 
 async def note_stream(
-    session: Session, system: str, *, safe_until: datetime | None, trouble: str | None, now: datetime
+    session: Session,
+    system: str,
+    *,
+    safe_until: datetime | None,
+    offsite_until: datetime | None = None,
+    has_offsite: bool = False,
+    trouble: str | None,
+    now: datetime,
 ) -> None:
-    """Keep how the log flows; without ``safe_until`` what was safe stays so. A step."""
+    """Keep how the log flows; what was safe stays so where nothing new is said. A step.
+
+    ``has_offsite``: it goes off this machine, too; then that counts from now on, also before the first of it
+    is there.
+    """
     row = {"system_id": system, "safe_until": safe_until, "trouble": trouble, "noted_at": now}
-    wanted = upsert(wal_streams).values(row)
-    latest = func.coalesce(wanted.excluded.safe_until, wal_streams.c.safe_until)
+    begun = (offsite_until or now) if has_offsite else None
+    wanted = upsert(wal_streams).values(row | {"offsite_until": begun})
+    old = wal_streams.c
     await session.execute(
         wanted.on_conflict_do_update(
-            index_elements=[wal_streams.c.system_id], set_=row | {"safe_until": latest}
+            index_elements=[old.system_id],
+            set_=row
+            | {
+                "safe_until": func.coalesce(wanted.excluded.safe_until, old.safe_until),
+                "offsite_until": func.coalesce(offsite_until, old.offsite_until, begun)
+                if has_offsite
+                else None,
+            },
         )
     )
 
@@ -182,6 +201,8 @@ class Stream(NamedTuple):
     system_id: str
     safe_until: datetime | None
     """All that was committed before lies in the folder."""
+    offsite_until: datetime | None
+    """The same off this machine; None where it does not go there."""
     trouble: str | None
     noted_at: datetime
 

@@ -24,6 +24,8 @@ from sqlalchemy import text
 from getpro.backups.deps import Deps, Prepare, prepared
 from getpro.backups.errors import BackupError, Busy, NoStream, TooOld
 from getpro.backups.folder import held
+from getpro.backups.interruption import interruptible
+from getpro.backups.mirror import Mirror
 from getpro.backups.store import note_stream
 from getpro.backups.wal import Log
 from getpro.kit.trouble import system_words
@@ -144,9 +146,10 @@ async def _flow(deps: Deps) -> None:
     """Until something goes wrong, which is raised: BackupError, or what a database that is away raises."""
     server = await asyncio.to_thread(_ready_server, deps.database_url)
     spool = Spool(deps.spool, server.log(deps.folder), deps.keys.recipients)
+    mirror = None if deps.bucket is None else Mirror(deps.bucket, spool.log, deps.spool)
     stopping = asyncio.Event()
     receiver = await _receive(deps.tools(server.major), deps.database_url, deps.spool)
-    shipping = asyncio.create_task(_ship_until(stopping, deps, spool, server.system))
+    shipping = asyncio.create_task(_ship_until(stopping, deps, spool, mirror))
     ended = asyncio.create_task(receiver.wait())
     try:
         await asyncio.wait([shipping, ended], return_when=asyncio.FIRST_COMPLETED)
@@ -166,15 +169,28 @@ async def _flow(deps: Deps) -> None:
             await asyncio.to_thread(spool.ship)
 
 
-async def _ship_until(stopping: asyncio.Event, deps: Deps, spool: Spool, system: str) -> None:
+async def _ship_until(stopping: asyncio.Event, deps: Deps, spool: Spool, mirror: Mirror | None) -> None:
+    system, told = spool.log.system, ""
     while not stopping.is_set():
         moment = deps.clock()
         is_safe = await _received_all(deps, stopping)
         await asyncio.to_thread(spool.ship)
+        trouble = "" if mirror is None else await _mirrored(mirror)
+        if trouble != told and (told := trouble):
+            log.error("backup.log_stays_here", error=trouble)
         if is_safe:
-            await _note(deps, system, safe_until=moment)
+            await _note(deps, system, safe_until=moment, is_offsite=mirror is not None and not trouble)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), SECONDS)
+
+
+async def _mirrored(mirror: Mirror) -> str:
+    """Why the log does not get off this machine; "" if it does. The folder has it in any case."""
+    try:
+        await interruptible(mirror.follow)
+    except (BackupError, OSError) as error:
+        return system_words(error) if isinstance(error, OSError) else str(error)
+    return ""
 
 
 async def _receive(tools: Tools, url: str, spool: Path) -> asyncio.subprocess.Process:
@@ -279,6 +295,21 @@ async def _received_all(deps: Deps, stopping: asyncio.Event) -> bool:
     return False
 
 
-async def _note(deps: Deps, system: str, *, safe_until: datetime | None = None, trouble: str = "") -> None:
+async def _note(
+    deps: Deps,
+    system: str,
+    *,
+    safe_until: datetime | None = None,
+    is_offsite: bool = False,
+    trouble: str = "",
+) -> None:
     async with deps.db.begin("backup: log") as session:
-        await note_stream(session, system, safe_until=safe_until, trouble=trouble or None, now=deps.clock())
+        await note_stream(
+            session,
+            system,
+            safe_until=safe_until,
+            offsite_until=safe_until if is_offsite else None,
+            has_offsite=deps.bucket is not None,
+            trouble=trouble or None,
+            now=deps.clock(),
+        )

@@ -63,14 +63,24 @@ class Log:
 
     def __init__(self, copies: Path, system: str, segment_bytes: int) -> None:
         self.folder = copies / FOLDER / system
+        self.system = system
         self.segment_bytes = segment_bytes
+
+    def names(self) -> list[str]:
+        """Of all files of the log, in the order in which they were written."""
+        if not self.folder.exists():
+            return []
+        there = sorted(path.name for path in self.folder.iterdir())
+        return [name for name in there if _FILE.fullmatch(name) or _HISTORY.fullmatch(name)]
 
     def pieces(self) -> list[Piece]:
         """In the order in which they were written."""
-        if not self.folder.exists():
-            return []
-        found = (Piece.of(path.name, self.segment_bytes) for path in self.folder.iterdir())
+        found = (Piece.of(name, self.segment_bytes) for name in self.names())
         return sorted(piece for piece in found if piece is not None)
+
+    def make_folder(self) -> None:
+        for folder in (self.folder.parent.parent, self.folder.parent, self.folder):
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def number(self, segment: str) -> int:
         """The segment's place in the log, whatever timeline wrote it."""
@@ -105,8 +115,7 @@ class Log:
         self._write(f"{name}{ENDING}", data, recipients)
 
     def _write(self, name: str, data: bytes, recipients: Iterable[x25519.Recipient]) -> None:
-        for folder in (self.folder.parent.parent, self.folder.parent, self.folder):
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.make_folder()
         with written(self.folder / name) as sink:
             sink.write(seal_bytes(data, list(recipients)))
 
@@ -142,9 +151,9 @@ class Log:
                 file.seek(piece.begin)
                 file.write(data)
             out.add(target)
-        for path in self.folder.iterdir():
-            if (found := _HISTORY.fullmatch(path.name)) is not None:
-                (place / found[1]).write_bytes(unseal_bytes(path, identity))
+        for name in self.names():
+            if (found := _HISTORY.fullmatch(name)) is not None:
+                (place / found[1]).write_bytes(unseal_bytes(self.folder / name, identity))
                 out.add(place / found[1])
         return sorted(out)
 

@@ -22,6 +22,14 @@ def upgrade() -> None:
         "backups",
         sa.Column("offsite_trouble", sa.Text(), comment="why it is not there, or not gone from there"),
     )
+    op.add_column(
+        "wal_streams",
+        sa.Column(
+            "offsite_until",
+            sa.DateTime(timezone=True),
+            comment="… off this machine; null: it does not go there",
+        ),
+    )
     op.create_check_constraint(
         "offsite_is_somewhere", "backups", "offsite_at IS NULL OR offsite_place IS NOT NULL"
     )

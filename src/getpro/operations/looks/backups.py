@@ -121,6 +121,10 @@ async def look_at_log(db: Database, *, now: datetime, is_kept: bool) -> AsyncIte
         why = (stream and stream.trouble) or "журнал базы не доходит до папки копий"
         yield LOG.wrong(why, "2getpro logs --grep backup.log_does_not_flow")
         return
+    if stream.offsite_until is not None and now - stream.offsite_until > OLDEST_SAFE:
+        late = _ago(now - stream.offsite_until)
+        yield LOG.wrong(f"вне машины журнал отстал на {late}", "2getpro logs --grep backup.log_stays_here")
+        return
     if not bases:
         yield LOG.attention("первая базовая копия ещё не сделана", "Сделать сейчас: 2getpro backup base")
         return
