@@ -4,8 +4,8 @@ import asyncio
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 from zoneinfo import ZoneInfo
@@ -51,7 +51,7 @@ class Past:
 
     @property
     def facts(self) -> Facts:
-        return self.manifest.facts
+        return _unmarked(self.manifest.facts)
 
 
 @pytest.fixture(scope="session")
@@ -119,8 +119,20 @@ def copies(past: Past, tmp_path: Path) -> Path:
 
 
 def facts(url: str) -> Facts:
+    """Of everything but the mark that it was restored."""
     with psycopg.connect(url) as connection:
-        return facts_of(connection)
+        return _unmarked(facts_of(connection))
+
+
+def _unmarked(found: Facts) -> Facts:
+    return replace(found, rows={table: rows for table, rows in found.rows.items() if table != "restores"})
+
+
+def marks(url: str) -> list[datetime]:
+    """The moments to which a database knows that it was brought back, while its shop is held."""
+    with psycopg.connect(url) as connection:
+        rows = connection.execute("SELECT restored_to FROM restores WHERE reconciled_at IS NULL")
+        return [row[0] for row in rows]
 
 
 def customers(url: str) -> dict[int, str]:

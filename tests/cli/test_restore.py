@@ -16,11 +16,12 @@ from folders import open_up
 from getpro import cli
 from getpro.backups import places
 from getpro.backups.sources import SERVER
+from getpro.cli import restore as command
 from getpro.migrations import HEAD
 from getpro.platform.database import Database
 from getpro.platform.postgres import Cluster
 from getpro.platform.postgres.address import name_of
-from past import DAVE, Past, customers, facts
+from past import DAVE, Past, customers, facts, marks
 from terminal import CTRL_C, SOURCE, terminal
 
 
@@ -40,6 +41,14 @@ async def restore(*arguments: str) -> Done:
 
     code = await asyncio.to_thread(run)
     return Done(code, stdout.getvalue(), stderr.getvalue())
+
+
+@pytest.fixture
+def reconciled(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """How often the books were asked to be made whole; how that goes, its own tests tell."""
+    asked: list[bool] = []
+    monkeypatch.setattr(command, "reconcile", lambda: asked.append(True))
+    return asked
 
 
 @pytest.fixture
@@ -79,12 +88,13 @@ async def test_on_a_new_machine_the_folder_and_the_key_are_enough(past: Past, ma
     assert not (machine / "data" / SERVER).exists()
     with Cluster.running(directory / SERVER) as url:
         assert facts(url) == past.facts
+        assert marks(url) == [past.manifest.moment]
     again = await restore(*given, "--yes")
     assert (again.code, "там уже есть база" in again.complained) == (2, True)
 
 
 async def test_over_the_living_one_only_with_its_name_and_back(
-    past: Past, living: str, shop_folder: Path
+    past: Past, living: str, shop_folder: Path, reconciled: list[bool]
 ) -> None:
     name = name_of(living)
     unnamed = await restore("--over-live")
@@ -103,10 +113,12 @@ async def test_over_the_living_one_only_with_its_name_and_back(
     assert "новых клиентов 1" in done.said
     assert "в новой базе этого не будет" in done.said
     assert facts(living) == past.facts
+    assert (marks(living), reconciled) == ([past.manifest.moment], [True])
     [kept] = re.findall(r"restore drop (\S+)", done.said)
     assert f"Прежняя база {kept}" in (await restore("list")).said
     came_back = await restore("back", "--name", name)
     assert (came_back.code, DAVE in customers(living)) == (0, True), came_back
+    assert (len(marks(living)), len(reconciled)) == (1, 2)
     [left] = re.findall(rf"{name}_before_\d+_\d+(?=\.\n)", came_back.said)
     assert "Добавьте --yes" in (await restore("drop", left)).complained
     assert "прежней базы postgres нет" in (await restore("drop", "postgres", "--yes")).complained
@@ -126,7 +138,9 @@ async def test_the_name_is_asked_for_on_a_terminal(past: Past, living: str, shop
         shown.types(name_of(living))
         await shown.sees("Восстановление")
         await shown.sees("Восстановлено за")
-        assert await shown.ended() == 0
+        await shown.sees("Настройки не подходят")  # of this shop there is no panel to be reconciled with
+        assert await shown.ended() == 2
+    assert marks(living) == [past.manifest.moment]
     assert facts(living) == past.facts
 
 

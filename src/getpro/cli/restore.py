@@ -1,5 +1,6 @@
 """``2getpro restore``: the database of a moment, in a new place, over the living one, or in part."""
 
+import asyncio
 import contextlib
 import sys
 import time
@@ -15,6 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from getpro import migrations
 from getpro.backups import live, places, plan, tables, traces
 from getpro.backups.errors import (
     BackupError,
@@ -37,6 +39,7 @@ from getpro.backups.trial import thrown_away
 from getpro.bootstrap.backups import folder as usual_folder
 from getpro.cli.database import database
 from getpro.cli.progress import bars
+from getpro.cli.reconcile import reconcile
 from getpro.cli.restore_screens import (
     Plan,
     after_new_place,
@@ -49,6 +52,8 @@ from getpro.cli.tables import BIGGEST_ID, WIDE, in_words
 from getpro.cli.words import as_started
 from getpro.kit.clock import utc_now
 from getpro.kit.trouble import Trouble, system_words
+from getpro.platform import restores
+from getpro.platform.database import Database
 from getpro.platform.postgres import default_directory
 from getpro.platform.postgres.address import name_of
 from getpro.platform.settings import DatabaseSettings, ReadableSettings
@@ -173,11 +178,10 @@ def back(
     """Вернуть прежнюю базу на место живой; нынешняя останется под другим именем."""
     with _in_words("Не вернуть."), database(migrate=False, any_version=True) as url:
         _require_named(name_of(url), name)
-        come, leaving = live.back(url, kept, now=utc_now())
+        come, leaving = live.back(url, kept, now=utc_now(), mark=_mark)
         typer.echo(f"Живая теперь {come}, под именем {name_of(url)}. Бывшая до неё: {leaving}.")
-        typer.echo(
-            as_started("Передумали: 2getpro restore back. Запустите магазин и выполните 2getpro doctor")
-        )
+        typer.echo(as_started("Передумали: 2getpro restore back"))
+    reconcile()
 
 
 @app.command()
@@ -244,7 +248,7 @@ def _new_place(asked: _Asked, into: Path | None, *, yes: bool, dry_run: bool) ->
         return
     if not yes:
         _require_agreed("Восстановить?")
-    _timed(lambda on_progress: places.into_new_place(asked.source, directory, on_progress))
+    _timed(lambda on_progress: places.into_new_place(asked.source, directory, on_progress, mark=_mark))
     has_url = asked.settings.database_url is not None
     _tell(after_new_place(directory, asked.source.name, has_url=has_url))
 
@@ -266,10 +270,11 @@ def _over_live(asked: _Asked, *, name: str | None, dry_run: bool) -> None:
         with held(asked.restored, mode=0o711), thrown_away(asked.scratch) as place:
             kept = _timed(
                 lambda on_progress: live.over_live(
-                    asked.source, url, place, now=utc_now(), on_progress=on_progress
+                    asked.source, url, place, now=utc_now(), on_progress=on_progress, mark=_mark
                 )
             )
         _tell(after_swap(kept))
+    reconcile()
 
 
 def _table(asked: _Asked, table: str, out: Path | None, *, changed: bool, dry_run: bool) -> None:
@@ -335,6 +340,24 @@ def _kept(url: str) -> list[live.Kept]:
     with contextlib.suppress(Unsuitable):
         return live.kept(url)
     return []
+
+
+def _mark(url: str, moment: datetime) -> None:
+    """Hold the shop that is to live there until it knows of the money since ``moment``.
+
+    A database of an older program has no place for that; nor does that program look there.
+    """
+    if migrations.is_current(url):
+        asyncio.run(_marked(url, moment))
+
+
+async def _marked(url: str, moment: datetime) -> None:
+    db = Database(url, pool_size=1)
+    try:
+        async with db.begin("restore: mark") as session:
+            await restores.mark_restored(session, moment, now=utc_now())
+    finally:
+        await db.close()
 
 
 def _minute(written: str, zone: ZoneInfo) -> datetime:

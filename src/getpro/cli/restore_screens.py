@@ -180,7 +180,7 @@ def after_new_place(directory: Path, copy: str, *, has_url: bool) -> list[str]:
         with_it = f"cd {quoted} && env -u DATABASE_URL GETPRO_DATA_DIR={quoted} {from_there}"
     moving = (
         f"остановите магазин, впишите в .env GETPRO_DATA_DIR={quoted} без DATABASE_URL,"
-        f" положите ключ копий в {directory / 'backup.key'}, запустите и выполните 2getpro doctor"
+        f" положите ключ копий в {directory / 'backup.key'}, сверьте деньги (2getpro reconcile) и запустите"
     )
     return [
         f"База лежит в {directory}, живая не тронута.",
@@ -203,6 +203,5 @@ def after_swap(kept: str) -> list[str]:
     )
     return [
         *was,
-        "Запустите магазин: он спросит провайдеров обо всём, что было оплачено после этого момента.",
-        "Проверьте: 2getpro doctor, 2getpro payments stuck, 2getpro panel reconcile",
+        "Магазина пока не запускайте: сначала сверка с провайдерами и панелью.",
     ]
