@@ -5,25 +5,22 @@ import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from uuid import uuid4
-from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
 
+from copies import copies_in
 from fakes import FakeClock
 from folders import open_up
 from getpro.backups import service
-from getpro.backups.deps import Deps
 from getpro.backups.keys import Keys, keys
 from getpro.backups.manifest import Facts, Manifest, facts_of
-from getpro.backups.retention import Keep
-from getpro.backups.sources import Copy, copies_in
+from getpro.backups.sources import Copy, chosen_of
 from getpro.platform.database import Database
 from getpro.platform.jobs import Jobs
-from getpro.platform.postgres import tools_for
 from shop import NOW, Shop
 
 DAVE = 104
@@ -43,7 +40,7 @@ class Past:
 
     @property
     def manifest(self) -> Manifest:
-        return copies_in(self.folder)[0]
+        return chosen_of(self.folder, None)
 
     @property
     def source(self) -> Copy:
@@ -70,20 +67,7 @@ def past(server: str, template: str, tmp_path_factory: pytest.TempPathFactory) -
 async def _lived(url: str, home: Path) -> None:
     db = Database(url, pool_size=2)
     shop = Shop(db, Jobs(url))
-    deps = Deps(
-        db=db,
-        clock=FakeClock(NOW),
-        zone=ZoneInfo("UTC"),
-        database_url=url,
-        tools=tools_for,
-        folder=home / "backups",
-        trials=home / "trials",
-        spool=home / "wal",
-        keys=keys(home),
-        keep=Keep(daily=1, weekly=0, monthly=0, yearly=0),
-        window=timedelta(days=1),
-        use=lambda _: None,
-    )
+    deps = copies_in(home, db=db, database_url=url, clock=FakeClock(NOW))
     try:
         for name in ("alice", "bob"):
             await shop.purchase(await shop.customer(name))
