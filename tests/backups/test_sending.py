@@ -25,7 +25,7 @@ from getpro.backups import jobs, sending, service, store
 from getpro.backups.bucket import Bucket
 from getpro.backups.deps import Deps
 from getpro.backups.errors import BackupError, Busy, Damaged, NotThere, OffsiteError
-from getpro.backups.folder import ARCHIVE, BASE, LATEST, MANIFEST, archive_of, held
+from getpro.backups.folder import ARCHIVE, BASE, LATEST, MANIFEST, SETTINGS, archive_of, held
 from getpro.backups.keys import keys
 from getpro.backups.manifest import Facts, Manifest, Physical
 from getpro.backups.retention import Keep
@@ -242,6 +242,37 @@ async def test_what_is_lost_comes_back_as_it_was(deps: Deps, shop: Shop) -> None
     assert (deps.folder / f"{made.name}{ARCHIVE}").stat().st_mode & 0o777 == 0o600
     await service.tidy(deps)
     assert (await known(deps, made.name)).state is BackupState.MADE
+
+
+async def test_settings_leave_with_their_copy_come_back_with_it_and_go_with_it(
+    deps: Deps, shop: Shop, place: Place
+) -> None:
+    made = await service.create(replace(deps, settings="A=b\n"), asked_by="olga")
+    await sending.send(deps)
+    settings = deps.folder / f"{made.name}{SETTINGS}"
+    before = settings.read_bytes()
+    assert place.objects() == lying(deps, made) | {f"copies/{settings.name}": before}
+    for path in deps.folder.glob(f"{made.name}*"):
+        path.unlink()
+    await sending.fetch(deps, made.name)
+    assert settings.read_bytes() == before
+    [later] = await copies_a_day_apart(deps, shop, 1)
+    await sending.send(deps)
+    assert [copy.name for copy in await service.prune(deps)] == [made.name]
+    assert place.objects() == lying(deps, later)
+    assert not settings.exists()
+
+
+async def test_a_copy_comes_back_without_settings_that_are_not_there(deps: Deps, place: Place) -> None:
+    made = await service.create(replace(deps, settings="A=b\n"), asked_by="olga")
+    settings = deps.folder / f"{made.name}{SETTINGS}"
+    settings.unlink()
+    await sending.send(deps)
+    assert place.objects() == lying(deps, made)
+    (deps.folder / f"{made.name}{ARCHIVE}").unlink()
+    await service.tidy(deps)
+    await sending.fetch(deps, made.name)
+    assert ((await known(deps, made.name)).state, settings.exists()) == (BackupState.MADE, False)
 
 
 def physical(parent: Backup | None) -> Physical:

@@ -19,7 +19,7 @@ from getpro.backups.bucket import Bucket
 from getpro.backups.deps import Deps
 from getpro.backups.errors import BackupError, Damaged, NotThere, OffsiteAway, OffsiteError
 from getpro.backups.folder import ARCHIVE, MANIFEST, SETTINGS, UNFINISHED, archive_of, hash_of, held
-from getpro.backups.manifest import Manifest
+from getpro.backups.manifest import File, Manifest
 from getpro.backups.mirror import bring_log
 from getpro.backups.states import BackupKind, BackupState
 from getpro.backups.store import Backup
@@ -237,9 +237,9 @@ def _put(bucket: Bucket, folder: Path, copy: Backup, on_bytes: _Progress) -> Non
     assert copy.manifest is not None
     archive = archive_of(folder, copy.name, copy.kind)
     bucket.put(archive, _key(copy.name, copy.kind), sha256=copy.manifest.sha256, on_bytes=on_bytes)
-    if (settings := copy.manifest.settings) is not None:
-        beside = f"{copy.name}{SETTINGS}"
-        bucket.put(folder / beside, f"{PREFIX}{beside}", sha256=settings.sha256)
+    settings = folder / f"{copy.name}{SETTINGS}"
+    if copy.manifest.settings is not None and settings.exists():  # one that is gone holds up no copy
+        bucket.put(settings, f"{PREFIX}{settings.name}", sha256=copy.manifest.settings.sha256)
     bucket.put(folder / f"{copy.name}{MANIFEST}", f"{PREFIX}{copy.name}{MANIFEST}")
 
 
@@ -254,10 +254,9 @@ def _bring(bucket: Bucket, folder: Path, name: str, known: Backup | None, on_byt
         bucket.get(key, fresh, on_bytes=on_bytes)
         if hash_of(fresh) != manifest.sha256:
             raise Damaged(f"{bucket.address(key)}: не те байты, что были записаны")
-        fresh.rename(archive_of(folder, name, manifest.kind))
         if manifest.settings is not None:
-            bucket.get(f"{PREFIX}{name}{SETTINGS}", fresh)
-            fresh.rename(folder / f"{name}{SETTINGS}")
+            _bring_settings(bucket, folder, name, manifest.settings)
+        fresh.rename(archive_of(folder, name, manifest.kind))
         beside.rename(folder / f"{name}{MANIFEST}")
     except OSError as error:
         raise BackupError(f"{folder}: {system_words(error)}") from error
@@ -265,6 +264,20 @@ def _bring(bucket: Bucket, folder: Path, name: str, known: Backup | None, on_byt
         fresh.unlink(missing_ok=True)
         beside.unlink(missing_ok=True)
     return manifest
+
+
+def _bring_settings(bucket: Bucket, folder: Path, name: str, wanted: File) -> None:
+    """A copy without them is still a copy."""
+    fresh = folder / f"{UNFINISHED}{name}{SETTINGS}"
+    try:
+        bucket.get(f"{PREFIX}{name}{SETTINGS}", fresh)
+        if hash_of(fresh) != wanted.sha256:
+            raise Damaged(f"{bucket.address(f'{PREFIX}{name}{SETTINGS}')}: не те байты, что были записаны")
+        fresh.rename(folder / f"{name}{SETTINGS}")
+    except NotThere:
+        log.warning("backup.settings_not_there", backup=name)
+    finally:
+        fresh.unlink(missing_ok=True)
 
 
 def _here(folder: Path, name: str) -> Manifest | None:
@@ -292,8 +305,9 @@ def _newest(bucket: Bucket) -> str:
 def _delete(bucket: Bucket, copy: Backup) -> None:
     """The manifest first: without one, what is left of a copy is taken for none."""
     bucket.delete(f"{PREFIX}{copy.name}{MANIFEST}")
-    bucket.delete(f"{PREFIX}{copy.name}{SETTINGS}")
     bucket.delete(_key(copy.name, copy.kind))
+    if copy.manifest is not None and copy.manifest.settings is not None:
+        bucket.delete(f"{PREFIX}{copy.name}{SETTINGS}")
 
 
 def _key(name: str, kind: BackupKind) -> str:

@@ -87,8 +87,9 @@ async def send(deps: Deps, name: str | None = None, *, part_bytes: int = PART_BY
                 why = too_large(chosen.name, archive.stat().st_size, part_bytes)
                 await chat.say(f"⚠️ {why}")
                 raise TooLarge(why)
-            sent = 0
-            for number, part in enumerate(_parts(archive, part_bytes), start=1):
+            sent, source = 0, _parts(archive, part_bytes)
+            for number in range(1, parts + 1):
+                part = await asyncio.to_thread(next, source)
                 await chat.send(_document(archive, part, number, parts), _caption(archive, number, parts))
                 sent += 1
             for beside in (f"{chosen.name}{SETTINGS}", f"{chosen.name}{MANIFEST}"):
