@@ -362,7 +362,7 @@ async def a_deed(here: Town, day: Afternoon, chance: random.Random) -> None:
         case "trial":
             await press(here, person, "go:trial")
         case "gift":
-            await gift(here, person, chance.choice([1, 7]))
+            await gift(here, person, chance.choice([11, 13]))  # no refund takes as many
         case "give back":
             if rows := here.ask(_REFUNDABLE, person.user_id):
                 await refunds.ask_refund(here.shop.sales, rows[-1].payment_id, by=OLGA, reason="asked")
@@ -456,9 +456,15 @@ def standing(end: datetime | None, **changes: Any) -> _Standing:
         pytest.param(standing(None), user(NOW + DAY), Adoption(NOW + DAY, is_explained=False), id="a trial"),
         pytest.param(
             standing(NOW + DAY, is_delivered=False, taken_back=7 * DAY),
-            user(NOW + 8 * DAY),
-            Adoption(),
+            user(NOW + 8 * DAY + MINUTE),
+            Adoption(takes_back=True),
             id="a refund of which the panel has not heard",
+        ),
+        pytest.param(
+            standing(NOW + DAY, is_delivered=False, taken_back=7 * DAY),
+            user(NOW + 12 * DAY),
+            Adoption(NOW + 12 * DAY, is_explained=False),
+            id="a refund of which it has, and a gift",
         ),
         pytest.param(
             standing(NOW + DAY, is_delivered=False, taken_back=7 * DAY),

@@ -85,6 +85,8 @@ class Found(StrEnum):
     """The panel has less than the database: perhaps a refund by hand."""
     BLOCKED = "blocked"
     UNBLOCKED = "unblocked"
+    TAKEN_BACK = "taken_back"
+    """The panel had not heard of a refund: its days are taken off now."""
     PROVIDER_OFF = "provider_off"
     """Money was taken by a provider that is switched off now: nobody can be asked."""
 
@@ -422,6 +424,8 @@ class Adoption(NamedTuple):
     """A later end than the database has."""
     is_explained: bool = True
     """Whether the money explains it."""
+    takes_back: bool = False
+    """What the panel has more is what a refund has taken: it has not heard of it."""
     blocks: bool = False
     unblocks: bool = False
 
@@ -429,9 +433,9 @@ class Adoption(NamedTuple):
 def adoption(known: _Standing, user: PanelUser, *, now: datetime) -> Adoption:
     """What the database is to take over from the panel, once all money is counted; pure.
 
-    Nobody loses what they have: an end that is later on the panel is taken over, but for what a refund has
-    taken and the panel not heard of. Whoever is shut there though they have paid was shut out by a person,
-    after the moment; whoever is open though shut here was let in again.
+    Nobody loses what they have: an end that is later on the panel is taken over, unless it is just what a
+    refund has taken, and the panel not heard of. Whoever is shut there though they have paid was shut out by
+    a person, after the moment; whoever is open though shut here was let in again.
     """
     found, is_shut = user.expire_at.replace(microsecond=0), user.status == UserStatus.DISABLED
     if known.end_date is None:
@@ -442,14 +446,13 @@ def adoption(known: _Standing, user: PanelUser, *, now: datetime) -> Adoption:
         return Adoption(later, is_explained=later is None, unblocks=is_let_in)
     if is_shut and known.end_date <= now:
         return Adoption()  # its end was taken away, and the panel closed: a past end cannot be written there
-    unheard = (
-        known.taken_back if found >= known.end_date + known.taken_back - _SETTLED_WITHIN else timedelta()
-    )
-    later = found - unheard
     blocks = is_shut and found >= known.end_date
-    if later <= known.end_date or max(later, known.end_date) <= now:
+    if found <= known.end_date or found <= now:
         return Adoption(blocks=blocks)
-    return Adoption(later, is_explained=later - known.end_date < _SETTLED_WITHIN, blocks=blocks)
+    more = found - known.end_date
+    if known.taken_back and abs(more - known.taken_back) < _SETTLED_WITHIN:
+        return Adoption(takes_back=True, blocks=blocks)
+    return Adoption(found, is_explained=more < _SETTLED_WITHIN, blocks=blocks)
 
 
 async def _adopt(run: _Run, seen: dict[int, PanelUser]) -> None:
@@ -538,6 +541,8 @@ async def _adopt_one(run: _Run, user_id: int, user: PanelUser) -> None:
             subscription_id = await _extend(session, run, user_id, known, taken_over)
         if subscription_id is not None and known.panel_user_id != user.account.panel_user_id:
             await accounts.remember(session, subscription_id, user.account, now=run.now)
+        if taken_over.takes_back:
+            await _note_customer(session, run, Found.TAKEN_BACK, user_id, known, taken_over)
         by = Operator(BY)
         if taken_over.blocks:
             await desk.block(session, run.deps, user_id, by=by, reason="закрыт на панели")
