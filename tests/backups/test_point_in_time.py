@@ -22,7 +22,7 @@ import pytest
 from copies import copies_in
 from folders import open_up
 from getpro import migrations
-from getpro.backups import live, places, sending, service, store, stream
+from getpro.backups import drills, live, places, sending, service, store, stream
 from getpro.backups.deps import Deps
 from getpro.backups.errors import NoStream, NotRestored
 from getpro.backups.mirror import Mirror
@@ -422,3 +422,15 @@ def log_of(deps: Deps, base: Backup) -> Log:
     assert base.manifest is not None
     assert base.manifest.physical is not None
     return Log(deps.folder, base.manifest.physical.system, base.manifest.physical.segment_bytes)
+
+
+async def test_a_drill_goes_to_the_end_of_the_log(deps: Deps, flowing: None) -> None:
+    await service.create(deps, asked_by="olga")
+    await service.create_base(deps, BackupKind.FULL, asked_by="olga")
+    last = comes(deps, 1)
+    await safe_until(deps, last)
+    held = await drills.rehearse(deps, asked_by="olga")
+    assert held.is_good, held.trouble
+    assert held.rpo is not None
+    assert held.rpo < timedelta(seconds=60)
+    assert "До нужной минуты" in dict(held.steps)

@@ -245,6 +245,14 @@ CASES: dict[str, Case] = {
         {"getpro_restore_test_age_seconds": steady(8.5 * DAY)},
         {"getpro_restore_test_age_seconds": steady(7.5 * DAY)},
     ),
+    "DrDrillOverdue": Case(
+        {"getpro_drill_age_seconds": steady(36 * DAY)},
+        {"getpro_drill_age_seconds": steady(34 * DAY)},
+    ),
+    "RtoBudgetExceeded": Case(
+        {"getpro_drill_rto_seconds": steady(901)},
+        {"getpro_drill_rto_seconds": steady(899)},
+    ),
     "FirewallDrift": Case(
         {LEVEL % "security.ports": steady(3)},
         {LEVEL % "security.firewall": steady(1), LEVEL % "security.certificates": steady(3)},

@@ -37,6 +37,8 @@ def titles(routine: str) -> set[str]:
             packages=None,
             makes_backups=True,
             sends_backups=True,
+            keeps_log=True,
+            rehearse=None,
         ),
     )
     deps.zone = UTC

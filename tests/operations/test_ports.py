@@ -253,7 +253,7 @@ async def test_a_shop_in_a_container_says_who_watches_the_machine(
     }
     settings = SandboxSettings(**values)
     made = Jobs("postgresql://nobody@127.0.0.1:9/nothing")
-    deps = operations_deps(settings, db=db, jobs=made, api=BotApi(settings.telegram))
+    deps = operations_deps(settings, db=db, jobs=made, api=BotApi(settings.telegram), database_url="")
     checks = ROUTINES["wednesday"].checks(deps, utc_now())
     found = await run([_or_absent(one, deps) for one in checks if one.line in {ports.PORTS, ports.FIREWALL}])
     assert [(one.name, one.level) for one in found] == [

@@ -173,6 +173,22 @@ DATABASE: Final = Dashboard(
                     alerts=("RestoreTestOverdue",),
                 ),
                 stat(
+                    "Последним учениям",
+                    "s",
+                    "max(getpro_drill_age_seconds)",
+                    "Хорошо: меньше 35 дней. Сколько прошло с последних удачных.",
+                    limits=bad_above(35 * 86400),
+                    alerts=("DrDrillOverdue",),
+                ),
+                stat(
+                    "На учениях вернулся за",
+                    "s",
+                    "max(getpro_drill_rto_seconds)",
+                    "Хорошо: меньше 15 минут. За столько магазин снова продавал из одних копий.",
+                    limits=bad_above(900),
+                    alerts=("RtoBudgetExceeded",),
+                ),
+                stat(
                     "Последняя проба удалась",
                     "none",
                     "max(getpro_restore_test_success)",

@@ -51,6 +51,8 @@ class Deps:
     """So far back any moment can be gone back to."""
     use: Use
     """How a restored database is tried by the product itself."""
+    plan: Path | None = None
+    """The page for the day on which the machine is lost: the last drill's figures stand there."""
     bucket: Bucket | None = None
     """Where copies go off this machine; None: nowhere."""
     settings: str | None = field(default=None, repr=False)

@@ -2,7 +2,18 @@
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Boolean, CheckConstraint, Column, DateTime, Identity, Table, Text, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Float,
+    Identity,
+    Table,
+    Text,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 
 from getpro.platform.database import metadata
@@ -40,4 +51,17 @@ wal_streams: Final = Table(
     ),
     Column("trouble", Text, comment="why the log does not flow"),
     Column("noted_at", DateTime(timezone=True), nullable=False),
+)
+
+drills: Final = Table(
+    "drills",
+    metadata,
+    Column("drill_id", BigInteger, Identity(), primary_key=True),
+    Column("started_at", DateTime(timezone=True), nullable=False),
+    Column("source", Text, nullable=False, comment="what it was brought up from"),
+    Column("rto_seconds", Float, nullable=False, comment="until the product sold there, or it was given up"),
+    Column("rpo_seconds", Float, comment="of the last work that were missing; null: nothing was brought up"),
+    Column("steps", JSONB, nullable=False),
+    Column("trouble", Text, comment="why it is not good"),
+    Column("asked_by", Text, nullable=False),
 )

@@ -1,6 +1,7 @@
 """Out of base backups and the log into a cluster of its own, as it was at a moment."""
 
 import contextlib
+import re
 import secrets
 import shutil
 import subprocess
@@ -30,6 +31,7 @@ from getpro.platform.postgres.tools import tools_of
 OnProgress = Callable[[str], object]
 _START_SECONDS: Final = 6 * 3600
 """A day of a busy shop's log is followed within minutes; a week of it may take hours."""
+_LAST_COMMIT: Final = re.compile(r"last completed transaction was at log time (\S+ \S+)$")
 _LINKS_SINCE: Final = 18
 """pg_combinebackup can take files over instead of copying them."""
 _ONLY_US: Final = "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
@@ -217,6 +219,13 @@ def _give_password(connection: "psycopg.Connection[Any]", password: str) -> None
             sql.Identifier(SUPERUSER), sql.Literal(password)
         )
     )
+
+
+def last_commit(cluster: Cluster) -> datetime | None:
+    """When what was committed last was, as the server has told while it followed the log; None: unknown."""
+    told = [_LAST_COMMIT.search(line) for line in cluster.log_path.read_text(errors="replace").splitlines()]
+    found = [match[1] for match in told if match is not None]
+    return datetime.fromisoformat(found[-1]) if found else None
 
 
 def _ended_before_target(cluster: Cluster) -> bool:

@@ -42,7 +42,7 @@ class Trial:
         return self.trouble is None
 
 
-class _Steps:
+class Steps:
     """Keeps how long each step takes: until the next one begins, or :meth:`end`."""
 
     def __init__(self, trial: Trial, on_progress: OnProgress) -> None:
@@ -78,7 +78,7 @@ def prove(
     is in the result.
     """
     trial, source = Trial(), proven_as(folder, chain, identity)
-    step = _Steps(trial, on_progress)
+    step = Steps(trial, on_progress)
     try:
         with thrown_away(scratch):
             if chain[-1].settings is not None:

@@ -32,6 +32,8 @@ _HEADER: Final = f"""\
 # Настройки магазина, записанные с копией базы. 2GETPRO {__version__}.
 # Ключа копий (backup.key) здесь нет: он хранится отдельно.
 """
+_PLAN: Final = Path(__file__).parents[3] / "docs/operations/disaster-recovery.md"
+"""In a checkout; an installed package has none."""
 _PROOF: Final = "getpro.sandbox.shop.proof"
 _UPLOAD_SECONDS: Final = 600
 """For a part; a slow line takes its time."""
@@ -56,6 +58,7 @@ def backups_deps(settings: CopySettings, *, db: Database, database_url: str, clo
         keep=Keep(wanted.keep_daily, wanted.keep_weekly, wanted.keep_monthly, wanted.keep_yearly),
         window=timedelta(days=wanted.window_days),
         use=sell_once,
+        plan=_PLAN,
         bucket=bucket(settings.backup, clock=clock),
         settings=what_is_set(),
         telegram=_telegram(settings),

@@ -1,8 +1,12 @@
 """The routines, built and joined."""
 
 import os
+from functools import partial
 from pathlib import Path
 
+from getpro.backups import drills
+from getpro.backups.deps import prepared
+from getpro.backups.drills import Drill
 from getpro.bootstrap import backups
 from getpro.checks.check import Line
 from getpro.kit.clock import Clock, utc_now
@@ -10,6 +14,7 @@ from getpro.operations.chat import OperatorsChat
 from getpro.operations.dependencies import Packages
 from getpro.operations.deps import Absent, Chat, Deps, nothing_absent
 from getpro.operations.looks.ports import watched_outside
+from getpro.operations.models import BY_SCHEDULE
 from getpro.platform.bot_api import BotApi
 from getpro.platform.database import Database
 from getpro.platform.jobs import Jobs
@@ -24,8 +29,16 @@ def operations_deps(
     jobs: Jobs,
     api: BotApi,
     clock: Clock = utc_now,
+    database_url: str,
+    asked_by: str = BY_SCHEDULE,
     absent: Absent = nothing_absent,
 ) -> Deps:
+    async def rehearse() -> Drill:
+        deps = prepared(
+            partial(backups.backups_deps, settings, db=db, database_url=database_url, clock=clock)
+        )
+        return await drills.rehearse(deps, asked_by=asked_by)
+
     return Deps(
         db=db,
         jobs=jobs,
@@ -39,6 +52,7 @@ def operations_deps(
         keeps_log=settings.backup.enabled and settings.backup.point_in_time,
         makes_backups=settings.backup.enabled,
         sends_backups=settings.backup.enabled and settings.backup.s3_bucket is not None,
+        rehearse=rehearse if settings.backup.enabled else None,
         packages=Packages(osv_url=settings.operations.osv_url),
         absent=_with_the_outside(absent) if settings.operations.firewall == "outside" else absent,
     )

@@ -69,7 +69,9 @@ def build(
     bot = ShopBot(bot=telegram, sales=sales, settings=settings, log=message_log)
     jobs.register(sales_job_kinds(sales, zone=settings.zone))
     jobs.register(bot_job_kinds(bot))
-    operations = operations_deps(settings, db=db, jobs=jobs, api=stars, clock=clock, absent=absent)
+    operations = operations_deps(
+        settings, db=db, jobs=jobs, api=stars, database_url=database_url, clock=clock, absent=absent
+    )
     jobs.register(operations_job_kinds(operations))
     backups = partial(backups_deps, settings, db=db, database_url=database_url, clock=clock)
     jobs.register(backup_job_kinds(backups, jobs))

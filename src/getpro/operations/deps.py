@@ -1,11 +1,12 @@
 """What the routines need, handed in by bootstrap or by a test."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
+from getpro.backups.drills import Drill
 from getpro.checks.check import Line
 from getpro.kit.clock import Clock
 from getpro.operations.dependencies import Packages
@@ -19,6 +20,9 @@ Absent = Callable[[Line], str | None]
 
 def nothing_absent(_: Line) -> None:
     """As on a server of one's own."""
+
+
+Rehearse = Callable[[], Awaitable[Drill]]
 
 
 class Chat(Protocol):
@@ -54,4 +58,6 @@ class Deps:
     sends_backups: bool = False
     """Whether they go off this machine, too."""
     packages: Packages = field(default_factory=Packages)
+    rehearse: Rehearse | None = None
+    """Holds the drill of the copies; None where they are somebody else's."""
     absent: Absent = nothing_absent

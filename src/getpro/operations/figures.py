@@ -270,6 +270,21 @@ FIGURES: Final = (
         every_seconds=MINUTELY,
     ),
     Figure(
+        "getpro_drill_age_seconds",
+        "Сколько прошло с последних удачных учений; не было ни одних — с первой копии",
+        "SELECT extract(epoch FROM :now - coalesce("
+        "(SELECT max(started_at) FROM drills WHERE trouble IS NULL),"
+        " (SELECT min(started_at) FROM backups), :now))",
+        every_seconds=MINUTELY,
+    ),
+    Figure(
+        "getpro_drill_rto_seconds",
+        "За сколько магазин снова продавал на последних удачных учениях; 0 — не было ни одних",
+        "SELECT coalesce((SELECT rto_seconds FROM drills WHERE trouble IS NULL"
+        " ORDER BY started_at DESC LIMIT 1), 0)",
+        every_seconds=MINUTELY,
+    ),
+    Figure(
         "getpro_database_bytes",
         "Размер базы без пробных покупок",
         "SELECT pg_database_size(current_database()) - coalesce((SELECT sum(pg_total_relation_size(oid))"

@@ -30,6 +30,7 @@ _PAGE: Final = """
 """
 _NOW: Final = 'rgb("#1f6fb2")'
 _BEFORE: Final = 'rgb("#d5dbe1")'
+_BAD: Final = 'rgb("#b3261e")'
 _BEFORE_EDGE: Final = 'rgb("#7d8894")'
 
 
@@ -59,6 +60,33 @@ async def draw(source: str) -> bytes:
     if ended.code != 0 or not ended.said.startswith(_PNG):
         raise NotDrawn(ended.last_words)
     return ended.said
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One figure with its name below."""
+
+    name: str
+    value: float
+    is_good: bool
+
+
+def one_by_one(title: str, bars: Sequence[Bar]) -> str:
+    """Typst's source: one bar each, at most twelve; what is not good is in red and says so by its mark."""
+    tallest = max((bar.value for bar in bars), default=0) or 1
+    cells = ",\n".join(_single(bar, tallest) for bar in bars)
+    grid = f"#grid(columns: (1fr,) * {max(len(bars), 1)}, align: bottom + center, {cells})" if bars else "—"
+    return "\n".join([_PAGE, f'#text(size: 16pt, weight: "bold")[{title}]', "#v(8pt)", grid])
+
+
+def _single(bar: Bar, tallest: float) -> str:
+    colour = _NOW if bar.is_good else _BAD
+    mark = "" if bar.is_good else "✗ "
+    return (
+        f"stack(dir: ttb, text(size: 11pt, fill: {colour})[{mark}{_short(bar.value)}], 4pt,"
+        f" rect(width: 16pt, height: {bar.value / tallest * _HEIGHT:.1f}pt, fill: {colour}, stroke: none),"
+        f" line(length: 100%, stroke: 0.7pt + {_BEFORE_EDGE}), 4pt, text(size: 11pt)[{bar.name}])"
+    )
 
 
 def week_against_week(charts: Sequence[Bars], first_day: date, last_day: date) -> str:

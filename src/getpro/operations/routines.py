@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from getpro.checks.check import Check, Finding, Line, run, worst
 from getpro.checks.machine import DISK, look_at_disks
-from getpro.operations import chat, upgrade, week
+from getpro.operations import chat, drill, upgrade, week
 from getpro.operations.deps import Deps
 from getpro.operations.looks import (
     backups,
@@ -45,6 +45,8 @@ from getpro.platform.schedules import schedules
 
 _CHECK_SECONDS: Final = 60
 _ATTEMPT_SECONDS: Final = 4 * 3600
+_DRILL_SECONDS: Final = 6 * 3600
+"""On a large database most of it follows the log."""
 PICTURE: Final = Line("picture", "Картинка")
 KEPT: Final = Line("kept", "Итог проверки")
 
@@ -169,6 +171,10 @@ def _offsite(deps: Deps, now: datetime) -> list[Check]:
     return [Check(backups.OFFSITE, look)] if deps.sends_backups else []
 
 
+def _drill(deps: Deps, _: datetime) -> list[Check]:
+    return [Check(drill.DRILL, partial(drill.look, deps.rehearse))]
+
+
 def _restarts(deps: Deps, now: datetime) -> list[Check]:
     """Where there is no Prometheus, its own line says so."""
     if (url := deps.settings.prometheus_url) is None:
@@ -219,6 +225,16 @@ ROUTINES: Final = {
             seconds=3600,
         ),
         Routine("friday", "Пятница: копии базы", "0 10 * * 5", _friday),
+        # The 15th is always in the month's third week.
+        Routine(
+            "drill",
+            "Третья неделя: учения",
+            "0 11 15 * *",
+            _drill,
+            dashboard="getpro-database",
+            seconds=_DRILL_SECONDS,
+            picture=drill.picture,
+        ),
     )
 }
 
