@@ -117,7 +117,7 @@ async def counter(
         (["--version"], []),
         (["psql", "-Atc", "SELECT 1"], []),
         (["payments", "stuck"], ["procrastinate", "sqlalchemy"]),
-        (["backup", "list"], ["sqlalchemy"]),
+        (["backup", "list"], ["procrastinate", "sqlalchemy"]),
     ],
 )
 def test_what_needs_no_bot_loads_none(

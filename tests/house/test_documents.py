@@ -45,13 +45,13 @@ def settings() -> Iterator[tuple[str, Any]]:
 
 def entries() -> dict[str, str]:
     """The settings page by variable: the text of its entry."""
-    found = re.findall(r"(?m)^- `([A-Z_]+)`(.*\n(?:  .*\n)*)", SETTINGS_PAGE.read_text(encoding="utf-8"))
+    found = re.findall(r"(?m)^- `([A-Z0-9_]+)`(.*\n(?:  .*\n)*)", SETTINGS_PAGE.read_text(encoding="utf-8"))
     assert len(dict(found)) == len(found), "a setting stands twice"
     return dict(found)
 
 
 def examples(text: str) -> dict[str, str]:
-    return dict(re.findall(r"Пример: `([A-Z_]+)=(.*)`", text))
+    return dict(re.findall(r"Пример: `([A-Z0-9_]+)=(.*)`", text))
 
 
 def written(default: Any) -> str:
@@ -98,7 +98,7 @@ def test_every_entry_has_an_example_and_the_settings_take_them_all(tmp_path: Pat
 def test_the_example_file_starts_a_shop_and_knows_only_settings(nothing_set: None) -> None:
     file = ROOT / ".env.example"
     text = file.read_text(encoding="utf-8")
-    assert set(re.findall(r"(?m)^#?([A-Z_]+)=", text)) <= {name for name, _ in settings()}
+    assert set(re.findall(r"(?m)^#?([A-Z0-9_]+)=", text)) <= {name for name, _ in settings()}
     shop = Settings(_env_file=file)  # type: ignore[call-arg]
     assert (shop.public_url, shop.trusted_proxies, shop.yookassa) == (None, [], None)
 
@@ -106,7 +106,7 @@ def test_the_example_file_starts_a_shop_and_knows_only_settings(nothing_set: Non
 def test_the_example_file_calls_required_what_is_and_nothing_else() -> None:
     text = (ROOT / ".env.example").read_text(encoding="utf-8")
     required = {f"{group}_{name}".upper() for group, names in GROUPS.items() for name in names}
-    assert set(re.findall(r"(?m)^([A-Z_]+)=", text)) == required
+    assert set(re.findall(r"(?m)^([A-Z0-9_]+)=", text)) == required
 
 
 def test_every_kind_of_stuck_money_has_its_place_on_the_operators_page() -> None:
