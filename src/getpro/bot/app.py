@@ -96,16 +96,16 @@ class ShopBot:
         except ShutOut:
             return "shut_out", await self._shut_out(update, turn)
         except ShopHeld:
-            result = "held"
+            result = said = "held"
         except TelegramRetryAfter as error:
             log.warning("bot.too_fast_for_telegram", retry_after=error.retry_after)
-            result = "slow_down"
+            result, said = "slow_down", "slow-down"
         except Exception:
             log.exception("bot.update_failed")
-            result = "failed"
+            result = said = "failed"
         else:
             return "again" if turn.is_repeated else "ok", answer
-        return result, self._sorry(update, turn, result.replace("_", "-"))
+        return result, self._sorry(update, turn, said)
 
     def _in_group(self, update: Update) -> tuple[str, Any]:
         """An operator's command gets one sentence, with the group's number; nothing else gets any answer."""
