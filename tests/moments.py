@@ -30,11 +30,15 @@ def broken_at(point: str) -> Iterator[None]:
         crashpoints.listen(None)
 
 
-async def until_it_waits(db: Database, task: "asyncio.Task[Any]") -> None:
-    """Return once ``task`` waits for a lock in the database, or is done because it waits for none."""
+async def until_it_waits(db: Database, task: "asyncio.Task[Any]", *, behind: int = 0) -> None:
+    """Return once ``task`` waits for a lock in the database, or is done because it waits for none.
+
+    ``behind``: how many others wait for locks already.
+    """
     while not task.done():
         async with db.begin("test") as session:
-            if await session.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted")):
+            waiting = await session.scalar(text("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+            if waiting is not None and waiting > behind:
                 return
         await asyncio.sleep(0.01)
 

@@ -12,6 +12,7 @@ from getpro.platform.jobs import MONEY, OUTSIDE, Backoff
 from getpro.sales import decisions, jobs, polling, stuck
 from getpro.sales.errors import CannotResolve
 from getpro.sales.staff import Operator
+from moments import until_it_waits
 from shop import OLGA, Shop, rub
 
 ZONE = "Europe/Moscow"
@@ -143,15 +144,21 @@ async def test_one_subscription_that_somebody_holds_keeps_no_other_alive(shop: S
 
 
 async def test_of_two_operators_who_decide_at_once_one_is_told(shop: Shop) -> None:
-    await shop.notice(shop.pay(await shop.order(await shop.customer("alice")), taken=rub("100.00")))
+    alice = await shop.customer("alice")
+    await shop.notice(shop.pay(await shop.order(alice), taken=rub("100.00")))
     await shop.run_jobs()
-    (item,) = await stuck.list_stuck(shop.deps)
-    ends = await asyncio.gather(
-        decisions.credit(shop.deps, item.reference, by=OLGA, reason="a"),
-        decisions.mark_refunded(shop.deps, item.reference, by=Operator("пётр"), reason="b"),
-        return_exceptions=True,
-    )
-    assert sum(isinstance(end, CannotResolve) for end in ends) == 1
+    [item] = await stuck.list_stuck(shop.deps)
+    async with shop.db.begin("test") as session:
+        await customers.lock(session, alice)  # Olga's decision is held in its middle
+        first = asyncio.create_task(decisions.credit(shop.deps, item.reference, by=OLGA, reason="a"))
+        await until_it_waits(shop.db, first)
+        petr = Operator("пётр")
+        second = asyncio.create_task(decisions.mark_refunded(shop.deps, item.reference, by=petr, reason="b"))
+        await until_it_waits(shop.db, second, behind=1)
+    await first
+    with pytest.raises(CannotResolve, match="уже решено"):
+        await second
+    assert await shop.subscription_end(alice) is not None
 
 
 async def test_what_a_statement_carries_is_not_in_its_error(shop: Shop) -> None:
