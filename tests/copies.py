@@ -1,6 +1,7 @@
 """What making and proving copies needs, as tests want it."""
 
-from datetime import timedelta
+import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -11,6 +12,11 @@ from getpro.backups.retention import Keep
 from getpro.kit.clock import Clock
 from getpro.platform.database import Database
 from getpro.platform.postgres import tools_for
+
+
+def later_each_time() -> datetime:
+    """Ten minutes a second: whoever is started after another has no name for a copy in common with it."""
+    return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=10 * (time.monotonic() % 20_000))
 
 
 def copies_in(

@@ -3,16 +3,16 @@
 import asyncio
 import itertools
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
-from copies import copies_in
+from copies import copies_in, later_each_time
 from getpro.backups import service
 from getpro.platform.database import Database
 
 
 async def main(url: str, folder: Path) -> None:
-    began = datetime.now(UTC)
+    began = later_each_time()
     seconds = itertools.count()
     deps = copies_in(
         folder,

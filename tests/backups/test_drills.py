@@ -29,7 +29,7 @@ async def test_a_drill_takes_the_newest_copy_and_writes_down_how_long_it_took(de
     await shop.purchase(await shop.customer("alice"))
     made = await service.create(deps, asked_by="olga")
     shop.clock.now += timedelta(hours=5)
-    used = []
+    used: list[str] = []
     held = await drills.rehearse(replace(deps, use=used.append), asked_by="olga")
     assert held.is_good, held.trouble
     assert (held.source, held.rpo) == (made.name, timedelta(hours=5))

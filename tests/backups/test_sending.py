@@ -449,7 +449,8 @@ async def test_killed_while_it_sends_and_deletes_the_catalogue_claims_nothing_th
 
 def _ship_and_be_killed(deps: Deps, place: Place, *, after: float) -> None:
     command = (sys.executable, SHIPPING, deps.database_url, deps.folder.parent, place.storage.url, place.name)
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+    here = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=here) as process:
         assert process.stdout is not None
         begun = (line for line in process.stdout if line == b"begun\n")  # between them it logs
         for _ in range(2):  # a round, and some of the next

@@ -145,7 +145,7 @@ async def test_a_copy_leaves_the_machine_is_shown_and_comes_back(folder: Path, p
     [found] = json.loads((await backup("list", "--json")).said)
     assert found["offsite_place"] == f"s3://{place.name}/2getpro/copies/{found['name']}"
     assert (found["offsite_at"] is not None, found["offsite_trouble"]) == (True, None)
-    [closed] = (folder / "backups").glob("*.age")
+    [closed] = (folder / "backups").glob("*.dump.zst.age")
     before = closed.read_bytes()
     closed.unlink()
     assert "файла нет" in (await backup("list")).said

@@ -118,6 +118,9 @@ def recover(
     needed = max(position(last.end), position(target.lsn or "0/0"))
     if (there := log.until(position(last.start))) < needed:
         raise NotRestored(f"в журнале пропуск: он есть до {words(there)}, а нужен до {words(needed)}")
+    gap = None if log.is_unbroken(position(last.start)) else f"в журнале пропуск после {words(there)}"
+    if gap is not None and target == Target():
+        raise NotRestored(gap)
     place.mkdir(parents=True, exist_ok=True, mode=0o711)
     cluster = Cluster(place / "postgres", durable=durable, tools=tools_of(major_of(chain[-1])))
     cluster.folder(cluster.directory)
@@ -131,7 +134,7 @@ def recover(
             cluster.own(segment)
         on_progress("До нужной минуты")
         with ended_by(cluster.kill):
-            _follow(cluster, spool, target, last.superuser, ends_whole=log.is_unbroken(position(last.start)))
+            _follow(cluster, spool, target, last.superuser, gap=gap)
         shutil.rmtree(spool)
         go_on()
         cluster.start()
@@ -179,7 +182,7 @@ def _unpack(archive: Path, identity: x25519.Identity, part: Path, cluster: Clust
         raise NotRestored(f"tar: {complaints[-1] if complaints else tar.returncode}")
 
 
-def _follow(cluster: Cluster, spool: Path, target: Target, superuser: str, *, ends_whole: bool) -> None:
+def _follow(cluster: Cluster, spool: Path, target: Target, superuser: str, *, gap: str | None) -> None:
     """Start the server, let it follow the log to the target, and give it a password of its own.
 
     It meets nobody before that: who it listens to then comes through a folder that is closed to others.
@@ -200,8 +203,10 @@ def _follow(cluster: Cluster, spool: Path, target: Target, superuser: str, *, en
         try:
             cluster.launch(settings | target.settings(), seconds=_START_SECONDS)
         except Trouble:
-            if target.at is None or not ends_whole or not _ended_before_target(cluster):
+            if target.at is None or not _ended_before_target(cluster):
                 raise
+            if gap is not None:
+                raise NotRestored(gap) from None
             # Nothing was written between the end of the log and that moment: its end is that moment.
             cluster.launch(settings, seconds=_START_SECONDS)
         where = {"host": str(sockets), "port": cluster.port, "dbname": "postgres", "user": superuser}
