@@ -163,17 +163,23 @@ def room_for(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.parametrize("size", [4_000, 26_000])
+@pytest.mark.parametrize("step", ["Пишем копию", f"Пишем {LATEST}"])
 async def test_a_disk_that_fills_in_the_middle_leaves_no_copy_and_what_was_there(
-    deps: Deps, shop: Shop, size: int
+    deps: Deps, shop: Shop, step: str
 ) -> None:
     earlier = await copy_of(deps)
     before = files(deps)
     latest = (deps.folder / LATEST).read_bytes()
     await a_shop_that_sells(shop)
     shop.clock.now += timedelta(days=1)
-    with room_for(size), pytest.raises(DumpFailed):
-        await copy_of(deps)
+    with contextlib.ExitStack() as disk:
+
+        def fill(reached: str) -> None:
+            if reached == step:
+                disk.enter_context(room_for(4_000))
+
+        with pytest.raises(DumpFailed):
+            await service.create(deps, asked_by="olga", on_progress=fill)
     assert files(deps) == before
     assert (deps.folder / LATEST).read_bytes() == latest
     assert (await states(deps))[earlier.name] is BackupState.MADE

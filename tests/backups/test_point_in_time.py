@@ -185,9 +185,9 @@ async def test_a_segment_that_is_missing_is_told_and_leads_to_a_new_beginning(
     [lost] = [one for one in log.pieces() if one.is_whole and log.number(one.segment) == after]
     assert await service.base_due(deps) is None
     (log.folder / lost.name).unlink()
+    assert await service.base_due(deps) is BackupKind.FULL
     with pytest.raises(NotRestored, match="пропуск"):
         customers(deps, [full], Target(at=last), tmp_path / "a")
-    assert await service.base_due(deps) is BackupKind.FULL
 
 
 async def test_a_receiver_and_a_server_that_are_killed_cost_nothing(
