@@ -49,6 +49,7 @@ def names(url: str) -> set[str]:
         return {row[0] for row in rows}
 
 
+@pytest.mark.long
 def test_killed_at_each_point_of_the_way(past: Past, living: str, tmp_path: Path) -> None:
     place = open_up(tmp_path) / "scratch"
     for point, is_past in POINTS.items():

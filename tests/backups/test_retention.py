@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from getpro.backups.retention import Keep, Kept, outdated
+from getpro.backups.retention import Keep, Kept, KeptBase, outdated, outdated_bases
 from getpro.backups.states import MOVES, BackupState
 
 MOSCOW = ZoneInfo("Europe/Moscow")
@@ -53,3 +53,32 @@ def test_neither_the_newest_nor_the_newest_proven_one_ever_goes(
 
 def test_every_state_has_its_moves() -> None:
     assert set(MOVES) == set(BackupState)
+
+
+@st.composite
+def chains(draw: st.DrawFn) -> list[KeptBase]:
+    """Base backups a day apart, the first of them full."""
+    kinds = draw(st.lists(st.booleans(), min_size=1, max_size=30))
+    proven = draw(st.lists(st.booleans(), min_size=len(kinds), max_size=len(kinds)))
+    found: list[KeptBase] = []
+    for day, (is_full, is_proven) in enumerate(zip(kinds, proven, strict=True)):
+        parent = None if is_full or not found else found[-1].name
+        found.append(KeptBase(f"{day}", parent, NIGHT + timedelta(days=day), is_proven))
+    return found
+
+
+@given(chains(), st.integers(min_value=0, max_value=40))
+def test_whatever_goes_every_moment_of_the_window_has_a_base_backup_before_it(
+    bases: list[KeptBase], window: int
+) -> None:
+    now = bases[-1].moment + timedelta(hours=5)
+    since = now - timedelta(days=window)
+    gone = {base.name for base in outdated_bases(bases, since=since)}
+    stays = [base for base in bases if base.name not in gone]
+    assert stays[0].parent is None
+    assert [base.name for base in bases[len(gone) :]] == [base.name for base in stays]  # the oldest go
+    if bases[0].moment <= since:
+        assert stays[0].moment <= since
+    assert bases[-1] in stays
+    if any(base.is_proven for base in bases):
+        assert any(base.is_proven for base in stays)

@@ -423,18 +423,16 @@ async def test_every_night_it_goes_off_the_machine_and_what_did_not_goes_within_
 
 
 KILLS = 15
-"""In a full run."""
 
 
-@pytest.mark.parametrize(
-    "kills", [3, pytest.param(KILLS, marks=[pytest.mark.long, pytest.mark.timeout(600)])]
-)
+@pytest.mark.long
+@pytest.mark.timeout(600)
 async def test_killed_while_it_sends_and_deletes_the_catalogue_claims_nothing_that_is_not_there(
-    kills: int, deps: Deps, shop: Shop, place: Place, figure: Callable[[str], None]
+    deps: Deps, shop: Shop, place: Place, figure: Callable[[str], None]
 ) -> None:
     chance = random.Random(5)
     claims = 0
-    for _ in range(kills):
+    for _ in range(KILLS):
         _ship_and_be_killed(deps, place, after=chance.uniform(0.0, 1.5))
         claims += await _require_claims_true(deps, place)
     shop.clock.forward(days=400)
@@ -444,7 +442,7 @@ async def test_killed_while_it_sends_and_deletes_the_catalogue_claims_nothing_th
     assert place.objects() == lying(deps, made)
     assert place.unfinished() == []
     assert claims
-    figure(f"{kills} kills while sending, {claims} claims looked at")
+    figure(f"{KILLS} kills while sending, {claims} claims looked at")
 
 
 def _ship_and_be_killed(deps: Deps, place: Place, *, after: float) -> None:
