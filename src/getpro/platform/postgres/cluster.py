@@ -62,7 +62,7 @@ class Cluster:
         ``environment`` is what the server needs beside its own, such as the sandbox's clock; ``tools`` are
         for data of another version than the wheel's.
         """
-        self.directory = directory
+        self.directory = directory.absolute()  # the server is started elsewhere
         self._account: Account = server_account()
         self.tools: Tools = tools or embedded_tools(self._account)
         self._settings = _SMALL | {"TimeZone": time_zone, "log_timezone": time_zone}
@@ -293,13 +293,22 @@ class Cluster:
             file.write(str(port))
         log_path = self.log_path
         deadline = time.monotonic() + seconds
-        self._server = server = self._spawn(arguments, log_path)
+        self._server = self._spawn(arguments, log_path)
+        try:
+            self._await_answer(arguments, log_path, deadline=deadline)
+        except BaseException:
+            if self.server_pid() is None:  # else it is stopped, or adopted, as any other
+                self._server.kill()
+            raise
+
+    def _await_answer(self, arguments: list[str], log_path: Path, *, deadline: float) -> None:
+        assert self._server is not None
         while not self._answers():
-            if server.poll() is not None and _is_waiting_for_dead_children(log_path):
+            if self._server.poll() is not None and _is_waiting_for_dead_children(log_path):
                 time.sleep(0.2)
-                self._server = server = self._spawn(arguments, log_path)
-            if server.poll() is not None or time.monotonic() > deadline:
-                server.kill()
+                self._server = self._spawn(arguments, log_path)
+            if self._server.poll() is not None or time.monotonic() > deadline:
+                self._server.kill()
                 raise Trouble(
                     "PostgreSQL не запустился.",
                     _last_line(log_path),
