@@ -159,7 +159,8 @@ async def test_ctrl_c_ends_the_command_and_its_copy(database_url: str, tmp_path:
     with psycopg.connect(database_url) as holder:
         holder.execute("LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
         with subprocess.Popen(  # noqa: ASYNC220 -- it is left alone while we wait
-            [sys.executable, "-m", "getpro", "backup", "create"],
+            # Whoever started the tests in the background may have had it ignored.
+            ["env", "--default-signal=INT", sys.executable, "-m", "getpro", "backup", "create"],
             env=environment,
             cwd=tmp_path,
             stderr=subprocess.PIPE,

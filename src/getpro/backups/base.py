@@ -31,6 +31,7 @@ from getpro.platform.postgres.tools import Tools
 OnProgress = Callable[[str], object]
 _FILES_IN_TAR: Final = "backup_manifest"
 _BLOCK: Final = 512
+_WRITING: Final = "SELECT FROM pg_locks WHERE locktype = 'transactionid' LIMIT 1"
 _QUIET_TRIES: Final = 2000
 _QUIET_SECONDS: Final = 0.01
 _COVERED_SECONDS: Final = 90
@@ -186,8 +187,9 @@ class _AtRest(NamedTuple):
 def _count_at_rest(url: str, watcher: "psycopg.Connection[Any]") -> _AtRest:
     """Count everything; raises DumpFailed.
 
-    A snapshot is of no place in the log: what commits at that instant may stand there and not be seen yet. So
-    one is waited for at which nobody is writing, and nobody has written before the place was known.
+    A snapshot is of no place in the log: what commits at that instant stands there already and is not seen
+    yet. So one is waited for at which nobody writes: whoever does holds a lock on the number of their
+    transaction, until after it is seen; and whoever has been at it meanwhile has used a number up.
     """
     for _ in range(_QUIET_TRIES):
         with psycopg.connect(impatient(url), application_name="2getpro backup") as connection:
@@ -197,15 +199,15 @@ def _count_at_rest(url: str, watcher: "psycopg.Connection[Any]") -> _AtRest:
             seen = connection.execute(
                 "SELECT pg_current_snapshot()::text, pg_current_wal_insert_lsn()::text"
             ).fetchone()
+            writing = watcher.execute(_WRITING).fetchone()
             after = watcher.execute("SELECT pg_current_snapshot()::text").fetchone()
             assert seen is not None
-            assert after is not None
-            oldest, newest, _ = seen[0].split(":")
-            if seen[0] == after[0] and oldest == newest:
+            if writing is None and after is not None and after[0] == seen[0]:
                 # The recovery needs something to come after that place, to know that it is there.
                 watcher.execute("SELECT pg_logical_emit_message(false, 'getpro', '', true)")
                 with statements_ended(connection):
-                    return _AtRest(facts_of(connection), seen[1], int(newest))
+                    next_transaction = int(seen[0].split(":")[1])
+                    return _AtRest(facts_of(connection), seen[1], next_transaction)
         time.sleep(_QUIET_SECONDS)
     raise DumpFailed("в базу пишут без перерыва: не сосчитать, что в ней")
 

@@ -222,14 +222,19 @@ class Minute(Source):
 
 
 def _call_as_ours(cluster: Cluster, name: str) -> None:
-    """A cluster of ours has the shop's database under one name; another server may have had another."""
-    if name != DATABASE:
-        with psycopg.connect(cluster.url("postgres"), autocommit=True) as connection:
-            connection.execute(
-                sql.SQL("ALTER DATABASE {} RENAME TO {}").format(
-                    sql.Identifier(name), sql.Identifier(DATABASE)
+    """A cluster of ours has the shop's database under one name; another server may have had another.
+
+    And that one for something else, which then steps aside.
+    """
+    if name == DATABASE:
+        return
+    with psycopg.connect(cluster.url("postgres"), autocommit=True) as connection:
+        for old, new in ((DATABASE, f"{DATABASE}_other"), (name, DATABASE)):
+            found = connection.execute("SELECT FROM pg_database WHERE datname = %s", [old]).fetchone()
+            if found is not None:
+                connection.execute(
+                    sql.SQL("ALTER DATABASE {} RENAME TO {}").format(sql.Identifier(old), sql.Identifier(new))
                 )
-            )
 
 
 def proven_as(folder: Path, chain: Sequence[Manifest], identity: x25519.Identity) -> Source:
