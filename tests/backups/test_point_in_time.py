@@ -135,6 +135,7 @@ async def test_any_moment_after_a_base_backup_can_be_gone_back_to(
     assert customers(deps, chain, Target(at=utc_now()), tmp_path / "b") == [1, 2, 3]
 
 
+@pytest.mark.long
 async def test_what_a_transaction_did_can_be_undone_by_its_number(
     deps: Deps, flowing: None, tmp_path: Path
 ) -> None:

@@ -92,6 +92,7 @@ def test_without_a_copy_nothing_is_changed_unless_it_is_asked_for(
     assert version(older) == migrations.HEAD
 
 
+@pytest.mark.long
 def test_where_others_make_the_copies_none_is_made(
     older: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,6 +101,7 @@ def test_where_others_make_the_copies_none_is_made(
     assert (version(older), copies(tmp_path)) == (migrations.HEAD, [])
 
 
+@pytest.mark.long
 def test_an_empty_database_has_nothing_to_copy(fresh: str, tmp_path: Path) -> None:
     assert execute("migrate") == (0, "База данных обновлена.\n", "")
     assert (version(fresh), copies(tmp_path)) == (migrations.HEAD, [])

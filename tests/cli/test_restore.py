@@ -126,6 +126,7 @@ async def test_over_the_living_one_only_with_its_name_and_back(
     assert "прежней базы нет" in (await restore("back", "--name", name)).complained
 
 
+@pytest.mark.long
 async def test_the_name_is_asked_for_on_a_terminal(past: Past, living: str, shop_folder: Path) -> None:
     settings = {"GETPRO_DATA_DIR": str(shop_folder / "data")}
     async with terminal("restore", "--over-live", cwd=shop_folder, **settings) as shown:
@@ -155,6 +156,7 @@ async def test_whoever_presses_ctrl_c_leaves_nothing(past: Past, living: str, sh
     assert DAVE in customers(living)
 
 
+@pytest.mark.long
 async def test_the_new_place_is_looked_at_by_the_command_that_is_printed(
     past: Past, living: str, shop_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

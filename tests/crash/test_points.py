@@ -59,9 +59,9 @@ ASKED_AFTER = 20
 """Seconds; by then a worker that was killed has been silent for long enough, too."""
 
 
-@pytest.mark.parametrize(
-    "ways", [BY_NOTICE, pytest.param(ALL_BY_NOTICE, marks=[pytest.mark.long, pytest.mark.timeout(2400)])]
-)
+@pytest.mark.long
+@pytest.mark.timeout(2400)
+@pytest.mark.parametrize("ways", [BY_NOTICE, ALL_BY_NOTICE])
 async def test_death_at_every_point_between_notice_and_delivery_loses_and_doubles_nothing(
     tmp_path: Path, ways: Ways, figure: Callable[[str], None]
 ) -> None:

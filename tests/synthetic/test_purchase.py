@@ -297,7 +297,7 @@ async def test_settling_that_is_broken_is_red_and_says_how(
 async def test_money_that_is_not_settled_is_red_at_once(
     buyer: Buyer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(settle, "_trouble", lambda *_: (StuckMoney.UNDERPAID, "мало"))
+    monkeypatch.setattr(settle, "_trouble", lambda *_, **__: (StuckMoney.UNDERPAID, "мало"))
     made = await buyer.buys()
     assert red(made) == {"access": "платёж не зачтён: stuck: underpaid"}
 
