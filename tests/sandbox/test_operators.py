@@ -162,7 +162,7 @@ async def a_command_is_answered_in_a_sentence(operators: Operators) -> None:
     before = len(group.messages)
     here.telegram.people.send(anna, "всем доброе утро", to=group)
     here.telegram.people.send(anna, "/admin", to=group)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(70):  # a group takes twenty messages a minute, and has just had its reports
         while len(group.messages) < before + 3:
             await asyncio.sleep(0.05)
     answer = operators.messages[-1]
