@@ -25,7 +25,7 @@ from folders import open_up
 from getpro import migrations
 from getpro.backups import drills, live, places, sending, service, store, stream
 from getpro.backups.deps import Deps
-from getpro.backups.errors import NoStream, NotRestored
+from getpro.backups.errors import NotRestored
 from getpro.backups.mirror import Mirror
 from getpro.backups.recovery import Target, chain_for, recover
 from getpro.backups.sources import minute_of
@@ -108,6 +108,15 @@ async def safe_until(deps: Deps, moment: datetime, *, offsite: bool = False) -> 
             return False
 
     await until(is_safe)
+
+
+async def is_told(deps: Deps, words: str) -> None:
+    async def says() -> bool:
+        async with deps.db.read("test") as session:
+            flows = await store.newest_stream(session)
+        return flows is not None and words in (flows.trouble or "")
+
+    await until(says)
 
 
 def customers(deps: Deps, chain: list[Backup], target: Target, place: Path) -> list[int]:
@@ -207,12 +216,7 @@ async def test_a_folder_that_takes_nothing_is_told_and_the_log_waits_for_it(
     deps.folder.write_text("a file, and no folder")
     comes(deps, 1)
 
-    async def is_told() -> bool:
-        async with deps.db.read("test") as session:
-            stream = await store.newest_stream(session)
-        return stream is not None and "что-то есть" in (stream.trouble or "")
-
-    await until(is_told)
+    await is_told(deps, "что-то есть")
     assert await service.base_due(deps) is None
     deps.folder.unlink()
     (tmp_path / "away").rename(deps.folder)
@@ -310,23 +314,26 @@ async def test_old_ones_go_with_the_log_that_only_they_need(
     assert min(log.number(piece.segment) for piece in log.pieces()) == start
 
 
-@pytest.mark.parametrize("harm", ["no right", "too old"])
-async def test_a_server_whose_log_cannot_be_had_is_told_with_the_remedy(
-    deps: Deps, cluster: Cluster, harm: str, monkeypatch: pytest.MonkeyPatch
+async def test_of_a_server_that_is_too_old_only_dumps_are_made(
+    deps: Deps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if harm == "too old":
-        monkeypatch.setattr(stream, "OLDEST_SERVER", 99)
-        await asyncio.wait_for(stream.keep_for_ever(lambda: deps), 10)  # it ends: only dumps are made
-        return
+    monkeypatch.setattr(stream, "OLDEST_SERVER", 99)
+    await asyncio.wait_for(stream.keep_for_ever(lambda: deps), 10)  # it ends
+    async with deps.db.read("test") as session:
+        assert await store.newest_stream(session) is None
+
+
+async def test_without_the_right_to_replicate_the_evening_says_what_to_do(
+    deps: Deps, cluster: Cluster
+) -> None:
     with psycopg.connect(cluster.url(), autocommit=True) as connection:
         connection.execute("CREATE ROLE plain LOGIN PASSWORD 'x'")
         try:
             url = "postgresql://plain:x@" + cluster.url().partition("@")[2]
-            with (
-                psycopg.connect(url) as plain,
-                pytest.raises(NoStream, match='ALTER ROLE "plain" REPLICATION'),
-            ):
-                stream.look_at_server(plain)
+            async with flow(replace(deps, database_url=url)):
+                await is_told(deps, 'ALTER ROLE "plain" REPLICATION')
+            found = [one async for one in look_at_log(deps.db, now=utc_now(), is_kept=True)]
+            assert "ALTER ROLE" in found[0].seen
         finally:
             connection.execute("DROP ROLE plain")
 

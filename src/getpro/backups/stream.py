@@ -45,6 +45,8 @@ AGAIN_SECONDS: Final = 15.0
 _CATCH_UP_TRIES: Final = 40
 _CATCH_UP_SECONDS: Final = 0.25
 _NAME_CHARACTERS: Final = 24
+_NOT_KNOWN: Final = ""
+"""The system of a server that has not answered who it is."""
 _PARTIAL: Final = ".partial"
 _PID: Final = "receiver.pid"
 _PAGE: Final = 8192
@@ -115,6 +117,18 @@ def _from(path: Path, begin: int) -> bytes:
         return file.read()
 
 
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What the log of a cluster is known by."""
+
+    system: str
+    major: int
+    segment_bytes: int
+
+    def log(self, copies: Path) -> Log:
+        return Log(copies, self.system, self.segment_bytes)
+
+
 async def keep_for_ever(prepare: Prepare) -> None:
     """Let the log flow until cancelled; whatever stands in its way is told, and it is tried again.
 
@@ -144,7 +158,7 @@ async def keep_for_ever(prepare: Prepare) -> None:
 
 async def _flow(deps: Deps) -> None:
     """Until something goes wrong, which is raised: BackupError, or what a database that is away raises."""
-    server = await asyncio.to_thread(_ready_server, deps.database_url)
+    server = await _server_of(deps)
     spool = Spool(deps.spool, server.log(deps.folder), deps.keys.recipients)
     mirror = None if deps.bucket is None else Mirror(deps.bucket, spool.log, deps.spool)
     stopping = asyncio.Event()
@@ -167,6 +181,18 @@ async def _flow(deps: Deps) -> None:
         await ended
         with contextlib.suppress(BackupError):
             await asyncio.to_thread(spool.ship)
+
+
+async def _server_of(deps: Deps) -> Server:
+    """Raises BackupError and psycopg.Error; why its log cannot be had is noted, where it can be."""
+    try:
+        return await asyncio.to_thread(_ready_server, deps.database_url)
+    except TooOld:
+        raise
+    except (BackupError, psycopg.Error) as error:
+        with contextlib.suppress(*DATABASE_AWAY):
+            await _note(deps, _NOT_KNOWN, trouble=str(error).partition("\n")[0])
+        raise
 
 
 async def _ship_until(stopping: asyncio.Event, deps: Deps, spool: Spool, mirror: Mirror | None) -> None:
@@ -227,18 +253,6 @@ def _end_orphan(path: Path) -> None:
             time.sleep(0.1)
     except (OSError, ValueError):  # none was started, or it is gone
         return
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """What the log of a cluster is known by."""
-
-    system: str
-    major: int
-    segment_bytes: int
-
-    def log(self, copies: Path) -> Log:
-        return Log(copies, self.system, self.segment_bytes)
 
 
 def look_at_server(connection: "psycopg.Connection[Any]") -> Server:

@@ -243,8 +243,8 @@ FIGURES: Final = (
     Figure(
         "getpro_wal_unsafe_seconds",
         "За сколько последних секунд журнала базы нет в папке копий или, если он уходит и туда, вне машины",
-        "SELECT extract(epoch FROM :now - coalesce((SELECT least(safe_until, offsite_until) FROM wal_streams"
-        " ORDER BY noted_at DESC LIMIT 1),"
+        "SELECT extract(epoch FROM :now - coalesce((SELECT max(least(safe_until, offsite_until))"
+        " FROM wal_streams),"
         " (SELECT min(registration_date) FROM users), :now))",
     ),
     Figure(

@@ -119,11 +119,11 @@ async def look_at_log(db: Database, *, now: datetime, is_kept: bool) -> AsyncIte
         bases = await store.newest_bases(session)
     if stream is None or stream.safe_until is None or now - stream.safe_until > OLDEST_SAFE:
         why = (stream and stream.trouble) or "журнал базы не доходит до папки копий"
-        yield LOG.wrong(why, "2getpro logs --grep backup.log_does_not_flow")
+        yield LOG.wrong(why, "docs/operations/runbooks/wal-archive.md")
         return
     if stream.offsite_until is not None and now - stream.offsite_until > OLDEST_SAFE:
         late = _ago(now - stream.offsite_until)
-        yield LOG.wrong(f"вне машины журнал отстал на {late}", "2getpro logs --grep backup.log_stays_here")
+        yield LOG.wrong(f"вне машины журнал отстал на {late}", "2getpro doctor")
         return
     if not bases:
         yield LOG.attention("первая базовая копия ещё не сделана", "Сделать сейчас: 2getpro backup base")
