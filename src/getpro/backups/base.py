@@ -8,23 +8,23 @@ import json
 import tarfile
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC
 from pathlib import Path
-from typing import IO, Any, Final, NamedTuple, cast
+from typing import IO, Any, Final, LiteralString, NamedTuple, cast
 
 import psycopg
 from pyrage import x25519
 
 from getpro import __version__
 from getpro.backups.errors import DumpFailed, NoStream
-from getpro.backups.folder import BASE, FILES, MANIFEST, Sink, written
+from getpro.backups.folder import BASE, FILES, Sink, written
 from getpro.backups.interruption import go_on, statements_ended
 from getpro.backups.manifest import Facts, Manifest, Physical, facts_of
-from getpro.backups.output import output_of
+from getpro.backups.output import output_of, told
 from getpro.backups.sealed import seal
 from getpro.backups.stream import look_at_server
 from getpro.backups.wal import position
 from getpro.kit.clock import Clock
-from getpro.kit.trouble import system_words
 from getpro.platform.postgres.address import impatient
 from getpro.platform.postgres.tools import Tools
 
@@ -56,39 +56,40 @@ def make(
     DumpFailed, and NoStream where the log does not come.
     """
     now = clock()
-    try:
+    with told(folder):
         with psycopg.connect(impatient(url), autocommit=True) as connection:
             server = look_at_server(connection)
             on_progress("Пишем файлы")
             sink, files = _write(url, tools_for(server.major), folder, name, parent, recipients)
+            usable_from = _value(connection, "SELECT clock_timestamp()")  # by whose time the log is written
             on_progress("Считаем строки и суммы")
-            usable_from = clock()
             at_rest = _count_at_rest(url, connection)
-            ranges = json.loads(files)["WAL-Ranges"]
-            physical = Physical(
-                system=server.system,
-                database=connection.info.dbname,
-                segment_bytes=server.segment_bytes,
-                start=ranges[0]["Start-LSN"],
-                end=ranges[-1]["End-LSN"],
-                counted_at=at_rest.lsn,
-                usable_from=usable_from.isoformat(),
-                next_transaction=at_rest.next_transaction,
-                superuser=_superuser(connection),
-                parent=None if parent is None else parent.name,
-            )
-            size = connection.execute("SELECT sum(pg_database_size(oid))::bigint FROM pg_database").fetchone()
+            database_bytes = _value(connection, "SELECT sum(pg_database_size(oid))::bigint FROM pg_database")
+            superuser = _value(connection, "SELECT rolname FROM pg_roles WHERE oid = 10")  # initdb's own
+            database = connection.info.dbname
             version = connection.info.parameter_status("server_version") or ""
+        ranges = json.loads(files)["WAL-Ranges"]
+        physical = Physical(
+            system=server.system,
+            database=database,
+            segment_bytes=server.segment_bytes,
+            start=ranges[0]["Start-LSN"],
+            end=ranges[-1]["End-LSN"],
+            counted_at=at_rest.lsn,
+            usable_from=usable_from.astimezone(UTC).isoformat(),
+            next_transaction=at_rest.next_transaction,
+            superuser=superuser,
+            parent=None if parent is None else parent.name,
+        )
         on_progress("Ждём журнал")
         log = server.log(folder)
         _wait_for(lambda: log.until(position(physical.start)) >= position(at_rest.lsn))
-        assert size is not None
         manifest = Manifest(
             name=name,
             made_at=now.isoformat(),
             program=__version__,
             server=version,
-            database_bytes=size[0],
+            database_bytes=database_bytes,
             file_bytes=sink.bytes,
             sha256=sink.sha256,
             facts=at_rest.facts,
@@ -97,13 +98,14 @@ def make(
         )
         with written(folder / f"{name}{FILES}") as beside:
             beside.write(files)
-        with written(folder / f"{name}{MANIFEST}") as beside:
-            beside.write(manifest.as_json().encode())
-    except psycopg.Error as error:
-        raise DumpFailed(str(error).partition("\n")[0] or type(error).__name__) from error
-    except OSError as error:
-        raise DumpFailed(f"{folder}: {system_words(error)}") from error
+        manifest.write(folder)
     return manifest
+
+
+def _value(connection: "psycopg.Connection[Any]", query: LiteralString) -> Any:
+    row = connection.execute(query).fetchone()
+    assert row is not None
+    return row[0]
 
 
 def _write(
@@ -168,12 +170,6 @@ class _Tapped:
         member = tarfile.TarInfo.frombuf(header, "utf-8", "surrogateescape")
         self._left = -(-member.size // _BLOCK) * _BLOCK
         self._wanted = member.size if member.name == _FILES_IN_TAR else 0
-
-
-def _superuser(connection: "psycopg.Connection[Any]") -> str:
-    row = connection.execute("SELECT rolname FROM pg_roles WHERE oid = 10").fetchone()  # initdb's own
-    assert row is not None
-    return str(row[0])
 
 
 class _AtRest(NamedTuple):

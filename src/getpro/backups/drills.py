@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
-import psycopg
 import structlog
 from pyrage import x25519
 from sqlalchemy import insert, select
@@ -29,7 +28,7 @@ from getpro.backups.recovery import Target, last_commit
 from getpro.backups.sources import Copy, Source, chosen_of, minute_of
 from getpro.backups.trial import SCRATCH, Steps, Trial, Use, thrown_away
 from getpro.kit.clock import Clock
-from getpro.kit.trouble import Trouble, system_words
+from getpro.kit.trouble import system_words
 from getpro.platform.database import Session
 
 log = structlog.get_logger(__name__)
@@ -114,7 +113,7 @@ def _rehearse(
     started_at, began = clock(), time.monotonic()
     trial, source, reached = Trial(), None, None
     steps = Steps(trial, on_progress)
-    try:
+    with trial:
         steps("Что есть")
         source = _newest(folder, identity)
         with (
@@ -128,12 +127,6 @@ def _rehearse(
             steps("Пробная покупка")
             use(url)
             steps.end()
-    except BackupError as error:
-        trial.trouble = str(error)
-    except Trouble as trouble:
-        trial.trouble = f"{trouble.what} {trouble.why}"
-    except psycopg.Error as error:
-        trial.trouble = f"восстановленная база не отвечает: {type(error).__name__}"
     return Drill(
         started_at=started_at,
         source="" if source is None else source.name,

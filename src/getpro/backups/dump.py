@@ -19,13 +19,11 @@ from pyrage import x25519
 
 from getpro import __version__
 from getpro.backups.environment import close
-from getpro.backups.errors import DumpFailed
-from getpro.backups.folder import ARCHIVE, LATEST, MANIFEST, Sink, written
+from getpro.backups.folder import ARCHIVE, LATEST, Sink, written
 from getpro.backups.interruption import statements_ended
 from getpro.backups.manifest import Manifest, facts_of
-from getpro.backups.output import output_of
+from getpro.backups.output import output_of, told
 from getpro.backups.sealed import seal
-from getpro.kit.trouble import system_words
 from getpro.platform.postgres.address import impatient
 from getpro.platform.postgres.tools import Tools
 
@@ -79,7 +77,7 @@ def make(
 
     The shop goes on selling: both are of the moment at which this was called, and so is what was counted.
     """
-    try:
+    with told(folder):
         with _moment(url) as (connection, snapshot):
             on_progress("Считаем строки и суммы")
             facts, server, size = facts_of(connection), _server(connection), _size(connection)
@@ -100,12 +98,7 @@ def make(
             asked_by=asked_by,
             settings=None if settings is None else close(settings, folder, name, list(recipients)),
         )
-        with written(folder / f"{name}{MANIFEST}") as beside:
-            beside.write(manifest.as_json().encode())
-    except psycopg.Error as error:
-        raise DumpFailed(str(error).partition("\n")[0] or type(error).__name__) from error
-    except OSError as error:
-        raise DumpFailed(f"{folder}: {system_words(error)}") from error
+        manifest.write(folder)
     return manifest
 
 

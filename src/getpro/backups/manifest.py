@@ -10,7 +10,7 @@ import psycopg
 from psycopg import sql
 from pydantic import TypeAdapter
 
-from getpro.backups.folder import MANIFEST
+from getpro.backups.folder import MANIFEST, written
 from getpro.backups.states import BackupKind
 
 FORM: Final = 2
@@ -114,6 +114,11 @@ class Manifest:
         if read.moment.tzinfo is None:
             raise ValueError("a moment without its zone")
         return read
+
+    def write(self, folder: Path) -> None:
+        """Beside the copy, after it: what has a manifest is whole."""
+        with written(folder / f"{self.name}{MANIFEST}") as beside:
+            beside.write(self.as_json().encode())
 
     @classmethod
     def beside(cls, folder: Path, name: str) -> Self | None:

@@ -7,8 +7,22 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
+import psycopg
+
 from getpro.backups.errors import DumpFailed
 from getpro.backups.interruption import ended_by
+from getpro.kit.trouble import system_words
+
+
+@contextlib.contextmanager
+def told(folder: Path) -> Iterator[None]:
+    """What goes wrong with a copy into ``folder``, as DumpFailed."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise DumpFailed(str(error).partition("\n")[0] or type(error).__name__) from error
+    except OSError as error:
+        raise DumpFailed(f"{folder}: {system_words(error)}") from error
 
 
 @contextlib.contextmanager

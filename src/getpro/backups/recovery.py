@@ -122,7 +122,7 @@ def recover(
     if gap is not None and target == Target():
         raise NotRestored(gap)
     place.mkdir(parents=True, exist_ok=True, mode=0o711)
-    cluster = Cluster(place / "postgres", durable=durable, tools=tools_of(major_of(chain[-1])))
+    cluster = Cluster(place / "postgres", durable=durable, tools=tools_of(major_of(chain[-1].server)))
     cluster.folder(cluster.directory)
     try:
         on_progress("Файлы")
@@ -144,9 +144,9 @@ def recover(
     return cluster
 
 
-def major_of(manifest: Manifest) -> int:
-    """Of the server that it was made on: 18 of "18.6 (Debian 18.6-1)"."""
-    return int(manifest.server.split(".", maxsplit=1)[0])
+def major_of(server: str) -> int:
+    """18 of "18.6 (Debian 18.6-1)"."""
+    return int(server.partition(".")[0])
 
 
 def _put_files(folder: Path, chain: Sequence[Manifest], identity: x25519.Identity, cluster: Cluster) -> None:
@@ -157,7 +157,7 @@ def _put_files(folder: Path, chain: Sequence[Manifest], identity: x25519.Identit
     if len(parts) == 1:
         parts[0].rename(cluster.data)
         return
-    by_link = ["--link"] if major_of(chain[-1]) >= _LINKS_SINCE else []
+    by_link = ["--link"] if major_of(chain[-1].server) >= _LINKS_SINCE else []
     cluster.run("pg_combinebackup", *by_link, f"--output={cluster.data}", *map(str, parts))
     for part in parts:
         shutil.rmtree(part)
@@ -194,7 +194,7 @@ def _follow(cluster: Cluster, spool: Path, target: Target, superuser: str, *, ga
     cluster.write(cluster.directory / "password", password)
     with _private_folder(cluster) as sockets:
         settings = {
-            "restore_command": f'cp "{spool}/%f" "%p"',
+            "restore_command": f'cp "{str(spool).replace("%", "%%")}/%f" "%p"',
             "unix_socket_directories": str(sockets),
             "hot_standby": "off",
             "recovery_target_action": "promote",

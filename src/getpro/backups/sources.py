@@ -18,7 +18,7 @@ from getpro.backups.folder import MANIFEST
 from getpro.backups.interruption import ended_by
 from getpro.backups.manifest import Manifest
 from getpro.backups.progress import OnProgress, growing, silent
-from getpro.backups.recovery import Target, chain_for, recover
+from getpro.backups.recovery import Target, chain_for, major_of, recover
 from getpro.backups.restore import decrypt, require_the_same, require_whole, restore, unload
 from getpro.platform.postgres import Cluster, embedded_major
 from getpro.platform.postgres.cluster import DATABASE
@@ -177,6 +177,8 @@ class Minute(Source):
     def name(self) -> str:
         if self._target.before_transaction is not None:
             return f"2getpro-before-transaction-{self._target.before_transaction}"
+        if self._target == Target():
+            return f"{self._chain[-1].name}-and-log"
         return f"2getpro-{self.moment:%Y%m%d-%H%M%S}"
 
     @property
@@ -255,10 +257,6 @@ def require_new_enough(major: int, source: Source) -> None:
     """That a server of this version can take what another one had; raises Unsuitable."""
     if major < major_of(source.server):
         raise Unsuitable(f"сервер PostgreSQL {major} старше того, с которого копия: {source.server}")
-
-
-def major_of(version: str) -> int:
-    return int(version.partition(".")[0] or 0)
 
 
 def copies_in(folder: Path) -> list[Manifest]:

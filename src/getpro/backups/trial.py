@@ -41,6 +41,18 @@ class Trial:
     def is_good(self) -> bool:
         return self.trouble is None
 
+    def __enter__(self) -> None:
+        """What goes wrong in the block is the trial's trouble, and nobody else's."""
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
+        if isinstance(error, BackupError):
+            self.trouble = str(error)
+        elif isinstance(error, Trouble):
+            self.trouble = f"{error.what} {error.why}"
+        elif isinstance(error, psycopg.Error):
+            self.trouble = f"восстановленная база не отвечает: {type(error).__name__}"
+        return self.trouble is not None
+
 
 class Steps:
     """Keeps how long each step takes: until the next one begins, or :meth:`end`."""
@@ -79,30 +91,23 @@ def prove(
     """
     trial, source = Trial(), proven_as(folder, chain, identity)
     step = Steps(trial, on_progress)
-    try:
-        with thrown_away(scratch):
-            if chain[-1].settings is not None:
-                step("Настройки")
-                require_readable(folder, chain[-1], identity, scratch / "settings")
-            with (
-                source.restored(scratch, step) as (cluster, url),
-                ended_by(cluster.kill),  # whoever works on it fails
-            ):
-                step("Строки и суммы")
-                source.require_the_same(url)
-                step("Страницы и индексы")
-                _look_through(cluster, name_of(url))
-                step("Версия схемы")
-                migrations.upgrade(url)
-                step("Пробная покупка")
-                use(url)
-                step.end()
-    except BackupError as error:
-        trial.trouble = str(error)
-    except Trouble as trouble:
-        trial.trouble = f"{trouble.what} {trouble.why}"
-    except psycopg.Error as error:
-        trial.trouble = f"восстановленная база не отвечает: {type(error).__name__}"
+    with trial, thrown_away(scratch):
+        if chain[-1].settings is not None:
+            step("Настройки")
+            require_readable(folder, chain[-1], identity, scratch / "settings")
+        with (
+            source.restored(scratch, step) as (cluster, url),
+            ended_by(cluster.kill),  # whoever works on it fails
+        ):
+            step("Строки и суммы")
+            source.require_the_same(url)
+            step("Страницы и индексы")
+            _look_through(cluster, name_of(url))
+            step("Версия схемы")
+            migrations.upgrade(url)
+            step("Пробная покупка")
+            use(url)
+            step.end()
     return trial
 
 

@@ -43,7 +43,7 @@ app = typer.Typer(
 AsJson = Annotated[bool, typer.Option("--json", help="Для программ")]
 _MIB = 1024**2
 _KINDS = {
-    BackupKind.DUMP: "ночная",
+    BackupKind.DUMP: "обычная",
     BackupKind.FULL: "базовая, полная",
     BackupKind.INCREMENTAL: "базовая, изменения",
 }
