@@ -6,6 +6,7 @@ the living name, the old or the new. docs/decisions/0023-restore-by-renaming.md
 """
 
 import contextlib
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -34,6 +35,8 @@ _LONGEST_NAME: Final = 63
 """In bytes: PostgreSQL cuts what is longer, and two names could become one."""
 _LOCK: Final = 7_201_534
 """Advisory lock of the maintenance database: one of us at a time on a server."""
+_ENDS_WITHIN_SECONDS: Final = 2
+"""A server lets a lock go a moment after its connection was closed."""
 _TRIES: Final = 3
 _OURS: Final = "2getpro%"
 """How the connections of the product call themselves."""
@@ -328,8 +331,11 @@ def _exists(server: Connection, name: str) -> bool:
 def _alone(url: str) -> Iterator[Connection]:
     """On the server while nobody else restores there; raises Busy. The lock goes with its connection."""
     with _maintained(url) as server:
-        if server.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK]).fetchone() != (True,):
-            raise Busy("на этом сервере уже восстанавливают")
+        deadline = time.monotonic() + _ENDS_WITHIN_SECONDS
+        while server.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK]).fetchone() != (True,):
+            if time.monotonic() > deadline:
+                raise Busy("на этом сервере уже восстанавливают")
+            time.sleep(0.1)
         yield server
 
 
