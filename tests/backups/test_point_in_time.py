@@ -26,6 +26,7 @@ from getpro import migrations
 from getpro.backups import drills, live, places, sending, service, store, stream
 from getpro.backups.deps import Deps
 from getpro.backups.errors import NotRestored
+from getpro.backups.folder import FILES
 from getpro.backups.mirror import Mirror
 from getpro.backups.recovery import Target, chain_for, recover
 from getpro.backups.sources import minute_of
@@ -157,6 +158,13 @@ async def test_what_a_transaction_did_can_be_undone_by_its_number(
     await safe_until(deps, comes(deps, 2))
     target = Target(before_transaction=row[0])
     assert customers(deps, [full], target, tmp_path / "a") == [1]
+
+
+async def test_where_there_is_nothing_to_build_on_a_base_backup_is_full(deps: Deps, flowing: None) -> None:
+    first = await service.create_base(deps, BackupKind.INCREMENTAL, asked_by="olga")
+    (deps.folder / f"{first.name}{FILES}").unlink()  # as of one that was fetched
+    second = await service.create_base(deps, BackupKind.INCREMENTAL, asked_by="olga")
+    assert (first.kind, second.kind) == (BackupKind.FULL, BackupKind.FULL)
 
 
 async def test_base_backups_pass_their_trial(deps: Deps, flowing: None) -> None:

@@ -77,6 +77,17 @@ async def test_a_program_gets_the_same_as_json(settings: Path) -> None:
     assert "не проверено" in (await at_the_counter("history")).said
 
 
+async def test_a_drill_without_copies_is_wrong_and_its_answer_is_all_that_is_said(
+    settings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("getpro.bootstrap.backups._PLAN", settings / "plan.md")
+    monkeypatch.setenv("GETPRO_DATA_DIR", str(settings / "data"))
+    done = await at_the_counter("drill", "--json")
+    [finding] = json.loads(done.said)["findings"]
+    assert (done.code, finding["level"], done.complained) == (2, "wrong", "")
+    assert "копий нет" in finding["seen"]
+
+
 async def test_the_weeks_picture_goes_into_a_file(settings: Path) -> None:
     assert (await at_the_counter("monday", "--chart", "week.png")).code == 0
     assert (settings / "week.png").read_bytes().startswith(b"\x89PNG")

@@ -59,9 +59,7 @@ async def create_base(
     """
     with held(deps.folder):
         await _tidy(deps)
-        async with deps.db.read("backup: bases") as session:
-            bases = await store.newest_bases(session)
-        parent = bases[0].manifest if bases and kind is BackupKind.INCREMENTAL else None
+        parent = await _parent(deps) if kind is BackupKind.INCREMENTAL else None
         started_at = deps.clock()
         name = f"{_named(started_at)}-{BackupKind.FULL if parent is None else kind}"
         write = partial(
@@ -154,23 +152,40 @@ async def base_due(deps: Deps) -> BackupKind | None:
     async with deps.db.read("backup: bases") as session:
         flowing = await store.flowing(session, since=now - _FLOWS)
         bases = await store.newest_bases(session)
-        summarizes = await store.summarizes(session)
     if flowing is None:
         return None
     newest = bases[0].manifest.physical if bases and bases[0].manifest else None
-    if newest is None or newest.system != flowing or not _leads_to_now(deps, newest):
+    if newest is None or not _leads_to_now(deps, newest, flowing):
         return BackupKind.FULL
     fulls = [one.started_at for one in bases if one.kind is BackupKind.FULL]
     if not fulls or now - fulls[0] >= _FULL_EVERY:
         return BackupKind.FULL
     local = now.astimezone(deps.zone)
     is_todays = bases[0].started_at.astimezone(deps.zone).date() == local.date()
-    can = summarizes and (deps.folder / f"{bases[0].name}{FILES}").exists()
-    return BackupKind.INCREMENTAL if can and not is_todays and local.hour >= _NIGHT else None
+    is_due = not is_todays and local.hour >= _NIGHT and await _parent(deps) is not None
+    return BackupKind.INCREMENTAL if is_due else None
 
 
-def _leads_to_now(deps: Deps, newest: Physical) -> bool:
-    return Log(deps.folder, newest.system, newest.segment_bytes).is_unbroken(position(newest.start))
+async def _parent(deps: Deps) -> Manifest | None:
+    """What a base backup of changes builds on: the newest, if the log leads on from it and its list is here.
+
+    None as well where the server keeps no account of what changes.
+    """
+    async with deps.db.read("backup: parent") as session:
+        stream = await store.newest_stream(session)
+        bases = await store.newest_bases(session)
+        summarizes = await store.summarizes(session)
+    newest = bases[0].manifest if bases else None
+    if stream is None or newest is None or newest.physical is None or not summarizes:
+        return None
+    has_list = (deps.folder / f"{newest.name}{FILES}").exists()
+    return newest if has_list and _leads_to_now(deps, newest.physical, stream.system_id) else None
+
+
+def _leads_to_now(deps: Deps, newest: Physical, system: str) -> bool:
+    """Whether it is of this cluster, and the log after it has no gap."""
+    log_after = Log(deps.folder, newest.system, newest.segment_bytes)
+    return newest.system == system and log_after.is_unbroken(position(newest.start))
 
 
 async def verify(deps: Deps, name: str | None = None, *, on_progress: OnProgress = lambda _: None) -> Backup:

@@ -17,7 +17,7 @@ from getpro.checks.check import Finding, worst
 from getpro.cli.database import database
 from getpro.cli.findings import CODES, WORDS, plain, progress, summary, table
 from getpro.cli.settings import read_settings
-from getpro.cli.shop import quietly
+from getpro.cli.shop import quietly, unlogged
 from getpro.cli.tables import WIDE, in_words
 from getpro.kit.trouble import Trouble, system_words
 from getpro.operations.deps import Deps
@@ -154,7 +154,7 @@ def _plain_run(run: Run) -> dict[str, object]:
 
 
 async def _carry_out(deps: Deps, routine: Routine, *, tell: bool, draw: bool) -> Run:
-    with progress(len(routine.checks(deps, deps.clock()))) as on_progress:
+    with unlogged(), progress(len(routine.checks(deps, deps.clock()))) as on_progress:
         return await carry_out(
             deps, routine, asked_by=getpass.getuser(), tell=tell, draw=draw, on_progress=on_progress
         )

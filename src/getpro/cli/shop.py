@@ -28,21 +28,25 @@ Result = TypeVar("Result")
 
 
 @contextlib.contextmanager
-def quietly(doing: str) -> Iterator[Callable[[str], object]]:
-    """Show on a terminal what is being done; what the shop would log, the command's answer says.
-
-    What is handed out changes the words.
-    """
+def unlogged() -> Iterator[None]:
+    """What the shop would log in the block, the command's answer says."""
     before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     try:
+        yield
+    finally:
+        structlog.configure(**before)
+
+
+@contextlib.contextmanager
+def quietly(doing: str) -> Iterator[Callable[[str], object]]:
+    """Show on a terminal what is being done, and log nothing; what is handed out changes the words."""
+    with unlogged():
         if not sys.stderr.isatty():
             yield lambda _: None
             return
         with Console(stderr=True).status(doing) as status:
             yield status.update
-    finally:
-        structlog.configure(**before)
 
 
 def with_shop(
