@@ -51,8 +51,15 @@ class Mirror:
         }
         if replaced:
             forget_log(self._bucket, self._log, sorted(replaced))
-            self._sent -= replaced
+        if gone := replaced | self._outdated():
+            self._sent -= gone
             self._write()
+
+    def _outdated(self) -> set[str]:
+        """What lies before the oldest that is kept here: whoever let it go has let it go there, too."""
+        oldest = min((piece.segment for piece in self._log.pieces()), default="")
+        known = {name: Piece.of(name, self._log.segment_bytes) for name in self._sent}
+        return {name for name, piece in known.items() if piece is not None and piece.segment < oldest}
 
     def _write(self) -> None:
         fresh = self._note.with_name(f"{UNFINISHED}{self._note.name}")

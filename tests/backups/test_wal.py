@@ -1,0 +1,104 @@
+"""The log in the folder of copies: what lies there without a gap, and what of it is off the machine."""
+
+import contextlib
+from pathlib import Path
+
+import pytest
+from pyrage import x25519
+
+from getpro.backups.mirror import Mirror, bring_log
+from getpro.backups.wal import Log, Piece, position, words
+from storage import Storage
+
+SIZE = 256
+KEY = x25519.Identity.generate()
+TO = [KEY.to_public()]
+
+
+def segment(number: int) -> str:
+    return f"00000001{0:08X}{number:08X}"
+
+
+def piece(number: int, begin: int, end: int) -> str:
+    return Piece(segment(number), begin, end, is_whole=False).name
+
+
+def whole(number: int) -> str:
+    return Piece(segment(number), 0, SIZE, is_whole=True).name
+
+
+@pytest.mark.parametrize(
+    ("there", "start", "until", "is_unbroken"),
+    [
+        ([], 300, 300, True),
+        ([whole(1)], 300, 2 * SIZE, True),
+        ([whole(1), whole(2), piece(3, 0, 10)], 300, 3 * SIZE + 10, True),
+        ([whole(1), piece(2, 0, 10), piece(2, 10, 90)], 300, 2 * SIZE + 90, True),
+        ([whole(1), piece(2, 0, 10), piece(2, 20, 90)], 300, 2 * SIZE + 10, False),
+        ([whole(1), whole(3)], 300, 2 * SIZE, False),
+        ([whole(1), piece(2, 5, 90)], 300, 2 * SIZE, False),
+        ([whole(2)], 300, 300, False),
+        ([whole(0), whole(1)], 300, 2 * SIZE, True),
+        ([piece(1, 0, 10), whole(1), piece(2, 0, 7)], 300, 2 * SIZE + 7, True),  # killed before it was let go
+        ([whole(1), piece(2, 0, 10), piece(2, 0, 90)], 300, 2 * SIZE + 90, True),  # sent anew from the start
+    ],
+)
+def test_up_to_where_the_log_leads_and_whether_all_of_it_does(
+    there: list[str],
+    start: int,
+    until: int,
+    is_unbroken: bool,  # noqa: FBT001 -- a column of the table
+    tmp_path: Path,
+) -> None:
+    log = Log(tmp_path, "7", SIZE)
+    log.make_folder()
+    for name in there:
+        (log.folder / name).touch()
+    assert (log.until(start), log.is_unbroken(start)) == (until, is_unbroken)
+
+
+def test_a_place_in_the_log_is_written_as_postgresql_writes_it() -> None:
+    for said in ("0/0", "0/3000028", "1A/FF000000", "FFFFFFFF/FFFFFFFF"):
+        assert words(position(said)) == said
+
+
+def test_pieces_become_the_segment_that_they_are_of(tmp_path: Path) -> None:
+    log = Log(tmp_path, "7", SIZE)
+    log.keep(segment(1), bytes(range(SIZE)), TO)
+    log.keep_piece(segment(2), 0, b"one", TO)
+    log.keep_piece(segment(2), 3, b"two", TO)
+    log.keep_history("00000002.history", b"how it came", TO)
+    place = tmp_path / "out"
+    place.mkdir()
+    log.write_out(SIZE, place, KEY)
+    assert {path.name: path.read_bytes() for path in place.iterdir()} == {
+        segment(1): bytes(range(SIZE)),
+        segment(2): b"onetwo".ljust(SIZE, b"\0"),
+        "00000002.history": b"how it came",
+    }
+
+
+def test_what_is_off_the_machine_is_remembered_for_as_long_as_it_is_kept(s3: Storage, tmp_path: Path) -> None:
+    place, log = s3.make(), Log(tmp_path, "7", SIZE)
+    with contextlib.closing(place.bucket()) as bucket:
+        mirror = Mirror(bucket, log, tmp_path)
+        log.keep_piece(segment(1), 0, b"one", TO)
+        mirror.follow()
+        log.keep(segment(1), bytes(SIZE), TO)
+        log.keep(segment(2), bytes(SIZE), TO)
+        mirror.follow()
+        assert set(place.objects()) == {f"wal/7/{whole(number)}" for number in (1, 2)}
+        assert log.forget_before(2 * SIZE) == [whole(1)]
+        log.keep_piece(segment(3), 0, b"three", TO)
+        mirror.follow()
+        note = (tmp_path / "offsite.7").read_text(encoding="utf-8").splitlines()[1:]
+        assert note == [whole(2), piece(3, 0, 5)]
+
+        asked = len(bucket.asked)
+        Mirror(bucket, log, tmp_path).follow()  # another process, after a kill
+        assert len(bucket.asked) == asked
+        before = {path.name: path.read_bytes() for path in log.folder.iterdir()}
+        for path in log.folder.iterdir():
+            path.unlink()
+        assert bring_log(bucket, log, 2 * SIZE) == 2
+        assert {path.name: path.read_bytes() for path in log.folder.iterdir()} == before
