@@ -12,6 +12,14 @@ from getpro.backups.retention import Keep
 from getpro.kit.clock import Clock
 from getpro.platform.database import Database
 from getpro.platform.postgres import tools_for
+from shop import KEY
+
+SETTINGS = f"""\
+TELEGRAM_BOT_TOKEN=42:SECRET
+PANEL_URL=http://panel.example
+PANEL_TOKEN=t
+DATABASE_KEYS={KEY}
+"""
 
 
 def later_each_time() -> datetime:
@@ -26,7 +34,7 @@ def copies_in(
     database_url: str,
     clock: Clock,
     daily: int = 2,
-    settings: str | None = None,
+    settings: str | None = SETTINGS,
 ) -> Deps:
     """Copies that lie below ``folder``, ``daily`` of them kept; a restored database need not sell."""
     open_up(folder)

@@ -17,6 +17,7 @@ from getpro.payments.models import payments as payments_table
 from getpro.payments.models import stuck_payments
 from getpro.payments.provider import Knock, Provider, Providers
 from getpro.payments.store import Payment
+from getpro.platform.cipher import Cipher, new_key
 from getpro.platform.database import Database
 from getpro.platform.jobs import JobKind, Jobs, RetryLater
 from getpro.sales import checkout
@@ -33,6 +34,8 @@ ONE_MONTH = 1
 THREE_MONTHS = 2
 
 
+KEY = new_key()
+"""Of the database's secrets."""
 OLGA = Operator("ольга")
 """Has the machine's command line."""
 
@@ -51,6 +54,7 @@ class Shop:
     provider: FakeProvider = field(default_factory=FakeProvider)
     panel: FakePanel = field(default_factory=FakePanel)
     more_providers: tuple[Provider, ...] = ()
+    cipher: Cipher = field(default_factory=lambda: Cipher([KEY]))
 
     @property
     def deps(self) -> Deps:
@@ -67,6 +71,7 @@ class Shop:
                 trial_days=3,
                 operators=frozenset({104}),
             ),
+            cipher=self.cipher,
         )
 
     async def customer(self, name: str) -> int:

@@ -33,7 +33,7 @@ async def test_a_drill_takes_the_newest_copy_and_writes_down_how_long_it_took(de
     held = await drills.rehearse(replace(deps, use=used.append), asked_by="olga")
     assert held.is_good, held.trouble
     assert (held.source, held.rpo) == (made.name, timedelta(hours=5))
-    assert [name for name, _ in held.steps][-2:] == ["Версия схемы", "Пробная покупка"]
+    assert [name for name, _ in held.steps][-3:] == ["Версия схемы", "Секреты", "Пробная покупка"]
     assert used
     assert not list(deps.trials.glob("scratch"))
     assert deps.plan is not None

@@ -1,17 +1,21 @@
 """The settings beside a copy: closed, tried with it, enough for a rebuild."""
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from getpro.backups import service
+from getpro.backups import drills, service
 from getpro.backups.deps import Deps
 from getpro.backups.environment import opened
 from getpro.backups.folder import ARCHIVE, SETTINGS, hash_of, remove
 from getpro.backups.store import Backup
 from getpro.bootstrap.backups import what_is_set
+from getpro.platform.cipher import FILE, Cipher, new_key
 from getpro.platform.env_file import EnvFile
+from getpro.platform.settings import CopySettings
+from shop import Shop
 
 NEEDED = "TELEGRAM_BOT_TOKEN=42:SECRET\nPANEL_URL=http://panel.example\nPANEL_TOKEN=t\n"
 
@@ -52,6 +56,26 @@ async def test_settings_that_no_shop_could_start_with_do_not_pass_and_are_not_to
     assert (deps.folder / f"{made.name}{ARCHIVE}").exists()
 
 
+async def test_a_copy_whose_settings_cannot_open_the_secrets_in_it_does_not_pass(
+    deps: Deps, shop: Shop
+) -> None:
+    key, other = new_key(), new_key()
+    shop.cipher = Cipher([key])
+    await shop.purchase(await shop.customer("alice"))
+    for settings, is_good in [
+        (NEEDED, False),
+        (f"{NEEDED}DATABASE_KEYS={other}\n", False),
+        (f"{NEEDED}DATABASE_KEYS={other},{key}\n", True),
+    ]:
+        shop.clock.now += timedelta(minutes=1)
+        await service.create(replace(deps, settings=settings, clock=shop.clock), asked_by="olga")
+        tried = await service.verify(deps)
+        said = str((tried.verification or {}).get("trouble"))
+        assert (tried.is_good, "1 из 1" in said) == (is_good, not is_good), said
+        held = await drills.rehearse(replace(deps, settings=settings), asked_by="olga")
+        assert held.is_good is is_good, held.trouble
+
+
 VALUES = {
     "TELEGRAM_BOT_TOKEN": "42:SECRET",
     "PANEL_TOKEN": 'it\'s "quoted" and # not a comment',
@@ -67,10 +91,12 @@ def test_what_is_set_comes_back_word_for_word(tmp_path: Path, monkeypatch: pytes
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("HOME_OF_SOMEBODY_ELSE", "x")
     monkeypatch.setenv("CRYPTOPAY_TOKEN", "1:${x}")
-    (tmp_path / ".env.back").write_text(what_is_set())
+    monkeypatch.setenv("GETPRO_DATA_DIR", str(tmp_path / "data"))
+    (tmp_path / ".env.back").write_text(what_is_set(CopySettings()))
     back = EnvFile.read(tmp_path / ".env.back")
     assert {name: back.values.get(name) for name in VALUES} == VALUES
     assert back.values["GRAFANA_PASSWORD"] == "of_the_stack"
+    assert back.values["DATABASE_KEYS"] == (tmp_path / "data" / FILE).read_text().strip()
     assert "HOME_OF_SOMEBODY_ELSE" not in back.text
     assert "SHOP_SUPPORT" not in back.values
     assert (

@@ -37,12 +37,14 @@ from getpro.kit.clock import utc_now
 from getpro.kit.money import Money
 from getpro.messaging.models import notices
 from getpro.panel.client import PanelClient
+from getpro.panel.models import panel_accounts
 from getpro.panel.service import Usage
 from getpro.payments.models import payments
 from getpro.payments.provider import ChargeState, Order, Priced
 from getpro.payments.providers.stars.provider import Stars
 from getpro.payments.providers.yookassa.client import YooKassaClient
 from getpro.payments.providers.yookassa.provider import YooKassa
+from getpro.platform.cipher import Cipher, new_key
 from getpro.platform.jobs import RetryLater
 from getpro.platform.settings import PanelSettings, ShopSettings, YooKassaSettings
 from getpro.sales import decisions, polling
@@ -720,6 +722,41 @@ async def test_the_platform_is_asked_once_and_remembered(shop: Shop, alice: Pers
     assert "Happ TV" in alice.sees
     await alice.presses("Не получилось?")
     assert "Устройство: Телевизор" in alice.sees
+
+
+async def test_a_link_that_no_key_decrypts_is_asked_of_the_panel_and_kept_again(
+    shop: Shop, alice: Person
+) -> None:
+    await subscriber(shop, alice)
+    shop.panel.is_away = True
+    async with shop.db.begin("test") as session:
+        others = Cipher([new_key()]).encrypt("https://panel.example/1")
+        await session.execute(update(panel_accounts).values(encrypted_url=others))
+    await alice.presses("Подключить")
+    await alice.presses("Android")
+    assert "Ссылку сейчас не получить" in alice.sees
+    shop.panel.is_away = False
+    await alice.presses("Ещё раз")
+    assert "https://panel.example/1" in alice.sees
+    shop.panel.is_away = True
+    await alice.presses("‹ В меню")
+    await alice.presses("Подключить")
+    assert "https://panel.example/1" in alice.sees
+
+
+async def test_no_link_stands_in_a_table(shop: Shop, alice: Person, database_url: str) -> None:
+    """The fake panel's only user has the link https://panel.example/1 and the short uuid short1."""
+    await subscriber(shop, alice)
+    await alice.presses("Подключить")
+    await alice.presses("Android")
+    with psycopg.connect(database_url) as inside:
+        tables = inside.execute(
+            "SELECT format('%I', tablename) FROM pg_tables WHERE schemaname = 'public'"
+        ).fetchall()
+        assert ("panel_accounts",) in tables
+        for (table,) in tables:
+            rows = inside.execute(f"SELECT x::text FROM {table} x").fetchall()  # noqa: S608 -- as it is named there
+            assert not [row for row in rows if "panel.example/1" in row[0] or "short1" in row[0]], table
 
 
 async def test_a_code_comes_as_a_picture_and_goes_back(shop: Shop, alice: Person) -> None:

@@ -197,9 +197,9 @@ async def test_one_customer_is_shown_as_they_were_and_no_secret_is(
     assert "Клиент (users): 1\n  user_id: 101, first_name: Alice" in done.said
     assert "amount: 199 ₽" in done.said
     assert "paid_amount: 199 ₽" in done.said
-    assert "subscription_url: ***" in done.said
+    assert "encrypted_url: ***" in done.said
     with psycopg.connect(f"{past.server}/{past.database}") as inside:
-        secret = inside.execute("SELECT subscription_url, short_uuid FROM panel_accounts").fetchall()
+        secret = inside.execute("SELECT encrypted_url FROM panel_accounts").fetchall()
     assert secret
     assert not [word for row in secret for word in row if word in done.said]
     assert "Bob" not in done.said

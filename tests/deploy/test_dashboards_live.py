@@ -48,6 +48,9 @@ STILL = {
     "Последней пробе восстановления": "no copy is made here, nor tried",
     "Последняя проба удалась": "likewise",
     "Размер копии": "likewise",
+    "Последней копии вне машины": "likewise: nor is one sent",
+    "Последним учениям": "none is held here",
+    "На учениях вернулся за": "likewise",
 }
 """Panels, or queries by their legend, that the traffic need not change, and why."""
 UNSEEN_WITHOUT_WORKER = {

@@ -14,7 +14,7 @@ from gateway import sick_gateway
 from getpro.panel.client import PanelClient
 from getpro.panel.dialect import dialect_of
 from getpro.panel.errors import PanelError, PanelGone, PanelRefused, PanelUnavailable
-from getpro.panel.service import PanelAccount, Usage, UsernameTaken, WantedAccess, put
+from getpro.panel.service import KnownAccount, PanelAccount, Usage, UsernameTaken, WantedAccess, put
 from getpro.platform.settings import PanelSettings, ShopSettings
 from getpro.sales.reconcile import Difference, differences
 from getpro.sandbox.faults import Faults
@@ -366,8 +366,12 @@ async def test_the_secrets_of_a_proxy_in_front_go_with_every_call() -> None:
     assert seen["Authorization"] == f"Bearer {TOKEN}"
 
 
+def remembered(account: PanelAccount) -> KnownAccount:
+    return KnownAccount(account.panel_user_id, account.username, account.fingerprint, encrypted_url=None)
+
+
 async def test_a_user_who_was_deleted_on_the_panel_is_made_again(place: Place) -> None:
-    known = await put(place.client, wanted(), None)
+    known = remembered(await put(place.client, wanted(), None))
     place.panel.state.delete(place.user(known.panel_user_id))
     again = await put(place.client, wanted(), known)
     assert again.panel_user_id != known.panel_user_id
@@ -377,14 +381,14 @@ async def test_a_user_who_was_deleted_on_the_panel_is_made_again(place: Place) -
 async def test_on_a_panel_set_up_anew_a_number_that_now_is_somebody_elses_is_left_alone(place: Place) -> None:
     stranger = await place.client.create(replace(wanted(), user_id=555), "tg_555")
     before = place.user(stranger.account.panel_user_id).expireAt
-    known = replace(stranger.account, username="tg_101")
+    known = remembered(replace(stranger.account, username="tg_101"))
     again = await put(place.client, wanted(end_date=END + timedelta(days=9)), known)
     assert again.panel_user_id != known.panel_user_id
     assert place.user(stranger.account.panel_user_id).expireAt == before
 
 
 async def test_a_user_who_was_taken_out_of_the_squad_is_seen_to_lack_it(place: Place) -> None:
-    known = await put(place.client, wanted(), None)
+    known = remembered(await put(place.client, wanted(), None))
     assert await differing(place, known) == []
     place.user(known.panel_user_id).squads.clear()
     assert await differing(place, known) == [Difference.SQUADS]
@@ -392,7 +396,7 @@ async def test_a_user_who_was_taken_out_of_the_squad_is_seen_to_lack_it(place: P
     assert await differing(place, known) == []
 
 
-async def differing(place: Place, known: PanelAccount) -> list[Difference]:
+async def differing(place: Place, known: KnownAccount) -> list[Difference]:
     """How the user differs from what we give: 100 GB and 3 devices."""
     user = await place.client.by_username(known.username)
     return [kind for kind, _, _ in differences(user, END, await place.client.allowance())]
@@ -414,7 +418,7 @@ async def differing(place: Place, known: PanelAccount) -> list[Difference]:
 async def test_a_repair_raises_limits_and_lowers_none(
     place: Place, traffic: int, devices: int | None, found: list[Difference], repaired: tuple[int, int | None]
 ) -> None:
-    known = await put(place.client, wanted(), None)
+    known = remembered(await put(place.client, wanted(), None))
     user, extra = place.user(known.panel_user_id), str(uuid4())
     place.panel.state.squads[extra] = "Gift"
     user.squads = [extra]
@@ -428,8 +432,8 @@ async def test_a_repair_raises_limits_and_lowers_none(
 
 
 async def test_putting_twice_changes_the_one_user(place: Place) -> None:
-    known = await put(place.client, wanted(), None)
-    assert await put(place.client, wanted(end_date=END + timedelta(days=1)), known) == known
+    known = remembered(await put(place.client, wanted(), None))
+    assert remembered(await put(place.client, wanted(end_date=END + timedelta(days=1)), known)) == known
     assert [user.expireAt for user in place.users] == [END + timedelta(days=1)]
 
 
@@ -460,7 +464,7 @@ async def test_when_both_names_are_foreign_somebody_must_look(place: Place) -> N
 
 
 async def test_an_end_in_the_past_is_refused_by_a_change_and_changes_nothing(place: Place) -> None:
-    known = await put(place.client, wanted(), None)
+    known = remembered(await put(place.client, wanted(), None))
     with pytest.raises(PanelRefused, match="400 Validation failed"):
         await put(place.client, wanted(end_date=datetime(2020, 1, 1, tzinfo=UTC)), known)
     assert [user.expireAt for user in place.users] == [END]
@@ -481,7 +485,7 @@ async def test_a_user_whose_making_was_never_answered_is_found_among_strangers(p
 
 
 async def test_access_that_was_paid_for_is_opened_even_if_it_was_disabled(place: Place) -> None:
-    known = await put(place.client, wanted(), None)
+    known = remembered(await put(place.client, wanted(), None))
     place.user(known.panel_user_id).status = "DISABLED"
     await put(place.client, wanted(), known)
     assert place.user(known.panel_user_id).status == "ACTIVE"
@@ -495,11 +499,11 @@ async def test_a_page_of_a_gateway_says_nothing_and_is_not_repeated() -> None:
 
 
 async def test_a_repair_takes_nothing_from_a_user_of_ours_who_has_another_number(place: Place) -> None:
-    known = await put(place.client, wanted(), None)
+    known = remembered(await put(place.client, wanted(), None))
     user = place.user(known.panel_user_id)
     user.expireAt, user.hwidDeviceLimit = END + timedelta(days=9), 5
-    lost = replace(known, panel_user_id=place.nobody, short_uuid="revoked")
-    assert await put(place.client, wanted(), lost, takes_nothing=True) == known
+    lost = replace(known, panel_user_id=place.nobody, fingerprint=b"revoked")
+    assert remembered(await put(place.client, wanted(), lost, takes_nothing=True)) == known
     assert (user.expireAt, user.hwidDeviceLimit) == (END + timedelta(days=9), 5)
-    assert await put(place.client, wanted(), lost) == known
+    assert remembered(await put(place.client, wanted(), lost)) == known
     assert (user.expireAt, user.hwidDeviceLimit) == (END, 3)

@@ -1,3 +1,4 @@
+import hashlib
 import re
 from datetime import UTC, datetime
 from typing import Any
@@ -28,20 +29,23 @@ def test_migrating_twice_is_harmless(database_url: str) -> None:
     assert migrations.is_current(database_url)
 
 
-def test_the_number_of_a_panel_user_is_kept_as_text(server: str) -> None:
+def test_a_panel_user_keeps_number_and_mark_and_loses_the_plain_link(server: str) -> None:
     name = f"test_{uuid4().hex[:12]}"
     with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}"')
+        # The subscription is of no matter.
+        connection.execute(f'ALTER DATABASE "{name}" SET session_replication_role = replica')
         config = migrations.alembic_config(f"{server}/{name}")
         command.upgrade(config, "0001")
         with psycopg.connect(f"{server}/{name}") as database:
-            database.execute("SET session_replication_role = replica")  # the subscription is of no matter
             database.execute("INSERT INTO panel_accounts VALUES (7, 17, 'tg_101', 'short', 'link', now())")
         command.upgrade(config, "head")
         with psycopg.connect(f"{server}/{name}") as database:
-            kept = database.execute("SELECT panel_user_id, username FROM panel_accounts").fetchone()
+            kept = database.execute(
+                "SELECT panel_user_id, username, short_uuid_sha256, encrypted_url FROM panel_accounts"
+            ).fetchone()
         connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-    assert kept == ("17", "tg_101")
+    assert kept == ("17", "tg_101", hashlib.sha256(b"short").digest(), None)
 
 
 def test_a_migration_that_fails_is_named_and_leaves_the_database_as_it_was(server: str) -> None:

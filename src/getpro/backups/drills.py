@@ -19,6 +19,7 @@ from sqlalchemy import insert, select
 
 from getpro import migrations
 from getpro.backups.deps import Deps
+from getpro.backups.environment import read, require_secrets
 from getpro.backups.errors import BackupError
 from getpro.backups.folder import held, written
 from getpro.backups.interruption import ended_by, interruptible
@@ -116,17 +117,18 @@ def _rehearse(
     with trial:
         steps("Что есть")
         source = _newest(folder, identity)
-        with (
-            thrown_away(scratch),
-            source.restored(scratch, steps) as (cluster, url),
-            ended_by(cluster.kill),
-        ):
-            reached = last_commit(cluster) or source.moment
-            steps("Версия схемы")
-            migrations.upgrade(url)
-            steps("Пробная покупка")
-            use(url)
-            steps.end()
+        with thrown_away(scratch):
+            steps("Настройки")
+            settings = read(folder, chosen_of(folder, None), identity, scratch / "settings")
+            with source.restored(scratch, steps) as (cluster, url), ended_by(cluster.kill):
+                reached = last_commit(cluster) or source.moment
+                steps("Версия схемы")
+                migrations.upgrade(url)
+                steps("Секреты")
+                require_secrets(url, settings)
+                steps("Пробная покупка")
+                use(url)
+                steps.end()
     return Drill(
         started_at=started_at,
         source="" if source is None else source.name,

@@ -1,10 +1,12 @@
 """The settings beside a copy, closed with the same keys: what a rebuild reads as ``.env``."""
 
 import hashlib
-import os
 from pathlib import Path
+from typing import Final
 
+import psycopg
 import pyrage
+from psycopg.rows import scalar_row
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from pyrage import x25519
@@ -12,7 +14,9 @@ from pyrage import x25519
 from getpro.backups.errors import Damaged, NotRestored, NotThere
 from getpro.backups.folder import SETTINGS, written
 from getpro.backups.manifest import File, Manifest
+from getpro.kit.files import write_new
 from getpro.kit.trouble import Trouble, system_words
+from getpro.platform.cipher import Cipher, keys_of
 from getpro.platform.settings import Settings
 from getpro.platform.wrong_settings import wrong_settings
 
@@ -41,6 +45,12 @@ def opened(folder: Path, name: str, identity: x25519.Identity, *, expected: File
         raise Damaged(f"{path.name}: этот ключ её не открывает") from error
 
 
+_NEWEST_SECRETS: Final = (
+    "SELECT encrypted_url FROM panel_accounts WHERE encrypted_url IS NOT NULL"
+    " ORDER BY confirmed_at DESC LIMIT 100"
+)
+
+
 class _AsWritten(Settings):
     """Read from the file alone."""
 
@@ -56,14 +66,14 @@ class _AsWritten(Settings):
         return (dotenv_settings,)
 
 
-def require_readable(folder: Path, manifest: Manifest, identity: x25519.Identity, plain: Path) -> None:
-    """A shop could start with the settings beside the copy; raises NotThere, Damaged, NotRestored.
+def read(folder: Path, manifest: Manifest, identity: x25519.Identity, plain: Path) -> Settings:
+    """What a shop would start with that has the settings beside the copy.
 
-    ``plain`` is where they lie open meanwhile.
+    ``plain`` is where they lie open meanwhile. Raises NotThere, Damaged, NotRestored.
     """
-    write_new(plain, opened(folder, manifest.name, identity, expected=manifest.settings))
+    write_out(plain, opened(folder, manifest.name, identity, expected=manifest.settings))
     try:
-        _AsWritten(_env_file=plain)  # type: ignore[call-arg] # what is required stands in the file
+        return _AsWritten(_env_file=plain)  # type: ignore[call-arg] # what is required stands in the file
     except ValidationError as error:
         told = "; ".join(map(str, wrong_settings(error)))
         raise NotRestored(f"настройки из копии не подходят: {told}") from None
@@ -71,19 +81,22 @@ def require_readable(folder: Path, manifest: Manifest, identity: x25519.Identity
         plain.unlink()
 
 
-def write_new(path: Path, text: str) -> None:
-    """A file for its owner alone, whole or not at all, and never over another; raises Trouble."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+def require_secrets(url: str, settings: Settings) -> None:
+    """See that the keys among ``settings`` decrypt what the tables at ``url`` keep; raises NotRestored."""
+    cipher = None if settings.database_keys is None else Cipher(keys_of(settings.database_keys))
+    with psycopg.connect(url, autocommit=True, row_factory=scalar_row) as connection:
+        kept: list[str] = connection.execute(_NEWEST_SECRETS).fetchall()
+    closed = sum(cipher is None or cipher.decrypt(encrypted) is None for encrypted in kept)
+    if closed:
+        raise NotRestored(
+            f"ключи из настроек не открывают ссылок клиентов: {closed} из {len(kept)} последних"
+        )
+
+
+def write_out(path: Path, text: str) -> None:
+    """A file of settings for its owner alone, and never over another; raises Trouble."""
     try:
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(descriptor)
-        try:
-            os.link(fresh, path)
-        finally:
-            fresh.unlink()
+        write_new(path, text)
     except FileExistsError as error:
         raise Trouble(
             "Настройки не записаны.", f"{path} уже есть.", "Укажите другой файл: --to ФАЙЛ."

@@ -1,12 +1,12 @@
 """Keys of the copies, in age's form: https://age-encryption.org/v1. The private one lies elsewhere."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pyrage import IdentityError, RecipientError, x25519
 
+from getpro.kit.files import write_new
 from getpro.kit.trouble import Trouble, system_words
 
 FILE = "backup.key"
@@ -62,18 +62,10 @@ def _read(path: Path) -> x25519.Identity | None:
 
 
 def _make(path: Path) -> x25519.Identity:
-    """Written so that a kill leaves either none or a whole one; of two that come at once one wins."""
+    """Of two that come at once one wins."""
     identity = x25519.Identity.generate()
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        file.write(f"# public key: {identity.to_public()}\n{identity}\n")
-        file.flush()
-        os.fsync(file.fileno())
     try:
-        os.link(fresh, path)
+        write_new(path, f"# public key: {identity.to_public()}\n{identity}\n")
     except FileExistsError:
         return read_identity(path)
-    finally:
-        fresh.unlink()
     return identity

@@ -9,7 +9,7 @@ import contextlib
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -254,7 +254,7 @@ def _as(server: Connection, live: str) -> list[sql.Composable]:
 
 def _swap(server: Connection, live: str, coming: str, *, now: datetime) -> str:
     """Give ``coming`` the living name; return the other's new one, "" if nothing lived there."""
-    leaving = f"{live}{_BEFORE}{now:{_STAMP}}"
+    leaving = _free_name(server, live, now)
     is_there = _exists(server, live)
     crashpoints.reach("restore: before swap")
     for attempt in range(_TRIES):
@@ -275,6 +275,13 @@ def _swap(server: Connection, live: str, coming: str, *, now: datetime) -> str:
             raise NotRestored(str(error).partition("\n")[0]) from error
     crashpoints.reach("restore: after swap")
     return leaving if is_there else ""
+
+
+def _free_name(server: Connection, live: str, now: datetime) -> str:
+    """By this second, or the next that no kept database has: it may have come and gone within one."""
+    while _exists(server, name := f"{live}{_BEFORE}{now:{_STAMP}}"):
+        now += timedelta(seconds=1)
+    return name
 
 
 def _rename(server: Connection, name: str, other: str) -> None:

@@ -13,7 +13,7 @@ import psycopg
 from pyrage import x25519
 
 from getpro import migrations
-from getpro.backups.environment import require_readable
+from getpro.backups.environment import read, require_secrets
 from getpro.backups.errors import BackupError, NotRestored
 from getpro.backups.interruption import ended_by
 from getpro.backups.manifest import Manifest
@@ -89,12 +89,12 @@ def prove(
     A dump stands alone; before an incremental base backup stand those that it builds on. Whatever is not well
     is in the result.
     """
-    trial, source = Trial(), proven_as(folder, chain, identity)
+    trial, source, settings = Trial(), proven_as(folder, chain, identity), None
     step = Steps(trial, on_progress)
     with trial, thrown_away(scratch):
         if chain[-1].settings is not None:
             step("Настройки")
-            require_readable(folder, chain[-1], identity, scratch / "settings")
+            settings = read(folder, chain[-1], identity, scratch / "settings")
         with (
             source.restored(scratch, step) as (cluster, url),
             ended_by(cluster.kill),  # whoever works on it fails
@@ -105,6 +105,9 @@ def prove(
             _look_through(cluster, name_of(url))
             step("Версия схемы")
             migrations.upgrade(url)
+            if settings is not None:
+                step("Секреты")
+                require_secrets(url, settings)
             step("Пробная покупка")
             use(url)
             step.end()

@@ -23,6 +23,7 @@ from getpro.backups.telegram import TelegramChat
 from getpro.kit.clock import Clock, utc_now
 from getpro.kit.trouble import Trouble
 from getpro.platform.bot_api import BotApi
+from getpro.platform.cipher import database_keys
 from getpro.platform.database import Database
 from getpro.platform.env_file import EnvFile
 from getpro.platform.postgres import default_directory, tools_for
@@ -60,7 +61,7 @@ def backups_deps(settings: CopySettings, *, db: Database, database_url: str, clo
         use=sell_once,
         plan=_PLAN,
         bucket=bucket(settings.backup, clock=clock),
-        settings=what_is_set(),
+        settings=what_is_set(settings),
         telegram=_telegram(settings),
     )
 
@@ -92,14 +93,16 @@ async def _opened(settings: TelegramSettings, chat_id: int) -> AsyncIterator[Tel
         await api.close()
 
 
-def what_is_set() -> str:
+def what_is_set(settings: CopySettings) -> str:
     """All settings as ``.env`` takes them: of the file everything, of the environment what is ours.
 
-    Raises Trouble for a file that cannot be read.
+    And the keys without which the secrets in the copied tables stay closed. Raises Trouble for a file that
+    cannot be read.
     """
     ours = {*variables(), "PG_BIN"}
     found = EnvFile.read(Path(".env")).values
     found |= {name.upper(): value for name, value in os.environ.items() if value and name.upper() in ours}
+    found["DATABASE_KEYS"] = ",".join(database_keys(settings))
     file, left = EnvFile(Path(".env"), _HEADER), ""
     for name, value in sorted(found.items()):
         try:

@@ -4,6 +4,7 @@ from getpro.kit.clock import Clock, utc_now
 from getpro.panel.client import PanelClient
 from getpro.payments import providers
 from getpro.payments.providers.stars.provider import StarsApi
+from getpro.platform.cipher import cipher
 from getpro.platform.database import Database
 from getpro.platform.jobs import Jobs
 from getpro.platform.settings import Settings
@@ -13,7 +14,10 @@ from getpro.sales.deps import Deps, SalesRules
 def sales_deps(
     settings: Settings, *, db: Database, jobs: Jobs, telegram: StarsApi, clock: Clock = utc_now
 ) -> Deps:
-    """Opens no connection yet; :func:`close` gives back those that were opened."""
+    """Opens no connection yet; :func:`close` gives back those that were opened.
+
+    Raises Trouble where the keys of the database's secrets cannot be had.
+    """
     return Deps(
         db=db,
         jobs=jobs,
@@ -27,6 +31,7 @@ def sales_deps(
             trial_days=settings.shop.trial_days,
             operators=frozenset(settings.shop.operators),
         ),
+        cipher=cipher(settings),
     )
 
 

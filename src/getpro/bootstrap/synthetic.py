@@ -10,6 +10,7 @@ from getpro.kit.clock import Clock, utc_now
 from getpro.migrations import SYNTHETIC
 from getpro.panel.client import PanelClient
 from getpro.payments.provider import Providers
+from getpro.platform.cipher import cipher
 from getpro.platform.database import Database
 from getpro.platform.jobs import Jobs
 from getpro.platform.settings import Settings
@@ -60,6 +61,7 @@ def synthetic_deps(settings: Settings, *, database_url: str, clock: Clock = utc_
         rules=SalesRules(
             shop_name=settings.shop.name, bot_id=bot_id, return_url=settings.shop.return_url, trial_days=0
         ),
+        cipher=cipher(settings),
     )
     # Not the shop's token: a call that went out by mistake would be nobody's.
     bot = ShopBot(

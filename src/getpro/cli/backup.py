@@ -16,7 +16,7 @@ from rich.table import Table
 
 from getpro.backups import sending, service, store, telegram
 from getpro.backups.deps import Deps
-from getpro.backups.environment import opened, write_new
+from getpro.backups.environment import opened, write_out
 from getpro.backups.errors import BackupError, OffsiteError
 from getpro.backups.folder import SETTINGS, names
 from getpro.backups.keys import FILE, read_identity
@@ -227,7 +227,7 @@ def settings(
             "Укажите папку копий: --from ПАПКА.",
         )
     try:
-        write_new(to.absolute(), opened(lies, chosen, identity))
+        write_out(to.absolute(), opened(lies, chosen, identity))
     except BackupError as error:
         raise Trouble("Настройки не записаны.", f"{error}.", "Другая копия или ключ: --help") from error
     typer.echo(f"Записаны из {chosen}: {to.absolute()}. Проверить: 2getpro doctor")

@@ -22,7 +22,7 @@ from getpro.kit.money import MINOR_DIGITS, Money, NotMoney, roubles
 from getpro.platform.scrubbing import MASK, scrub
 
 _SECRETS: Final = frozenset(
-    {"body", "email", "headers", "pay_url", "request", "short_uuid", "subscription_url"}
+    {"body", "email", "headers", "pay_url", "request", "encrypted_url", "short_uuid", "subscription_url"}
 )
 """Columns that open something, or are a provider's raw word."""
 _CURRENCIES: Final = {

@@ -7,7 +7,8 @@ from sqlalchemy import bindparam, select
 from sqlalchemy.dialects.postgresql import insert
 
 from getpro.panel.models import panel_accounts
-from getpro.panel.service import PanelAccount
+from getpro.panel.service import KnownAccount, PanelAccount
+from getpro.platform.cipher import Cipher
 from getpro.platform.database import Session
 from getpro.platform.prepared import Prepared, named
 
@@ -17,7 +18,7 @@ _OF_SUBSCRIPTION = Prepared(
 
 
 def _remember() -> Prepared:
-    confirmed = ("panel_user_id", "username", "short_uuid", "subscription_url", "confirmed_at")
+    confirmed = ("panel_user_id", "username", "short_uuid_sha256", "encrypted_url", "confirmed_at")
     statement = insert(panel_accounts).values(named("subscription_id", *confirmed))
     return Prepared(
         statement.on_conflict_do_update(
@@ -29,29 +30,31 @@ def _remember() -> Prepared:
 _REMEMBER = _remember()
 
 
-async def of_subscription(session: Session, subscription_id: int) -> PanelAccount | None:
+async def of_subscription(session: Session, subscription_id: int) -> KnownAccount | None:
     row = await _OF_SUBSCRIPTION.first(session, subscription_id=subscription_id)
     return None if row is None else account_of(row)
 
 
-async def remember(session: Session, subscription_id: int, account: PanelAccount, *, now: datetime) -> None:
-    """Write the account that the panel has just confirmed."""
+async def remember(
+    session: Session, subscription_id: int, account: PanelAccount, *, cipher: Cipher, now: datetime
+) -> None:
+    """Write the account that the panel has just confirmed; nobody who reads the table can use its link."""
     await _REMEMBER.run(
         session,
         subscription_id=subscription_id,
         panel_user_id=account.panel_user_id,
         username=account.username,
-        short_uuid=account.short_uuid,
-        subscription_url=account.subscription_url,
+        short_uuid_sha256=account.fingerprint,
+        encrypted_url=cipher.encrypt(account.subscription_url),
         confirmed_at=now,
     )
 
 
-def account_of(row: Any) -> PanelAccount:
+def account_of(row: Any) -> KnownAccount:
     """The account in a row that holds all columns of ``panel_accounts``."""
-    return PanelAccount(
+    return KnownAccount(
         panel_user_id=row.panel_user_id,
         username=row.username,
-        short_uuid=row.short_uuid,
-        subscription_url=row.subscription_url,
+        fingerprint=row.short_uuid_sha256,
+        encrypted_url=row.encrypted_url,
     )

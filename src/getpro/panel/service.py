@@ -1,6 +1,7 @@
 """Putting a customer's access onto the panel: made, changed, made again; never somebody else's."""
 
 import contextlib
+import hashlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -30,13 +31,29 @@ class WantedAccess:
 
 @dataclass(frozen=True, slots=True)
 class PanelAccount:
-    """A user of ours on the panel."""
+    """A user of ours as the panel tells it."""
 
     panel_user_id: str
     """A number on a panel 3.x, a uuid on 2.x."""
     username: str
     short_uuid: str
     subscription_url: str
+
+    @property
+    def fingerprint(self) -> bytes:
+        """By which the same user is known again: whoever reads it cannot make the link of it."""
+        return hashlib.sha256(self.short_uuid.encode()).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class KnownAccount:
+    """A user of ours as we remember it."""
+
+    panel_user_id: str
+    username: str
+    fingerprint: bytes
+    encrypted_url: str | None
+    """The link; None: the panel must be asked for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +153,7 @@ class Panel(Protocol):
 
 
 async def put(
-    panel: Panel, wanted: WantedAccess, known: PanelAccount | None, *, takes_nothing: bool = False
+    panel: Panel, wanted: WantedAccess, known: KnownAccount | None, *, takes_nothing: bool = False
 ) -> PanelAccount:
     """Bring the panel into the wanted state and return the account; raises PanelError.
 
@@ -152,7 +169,7 @@ async def put(
     return user.account
 
 
-async def shut_out(panel: Panel, user_id: int, known: PanelAccount, *, now: datetime) -> None:
+async def shut_out(panel: Panel, user_id: int, known: KnownAccount, *, now: datetime) -> None:
     """Close the access of the user whom we know, where the panel would leave it open longer.
 
     An end in the past cannot be written there. Raises PanelRefused, PanelUnavailable.
@@ -163,7 +180,7 @@ async def shut_out(panel: Panel, user_id: int, known: PanelAccount, *, now: date
             await panel.disable(found.account.panel_user_id)
 
 
-def recognized(user: PanelUser | None, known: PanelAccount, user_id: int) -> PanelUser | None:
+def recognized(user: PanelUser | None, known: KnownAccount, user_id: int) -> PanelUser | None:
     """``user``, if it is the one whom we made for the customer and know as ``known``.
 
     On a panel that was set up anew, the number we know belongs to somebody else. On one that was upgraded
@@ -172,12 +189,12 @@ def recognized(user: PanelUser | None, known: PanelAccount, user_id: int) -> Pan
     if user is None or (user.account.username, user.telegram_id) != (known.username, user_id):
         return None
     seen = user.account
-    is_same = seen.panel_user_id == known.panel_user_id or seen.short_uuid == known.short_uuid
+    is_same = seen.panel_user_id == known.panel_user_id or seen.fingerprint == known.fingerprint
     return user if is_same else None
 
 
 async def _change(
-    panel: Panel, wanted: WantedAccess, known: PanelAccount, *, takes_nothing: bool
+    panel: Panel, wanted: WantedAccess, known: KnownAccount, *, takes_nothing: bool
 ) -> PanelUser | None:
     """Change the user whom we know; None when there is no such user any more."""
     found = recognized(await panel.by_username(known.username), known, wanted.user_id)

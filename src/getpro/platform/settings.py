@@ -171,6 +171,9 @@ Dsn = Annotated[
     ),
 ]
 """Source: https://develop.sentry.dev/sdk/overview/#parsing-the-dsn."""
+DatabaseKeys = Annotated[
+    SecretStr, _secret(r"[\w-]{43}=(,[\w-]{43}=)*", "нужны ключи через запятую, как в database.key")
+]
 ShopNumber = Annotated[str, _text(r"[0-9]+", "нужен номер магазина (shopId), одни цифры")]
 
 MailServer = Annotated[
@@ -388,6 +391,9 @@ class DatabaseSettings(BaseSettings):
 
     database_url: SecretStr | None = None
     """Without it the product starts a PostgreSQL of its own in the data directory."""
+    database_keys: DatabaseKeys | None = None
+    """With the first of them customers' secrets in the tables are encrypted; any decrypts. None: they lie
+    in the data directory."""
     data_dir: Path | None = Field(default=None, validation_alias="GETPRO_DATA_DIR")
     time_zone: Zone = Field(default=DEFAULT_ZONE, validation_alias="GETPRO_TIME_ZONE")
 

@@ -540,7 +540,9 @@ async def _adopt_one(run: _Run, user_id: int, user: PanelUser) -> None:
         if taken_over.end_date is not None:
             subscription_id = await _extend(session, run, user_id, known, taken_over)
         if subscription_id is not None and known.panel_user_id != user.account.panel_user_id:
-            await accounts.remember(session, subscription_id, user.account, now=run.now)
+            await accounts.remember(
+                session, subscription_id, user.account, cipher=run.deps.cipher, now=run.now
+            )
         if taken_over.takes_back:
             await _note_customer(session, run, Found.TAKEN_BACK, user_id, known, taken_over)
         by = Operator(BY)

@@ -17,7 +17,7 @@ from getpro.messaging.store import add_notice
 from getpro.panel import accounts
 from getpro.panel.errors import PanelError, PanelUnavailable
 from getpro.panel.models import panel_accounts
-from getpro.panel.service import PanelAccount, WantedAccess, put, shut_out
+from getpro.panel.service import KnownAccount, PanelAccount, WantedAccess, put, shut_out
 from getpro.payments import inbox
 from getpro.payments.models import payments
 from getpro.payments.provider import Charge, ChargeState
@@ -182,7 +182,7 @@ def _standing() -> Prepared:
                 users.c.blocked_at,
                 HELD.label("is_held"),
             ),
-            *(a.panel_user_id, a.username, a.short_uuid, a.subscription_url),
+            *(a.panel_user_id, a.username, a.short_uuid_sha256, a.encrypted_url),
         )
         .select_from(subscriptions_table)
         .join(last, true())
@@ -196,7 +196,7 @@ def _standing() -> Prepared:
 _STANDING: Final = _standing()
 
 
-def _standing_of(row: Any) -> tuple[Subscription, PanelAccount | None, _Cause]:
+def _standing_of(row: Any) -> tuple[Subscription, KnownAccount | None, _Cause]:
     account = None if row.panel_user_id is None else accounts.account_of(row)
     paid = None if row.payment_id is None else Money.parse(str(row.paid_amount), row.paid_currency)
     return subscription_of(row), account, _Cause(ChangeCause(row.cause), row.payment_id, paid)
@@ -206,7 +206,7 @@ async def _mark(deps: Deps, wanted: Subscription, last: _Cause, account: PanelAc
     """Note the version that the panel has, and tell of it; if more was wanted meanwhile, deliver again."""
     now, delivered = deps.clock(), list[Payment]()
     async with deps.db.begin("deliver: mark") as session:
-        await accounts.remember(session, wanted.subscription_id, account, now=now)
+        await accounts.remember(session, wanted.subscription_id, account, cipher=deps.cipher, now=now)
         if await subscriptions.mark_provisioned(
             session, wanted.subscription_id, version=wanted.wanted_version
         ):
@@ -312,7 +312,7 @@ async def note_error(deps: Deps, subscription_id: int, error: Exception) -> None
             )
 
 
-async def _end(deps: Deps, wanted: Subscription, last: _Cause, known: PanelAccount | None) -> None:
+async def _end(deps: Deps, wanted: Subscription, last: _Cause, known: KnownAccount | None) -> None:
     """The end has passed: the panel refuses past dates, and there is nothing left to open.
 
     Where the panel has not heard of a refund, whatever was wanted since, it has a later end still: the
@@ -331,7 +331,7 @@ async def _end(deps: Deps, wanted: Subscription, last: _Cause, known: PanelAccou
             await _list_undelivered(session, wanted, now=deps.clock())
 
 
-async def _keep_out(deps: Deps, wanted: Subscription, last: _Cause, known: PanelAccount | None) -> None:
+async def _keep_out(deps: Deps, wanted: Subscription, last: _Cause, known: KnownAccount | None) -> None:
     """An operator has shut the customer out: whatever they have paid for stays closed. Raises PanelError."""
     await _shut(deps, wanted, last, known)
     await _show_coming(deps, wanted)
@@ -341,7 +341,7 @@ async def _keep_out(deps: Deps, wanted: Subscription, last: _Cause, known: Panel
             await defer_delivery(session, deps, wanted.subscription_id)
 
 
-async def _shut(deps: Deps, wanted: Subscription, last: _Cause, account: PanelAccount | None) -> None:
+async def _shut(deps: Deps, wanted: Subscription, last: _Cause, account: KnownAccount | None) -> None:
     try:
         if account is not None:
             await shut_out(deps.panel, wanted.user_id, account, now=deps.clock())

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from getpro.kit.clock import Clock
 from getpro.panel.service import Panel
 from getpro.payments.provider import Provider, Providers
+from getpro.platform.cipher import Cipher
 from getpro.platform.database import Database
 from getpro.platform.jobs import Jobs
 from getpro.sales.errors import UnknownProvider
@@ -35,6 +36,8 @@ class Deps:
     providers: Providers
     panel: Panel
     rules: SalesRules
+    cipher: Cipher
+    """Of what the tables keep of customers' secrets."""
 
     def provider(self, code: str) -> Provider:
         """The provider that is called so; raises UnknownProvider where it is switched off."""

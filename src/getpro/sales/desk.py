@@ -16,7 +16,7 @@ from getpro.kit.numbers import BIGGEST_BIGINT
 from getpro.messaging.states import NoticeKind
 from getpro.messaging.store import add_notice
 from getpro.panel.errors import PanelError
-from getpro.panel.service import PanelAccount, PanelUser
+from getpro.panel.service import KnownAccount, PanelUser
 from getpro.payments.models import payments, refunds
 from getpro.payments.states import PaymentStatus, RefundStatus
 from getpro.platform import audit
@@ -54,7 +54,7 @@ class Card:
     blocked_at: datetime | None
     unreachable_reason: str | None
     subscription: Subscription | None
-    account: PanelAccount | None
+    account: KnownAccount | None
     payments: list[Bought]
     on_panel: PanelUser | None = None
     """None where there is no account, where it is gone, and where the panel did not answer."""

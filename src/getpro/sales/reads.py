@@ -13,7 +13,7 @@ from getpro.customers.store import Customer, customer_of
 from getpro.kit.money import Money, roubles
 from getpro.panel.accounts import account_of
 from getpro.panel.models import panel_accounts
-from getpro.panel.service import PanelAccount
+from getpro.panel.service import KnownAccount
 from getpro.payments.models import payments, stuck_payments
 from getpro.payments.refunds import given_back
 from getpro.payments.states import PaymentStatus
@@ -217,7 +217,7 @@ async def order_and_prices(session: Session, order_key: UUID) -> Asked | None:
     return Asked(payment_of(row), prices, row.is_held)
 
 
-async def access(session: Session, user_id: int) -> tuple[Subscription | None, PanelAccount | None]:
+async def access(session: Session, user_id: int) -> tuple[Subscription | None, KnownAccount | None]:
     """The subscription and the panel's account for it, if the panel has confirmed one."""
     row = (
         await session.execute(
@@ -225,8 +225,8 @@ async def access(session: Session, user_id: int) -> tuple[Subscription | None, P
                 subscriptions,
                 panel_accounts.c.panel_user_id,
                 panel_accounts.c.username,
-                panel_accounts.c.short_uuid,
-                panel_accounts.c.subscription_url,
+                panel_accounts.c.short_uuid_sha256,
+                panel_accounts.c.encrypted_url,
             )
             .outerjoin(panel_accounts, panel_accounts.c.subscription_id == subscriptions.c.subscription_id)
             .where(subscriptions.c.user_id == user_id)

@@ -16,7 +16,7 @@ from getpro.customers import store as customers
 from getpro.customers.models import users
 from getpro.panel import accounts
 from getpro.panel.models import panel_accounts
-from getpro.panel.service import Allowance, PanelAccount, PanelUser, recognized
+from getpro.panel.service import Allowance, KnownAccount, PanelUser, recognized
 from getpro.panel.states import UserStatus
 from getpro.platform.database import Session
 from getpro.sales.delivery import defer_delivery
@@ -120,7 +120,7 @@ def differences(user: PanelUser | None, end_date: datetime, ours: Allowance) -> 
 
 
 def _compared(
-    user: PanelUser | None, known: PanelAccount, user_id: int, end_date: datetime, ours: Allowance
+    user: PanelUser | None, known: KnownAccount, user_id: int, end_date: datetime, ours: Allowance
 ) -> list[Compared]:
     """How the user of our name differs from what was delivered to ``known``."""
     user = recognized(user, known, user_id)
@@ -168,7 +168,7 @@ class _Delivered(NamedTuple):
     user_id: int
     end_date: datetime
     wanted_version: int
-    account: PanelAccount
+    account: KnownAccount
 
 
 async def _delivered(session: Session, *, now: datetime) -> list[_Delivered]:

@@ -16,11 +16,12 @@ from sqlalchemy.exc import SQLAlchemyError
 from getpro.checks.check import Finding, Level, Line, worst
 from getpro.operations.models import SYNTHETIC_PURCHASE, check_runs
 from getpro.panel.errors import PanelError
-from getpro.panel.service import PanelAccount, shut_out
+from getpro.panel.service import KnownAccount, shut_out
 from getpro.panel.states import UserStatus
 from getpro.platform import metrics
 from getpro.platform.database import DATABASE_AWAY, Session
 from getpro.sales import reads
+from getpro.sales.links import subscription_url
 from getpro.sales.settle import Ending
 from getpro.subscriptions import store as subscriptions
 from getpro.subscriptions.store import Subscription
@@ -268,8 +269,10 @@ class _Journey:
     async def connect(self) -> None:
         await self._press("go:connect")
         await self._press("on:")
-        _, account = await self._access()
-        if account is None or self._require("copy_text") != account.subscription_url:
+        bought, account = await self._access()
+        if bought is None or account is None:
+            raise Missed("на экране не та ссылка")
+        if self._require("copy_text") != await subscription_url(self._deps.sales, bought, account):
             raise Missed("на экране не та ссылка")
 
     async def close(self) -> None:
@@ -286,7 +289,7 @@ class _Journey:
                 return str(await session.scalar(text(_TROUBLE)) or "")
         return ""
 
-    async def _access(self) -> tuple[Subscription | None, PanelAccount | None]:
+    async def _access(self) -> tuple[Subscription | None, KnownAccount | None]:
         async with self._db.read("synthetic: access") as session:
             return await reads.access(session, self._user_id)
 

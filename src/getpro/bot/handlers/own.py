@@ -24,10 +24,12 @@ from getpro.bot.turn import Turn
 from getpro.customers import store as customers
 from getpro.customers.store import Customer
 from getpro.panel.errors import PanelError
-from getpro.platform.database import Session
+from getpro.panel.service import KnownAccount
 from getpro.sales import reads
+from getpro.sales.links import subscription_url
 from getpro.sales.reminders import look_again
 from getpro.subscriptions import store as subscriptions
+from getpro.subscriptions.store import Subscription
 
 log = structlog.get_logger(__name__)
 router = Router(name="own")
@@ -49,9 +51,7 @@ async def subscription_command(message: Message, turn: Turn, context: Context) -
 @router.callback_query(Go.filter(F.to == "connect"))
 async def connect(query: CallbackQuery, turn: Turn, context: Context) -> TelegramMethod[bool]:
     """The platform is asked once and remembered."""
-    async with turn.begin("connect") as session:
-        screen = await _connect(session, turn, context)
-    return await show(query, screen)
+    return await show(query, await _connect(turn, context, "connect"))
 
 
 @router.callback_query(Go.filter(F.to == "devices"))
@@ -65,22 +65,20 @@ async def another_device(query: CallbackQuery, turn: Turn, context: Context) -> 
 async def on_platform(
     query: CallbackQuery, callback_data: OnPlatform, turn: Turn, context: Context
 ) -> TelegramMethod[bool]:
-    async with turn.begin("platform") as session:
-        await customers.set_platform(session, turn.customer.user_id, callback_data.platform)
-        screen = await _connect(session, turn, context, callback_data.platform)
-    return await show(query, screen)
+    return await show(query, await _connect(turn, context, "platform", callback_data.platform))
 
 
 @router.callback_query(Go.filter(F.to == "qr"))
 async def qr(query: CallbackQuery, turn: Turn, context: Context) -> TelegramMethod[bool]:
     """The code as a picture of its own: a text cannot become one in place."""
     async with turn.begin("qr") as session:
-        _, account = await reads.access(session, turn.customer.user_id)
+        found, account = await reads.access(session, turn.customer.user_id)
         t = context.texts(turn.customer)
-    if account is None:
+    link = await _link(context, found, account)
+    if link is None:
         return nothing(query)
     screen = screens.qr(t)
-    picture = BufferedInputFile(_picture(account.subscription_url), "qr.png")
+    picture = BufferedInputFile(_picture(link), "qr.png")
     await context.bot.send_photo(
         query.from_user.id, picture, caption=screen.text, reply_markup=screen.keyboard()
     )
@@ -90,8 +88,7 @@ async def qr(query: CallbackQuery, turn: Turn, context: Context) -> TelegramMeth
 @router.callback_query(Go.filter(F.to == "from_qr"))
 async def from_qr(query: CallbackQuery, turn: Turn, context: Context) -> TelegramMethod[bool]:
     """Take the picture away: the link's screen stands above it. After two days Telegram keeps pictures."""
-    async with turn.begin("from qr") as session:
-        screen = await _connect(session, turn, context)
+    screen = await _connect(turn, context, "from qr")
     if isinstance(query.message, Message):
         try:
             await query.message.delete()
@@ -193,15 +190,26 @@ async def _soon(question: Awaitable[Answer]) -> Answer | None:
         return None
 
 
-async def _connect(session: Session, turn: Turn, context: Context, platform: str | None = None) -> Screen:
-    found, account = await reads.access(session, turn.customer.user_id)
-    t = context.texts(turn.customer)
+async def _connect(turn: Turn, context: Context, step: str, platform: str | None = None) -> Screen:
+    async with turn.begin(step) as session:
+        if platform is not None:
+            await customers.set_platform(session, turn.customer.user_id, platform)
+        found, account = await reads.access(session, turn.customer.user_id)
+        t = context.texts(turn.customer)
     if account is None or not runs(t, found):
         return screens.cannot_connect(t, found)
     chosen = platform or turn.customer.platform
     if chosen not in screens.PLATFORMS:
         return screens.choose_platform(t)
-    return screens.connect(t, chosen, account.subscription_url)
+    link = await _link(context, found, account)
+    return screens.link_later(t) if link is None else screens.connect(t, chosen, link)
+
+
+async def _link(context: Context, found: Subscription | None, account: KnownAccount | None) -> str | None:
+    """None where there is none, or the panel must be asked for it and does not answer at once."""
+    if found is None or account is None:
+        return None
+    return await _soon(subscription_url(context.sales, found, account))
 
 
 async def _support(turn: Turn, context: Context, *, about_money: bool = False) -> Screen:

@@ -18,6 +18,7 @@ button-language = Язык: русский
 button-pay = Pay { $price }
 button-check = Check payment
 button-again = Try again
+button-again = Try again
 button-another-way = Pay another way
 button-cancel = Cancel
 button-copy = Copy link
@@ -198,6 +199,7 @@ connect-link = { $platform ->
    *[other] 2. Open the link on this device, or copy it and paste it into the app.
 }
 connect-none = You need a subscription first.
+connect-later = The link cannot be had right now: the server does not answer. Try again in a minute.
 connect-qr = Point the other device’s camera at the code, or scan it in the app.
 platform-ios = iPhone and iPad
 platform-android = Android

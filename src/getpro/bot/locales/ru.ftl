@@ -18,6 +18,7 @@ button-support = Поддержка
 button-language = Language: English
 button-pay = Оплатить { $price }
 button-check = Проверить оплату
+button-again = Ещё раз
 button-again = Попробовать ещё раз
 button-another-way = Другой способ
 button-cancel = Отменить
@@ -202,6 +203,7 @@ connect-link = { $platform ->
    *[other] 2. Откройте ссылку на этом устройстве. Или скопируйте её и вставьте в приложение.
 }
 connect-none = Сначала нужна подписка.
+connect-later = Ссылку сейчас не получить: сервер не отвечает. Попробуйте через минуту.
 connect-qr = Наведите на код камеру другого устройства или отсканируйте его в приложении.
 platform-ios = iPhone и iPad
 platform-android = Android

@@ -119,6 +119,14 @@ def cannot_connect(t: Texts, found: Subscription | None) -> Screen:
     return Screen(lines(t("connect-title"), "", *state), (*rows, menu_row))
 
 
+def link_later(t: Texts) -> Screen:
+    """There is a link, and the panel that knows it does not answer."""
+    again = (Button(t("button-again"), Go(to="connect")),)
+    return Screen(
+        lines(t("connect-title"), "", t("connect-later")), (again, (Button(t("button-menu"), Go(to="menu")),))
+    )
+
+
 def qr(t: Texts) -> Screen:
     """The caption below the picture."""
     return Screen(t("connect-qr"), ((Button(t("button-back"), Go(to="from_qr")),),))

@@ -17,6 +17,7 @@ from aiohttp import web
 from getpro.backups.errors import NotRestored
 from getpro.bootstrap.synthetic import buy
 from getpro.kit.trouble import Trouble
+from getpro.platform.cipher import new_key
 from getpro.sandbox.panel import PanelSimulator
 from getpro.sandbox.providers.yookassa import YooKassaSimulator
 from getpro.sandbox.serving import LOOPBACK, serving
@@ -58,6 +59,7 @@ async def _sell_once(database_url: str) -> None:
         port = free_port()
         values: dict[str, Any] = {
             "database_url": database_url,
+            "database_keys": new_key(),
             "listen_host": LOOPBACK,
             "listen_port": port,
             "metrics_port": 0,

@@ -21,6 +21,7 @@ from aiohttp import web
 from getpro import migrations
 from getpro.kit.clock import DEFAULT_ZONE
 from getpro.kit.trouble import Trouble
+from getpro.platform.cipher import new_key
 from getpro.platform.postgres import Cluster
 from getpro.sandbox.faults import CONTROL_PREFIX, FaultSwitches
 from getpro.sandbox.panel import VERSION as PANEL_VERSION
@@ -319,6 +320,7 @@ def _write_settings(
     """The product's settings, in a file that only we can read."""
     settings = {
         "database_url": cluster.url(),
+        "database_keys": new_key(),
         "time_zone": time_zone,
         "listen_host": LOOPBACK,
         "log_dir": str(directory / LOGS),
