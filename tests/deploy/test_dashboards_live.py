@@ -48,6 +48,7 @@ STILL = {
     "Последней пробе восстановления": "no copy is made here, nor tried",
     "Последняя проба удалась": "likewise",
     "Размер копии": "likewise",
+    "Закрыт на сверку": "nobody brings the database back here",
     "Последней копии вне машины": "likewise: nor is one sent",
     "Последним учениям": "none is held here",
     "На учениях вернулся за": "likewise",

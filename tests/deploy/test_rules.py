@@ -72,6 +72,7 @@ def bought(ok: str, *, last_at: str = "0+60x5000") -> dict[str, str]:
 CASES: dict[str, Case] = {
     "BotDown": Case({BOT: steady(0)}, {BOT: steady(1)}, labels={"job": "bot"}),
     "WorkerDown": Case({WORKER: steady(0)}, {WORKER: steady(1)}, labels={"job": "worker"}),
+    "ShopHeld": Case({"getpro_held_seconds": steady(901)}, {"getpro_held_seconds": steady(899)}),
     "SyntheticPurchaseFailing": Case(bought(steady(0)), bought("1x84 0x20")),
     "AvailabilityFastBurn": Case(bought("1x83 0x20"), bought("1x86 0x20")),
     "AvailabilitySlowBurn": Case(bought("1x379 0x12 1x20"), bought("1x379 0x5 1x20"), at="400m"),

@@ -14,6 +14,7 @@ from getpro.operations.models import check_runs
 from getpro.panel.errors import PanelUnavailable
 from getpro.platform.database import Database
 from getpro.platform.jobs import MONEY, NOTICES, JobName
+from getpro.platform.restores import restores
 from getpro.platform.schedules import Schedule, declare, schedules
 from shop import Shop
 
@@ -252,6 +253,18 @@ async def keep_run(shop: Shop, routine: str, **lines: list[str]) -> None:
     async with shop.db.begin("test") as session:
         now = shop.clock()
         await session.execute(insert(check_runs).values(row | {"started_at": now, "finished_at": now}))
+
+
+async def test_a_shop_is_held_from_the_mark_until_its_books_are_whole(shop: Shop) -> None:
+    assert (await known(shop))("getpro_held_seconds") == 0
+    async with shop.db.begin("test") as session:
+        held = {"restored_to": shop.clock() - timedelta(days=1), "marked_at": shop.clock()}
+        await session.execute(insert(restores).values(held))
+    shop.clock.now += timedelta(minutes=20)
+    assert (await known(shop))("getpro_held_seconds") == 20 * 60
+    async with shop.db.begin("test") as session:
+        await session.execute(update(restores).values(reconciled_at=shop.clock()))
+    assert (await known(shop))("getpro_held_seconds") == 0
 
 
 async def test_the_age_of_the_newest_copy_off_the_machine_is_by_when_it_was_made(shop: Shop) -> None:

@@ -285,6 +285,12 @@ FIGURES: Final = (
         every_seconds=MINUTELY,
     ),
     Figure(
+        "getpro_held_seconds",
+        "Сколько магазин закрыт: база восстановлена на время в прошлом, сверка не кончена; 0 — открыт",
+        "SELECT coalesce(extract(epoch FROM :now - min(marked_at)), 0) FROM restores"
+        " WHERE reconciled_at IS NULL",
+    ),
+    Figure(
         "getpro_database_bytes",
         "Размер базы без пробных покупок",
         "SELECT pg_database_size(current_database()) - coalesce((SELECT sum(pg_total_relation_size(oid))"
