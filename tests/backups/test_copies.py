@@ -17,7 +17,7 @@ from sqlalchemy import text
 from getpro.backups import jobs, service, store
 from getpro.backups.deps import Deps
 from getpro.backups.errors import Busy, DumpFailed, NoFolder, NotRestored, NotThere
-from getpro.backups.folder import ARCHIVE, LATEST, held
+from getpro.backups.folder import ARCHIVE, LATEST, SETTINGS, held
 from getpro.backups.keys import FILE, Keys, keys
 from getpro.backups.states import BackupKind, BackupState
 from getpro.backups.store import Backup
@@ -53,7 +53,7 @@ async def test_a_copy_holds_everything_and_is_closed_to_others(deps: Deps, shop:
     await a_shop_that_sells(shop)
     made = await copy_of(deps)
     assert made.state is BackupState.MADE
-    assert files(deps) == {f"{made.name}{ARCHIVE}", f"{made.name}.json", LATEST}
+    assert files(deps) == {f"{made.name}{end}" for end in (ARCHIVE, SETTINGS, ".json")} | {LATEST}
     assert {path.stat().st_mode & 0o777 for path in deps.folder.iterdir() if path.name != ".lock"} == {0o600}
     assert made.manifest is not None
     assert made.manifest.facts.rows["users"] == 2
@@ -148,7 +148,7 @@ async def test_a_server_that_is_away_leaves_no_copy_and_is_told(deps: Deps) -> N
     with pytest.raises(DumpFailed):
         await copy_of(replace(deps, database_url=DEAD, clock=lambda: deps.clock() + timedelta(days=1)))
     assert sorted((await states(deps)).values()) == [BackupState.FAILED, BackupState.MADE]
-    assert files(deps) == {f"{earlier.name}{ARCHIVE}", f"{earlier.name}.json", LATEST}
+    assert files(deps) == {f"{earlier.name}{end}" for end in (ARCHIVE, SETTINGS, ".json")} | {LATEST}
     assert (deps.folder / LATEST).read_bytes() == before
 
 
@@ -255,6 +255,17 @@ async def test_a_copy_that_was_deleted_behind_our_back_is_lost_and_may_come_back
     assert await states(deps) == {made.name: BackupState.MADE}
 
 
+async def test_by_a_clock_that_was_put_back_a_copy_is_made_and_neither_it_nor_a_newer_one_goes(
+    deps: Deps,
+) -> None:
+    newer = await copy_of(deps)
+    behind = replace(deps, clock=lambda: newer.started_at - timedelta(hours=2))
+    made = await service.create(behind, asked_by="olga")
+    assert made.started_at < newer.started_at
+    await service.prune(behind)
+    assert await states(deps) == {newer.name: BackupState.MADE, made.name: BackupState.MADE}
+
+
 async def test_nothing_to_try_is_told(deps: Deps) -> None:
     with pytest.raises(NotThere):
         await service.verify(deps)
@@ -283,7 +294,7 @@ async def test_what_was_interrupted_is_swept_by_the_next(deps: Deps) -> None:
     (deps.folder / f"2getpro-killed{ARCHIVE}").write_bytes(b"whole, but nobody said so")
     await service.tidy(deps)
     assert await states(deps) == {made.name: BackupState.MADE, "2getpro-killed": BackupState.FAILED}
-    assert files(deps) == {f"{made.name}{ARCHIVE}", f"{made.name}.json", LATEST}
+    assert files(deps) == {f"{made.name}{end}" for end in (ARCHIVE, SETTINGS, ".json")} | {LATEST}
 
 
 async def test_in_a_database_restored_from_it_a_copy_is_not_taken_for_half_made(deps: Deps) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from folders import open_up
 from getpro import cli
+from getpro.backups.folder import held
 from getpro.bootstrap import backups as bootstrap
 from getpro.platform.env_file import EnvFile
 from getpro.sandbox.serving import serving
@@ -66,6 +67,15 @@ async def test_a_copy_is_made_shown_tried_and_kept(folder: Path) -> None:
     assert (await backup("prune")).said == "Удалять нечего.\n"
     assert (await backup("key")).said.startswith("AGE-SECRET-KEY-")
     assert (folder / "backups/latest.sql.gz").exists()
+
+
+async def test_a_copy_by_hand_waits_for_the_one_that_is_being_made(folder: Path) -> None:
+    with held(folder / "backups"):
+        making = asyncio.create_task(backup("create"))
+        await asyncio.sleep(2)
+        assert not making.done()
+    done = await making
+    assert (done.code, "Сделана" in done.said) == (0, True), done
 
 
 async def test_settings_are_written_out_once_for_a_machine_that_has_none(

@@ -227,6 +227,9 @@ CASES: dict[str, Case] = {
         {"getpro_backup_age_seconds": steady(94_000)},
         {"getpro_backup_age_seconds": steady(94_000), "getpro_backup_off": steady(1)},
     ),
+    "BackupFromFuture": Case(
+        {"getpro_backup_age_seconds": steady(-700)}, {"getpro_backup_age_seconds": steady(-500)}
+    ),
     "BackupSizeAnomaly": Case(
         {"getpro_backup_bytes": "1000x80 600x20"},
         {"getpro_backup_bytes": "1000x80 800x20"},

@@ -79,6 +79,7 @@ async def test_a_fresh_copy_of_the_usual_size_is_fine(copies: Copies) -> None:
     ("ago", "content", "says"),
     [
         (timedelta(hours=27), b"", "старая"),
+        (timedelta(hours=-1), b"", "из будущего"),
         (timedelta(hours=1), EMPTY, "пустая или испорченная"),
         (timedelta(hours=1), b"pg_dump: error: connection refused" * 9, "пустая или испорченная"),
         (timedelta(hours=1), gzip.compress(bytes(range(250)) * 8, compresslevel=0, mtime=0), "обычно"),

@@ -146,7 +146,7 @@ DATABASE: Final = Dashboard(
                     "max(getpro_backup_age_seconds)",
                     "Хорошо: меньше суток. Сколько прошло с последней копии базы.",
                     limits=bad_above(26 * 3600),
-                    alerts=("BackupTooOld",),
+                    alerts=("BackupTooOld", "BackupFromFuture"),
                 ),
                 stat(
                     "Можно потерять",

@@ -137,7 +137,7 @@ async def _kept(
         raise
     async with deps.db.begin("backup: made") as session:
         await store.made(session, backup_id, manifest, now=deps.clock())
-        [made] = await store.newest_first(session, BackupState.MADE, most=1)
+        made = await store.by_id(session, backup_id)
     log.info("backup.made", backup=name, bytes=manifest.file_bytes)
     return made
 
@@ -215,7 +215,7 @@ async def verify(deps: Deps, name: str | None = None, *, on_progress: OnProgress
     seconds = sum(seconds for _, seconds in trial.steps)
     say("backup.tried", backup=chosen.name, is_good=trial.is_good, trouble=trial.trouble, seconds=seconds)
     async with deps.db.read("backup: tried") as session:
-        return next(one for one in await store.newest_first(session) if one.backup_id == chosen.backup_id)
+        return await store.by_id(session, chosen.backup_id)
 
 
 def _chain(manifest: Manifest, there: Iterable[Backup]) -> list[Manifest]:
@@ -249,7 +249,11 @@ def _late(deps: Deps, copies: Iterable[Backup]) -> list[Backup]:
         if manifest.physical is not None
     ]
     since = deps.clock() - deps.window
-    gone = [copy.name for copy in outdated(dumps, deps.keep, zone=deps.zone)]
+    # By a clock that was put back the newest copy looks older than others.
+    last = max(there.values(), key=lambda one: one.backup_id, default=None)
+    gone = [
+        copy.name for copy in outdated(dumps, deps.keep, zone=deps.zone) if copy.name != (last and last.name)
+    ]
     gone += [copy.name for copy in outdated_bases(bases, since=since)]
     return sorted((there[name] for name in gone), key=lambda copy: copy.started_at)
 

@@ -157,6 +157,10 @@ async def newest_first(session: Session, *states: BackupState, most: int | None 
     return [Backup.of(row) for row in await session.execute(wanted)]
 
 
+async def by_id(session: Session, backup_id: int) -> Backup:
+    return Backup.of((await session.execute(select(backups).where(_ROW.backup_id == backup_id))).one())
+
+
 async def newest_bases(session: Session) -> list[Backup]:
     """Base backups that are there, newest first."""
     return [one for one in await newest_first(session, BackupState.MADE) if one.kind in BASES]

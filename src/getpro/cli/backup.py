@@ -5,6 +5,7 @@ import contextlib
 import getpass
 import json
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,7 +18,7 @@ from rich.table import Table
 from getpro.backups import sending, service, store, telegram
 from getpro.backups.deps import Deps
 from getpro.backups.environment import opened, write_out
-from getpro.backups.errors import BackupError, OffsiteError
+from getpro.backups.errors import BackupError, Busy, OffsiteError
 from getpro.backups.folder import SETTINGS, names
 from getpro.backups.keys import FILE, read_identity
 from getpro.backups.manifest import Manifest
@@ -41,6 +42,7 @@ app = typer.Typer(
     help="Копии базы: магазин делает и проверяет их сам по расписанию, здесь они по команде.",
 )
 AsJson = Annotated[bool, typer.Option("--json", help="Для программ")]
+_TURN_SECONDS = 600
 _MIB = 1024**2
 _KINDS = {
     BackupKind.DUMP: "обычная",
@@ -241,11 +243,26 @@ def _run(what: str, act: Callable[[Deps, OnProgress], Awaitable[Any]]) -> Any:
     settings = read_settings(Settings)
     with database(migrate=False) as url, quietly("Открываем базу") as on_progress:
         try:
-            return asyncio.run(_with_deps(settings, url, lambda deps: act(deps, on_progress)))
+            return asyncio.run(_with_deps(settings, url, lambda deps: _in_turn(act, deps, on_progress)))
         except BackupError as error:
             kept = "Что было раньше, цело: 2getpro backup list"
             remedy = error.remedy if isinstance(error, OffsiteError) else kept
             raise Trouble(what, f"{error}.", remedy) from error
+
+
+async def _in_turn(act: Callable[[Deps, OnProgress], Awaitable[Any]], deps: Deps, tell: OnProgress) -> Any:
+    """Wait while the shop itself or another command is at the copies."""
+    deadline, is_told = time.monotonic() + _TURN_SECONDS, False
+    while True:
+        try:
+            return await act(deps, tell)
+        except Busy:
+            if time.monotonic() > deadline:
+                raise
+            if not is_told:
+                tell("Ждём: с копиями работает другой процесс")
+            is_told = True
+            await asyncio.sleep(1)
 
 
 async def _with_deps(settings: Settings, url: str, act: Callable[[Deps], Awaitable[Any]]) -> Any:

@@ -69,7 +69,7 @@ async def look(folder: Path | None, *, now: datetime) -> AsyncIterator[Finding]:
         return
     newest = copies[0]
     if newest.made_at > now + _STILL_WRITTEN:
-        yield COPIES.unknown(
+        yield COPIES.wrong(
             f"{newest.path.name}: из будущего, {newest.made_at:%Y-%m-%d %H:%M} UTC",
             "Проверьте часы (timedatectl); если верны, исправьте время файла: touch.",
         )
