@@ -95,6 +95,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--examples", type=int, default=None, help="how many random sequences are played")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whatever may take a quarter of an hour begins first: at the end one worker would wait for the other."""
+
+    def patience(item: pytest.Item) -> float:
+        allowed = item.get_closest_marker("timeout")
+        return allowed.args[0] if allowed is not None and allowed.args[0] > 600 else 0
+
+    items.sort(key=patience, reverse=True)
+
+
 @pytest.fixture
 def figure(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
     """Keep a sentence with a measured number for the end of the run."""

@@ -37,7 +37,7 @@ NEEDED_IF_FULL = {
     },
 }
 KILLS_IF_FULL = 100
-EXAMPLES_IF_FULL = 40
+EXAMPLES_IF_FULL = 25
 
 
 def main(arguments: list[str]) -> int:
