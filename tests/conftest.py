@@ -10,16 +10,27 @@ import pytest
 
 from folders import open_up
 from getpro import migrations
+from getpro.platform import cipher
 from getpro.platform.database import Database
 from getpro.platform.jobs import Jobs
 from getpro.platform.postgres import Cluster
 from past import copies, living, past
-from shop import Shop
+from shop import KEY, Shop
 from storage import Storage, storage
 
 __all__ = ["copies", "living", "past"]
 
 os.environ.pop("GETPRO_STARTED_AS", None)  # the launcher has started the tests, not what they start
+os.environ["DATABASE_KEYS"] = KEY  # or one would be made in this machine's own data directory
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_key_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Nor for a shop whose settings come from the test."""
+    with pytest.MonkeyPatch.context() as patched:
+        place = tmp_path_factory.mktemp("data")
+        patched.setattr(cipher, "default_directory", lambda: place)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -118,8 +118,42 @@ async def test_the_guides_line_restores_the_latest_also_the_second_time(
         plain = unzipped(deps)
         done = psql(deps, other, script=plain)
         assert done.returncode == 0, done.stderr.decode()
+        assert done.stdout.decode().splitlines()[-1].startswith("2GETPRO: восстановлено целиком, на 2026-")
         seen = psql(deps, other, "-At", "-c", COUNTS).stdout.decode().strip()
         assert seen == "2|2|398.00"
+
+
+async def test_a_plain_copy_that_breaks_off_or_fails_changes_nothing_and_does_not_say_whole(
+    deps: Deps, shop: Shop, other: str
+) -> None:
+    await a_shop_that_sells(shop)
+    await copy_of(deps)
+    plain = unzipped(deps)
+    assert psql(deps, other, script=plain).returncode == 0
+    cut, failing = (
+        plain[: plain.rindex(b";\n", 0, len(plain) // 2) + 2],
+        plain.replace(b"\nCOPY ", b"\nSELECT 1/0;\nCOPY ", 3),
+    )
+    for script, code in ((cut, 0), (failing, 3)):
+        done = psql(deps, other, script=script)
+        assert (done.returncode, "целиком" in done.stdout.decode()) == (code, False), done.stderr
+        assert psql(deps, other, "-At", "-c", COUNTS).stdout.decode().strip() == "2|2|398.00"
+
+
+async def test_a_statement_that_fails_in_the_restore_is_red(deps: Deps, shop: Shop) -> None:
+    """What the archive says cannot be carried out on a server: here a type that only one extension knows."""
+    async with shop.db.begin("test") as session:
+        await session.execute(text("CREATE FUNCTION lost() RETURNS int LANGUAGE sql AS 'SELECT 1'"))
+        await session.execute(text("CREATE TABLE of_lost (n int DEFAULT lost(), CHECK (lost() = 1))"))
+        await session.execute(text("INSERT INTO of_lost DEFAULT VALUES"))
+        await session.execute(
+            text("CREATE OR REPLACE FUNCTION lost() RETURNS int LANGUAGE sql AS 'SELECT 2'")
+        )
+    await copy_of(deps)
+    tried = await service.verify(deps)
+    assert (tried.is_good, "of_lost" in (tried.verification or {})["trouble"]) == (False, True), (
+        tried.verification
+    )
 
 
 async def test_over_the_shops_own_database_it_stops_before_any_change(deps: Deps, shop: Shop) -> None:

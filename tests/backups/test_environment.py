@@ -92,6 +92,7 @@ def test_what_is_set_comes_back_word_for_word(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("HOME_OF_SOMEBODY_ELSE", "x")
     monkeypatch.setenv("CRYPTOPAY_TOKEN", "1:${x}")
     monkeypatch.setenv("GETPRO_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.delenv("DATABASE_KEYS")
     (tmp_path / ".env.back").write_text(what_is_set(CopySettings()))
     back = EnvFile.read(tmp_path / ".env.back")
     assert {name: back.values.get(name) for name in VALUES} == VALUES

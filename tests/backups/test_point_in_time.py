@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import itertools
 import os
 import random
@@ -25,8 +26,9 @@ from folders import open_up
 from getpro import migrations
 from getpro.backups import drills, live, places, sending, service, store, stream
 from getpro.backups.deps import Deps
-from getpro.backups.errors import NotRestored
-from getpro.backups.folder import FILES
+from getpro.backups.errors import BackupError, NotRestored
+from getpro.backups.folder import FILES, archive_of
+from getpro.backups.jobs import job_kinds
 from getpro.backups.mirror import Mirror
 from getpro.backups.recovery import Target, chain_for, recover
 from getpro.backups.sources import minute_of
@@ -35,9 +37,11 @@ from getpro.backups.store import Backup
 from getpro.backups.trial import thrown_away
 from getpro.backups.wal import Log, position
 from getpro.kit.clock import utc_now
+from getpro.kit.trouble import Trouble
 from getpro.operations.looks.backups import look_at_log
 from getpro.platform.database import DATABASE_AWAY, Database
 from getpro.platform.postgres import Cluster
+from getpro.platform.schedules import job_of
 from storage import Storage
 
 KILLS = 20
@@ -214,6 +218,105 @@ async def test_a_receiver_and_a_server_that_are_killed_cost_nothing(
     await safe_until(deps, comes(deps, 2))
     assert await service.base_due(deps) is None
     assert customers(deps, [full], Target(), tmp_path / "a") == [1, 2]
+
+
+async def test_a_byte_that_is_flipped_in_a_base_backup_or_in_the_log_is_found(
+    deps: Deps, flowing: None, tmp_path: Path
+) -> None:
+    full = await service.create_base(deps, BackupKind.FULL, asked_by="olga")
+    await safe_until(deps, comes(deps, 1))
+    archive = archive_of(deps.folder, full.name, full.kind)
+    with flipped(archive):
+        tried = await service.verify(deps, full.name)
+        assert (tried.is_good, archive.name in (tried.verification or {})["trouble"]) == (False, True)
+    assert full.manifest is not None
+    physical = full.manifest.physical
+    assert physical is not None
+    log = Log(deps.folder, physical.system, physical.segment_bytes)
+    needed = next(
+        one
+        for one in log.pieces()
+        if log.number(one.segment) * log.segment_bytes + one.end > position(physical.start)
+    )
+    with flipped(log.folder / needed.name), pytest.raises(BackupError):
+        customers(deps, [full], Target(), tmp_path / "a")
+    assert customers(deps, [full], Target(), tmp_path / "b") == [1]
+
+
+@contextlib.contextmanager
+def flipped(path: Path) -> Iterator[None]:
+    """A bit of it is another one while the block runs."""
+    before = path.read_bytes()
+    middle = len(before) // 2
+    path.write_bytes(before[:middle] + bytes([before[middle] ^ 1]) + before[middle + 1 :])
+    yield
+    path.write_bytes(before)
+
+
+async def test_a_slot_that_was_lost_is_made_anew_and_the_log_flows_on(deps: Deps, flowing: None) -> None:
+    """The server has forgotten what we had begun to take: a new base backup is the new beginning."""
+    await service.create_base(deps, BackupKind.FULL, asked_by="olga")
+    await safe_until(deps, comes(deps, 1))
+    with psycopg.connect(deps.database_url, autocommit=True) as connection:
+        while True:
+            connection.execute("SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots")
+            with contextlib.suppress(psycopg.errors.ObjectInUse):
+                connection.execute("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots")
+                break
+        for number in range(2, 6):
+            connection.execute("INSERT INTO users (user_id) VALUES (%s)", [number])
+            connection.execute("SELECT pg_switch_wal()")
+        connection.execute("CHECKPOINT")
+    await safe_until(deps, comes(deps, 6))
+    assert await service.base_due(deps) in {BackupKind.FULL, None}  # None where it was quick enough
+    again = await service.create_base(deps, BackupKind.FULL, asked_by="olga")
+    assert (await service.verify(deps, again.name)).is_good
+
+
+async def test_behind_the_end_of_the_log_the_moment_is_the_last_that_was_written(
+    deps: Deps, flowing: None, tmp_path: Path
+) -> None:
+    await service.create_base(deps, BackupKind.FULL, asked_by="olga")
+    last = comes(deps, 1)
+    await safe_until(deps, last)
+    asked = utc_now() + timedelta(hours=3)
+    source = minute_of(deps.folder, Target(at=asked), deps.keys.identity)
+    assert source.moment == asked
+    with source.restored(tmp_path / "a"):
+        assert last - timedelta(seconds=5) < source.moment < utc_now()
+
+
+async def test_what_the_system_refuses_stops_nobody_and_is_tried_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stream, "AGAIN_SECONDS", 0.01)
+    tries = 0
+
+    def prepare() -> Deps:
+        nonlocal tries
+        tries += 1
+        raise OSError(errno.ENOSPC, "full") if tries % 2 else Trouble("Нет.", "Ключа нет.", "Верните.")
+
+    task = asyncio.create_task(stream.keep_for_ever(prepare))
+    await until(lambda: asyncio.sleep(0, tries > 4), seconds=5)
+    assert not task.done()
+    task.cancel()
+    await asyncio.wait([task])
+
+
+async def test_a_base_backup_whose_trial_was_cut_off_is_tried_by_the_next(deps: Deps, flowing: None) -> None:
+    await service.create_base(deps, BackupKind.FULL, asked_by="olga")
+    await safe_until(deps, comes(deps, 1))
+    kinds = {kind.name: kind for kind in job_kinds(lambda: deps)}
+    await kinds[job_of("make_base_backup").name].run()
+    async with deps.db.read("test") as session:
+        [base] = await store.newest_bases(session)
+    assert base.is_good
+    before = base.verified_at
+    await kinds[job_of("make_base_backup").name].run()
+    async with deps.db.read("test") as session:
+        [base] = await store.newest_bases(session)
+    assert base.verified_at == before
 
 
 async def test_a_folder_that_takes_nothing_is_told_and_the_log_waits_for_it(

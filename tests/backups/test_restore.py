@@ -270,11 +270,11 @@ def test_a_server_or_a_program_older_than_the_copy_is_told(
 
 
 def test_copies_are_known_by_their_manifests_alone(past: Past, copies: Path) -> None:
-    later = replace(past.manifest, name="2getpro-later", made_at=LATER.isoformat())
-    (copies / f"2getpro-later{MANIFEST}").write_text(later.as_json(), encoding="utf-8")
+    later = replace(past.manifest, name="2getpro-20260302-000000", made_at=LATER.isoformat())
+    (copies / f"{later.name}{MANIFEST}").write_text(later.as_json(), encoding="utf-8")
     (copies / f"half{MANIFEST}").write_text("{", encoding="utf-8")
-    assert [one.name for one in copies_in(copies)] == ["2getpro-later", past.manifest.name]
-    assert chosen_of(copies, None).name == "2getpro-later"
+    assert [one.name for one in copies_in(copies)] == [later.name, past.manifest.name]
+    assert chosen_of(copies, None).name == later.name
     with pytest.raises(NotThere, match="копии no-such нет"):
         chosen_of(copies, "no-such")
     with pytest.raises(NotThere, match="копий нет"):

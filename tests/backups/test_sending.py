@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 from hashlib import sha256
 from pathlib import Path
@@ -312,6 +312,27 @@ async def test_the_newest_comes_back_to_a_machine_that_knows_of_none(deps: Deps,
     assert got == made.manifest
     tried = await service.verify(deps)
     assert (tried.name, tried.is_good) == (made.name, True)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"name": "../../root/x"},
+        {"name": "2getpro-20260301-120000/x"},
+        {"system": "/root/.ssh"},
+        {"system": ".."},
+        {"parent": "../2getpro-20260301-120000-full"},
+    ],
+)
+async def test_a_manifest_that_names_other_places_is_none(deps: Deps, changes: dict[str, str]) -> None:
+    made = await copy_of(deps, physical=physical(None))
+    assert made.manifest is not None
+    found = asdict(made.manifest)
+    assert Manifest.of(found) == made.manifest
+    inside = found if "name" in changes else found["physical"]
+    inside |= changes
+    with pytest.raises(ValueError, match=r"no name of a copy|no identifier"):
+        Manifest.of(found)
 
 
 async def test_a_copy_that_its_own_database_takes_for_failed_comes_back(deps: Deps) -> None:

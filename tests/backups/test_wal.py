@@ -78,6 +78,25 @@ def test_pieces_become_the_segment_that_they_are_of(tmp_path: Path) -> None:
     }
 
 
+def test_of_the_bucket_only_the_log_comes_and_no_piece_of_what_is_whole(s3: Storage, tmp_path: Path) -> None:
+    """Whoever stole a key that may only write decides what lies there and how it is called."""
+    place, log = s3.make(), Log(tmp_path / "copies", "7", SIZE)
+    file = tmp_path / "file"
+    file.write_bytes(b"of somebody else")
+    with contextlib.closing(place.bucket()) as bucket:
+        for name in (
+            "authorized_keys",
+            f"{whole(1)}.sh",
+            f"x/{whole(1)}",
+            whole(2),
+            piece(2, 0, 3),
+            piece(3, 0, 3),
+        ):
+            bucket.put(file, f"wal/7/{name}")
+        bring_log(bucket, log, 0)
+    assert {path.name for path in log.folder.iterdir()} == {whole(2), piece(3, 0, 3)}
+
+
 def test_what_is_off_the_machine_is_remembered_for_as_long_as_it_is_kept(s3: Storage, tmp_path: Path) -> None:
     place, log = s3.make(), Log(tmp_path, "7", SIZE)
     with contextlib.closing(place.bucket()) as bucket:

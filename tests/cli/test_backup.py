@@ -81,6 +81,7 @@ async def test_a_copy_by_hand_waits_for_the_one_that_is_being_made(folder: Path)
 async def test_settings_are_written_out_once_for_a_machine_that_has_none(
     folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("DATABASE_KEYS")
     made = (await backup("create")).said.split()[1].rstrip(",")
     fresh = tmp_path_factory.mktemp("fresh")
     monkeypatch.chdir(fresh)

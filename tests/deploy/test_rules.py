@@ -238,6 +238,10 @@ CASES: dict[str, Case] = {
         {"getpro_wal_unsafe_seconds": steady(1000)},
         {"getpro_wal_unsafe_seconds": steady(1000), "getpro_wal_off": steady(1)},
     ),
+    "BaseBackupTooOld": Case(
+        {"getpro_base_backup_age_seconds": steady(51 * 3600)},
+        {"getpro_base_backup_age_seconds": steady(49 * 3600)},
+    ),
     "OffsiteMissing": Case(
         {"getpro_backup_offsite_age_seconds": steady(94_000), "getpro_backup_offsite": steady(1)},
         {"getpro_backup_offsite_age_seconds": steady(94_000), "getpro_backup_offsite": steady(0)},

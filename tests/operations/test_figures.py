@@ -255,6 +255,47 @@ async def keep_run(shop: Shop, routine: str, **lines: list[str]) -> None:
         await session.execute(insert(check_runs).values(row | {"started_at": now, "finished_at": now}))
 
 
+async def test_a_good_trial_of_one_kind_does_not_hide_a_bad_one_of_the_other(shop: Shop) -> None:
+    async def tried(kind: str, *, is_good: bool) -> tuple[float | None, float | None]:
+        shop.clock.now += timedelta(days=1)
+        async with shop.db.begin("test") as session:
+            await session.execute(
+                text(
+                    "INSERT INTO backups (name, kind, state, asked_by, started_at, verified_at, is_good)"
+                    " VALUES (:name, :kind, 'lost', 'x', :now, :now, :is_good)"
+                ),
+                {"name": str(shop.clock()), "kind": kind, "now": shop.clock(), "is_good": is_good},
+            )
+        seen = await known(shop)
+        return seen("getpro_restore_test_success"), seen("getpro_restore_test_age_seconds")
+
+    day = 24 * 3600
+    assert (await known(shop))("getpro_restore_test_success") == 1
+    assert await tried("dump", is_good=True) == (1, 0)
+    assert await tried("full", is_good=True) == (1, day)
+    assert await tried("dump", is_good=False) == (0, 2 * day)
+    assert await tried("incremental", is_good=True) == (0, 3 * day)
+    assert await tried("dump", is_good=True) == (1, 0)
+    assert await tried("full", is_good=False) == (0, day)
+
+
+async def test_a_base_backup_is_as_old_as_the_newest_of_any_kind(shop: Shop) -> None:
+    """Where there is none, as the first copy: here an hour after it."""
+    name = "getpro_base_backup_age_seconds"
+    for kind, age in (("dump", 3600), ("full", 0), ("incremental", 0), ("dump", 3600)):
+        async with shop.db.begin("test") as session:
+            await session.execute(
+                text(
+                    "INSERT INTO backups (name, kind, state, asked_by, started_at, bytes, manifest)"
+                    " VALUES (:name, :kind, 'made', 'x', :now, 1, '{}')"
+                ),
+                {"name": f"{kind} {shop.clock()}", "kind": kind, "now": shop.clock()},
+            )
+        if kind == "dump":
+            shop.clock.now += timedelta(hours=1)
+        assert (await known(shop))(name) == age
+
+
 async def test_a_shop_is_held_from_the_mark_until_its_books_are_whole(shop: Shop) -> None:
     assert (await known(shop))("getpro_held_seconds") == 0
     async with shop.db.begin("test") as session:

@@ -23,9 +23,9 @@ def test_what_is_encrypted_is_not_readable_and_comes_back() -> None:
     ours = Cipher([new_key()])
     once, again = ours.encrypt(LINK), ours.encrypt(LINK)
     assert once != again
-    assert "secret" not in once
+    assert b"secret" not in once
     assert (ours.decrypt(once), Cipher([new_key()]).decrypt(once)) == (LINK, None)
-    assert ours.decrypt(f"{once[:-2]}x=") is None
+    assert ours.decrypt(once[:-1]) is None
 
 
 def test_a_new_first_key_encrypts_and_the_old_one_still_decrypts() -> None:
@@ -56,7 +56,7 @@ def test_keys_that_are_set_need_no_file(tmp_path: Path) -> None:
     assert "short" not in str(told.value)
 
 
-@pytest.mark.parametrize("spoiled", [b"no key\n", b"\xff\xfe\n", b"AAAA\n"])
+@pytest.mark.parametrize("spoiled", [b"no key\n", b"\xff\xfe\n", b"AGE-SECRET-KEY-1AAAA\n", b""])
 def test_a_spoiled_file_is_told_and_left_alone(tmp_path: Path, spoiled: bytes) -> None:
     (tmp_path / FILE).write_bytes(spoiled)
     with pytest.raises(Trouble) as told:

@@ -154,7 +154,7 @@ DATABASE: Final = Dashboard(
                     "max(getpro_wal_unsafe_seconds)",
                     "Хорошо: меньше минуты. За столько последних секунд журнала базы ещё нет в папке копий.",
                     limits=bad_above(900),
-                    alerts=("WalArchiveFailing",),
+                    alerts=("WalArchiveFailing", "BaseBackupTooOld"),
                 ),
                 stat(
                     "Последней копии вне машины",

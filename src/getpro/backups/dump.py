@@ -24,7 +24,7 @@ from getpro.backups.interruption import statements_ended
 from getpro.backups.manifest import Manifest, facts_of
 from getpro.backups.output import output_of, told
 from getpro.backups.sealed import seal
-from getpro.platform.postgres.address import impatient
+from getpro.platform.postgres.address import impatient, name_of
 from getpro.platform.postgres.tools import Tools
 
 NAME: Final = "2getpro backup"
@@ -43,11 +43,11 @@ _GUARD: Final = """\
 \\set ON_ERROR_STOP on
 DO $$
 BEGIN
-  IF current_database() = '2getpro_v2' AND EXISTS (
+  IF current_database() IN ('2getpro_v2', {own}) AND EXISTS (
     SELECT FROM pg_class WHERE relkind IN ('r', 'p')
       AND relnamespace IN (to_regnamespace('public'), to_regnamespace('synthetic'))
   ) THEN
-    RAISE EXCEPTION 'Это рабочая база 2getpro_v2, и в ней есть таблицы: ничего не изменено. '
+    RAISE EXCEPTION 'Это рабочая база, и в ней есть таблицы: ничего не изменено. '
       'Восстановите в другую, например test_db, а потом переименуйте.';
   END IF;
 END
@@ -58,7 +58,8 @@ DROP SCHEMA IF EXISTS synthetic CASCADE;
 DROP SCHEMA IF EXISTS public CASCADE;
 CREATE SCHEMA public;
 """
-_END: Final = "\nCOMMIT;\n"
+_END: Final = "\nCOMMIT;\n\\echo 2GETPRO: восстановлено целиком, на {moment}\n"
+"""The last word: where the file breaks off, psql ends with 0 all the same, and has changed nothing."""
 
 
 def make(
@@ -136,10 +137,16 @@ def _write_archive(
 
 def _write_plain(url: str, tools: Tools, path: Path, snapshot: str, moment: datetime) -> None:
     with written(path) as sink, _dumped(url, tools, snapshot, "--format=plain") as dump:
-        sink.write(_member(_GUARD.format(moment=f"{moment:%Y-%m-%d %H:%M:%S} UTC").encode()))
+        said = f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+        sink.write(_member(_GUARD.format(moment=said, own=_quoted(name_of(url))).encode()))
         for member in _members(dump):
             sink.write(member)
-        sink.write(_member(_END.encode()))
+        sink.write(_member(_END.format(moment=said).encode()))
+
+
+def _quoted(name: str) -> str:
+    doubled = name.replace("'", "''")
+    return f"'{doubled}'"
 
 
 def _members(source: IO[bytes]) -> Iterator[bytes]:

@@ -85,7 +85,7 @@ def require_secrets(url: str, settings: Settings) -> None:
     """See that the keys among ``settings`` decrypt what the tables at ``url`` keep; raises NotRestored."""
     cipher = None if settings.database_keys is None else Cipher(keys_of(settings.database_keys))
     with psycopg.connect(url, autocommit=True, row_factory=scalar_row) as connection:
-        kept: list[str] = connection.execute(_NEWEST_SECRETS).fetchall()
+        kept: list[bytes] = connection.execute(_NEWEST_SECRETS).fetchall()
     closed = sum(cipher is None or cipher.decrypt(encrypted) is None for encrypted in kept)
     if closed:
         raise NotRestored(

@@ -17,6 +17,8 @@ _MAKE: Final = "make_backup"
 _PROVE: Final = "prove_backup"
 _BASE: Final = "make_base_backup"
 _SEND: Final = "send_backups"
+_LONG: Final = Backoff(longest_seconds=900, attempts=10)
+"""A quarter of an hour: a server that is started again, or another copy that is being made."""
 _THREE_TIMES: Final = Backoff(longest_seconds=900, attempts=3)
 _ONCE: Final = Backoff(attempts=1)
 
@@ -40,9 +42,9 @@ def point_in_time_schedules(zone: str) -> list[Schedule]:
 def job_kinds(prepare: Prepare, jobs: Jobs | None = None) -> list[JobKind]:
     """Without ``jobs`` nothing follows a copy."""
     return [
-        JobKind(job_of(_MAKE), partial(_make, prepare, jobs), _THREE_TIMES, (BackupError,)),
+        JobKind(job_of(_MAKE), partial(_make, prepare, jobs), _LONG, (BackupError,)),
         JobKind(TELEGRAM, partial(_send_to_chat, prepare), _THREE_TIMES, (BackupError,)),
-        JobKind(job_of(_PROVE), partial(_prove, prepare), _THREE_TIMES, (BackupError,)),
+        JobKind(job_of(_PROVE), partial(_prove, prepare), _LONG, (BackupError,)),
         JobKind(job_of(_BASE), partial(_make_base, prepare), _ONCE, (BackupError,)),
         JobKind(job_of(_SEND), partial(_send, prepare), _ONCE, (BackupError,)),  # it comes again by itself
     ]
@@ -59,7 +61,10 @@ async def _make(prepare: Prepare, jobs: Jobs | None) -> None:
     if deps.telegram is not None and jobs is not None:
         async with deps.db.begin("backup: to telegram") as session:
             await jobs.defer(session, TELEGRAM, name=made.name)
-    await service.prune(deps)
+    try:
+        await service.prune(deps)
+    except BackupError as error:  # the next night deletes it; another try would make another copy
+        log.warning("backup.prune_postponed", error=str(error))
 
 
 async def _send_to_chat(prepare: Prepare, name: str) -> None:
@@ -75,9 +80,11 @@ async def _prove(prepare: Prepare) -> None:
 
 
 async def _make_base(prepare: Prepare) -> None:
-    """Make the base backup that is due, if one is, and prove it."""
+    """Make the base backup that is due, if one is, and prove it; or prove one that was not yet."""
     deps = prepared(prepare)
     if (kind := await service.base_due(deps)) is None:
+        if (untried := await service.untried_base(deps)) is not None:
+            await service.verify(deps, untried)
         return
     made = await service.create_base(deps, kind, asked_by=BY_SCHEDULE)
     await service.verify(deps, made.name)

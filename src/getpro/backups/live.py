@@ -97,7 +97,7 @@ def over_live(
             require_idle(server, url)
             return _swap(server, live, live + _UNFINISHED, now=now)
         except BaseException:
-            with contextlib.suppress(psycopg.Error), _maintained(url) as other:
+            with contextlib.suppress(psycopg.Error, Unsuitable), _maintained(url) as other:
                 sweep(other, live)
             raise
 

@@ -1,6 +1,7 @@
 """What a copy holds, written beside it: a trial knows what to find, and a catalogue can be rebuilt."""
 
 import json
+import re
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ import psycopg
 from psycopg import sql
 from pydantic import TypeAdapter
 
-from getpro.backups.folder import MANIFEST, written
+from getpro.backups.folder import MANIFEST, NAMED, written
 from getpro.backups.states import BackupKind
 
 FORM: Final = 2
@@ -19,6 +20,7 @@ _TABLES: Final = (
     "SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace"
     " AND c.relkind IN ('r', 'p') AND NOT c.relispartition ORDER BY 1"
 )
+_SYSTEM: Final = re.compile(r"\d{1,20}", re.ASCII)
 _MONEY: Final = {
     "payments": "SELECT status, sum(amount)::text FROM payments GROUP BY 1",
     "refunds": "SELECT status, sum(amount)::text FROM refunds GROUP BY 1",
@@ -107,12 +109,21 @@ class Manifest:
 
     @classmethod
     def of(cls, found: dict[str, Any]) -> Self:
-        """From JSON, read; raises ValueError for what is none of ours, or of a later form."""
+        """From JSON, read; raises ValueError for what is none of ours, or of a later form.
+
+        It may come from where others can write, and names files and folders.
+        """
         read = TypeAdapter(cls).validate_python(found)
         if read.form > FORM:
             raise ValueError(f"a manifest of form {read.form}")
         if read.moment.tzinfo is None:
             raise ValueError("a moment without its zone")
+        physical = read.physical
+        names = [read.name, *([physical.parent] if physical is not None and physical.parent else [])]
+        if not all(NAMED.fullmatch(name) for name in names):
+            raise ValueError("no name of a copy")
+        if physical is not None and _SYSTEM.fullmatch(physical.system) is None:
+            raise ValueError("no identifier of a cluster")
         return read
 
     def write(self, folder: Path) -> None:

@@ -7,7 +7,8 @@ from typing import Final
 from getpro.backups.bucket import Bucket
 from getpro.backups.errors import Damaged, OffsiteRefused
 from getpro.backups.folder import UNFINISHED
-from getpro.backups.wal import FOLDER, Log, Piece
+from getpro.backups.sealed import ENDING
+from getpro.backups.wal import FOLDER, Log, Piece, is_of_log
 
 _NOTE: Final = "offsite"
 
@@ -87,12 +88,16 @@ def bring_log(bucket: Bucket, log: Log, start: int) -> int:
     """
     log.make_folder()
     here, come = set(log.names()), 0
-    for stored in bucket.listing(prefix(log.system)):
-        name = stored.key.rpartition("/")[2]
-        piece = Piece.of(name, log.segment_bytes)
-        is_old = piece is not None and log.number(piece.segment) < start // log.segment_bytes
-        if name in here or is_old:
+    begin = prefix(log.system)
+    there = {stored.key.removeprefix(begin): stored for stored in bucket.listing(begin)}
+    for name, stored in there.items():
+        if name in here or not is_of_log(name):  # whoever can write there decides what it is called
             continue
+        if (piece := Piece.of(name, log.segment_bytes)) is not None:
+            whole = f"{piece.segment}{ENDING}"
+            is_in_whole = name != whole and (whole in here or whole in there)
+            if is_in_whole or log.number(piece.segment) < start // log.segment_bytes:
+                continue
         fresh = log.folder / f"{UNFINISHED}{name}"
         try:
             bucket.get(stored.key, fresh)

@@ -165,19 +165,21 @@ def _put_files(folder: Path, chain: Sequence[Manifest], identity: x25519.Identit
 
 def _unpack(archive: Path, identity: x25519.Identity, part: Path, cluster: Cluster) -> None:
     """By the system's own tar, which is quick, and as the server's user, whose files they are to be."""
-    with subprocess.Popen(  # noqa: S603 -- constants, and a path of ours
-        ["tar", "-x", "-C", str(part)],  # noqa: S607 -- the system's
-        stdin=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        cwd="/",
-        **cluster.as_user(),
-    ) as tar:
-        assert tar.stdin is not None
-        assert tar.stderr is not None
-        with contextlib.suppress(BrokenPipeError):  # tar says why
-            unseal(archive, identity, Sink(tar.stdin))
-        tar.stdin.close()
-        complaints = tar.stderr.read().decode(errors="replace").strip().splitlines()
+    with tempfile.TemporaryFile() as told:  # a pipe that nobody reads meanwhile would hold tar up
+        with subprocess.Popen(  # noqa: S603 -- constants, and a path of ours
+            ["tar", "-x", "-C", str(part)],  # noqa: S607 -- the system's
+            stdin=subprocess.PIPE,
+            stderr=told,
+            cwd="/",
+            **cluster.as_user(),
+        ) as tar:
+            assert tar.stdin is not None
+            with ended_by(tar.kill), contextlib.suppress(BrokenPipeError):  # tar says why
+                unseal(archive, identity, Sink(tar.stdin))
+            with contextlib.suppress(BrokenPipeError):
+                tar.stdin.close()
+        told.seek(0)
+        complaints = told.read().decode(errors="replace").strip().splitlines()
     if tar.returncode != 0:
         raise NotRestored(f"tar: {complaints[-1] if complaints else tar.returncode}")
 
@@ -207,7 +209,7 @@ def _follow(cluster: Cluster, spool: Path, target: Target, superuser: str, *, ga
                 raise
             if gap is not None:
                 raise NotRestored(gap) from None
-            # Nothing was written between the end of the log and that moment: its end is that moment.
+            # Nothing is known to have been written between the end of the log and that moment.
             cluster.launch(settings, seconds=_START_SECONDS)
         where = {"host": str(sockets), "port": cluster.port, "dbname": "postgres", "user": superuser}
         with psycopg.connect(**where, autocommit=True) as connection:  # type: ignore[arg-type] # a dict of str

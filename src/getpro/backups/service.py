@@ -161,9 +161,17 @@ async def base_due(deps: Deps) -> BackupKind | None:
     if not fulls or now - fulls[0] >= _FULL_EVERY:
         return BackupKind.FULL
     local = now.astimezone(deps.zone)
-    is_todays = bases[0].started_at.astimezone(deps.zone).date() == local.date()
+    # Any: by a clock that was ahead, the newest may be of a day that has not come.
+    is_todays = any(one.started_at.astimezone(deps.zone).date() == local.date() for one in bases)
     is_due = not is_todays and local.hour >= _NIGHT and await _parent(deps) is not None
     return BackupKind.INCREMENTAL if is_due else None
+
+
+async def untried_base(deps: Deps) -> str | None:
+    """The newest base backup, if its trial was cut off."""
+    async with deps.db.read("backup: bases") as session:
+        bases = await store.newest_bases(session)
+    return bases[0].name if bases and bases[0].verified_at is None else None
 
 
 async def _parent(deps: Deps) -> Manifest | None:
@@ -250,10 +258,9 @@ def _late(deps: Deps, copies: Iterable[Backup]) -> list[Backup]:
     ]
     since = deps.clock() - deps.window
     # By a clock that was put back the newest copy looks older than others.
-    last = max(there.values(), key=lambda one: one.backup_id, default=None)
-    gone = [
-        copy.name for copy in outdated(dumps, deps.keep, zone=deps.zone) if copy.name != (last and last.name)
-    ]
+    by_number = sorted((there[dump.name] for dump in dumps), key=lambda copy: copy.backup_id)
+    last = {copy.name for copy in by_number[-1:]}
+    gone = [copy.name for copy in outdated(dumps, deps.keep, zone=deps.zone) if copy.name not in last]
     gone += [copy.name for copy in outdated_bases(bases, since=since)]
     return sorted((there[name] for name in gone), key=lambda copy: copy.started_at)
 
@@ -283,7 +290,8 @@ async def _forget_log(deps: Deps) -> None:
     async with deps.db.read("backup: bases") as session:
         bases = await store.newest_bases(session)
     of_bases = [one.manifest.physical for one in bases if one.manifest and one.manifest.physical]
-    oldest = {physical.system: physical for physical in of_bases}  # the last one wins, and is the oldest
+    of_bases.sort(key=lambda physical: position(physical.start), reverse=True)
+    oldest = {physical.system: physical for physical in of_bases}  # the last one wins
     for physical in oldest.values():
         written = Log(deps.folder, physical.system, physical.segment_bytes)
         if gone := await asyncio.to_thread(written.forget_before, position(physical.start)):
@@ -310,6 +318,7 @@ async def _tidy(deps: Deps) -> None:
         await asyncio.to_thread(clear, deps.trials / SCRATCH)
     async with deps.db.begin("backup: tidy") as session:
         known = await store.newest_first(session)
+        there = set(names(deps.folder))
         await _adopt(session, deps, {copy.name for copy in known})
         for copy in known:
             path = archive_of(deps.folder, copy.name, copy.kind)
@@ -319,7 +328,7 @@ async def _tidy(deps: Deps) -> None:
                 await store.lost(session, copy.backup_id, f"{path}: файла нет")
             elif copy.state is BackupState.LOST and _has(path, copy.bytes):
                 await store.found_again(session, copy.backup_id)
-            elif copy.state is BackupState.DELETED:
+            elif copy.state is BackupState.DELETED and copy.name in there:
                 remove(deps.folder, copy.name)
 
 

@@ -18,7 +18,7 @@ from getpro.backups.folder import MANIFEST
 from getpro.backups.interruption import ended_by
 from getpro.backups.manifest import Manifest
 from getpro.backups.progress import OnProgress, growing, silent
-from getpro.backups.recovery import Target, chain_for, major_of, recover
+from getpro.backups.recovery import Target, chain_for, last_commit, major_of, recover
 from getpro.backups.restore import decrypt, require_the_same, require_whole, restore, unload
 from getpro.platform.postgres import Cluster, embedded_major
 from getpro.platform.postgres.cluster import DATABASE
@@ -172,6 +172,7 @@ class Minute(Source):
         self._physical = physical
         self._target = target
         self._identity = identity
+        self._reached: datetime | None = None
 
     @property
     def name(self) -> str:
@@ -179,12 +180,21 @@ class Minute(Source):
             return f"2getpro-before-transaction-{self._target.before_transaction}"
         if self._target == Target():
             return f"{self._chain[-1].name}-and-log"
-        return f"2getpro-{self.moment:%Y%m%d-%H%M%S}"
+        return f"2getpro-{self._asked:%Y%m%d-%H%M%S}"
+
+    @property
+    def _asked(self) -> datetime:
+        """Before a transaction: the moment of the base backup, which is surely earlier."""
+        return self._target.at or self._chain[-1].moment
 
     @property
     def moment(self) -> datetime:
-        """Before a transaction: the moment of the base backup, which is surely earlier."""
-        return self._target.at or self._chain[-1].moment
+        """What was asked for; brought up, of the last that was committed: the log may end before."""
+        if self._reached is None:
+            return self._asked
+        if self._target.at is not None:
+            return min(self._target.at, self._reached)
+        return self._reached if self._target == Target() else self._asked
 
     @property
     def database_bytes(self) -> int:
@@ -211,6 +221,7 @@ class Minute(Source):
             durable=durable,
             on_progress=on_progress,
         )
+        self._reached = last_commit(cluster)
         try:
             _call_as_ours(cluster, self._physical.database)
             yield cluster, cluster.url()

@@ -11,7 +11,7 @@ import os
 import signal
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -28,7 +28,7 @@ from getpro.backups.interruption import interruptible
 from getpro.backups.mirror import Mirror
 from getpro.backups.store import note_stream
 from getpro.backups.wal import Log
-from getpro.kit.trouble import system_words
+from getpro.kit.trouble import Trouble, system_words
 from getpro.platform.database import DATABASE_AWAY
 from getpro.platform.metrics import WAL_OFF
 from getpro.platform.postgres.address import impatient
@@ -85,6 +85,11 @@ class Spool:
         except OSError as error:
             raise NoStream(f"{error.filename or self.log.folder}: {system_words(error)}") from error
 
+    def clear(self) -> None:
+        """Forget where we were: the server goes on from somewhere else, and the receiver would not."""
+        for path in self.directory.iterdir():
+            path.unlink()
+
     def _ship_partial(self, path: Path) -> None:
         segment = path.name.removesuffix(_PARTIAL)
         begin = self.log.end_of(segment)
@@ -124,6 +129,8 @@ class Server:
     system: str
     major: int
     segment_bytes: int
+    has_new_slot: bool = False
+    """What it has written since we took it last may be gone."""
 
     def log(self, copies: Path) -> Log:
         return Log(copies, self.system, self.segment_bytes)
@@ -148,21 +155,39 @@ async def keep_for_ever(prepare: Prepare) -> None:
             WAL_OFF.set(1)
             log.warning("backup.only_dumps", error=str(error))
             return
-        except (BackupError, *DATABASE_AWAY, psycopg.Error) as error:
-            words = str(error).partition("\n")[0] or type(error).__name__
+        except (BackupError, Trouble, OSError, *DATABASE_AWAY, psycopg.Error) as error:
+            words = _in_words(error)
             if words != told:
                 log.error("backup.log_does_not_flow", error=words)
             told = words
         await asyncio.sleep(AGAIN_SECONDS)
 
 
+def _in_words(error: Exception) -> str:
+    said = system_words(error) if isinstance(error, OSError) else str(error).partition("\n")[0]
+    return said or type(error).__name__
+
+
 async def _flow(deps: Deps) -> None:
-    """Until something goes wrong, which is raised: BackupError, or what a database that is away raises."""
+    """Until something goes wrong, which is raised: BackupError, or what a database that is away raises.
+
+    Nothing is taken from the server while the folder takes nothing from us: it would fill our own disk, and
+    the server believe that it may forget.
+    """
     server = await _server_of(deps)
-    spool = Spool(deps.spool, server.log(deps.folder), deps.keys.recipients)
+    directory = deps.spool / server.system
+    await asyncio.to_thread(directory.mkdir, mode=0o700, exist_ok=True)
+    spool = Spool(directory, server.log(deps.folder), deps.keys.recipients)
+    try:
+        await asyncio.to_thread(spool.ship)
+    except BackupError as error:
+        await _note(deps, server.system, trouble=str(error))
+        raise
+    if server.has_new_slot:
+        await asyncio.to_thread(spool.clear)
     mirror = None if deps.bucket is None else Mirror(deps.bucket, spool.log, deps.spool)
     stopping = asyncio.Event()
-    receiver = await _receive(deps.tools(server.major), deps.database_url, deps.spool)
+    receiver = await _receive(deps.tools(server.major), deps.database_url, directory, deps.spool / _PID)
     shipping = asyncio.create_task(_ship_until(stopping, deps, spool, mirror))
     ended = asyncio.create_task(receiver.wait())
     try:
@@ -219,7 +244,7 @@ async def _mirrored(mirror: Mirror) -> str:
     return ""
 
 
-async def _receive(tools: Tools, url: str, spool: Path) -> asyncio.subprocess.Process:
+async def _receive(tools: Tools, url: str, spool: Path, pid_file: Path) -> asyncio.subprocess.Process:
     (program, *address), environment = tools.client("pg_receivewal", url)
     receiver = await asyncio.create_subprocess_exec(
         program,
@@ -234,7 +259,12 @@ async def _receive(tools: Tools, url: str, spool: Path) -> asyncio.subprocess.Pr
         stderr=asyncio.subprocess.PIPE,
         env=environment,
     )
-    (spool / _PID).write_text(str(receiver.pid), encoding="ascii")
+    try:
+        await asyncio.to_thread(pid_file.write_text, str(receiver.pid), encoding="ascii")
+    except OSError as error:
+        receiver.kill()
+        await receiver.wait()
+        raise NoStream(f"{pid_file}: {system_words(error)}") from error
     return receiver
 
 
@@ -290,7 +320,8 @@ def _ready_server(url: str) -> Server:
             connection.execute(
                 "SELECT pg_create_physical_replication_slot(%s, immediately_reserve => true)", [SLOT]
             )
-        elif slot[1]:
+            return replace(server, has_new_slot=True)
+        if slot[1]:
             raise NoStream(f"журнал уже забирает другой: слот {SLOT} занят")
     return server
 

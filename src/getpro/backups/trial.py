@@ -18,7 +18,7 @@ from getpro.backups.errors import BackupError, NotRestored
 from getpro.backups.interruption import ended_by
 from getpro.backups.manifest import Manifest
 from getpro.backups.sources import SERVER, proven_as
-from getpro.kit.trouble import Trouble
+from getpro.kit.trouble import Trouble, system_words
 from getpro.platform.postgres import Cluster
 from getpro.platform.postgres.address import name_of
 from getpro.platform.postgres.cluster import SUPERUSER
@@ -49,6 +49,8 @@ class Trial:
             self.trouble = str(error)
         elif isinstance(error, Trouble):
             self.trouble = f"{error.what} {error.why}"
+        elif isinstance(error, OSError):
+            self.trouble = f"{error.filename or 'диск'}: {system_words(error)}"
         elif isinstance(error, psycopg.Error):
             self.trouble = f"восстановленная база не отвечает: {type(error).__name__}"
         return self.trouble is not None

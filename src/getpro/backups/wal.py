@@ -58,6 +58,10 @@ class Piece:
         return f"{self.segment}{part}{ENDING}"
 
 
+def is_of_log(name: str) -> bool:
+    return bool(_FILE.fullmatch(name) or _HISTORY.fullmatch(name))
+
+
 class Log:
     """The log of one cluster, as it lies in the folder of copies."""
 
@@ -71,7 +75,7 @@ class Log:
         if not self.folder.exists():
             return []
         there = sorted(path.name for path in self.folder.iterdir())
-        return [name for name in there if _FILE.fullmatch(name) or _HISTORY.fullmatch(name)]
+        return [name for name in there if is_of_log(name)]
 
     def pieces(self) -> list[Piece]:
         """In the order in which they were written."""

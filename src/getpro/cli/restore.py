@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Final, NoReturn, TypeVar
 from zoneinfo import ZoneInfo
@@ -16,7 +16,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from getpro import migrations
 from getpro.backups import live, places, plan, tables, traces
 from getpro.backups.errors import (
     BackupError,
@@ -55,7 +54,7 @@ from getpro.kit.trouble import Trouble, system_words
 from getpro.platform import restores
 from getpro.platform.database import Database
 from getpro.platform.postgres import default_directory
-from getpro.platform.postgres.address import name_of
+from getpro.platform.postgres.address import impatient, name_of
 from getpro.platform.settings import DatabaseSettings, ReadableSettings
 
 app = typer.Typer(add_completion=False)
@@ -66,6 +65,8 @@ From = Annotated[
     typer.Option("--from", help="Папка с копиями", show_default="та, куда магазин их кладёт"),
 ]
 Name = Annotated[str | None, typer.Option("--name", help="Имя живой базы, чтобы не спрашивать")]
+_END: Final = "end"
+_SHORT: Final = timedelta(minutes=1)
 _REMEDIES: Final[dict[type[BackupError], str]] = {
     WrongKey: "Укажите ключ, сохранённый с той машины: --key ФАЙЛ",
     Damaged: "Возьмите другую копию: --copy ИМЯ. Какие есть: 2getpro restore list",
@@ -91,7 +92,10 @@ def restore(
     ] = None,
     to: Annotated[
         str | None,
-        typer.Option("--to", help='На какую минуту, вместо копии: "2026-11-23 14:05" по часам магазина'),
+        typer.Option(
+            "--to",
+            help='На какую минуту, вместо копии: "2026-11-23 14:05" по часам магазина; end: до конца журнала',
+        ),
     ] = None,
     before_transaction: Annotated[
         int | None,
@@ -128,13 +132,13 @@ def restore(
     with _in_words("Не восстановлено."):
         lying = usual_folder(settings) if folder is None else folder
         identity = read_identity(key or _data(settings) / FILE)
-        minute = None if to is None else _minute(to, settings.zone)
+        minute = None if to in {None, _END} else _minute(to or "", settings.zone)
         target = Target(at=minute, before_transaction=before_transaction)
-        if target == Target():
+        if target == Target() and to is None:
             chosen = chosen_of(lying, copy)
             asked = _Asked(settings, Copy(lying, chosen, identity), chosen.facts, len(copies_in(lying)) - 1)
         else:
-            asked = _Asked(settings, minute_of(lying, target, identity), None, 0)
+            asked = _Asked(settings, minute_of(lying, target, identity), None, 0, minute=minute)
         plan.require_known(asked.source)
         if over_live:
             _over_live(asked, name=name, dry_run=dry_run)
@@ -208,11 +212,19 @@ class _Asked:
     source: Source
     facts: Facts | None
     others: int
+    minute: datetime | None = None
+    """Where one was asked for."""
 
     @property
     def restored(self) -> Path:
         """The folder in which all is restored that is not asked to be elsewhere."""
         return _data(self.settings) / "restored"
+
+    def tell_if_short(self) -> None:
+        """Once it is brought up: what was asked for may lie behind the end of the log."""
+        if self.minute is not None and self.minute - self.source.moment > _SHORT:
+            last = in_words(self.source.moment, self.settings.zone)
+            typer.echo(f"Последнее, что есть в журнале, записано {last}: было ли что-то потом, он не знает.")
 
     @property
     def scratch(self) -> Path:
@@ -249,6 +261,7 @@ def _new_place(asked: _Asked, into: Path | None, *, yes: bool, dry_run: bool) ->
     if not yes:
         _require_agreed("Восстановить?")
     _timed(lambda on_progress: places.into_new_place(asked.source, directory, on_progress, mark=_mark))
+    asked.tell_if_short()
     has_url = asked.settings.database_url is not None
     _tell(after_new_place(directory, asked.source.name, has_url=has_url))
 
@@ -273,6 +286,7 @@ def _over_live(asked: _Asked, *, name: str | None, dry_run: bool) -> None:
                     asked.source, url, place, now=utc_now(), on_progress=on_progress, mark=_mark
                 )
             )
+        asked.tell_if_short()
         _tell(after_swap(kept))
     reconcile()
 
@@ -345,9 +359,11 @@ def _kept(url: str) -> list[live.Kept]:
 def _mark(url: str, moment: datetime) -> None:
     """Hold the shop that is to live there until it knows of the money since ``moment``.
 
-    A database of an older program has no place for that; nor does that program look there.
+    A database from before there was a place for that has none; nor does its program look there.
     """
-    if migrations.is_current(url):
+    with psycopg.connect(impatient(url), autocommit=True) as connection:
+        has_place = connection.execute("SELECT to_regclass('restores') IS NOT NULL").fetchone() == (True,)
+    if has_place:
         asyncio.run(_marked(url, moment))
 
 

@@ -248,6 +248,14 @@ FIGURES: Final = (
         " (SELECT min(registration_date) FROM users), :now))",
     ),
     Figure(
+        "getpro_base_backup_age_seconds",
+        "Сколько прошло с последней базовой копии; не было ни одной — с первой копии",
+        "SELECT extract(epoch FROM :now - coalesce("
+        "(SELECT max(started_at) FROM backups WHERE state = 'made' AND kind <> 'dump'),"
+        " (SELECT min(started_at) FROM backups), :now))",
+        every_seconds=MINUTELY,
+    ),
+    Figure(
         "getpro_backup_offsite_age_seconds",
         "Сколько прошло с последней копии, что есть и вне машины; нет ни одной — с первой копии",
         "SELECT extract(epoch FROM :now - coalesce("
@@ -258,15 +266,16 @@ FIGURES: Final = (
     Figure(
         "getpro_restore_test_age_seconds",
         "Сколько прошло с последнего удачного пробного восстановления; не было ни одного — с первой копии",
-        "SELECT extract(epoch FROM :now - coalesce((SELECT max(verified_at) FROM backups WHERE is_good),"
+        "SELECT extract(epoch FROM :now - coalesce("
+        "(SELECT max(verified_at) FROM backups WHERE is_good AND kind = 'dump'),"
         " (SELECT min(started_at) FROM backups), :now))",
         every_seconds=MINUTELY,
     ),
     Figure(
         "getpro_restore_test_success",
-        "1, если последнее пробное восстановление удалось или ещё ни одного не было",
-        "SELECT coalesce((SELECT is_good::int FROM backups WHERE verified_at IS NOT NULL"
-        " ORDER BY verified_at DESC LIMIT 1), 1)",
+        "1, если последние пробные восстановления ночной и базовой копии удались или их ещё не было",
+        "SELECT coalesce(min(is_good::int), 1) FROM (SELECT DISTINCT ON (kind = 'dump') is_good FROM backups"
+        " WHERE verified_at IS NOT NULL ORDER BY kind = 'dump', verified_at DESC) AS newest",
         every_seconds=MINUTELY,
     ),
     Figure(

@@ -52,7 +52,7 @@ class KnownAccount:
     panel_user_id: str
     username: str
     fingerprint: bytes
-    encrypted_url: str | None
+    encrypted_url: bytes | None
     """The link; None: the panel must be asked for it."""
 
 

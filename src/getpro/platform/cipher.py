@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+import pyrage
 from pydantic import SecretStr
+from pyrage import x25519
 
 from getpro.kit.files import write_new
 from getpro.kit.trouble import Trouble, system_words
@@ -20,17 +21,22 @@ class Cipher:
     """Encrypts with the first of its keys and decrypts with any: so that keys can be changed."""
 
     def __init__(self, keys: Sequence[str]) -> None:
-        """Each as ``Fernet.generate_key`` makes them; raises ValueError for another one, and for none."""
-        self._fernet = MultiFernet([Fernet(key) for key in keys])
+        """Each a private key of age; raises ValueError for another one, and for none."""
+        if not keys:
+            raise ValueError("no key")
+        try:
+            self._keys = [x25519.Identity.from_str(key) for key in keys]
+        except pyrage.IdentityError as error:
+            raise ValueError("no key of age") from error
 
-    def encrypt(self, text: str) -> str:
-        return self._fernet.encrypt(text.encode()).decode("ascii")
+    def encrypt(self, text: str) -> bytes:
+        return bytes(pyrage.encrypt(text.encode(), [self._keys[0].to_public()]))
 
-    def decrypt(self, encrypted: str) -> str | None:
+    def decrypt(self, encrypted: bytes) -> str | None:
         """None for what was encrypted with none of the keys."""
         try:
-            return self._fernet.decrypt(encrypted).decode()
-        except InvalidToken:
+            return str(pyrage.decrypt(encrypted, self._keys), "utf-8")
+        except pyrage.DecryptError:
             return None
 
 
@@ -48,7 +54,7 @@ def keys_of(setting: SecretStr) -> list[str]:
 
 
 def new_key() -> str:
-    return Fernet.generate_key().decode("ascii")
+    return str(x25519.Identity.generate())
 
 
 def cipher(settings: DatabaseSettings) -> Cipher:
@@ -67,15 +73,16 @@ def cipher(settings: DatabaseSettings) -> Cipher:
 
 def _read(path: Path) -> list[str]:
     try:
-        return path.read_text(encoding="ascii").split()
+        lines = path.read_text(encoding="ascii").splitlines()
     except FileNotFoundError:
         return []
     except UnicodeDecodeError:
-        return ["?"]  # no key, and told so
+        return [""]  # no key, and told so
     except OSError as error:
         raise Trouble(
             "Ключ базы не прочитать.", f"{path}: {system_words(error)}.", "Проверьте права."
         ) from error
+    return [line for line in lines if not line.startswith("#")] or [""]
 
 
 def _make(path: Path) -> list[str]:

@@ -171,8 +171,9 @@ Dsn = Annotated[
     ),
 ]
 """Source: https://develop.sentry.dev/sdk/overview/#parsing-the-dsn."""
+_AGE_KEY: Final = r"AGE-SECRET-KEY-1[A-Z0-9]{58}"
 DatabaseKeys = Annotated[
-    SecretStr, _secret(r"[\w-]{43}=(,[\w-]{43}=)*", "нужны ключи через запятую, как в database.key")
+    SecretStr, _secret(rf"{_AGE_KEY}(,{_AGE_KEY})*", "нужны ключи через запятую, как в database.key")
 ]
 ShopNumber = Annotated[str, _text(r"[0-9]+", "нужен номер магазина (shopId), одни цифры")]
 

@@ -18,7 +18,6 @@ button-language = Язык: русский
 button-pay = Pay { $price }
 button-check = Check payment
 button-again = Try again
-button-again = Try again
 button-another-way = Pay another way
 button-cancel = Cancel
 button-copy = Copy link

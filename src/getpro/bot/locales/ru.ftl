@@ -18,7 +18,6 @@ button-support = Поддержка
 button-language = Language: English
 button-pay = Оплатить { $price }
 button-check = Проверить оплату
-button-again = Ещё раз
 button-again = Попробовать ещё раз
 button-another-way = Другой способ
 button-cancel = Отменить

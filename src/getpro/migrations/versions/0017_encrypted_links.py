@@ -23,7 +23,9 @@ def upgrade() -> None:
     op.add_column(
         "panel_accounts",
         sa.Column(
-            "encrypted_url", sa.Text(), comment="the subscription's link; null: the panel is asked for it"
+            "encrypted_url",
+            sa.LargeBinary(),
+            comment="the subscription's link; null: the panel is asked for it",
         ),
     )
     op.drop_column("panel_accounts", "short_uuid")

@@ -11,6 +11,7 @@ from typing import Final
 
 from getpro.backups import store
 from getpro.backups.states import BackupKind, BackupState
+from getpro.backups.store import Backup
 from getpro.checks.check import Finding, Line
 from getpro.kit.trouble import system_words
 from getpro.operations.looks.asking import asks_database
@@ -22,6 +23,7 @@ RESTORED: Final = Line("backups.restored", "Пробное восстановл�
 LOG: Final = Line("backups.log", "Копии на любую минуту")
 OLDEST_FRESH: Final = timedelta(hours=26)
 OLDEST_PROOF: Final = timedelta(days=8)
+_OLDEST_BASE: Final = timedelta(hours=50)
 OLDEST_SAFE: Final = timedelta(minutes=2)
 _MAKE: Final = "Сделайте копию сейчас и узнайте, почему так вышло: 2getpro backup create."
 _SEND: Final = "2getpro backup send"
@@ -97,15 +99,19 @@ async def look_at_restores(db: Database, *, now: datetime, is_ours: bool) -> Asy
         remedy = _TRY if is_ours else "Восстановите копию сами в другую базу и проверьте её."
         yield RESTORED.attention("ещё ни разу", remedy)
         return
-    newest = max(tried, key=lambda one: one.verified_at or one.started_at)
-    age = now - (newest.verified_at or newest.started_at)
-    if not newest.is_good:
-        why = (newest.verification or {}).get("trouble") or "не годится"
-        yield RESTORED.wrong(f"{newest.name}: {why}", _MAKE)
+    newest = max(tried, key=_tried_at)
+    # A base backup that is good says nothing of the nightly copy that was not, nor the other way round.
+    dumps = [one for one in tried if one.kind is BackupKind.DUMP]
+    bases = [one for one in tried if one.kind is not BackupKind.DUMP]
+    last = [max(some, key=_tried_at) for some in (dumps, bases) if some]
+    age = now - (_tried_at(last[0]) if dumps else min(one.started_at for one in tried))
+    if bad := [one for one in last if not one.is_good]:
+        why = (bad[0].verification or {}).get("trouble") or "не годится"
+        yield RESTORED.wrong(f"{bad[0].name}: {why}", _MAKE)
     elif age > OLDEST_PROOF:
-        yield RESTORED.wrong(f"{newest.name} годится, но проверена {_ago(age)} назад", _TRY)
+        yield RESTORED.wrong(f"ночную копию не проверяли {_ago(age)}", _TRY)
     else:
-        yield RESTORED.ok(f"{newest.name} годится, проверена {_ago(age)} назад")
+        yield RESTORED.ok(f"{newest.name} годится, проверена {_ago(now - _tried_at(newest))} назад")
 
 
 @asks_database(LOG)
@@ -128,6 +134,10 @@ async def look_at_log(db: Database, *, now: datetime, is_kept: bool) -> AsyncIte
     if not bases:
         yield LOG.attention("первая базовая копия ещё не сделана", "Сделать сейчас: 2getpro backup base")
         return
+    if now - bases[0].started_at > _OLDEST_BASE:
+        late = _ago(now - bases[0].started_at)
+        yield LOG.wrong(f"{bases[0].name}, {late} назад: базовая копия старая", "2getpro backup base")
+        return
     yield LOG.ok(f"за последние {_ago(now - bases[-1].started_at)}, базовых копий {len(bases)}")
 
 
@@ -147,6 +157,10 @@ async def look_at_offsite(db: Database, *, now: datetime) -> AsyncIterator[Findi
         yield OFFSITE.attention(f"{there.name}; новее не ушла{why}", _SEND)
     else:
         yield OFFSITE.ok(f"{there.name}, {_ago(now - there.started_at)} назад")
+
+
+def _tried_at(copy: Backup) -> datetime:
+    return copy.verified_at or copy.started_at
 
 
 def _copies(folder: Path, now: datetime) -> list[Copy]:
