@@ -129,8 +129,8 @@ class Server:
     system: str
     major: int
     segment_bytes: int
-    has_new_slot: bool = False
-    """What it has written since we took it last may be gone."""
+    has_slot: bool = False
+    """It keeps for us what we have not taken yet; if not, what it has written since may be gone."""
 
     def log(self, copies: Path) -> Log:
         return Log(copies, self.system, self.segment_bytes)
@@ -180,11 +180,12 @@ async def _flow(deps: Deps) -> None:
     spool = Spool(directory, server.log(deps.folder), deps.keys.recipients)
     try:
         await asyncio.to_thread(spool.ship)
-    except BackupError as error:
-        await _note(deps, server.system, trouble=str(error))
+        if not server.has_slot:  # in this order: a kill between leaves nothing for the receiver to ask for
+            await asyncio.to_thread(spool.clear)
+            await asyncio.to_thread(_make_slot, deps.database_url)
+    except (BackupError, psycopg.Error) as error:
+        await _note(deps, server.system, trouble=_in_words(error))
         raise
-    if server.has_new_slot:
-        await asyncio.to_thread(spool.clear)
     mirror = None if deps.bucket is None else Mirror(deps.bucket, spool.log, deps.spool)
     stopping = asyncio.Event()
     receiver = await _receive(deps.tools(server.major), deps.database_url, directory, deps.spool / _PID)
@@ -307,7 +308,7 @@ def look_at_server(connection: "psycopg.Connection[Any]") -> Server:
 
 
 def _ready_server(url: str) -> Server:
-    """With a slot for us: from it on the server keeps what was not taken yet. Raises NoStream."""
+    """Whether there is a slot for us; one that has waited too long is none any more. Raises NoStream."""
     with psycopg.connect(impatient(url), autocommit=True) as connection:
         server = look_at_server(connection)
         slot = connection.execute(
@@ -316,14 +317,17 @@ def _ready_server(url: str) -> Server:
         if slot is not None and slot[0]:  # it waited for us longer than the server has room
             connection.execute("SELECT pg_drop_replication_slot(%s)", [SLOT])
             slot = None
-        if slot is None:
-            connection.execute(
-                "SELECT pg_create_physical_replication_slot(%s, immediately_reserve => true)", [SLOT]
-            )
-            return replace(server, has_new_slot=True)
-        if slot[1]:
+        if slot is not None and slot[1]:
             raise NoStream(f"журнал уже забирает другой: слот {SLOT} занят")
-    return server
+    return replace(server, has_slot=slot is not None)
+
+
+def _make_slot(url: str) -> None:
+    """From now on the server keeps what was not taken yet."""
+    with psycopg.connect(impatient(url), autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_create_physical_replication_slot(%s, immediately_reserve => true)", [SLOT]
+        )
 
 
 async def _received_all(deps: Deps, stopping: asyncio.Event) -> bool:
