@@ -735,6 +735,8 @@ async def test_a_link_that_no_key_decrypts_is_asked_of_the_panel_and_kept_again(
     await alice.presses("Подключить")
     await alice.presses("Android")
     assert "Ссылку сейчас не получить" in alice.sees
+    await alice.presses_data("go:qr")
+    assert "Ссылку сейчас не получить" in alice.sees
     shop.panel.is_away = False
     await alice.presses("Попробовать ещё раз")
     assert "https://panel.example/1" in alice.sees

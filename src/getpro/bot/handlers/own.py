@@ -74,9 +74,10 @@ async def qr(query: CallbackQuery, turn: Turn, context: Context) -> TelegramMeth
     async with turn.begin("qr") as session:
         found, account = await reads.access(session, turn.customer.user_id)
         t = context.texts(turn.customer)
-    link = await _link(context, found, account)
-    if link is None:
+    if account is None:
         return nothing(query)
+    if (link := await _link(context, found, account)) is None:
+        return await show(query, screens.link_later(t))
     screen = screens.qr(t)
     picture = BufferedInputFile(_picture(link), "qr.png")
     await context.bot.send_photo(
