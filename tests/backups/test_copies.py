@@ -141,7 +141,7 @@ async def test_a_plain_copy_that_breaks_off_or_fails_changes_nothing_and_does_no
 
 
 async def test_a_statement_that_fails_in_the_restore_is_red(deps: Deps, shop: Shop) -> None:
-    """What the archive says cannot be carried out on a server: here a type that only one extension knows."""
+    """Here of a table whose own check, as the archive has it, refuses the row that is in it."""
     async with shop.db.begin("test") as session:
         await session.execute(text("CREATE FUNCTION lost() RETURNS int LANGUAGE sql AS 'SELECT 1'"))
         await session.execute(text("CREATE TABLE of_lost (n int DEFAULT lost(), CHECK (lost() = 1))"))

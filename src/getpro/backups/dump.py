@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 import psycopg
+from psycopg import sql
 from pyrage import x25519
 
 from getpro import __version__
@@ -138,15 +139,10 @@ def _write_archive(
 def _write_plain(url: str, tools: Tools, path: Path, snapshot: str, moment: datetime) -> None:
     with written(path) as sink, _dumped(url, tools, snapshot, "--format=plain") as dump:
         said = f"{moment:%Y-%m-%d %H:%M:%S} UTC"
-        sink.write(_member(_GUARD.format(moment=said, own=_quoted(name_of(url))).encode()))
+        sink.write(_member(_GUARD.format(moment=said, own=sql.Literal(name_of(url)).as_string()).encode()))
         for member in _members(dump):
             sink.write(member)
         sink.write(_member(_END.format(moment=said).encode()))
-
-
-def _quoted(name: str) -> str:
-    doubled = name.replace("'", "''")
-    return f"'{doubled}'"
 
 
 def _members(source: IO[bytes]) -> Iterator[bytes]:
