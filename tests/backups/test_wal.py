@@ -1,12 +1,14 @@
 """The log in the folder of copies: what lies there without a gap, and what of it is off the machine."""
 
 import contextlib
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 from pyrage import x25519
 
 from getpro.backups.mirror import Mirror, bring_log
+from getpro.backups.stream import Spool
 from getpro.backups.wal import Log, Piece, position, words
 from storage import Storage
 
@@ -64,9 +66,9 @@ def test_a_place_in_the_log_is_written_as_postgresql_writes_it() -> None:
 
 def test_pieces_become_the_segment_that_they_are_of(tmp_path: Path) -> None:
     log = Log(tmp_path, "7", SIZE)
-    log.keep(segment(1), bytes(range(SIZE)), TO)
-    log.keep_piece(segment(2), 0, b"one", TO)
-    log.keep_piece(segment(2), 3, b"two", TO)
+    log.keep(segment(1), BytesIO(bytes(range(SIZE))), TO)
+    log.keep_piece(segment(2), 0, 3, BytesIO(b"one"), TO)
+    log.keep_piece(segment(2), 3, 6, BytesIO(b"two"), TO)
     log.keep_history("00000002.history", b"how it came", TO)
     place = tmp_path / "out"
     place.mkdir()
@@ -76,6 +78,37 @@ def test_pieces_become_the_segment_that_they_are_of(tmp_path: Path) -> None:
         segment(2): b"onetwo".ljust(SIZE, b"\0"),
         "00000002.history": b"how it came",
     }
+
+
+def test_of_a_segment_that_is_being_written_comes_what_is_written(tmp_path: Path) -> None:
+    large = 2**18
+    log = Log(tmp_path / "copies", "7", large)
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    partial = spool / f"{segment(1)}.partial"
+    partial.write_bytes(bytes(large))
+    shipped = Spool(spool, log, TO)
+
+    shipped.ship()
+    assert log.pieces() == []
+    for begin, come in ((0, b"one"), (3, b"two" + bytes(100_000) + b"three"), (large - 1, b"end")):
+        with partial.open("r+b") as file:
+            file.seek(begin)
+            file.write(come[: large - begin])
+        shipped.ship()
+        shipped.ship()  # nothing has come: nothing is written
+
+    assert [(piece.begin, piece.end) for piece in log.pieces()] == [(0, 3), (3, 100_011), (100_011, large)]
+    (place := tmp_path / "out").mkdir()
+    (out,) = log.write_out(0, place, KEY)
+    assert out.read_bytes() == partial.read_bytes()
+
+    partial.rename(spool / segment(1))
+    shipped.ship()
+    assert log.names() == [Piece(segment(1), 0, large, is_whole=True).name]
+    (out,) = log.write_out(0, place, KEY)
+    assert out.read_bytes()[:3] == b"one"
+    assert len(out.read_bytes()) == large
 
 
 def test_of_the_bucket_only_the_log_comes_and_no_piece_of_what_is_whole(s3: Storage, tmp_path: Path) -> None:
@@ -101,14 +134,14 @@ def test_what_is_off_the_machine_is_remembered_for_as_long_as_it_is_kept(s3: Sto
     place, log = s3.make(), Log(tmp_path, "7", SIZE)
     with contextlib.closing(place.bucket()) as bucket:
         mirror = Mirror(bucket, log, tmp_path)
-        log.keep_piece(segment(1), 0, b"one", TO)
+        log.keep_piece(segment(1), 0, 3, BytesIO(b"one"), TO)
         mirror.follow()
-        log.keep(segment(1), bytes(SIZE), TO)
-        log.keep(segment(2), bytes(SIZE), TO)
+        log.keep(segment(1), BytesIO(bytes(SIZE)), TO)
+        log.keep(segment(2), BytesIO(bytes(SIZE)), TO)
         mirror.follow()
         assert set(place.objects()) == {f"wal/7/{whole(number)}" for number in (1, 2)}
         assert log.forget_before(2 * SIZE) == [whole(1)]
-        log.keep_piece(segment(3), 0, b"three", TO)
+        log.keep_piece(segment(3), 0, 5, BytesIO(b"three"), TO)
         mirror.follow()
         note = (tmp_path / "offsite.7").read_text(encoding="utf-8").splitlines()[1:]
         assert note == [whole(2), piece(3, 0, 5)]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import IO, Final, cast
+from typing import IO, Final, Protocol, cast
 
 import pyrage
 import zstandard
@@ -16,12 +16,30 @@ from getpro.backups.folder import Sink
 from getpro.backups.progress import OnBytes, nobody
 
 ENDING: Final = ".zst.age"
+ALL_CORES: Final = -1
 _LEVEL: Final = 3
+_NOT_KNOWN: Final = -1
 
 
-def seal(source: IO[bytes], sink: Sink, recipients: Sequence[x25519.Recipient]) -> None:
-    """Write all that ``source`` says; raises DumpFailed, and OSError where there is no room."""
-    compressed = zstandard.ZstdCompressor(level=_LEVEL, threads=-1).stream_reader(source)
+class Source(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+def seal(
+    source: Source,
+    sink: Sink,
+    recipients: Sequence[x25519.Recipient],
+    *,
+    threads: int = ALL_CORES,
+    source_bytes: int = _NOT_KNOWN,
+) -> None:
+    """Write all that ``source`` says; raises DumpFailed, and OSError where there is no room.
+
+    ``source_bytes``: how much that is, where :func:`unseal_bytes` shall open it. ``threads``: each takes some
+    MiB of memory.
+    """
+    compressor = zstandard.ZstdCompressor(level=_LEVEL, threads=threads)
+    compressed = compressor.stream_reader(cast("IO[bytes]", source), size=source_bytes)
     try:
         pyrage.encrypt_io(compressed, sink, list(recipients))
     except pyrage.EncryptError as error:
@@ -85,7 +103,7 @@ class _Reading:
 
 
 def unseal_bytes(path: Path, identity: x25519.Identity) -> bytes:
-    """What :func:`seal_bytes` has closed; raises Damaged."""
+    """What :func:`seal_bytes` has closed, or :func:`seal` knowing its size; raises Damaged."""
     try:
         return zstandard.ZstdDecompressor().decompress(pyrage.decrypt(path.read_bytes(), [identity]))
     except (pyrage.DecryptError, zstandard.ZstdError, OSError) as error:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import psycopg
 import structlog
@@ -49,7 +49,7 @@ _NOT_KNOWN: Final = ""
 """The system of a server that has not answered who it is."""
 _PARTIAL: Final = ".partial"
 _PID: Final = "receiver.pid"
-_PAGE: Final = 8192
+_BLOCK: Final = 2**16
 _HAS_COME: Final = text(
     "SELECT r.write_lsn >= CAST(:written AS pg_lsn) FROM pg_stat_replication r"
     " JOIN pg_replication_slots s ON s.active_pid = r.pid WHERE s.slot_name = :slot"
@@ -78,7 +78,8 @@ class Spool:
             for path in self.directory.glob("*.history"):
                 self.log.keep_history(path.name, path.read_bytes(), self._recipients)
             for path in self.whole():
-                self.log.keep(path.name, path.read_bytes(), self._recipients)
+                with path.open("rb") as segment:
+                    self.log.keep(path.name, segment, self._recipients)
                 path.unlink()  # only now: what is whole in the folder need not come again
             for path in partial:
                 self._ship_partial(path)
@@ -91,35 +92,48 @@ class Spool:
             path.unlink()
 
     def _ship_partial(self, path: Path) -> None:
+        """Put into the folder what has been written since; noughts after it are not written yet.
+
+        The file is being written while we read, from its beginning to its end: once its last byte is seen,
+        all before that is there.
+        """
         segment = path.name.removesuffix(_PARTIAL)
         begin = self.log.end_of(segment)
-        if begin < self.log.segment_bytes and (come := _settled(path, begin)):
-            self.log.keep_piece(segment, begin, come, self._recipients)
+        if begin == self.log.segment_bytes:
+            return
+        try:
+            file = path.open("rb")
+        except FileNotFoundError:  # whole by now: it has another name
+            return
+        with file:
+            if (end := _end_of_written(file)) > begin:
+                self.log.keep_piece(segment, begin, end, _Between(file, begin, end), self._recipients)
 
 
-def _settled(path: Path, begin: int) -> bytes:
-    """What has been written into the file from ``begin`` on; noughts after it are not written yet.
+class _Between:
+    """The bytes of a file from ``begin`` to ``end``."""
 
-    It is being written while we read, from its beginning to its end. A page that had not been written when we
-    passed, and one after it that had, would leave a hole: what two readings, one after the other, agree on
-    has none.
-    """
-    try:
-        first, second = (_from(path, begin) for _ in range(2))
-    except FileNotFoundError:  # whole by now: it has another name
-        return b""
-    if first != second:
-        differ = (
-            at for at in range(0, len(first), _PAGE) if first[at : at + _PAGE] != second[at : at + _PAGE]
-        )
-        first = first[: next(differ, len(first))]
-    return first.rstrip(b"\0")
-
-
-def _from(path: Path, begin: int) -> bytes:
-    with path.open("rb") as file:
+    def __init__(self, file: IO[bytes], begin: int, end: int) -> None:
         file.seek(begin)
-        return file.read()
+        self._file = file
+        self._left = end - begin
+
+    def read(self, size: int, /) -> bytes:
+        data = self._file.read(min(size, self._left))
+        self._left -= len(data)
+        return data
+
+
+def _end_of_written(file: IO[bytes]) -> int:
+    """Looked for from behind, a block at a time: most of the file is noughts."""
+    end = file.seek(0, os.SEEK_END)
+    while end > 0:
+        begin = max(0, end - _BLOCK)
+        file.seek(begin)
+        if written := file.read(end - begin).rstrip(b"\0"):
+            return begin + len(written)
+        end = begin
+    return 0
 
 
 @dataclass(frozen=True, slots=True)

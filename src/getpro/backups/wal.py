@@ -14,7 +14,7 @@ from pyrage import x25519
 
 from getpro.backups.errors import Damaged
 from getpro.backups.folder import written
-from getpro.backups.sealed import ENDING, seal_bytes, unseal_bytes
+from getpro.backups.sealed import ENDING, Source, seal, seal_bytes, unseal_bytes
 
 FOLDER: Final = "wal"
 _ID_BYTES: Final = 2**32
@@ -102,26 +102,30 @@ class Log:
             number += 1
         return max(start, number * self.segment_bytes + ends.get(number, 0))
 
-    def keep(self, segment: str, data: bytes, recipients: Iterable[x25519.Recipient]) -> None:
+    def keep(self, segment: str, data: Source, recipients: Iterable[x25519.Recipient]) -> None:
         """Write the whole segment, and let its pieces go."""
-        self._write(Piece(segment, 0, len(data), is_whole=True).name, data, recipients)
+        self._write(Piece(segment, 0, self.segment_bytes, is_whole=True), data, recipients)
         for piece in self.pieces():
             if piece.segment == segment and not piece.is_whole:
                 (self.folder / piece.name).unlink()
 
     def keep_piece(
-        self, segment: str, begin: int, data: bytes, recipients: Iterable[x25519.Recipient]
+        self, segment: str, begin: int, end: int, data: Source, recipients: Iterable[x25519.Recipient]
     ) -> None:
-        self._write(Piece(segment, begin, begin + len(data), is_whole=False).name, data, recipients)
+        """Write what ``data`` says of the segment from ``begin`` to ``end``."""
+        self._write(Piece(segment, begin, end, is_whole=False), data, recipients)
 
     def keep_history(self, name: str, data: bytes, recipients: Iterable[x25519.Recipient]) -> None:
         """Of a timeline: how it came out of another."""
-        self._write(f"{name}{ENDING}", data, recipients)
-
-    def _write(self, name: str, data: bytes, recipients: Iterable[x25519.Recipient]) -> None:
         self.make_folder()
-        with written(self.folder / name) as sink:
+        with written(self.folder / f"{name}{ENDING}") as sink:
             sink.write(seal_bytes(data, list(recipients)))
+
+    def _write(self, piece: Piece, data: Source, recipients: Iterable[x25519.Recipient]) -> None:
+        """Not through memory: what a segment takes there, the shop's process would keep."""
+        self.make_folder()
+        with written(self.folder / piece.name) as sink:
+            seal(data, sink, list(recipients), threads=0, source_bytes=piece.end - piece.begin)
 
     def end_of(self, segment: str) -> int:
         """Up to which byte the segment lies here; its whole size where it is whole."""

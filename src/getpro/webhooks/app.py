@@ -44,8 +44,8 @@ def make_app(doors: Doors) -> FastAPI:
         app.add_exception_handler(kind, _come_again)
 
     @app.get("/health/live")
-    async def live() -> dict[str, str]:
-        return {"status": "ok"}
+    async def live() -> JSONResponse:
+        return JSONResponse({"status": "ok"})
 
     @app.get("/health/ready")
     async def ready() -> JSONResponse:
