@@ -51,15 +51,7 @@ class Texts:
 
         Raises MissingText.
         """
-        bundle = _bundle(self.language)
-        pattern = bundle.get_message(name).value if bundle.has_message(name) else None
-        if pattern is None:
-            raise MissingText(name)
-        safe = {key: _escaped(value) for key, value in values.items()}
-        text, errors = bundle.format_pattern(pattern, safe)
-        if errors:
-            raise MissingText(f"{name}: {errors}")
-        return str(text)
+        return _said(self.language, name, tuple(values.items()))
 
     def money(self, money: Money) -> str:
         """``499 ₽``, ``198,50 ₽``, ``⭐ 250``: a no-break space, no empty kopeks."""
@@ -113,6 +105,20 @@ class Texts:
 
     def _number(self, value: int) -> str:
         return format_decimal(value, locale=self.language)
+
+
+@lru_cache(maxsize=1024)
+def _said(language: str, name: str, values: tuple[tuple[str, str | int], ...]) -> str:
+    """Most of what is said is said again: a button with its price, the same to everybody."""
+    bundle = _bundle(language)
+    pattern = bundle.get_message(name).value if bundle.has_message(name) else None
+    if pattern is None:
+        raise MissingText(name)
+    safe = {key: _escaped(value) for key, value in values}
+    text, errors = bundle.format_pattern(pattern, safe)
+    if errors:
+        raise MissingText(f"{name}: {errors}")
+    return str(text)
 
 
 @lru_cache(maxsize=1024)

@@ -39,7 +39,7 @@ class Turn:
 
     @property
     def customer(self) -> Customer:
-        """Who pressed; known inside and after the first :meth:`begin`."""
+        """Who pressed; known inside and after the first :meth:`begin` or :meth:`look`."""
         assert self._customer is not None
         return self._customer
 
@@ -55,11 +55,24 @@ class Turn:
         Raises SeenBefore, ShutOut, ShopHeld.
         """
         async with self.deps.db.begin(name) as session:
-            if self._customer is None:
-                self._customer = await self._claim(session, start_parameter)
-            if self._customer.is_blocked:
-                raise ShutOut
+            await self._know(session, start_parameter)
             yield session
+
+    @contextlib.asynccontextmanager
+    async def look(self, name: str, *, start_parameter: str | None = None) -> AsyncIterator[Session]:
+        """As :meth:`begin` for a screen that only shows: without a transaction, which costs two calls.
+
+        The mark stands as soon as it is made: Telegram, sending the update again, is shown how things stand.
+        """
+        async with self.deps.db.alone(name) as session:
+            await self._know(session, start_parameter)
+            yield session
+
+    async def _know(self, session: Session, start_parameter: str | None) -> None:
+        if self._customer is None:
+            self._customer = await self._claim(session, start_parameter)
+        if self._customer.is_blocked:
+            raise ShutOut
 
     async def _claim(self, session: Session, start_parameter: str | None) -> Customer:
         if self.is_repeated:

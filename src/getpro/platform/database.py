@@ -128,7 +128,7 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def alone(self, name: str) -> AsyncIterator[Session]:
-        """For one statement that is the whole transaction: it stands as soon as it has run.
+        """For one statement that is the whole transaction, and reads beside it: it stands once it has run.
 
         ``name`` appears in the crash points ``<name>: before commit`` and ``<name>: after commit``.
         """

@@ -10,8 +10,8 @@ from getpro.customers.models import users
 from getpro.customers.store import Customer, customer_of
 from getpro.messaging.models import telegram_updates
 from getpro.platform.database import Session
-from getpro.platform.prepared import Prepared, named
-from getpro.platform.restores import HELD
+from getpro.platform.prepared import Prepared
+from getpro.platform.restores import HELD, is_held
 from getpro.sales.errors import ShopHeld
 
 
@@ -26,9 +26,11 @@ class Person(NamedTuple):
 
 
 def _welcome() -> Prepared:
+    seen = ("update_id", "seen_at")
+    values = [bindparam(name, type_=telegram_updates.c[name].type) for name in seen]
     mark = (
         insert(telegram_updates)
-        .values(named("update_id", "seen_at"))
+        .from_select(seen, select(*values).where(~HELD))
         .on_conflict_do_nothing()
         .returning(telegram_updates.c.update_id)
         .cte("mark")
@@ -49,7 +51,7 @@ def _welcome() -> Prepared:
                 "unreachable_since": None,
                 "unreachable_reason": None,
             },
-        ).returning(*users.c, HELD.label("is_held"))
+        ).returning(*users.c)
     )
 
 
@@ -75,7 +77,7 @@ async def welcome(
     beginning, and only a write waits for the customer's other press, a newcomer's first one too, and
     returns the row as that press has left it.
 
-    Raises ShopHeld: then nothing of this is to stand.
+    Raises ShopHeld: then nothing of this was done.
     """
     row = await _WELCOME.first(
         session,
@@ -86,6 +88,6 @@ async def welcome(
         start_parameter=start_parameter,
         is_answer=is_answer,
     )
-    if row is not None and row.is_held:
+    if row is None and await is_held(session):
         raise ShopHeld
     return None if row is None else customer_of(row)

@@ -23,7 +23,7 @@ router.callback_query.filter(MagicData(F.turn.is_repeated))
 
 @router.message()
 async def message(message: Message, turn: Turn, context: Context) -> TelegramMethod[Message]:
-    async with turn.begin("again") as session:
+    async with turn.look("again") as session:
         screen = await menu_screen(session, turn, context)
     return say(message, screen)
 
@@ -32,7 +32,7 @@ async def message(message: Message, turn: Turn, context: Context) -> TelegramMet
 async def about_order(
     query: CallbackQuery, callback_data: AboutOrder, turn: Turn, context: Context
 ) -> TelegramMethod[bool]:
-    async with turn.begin("again") as session:
+    async with turn.look("again") as session:
         payment = await own_order(session, turn, callback_data)
     return await _present(query, payment, turn, context)
 
@@ -43,7 +43,7 @@ async def bought(
     query: CallbackQuery, callback_data: Buy | Go, turn: Turn, context: Context
 ) -> TelegramMethod[bool]:
     wanted = callback_data if isinstance(callback_data, Buy) else None
-    async with turn.begin("again") as session:
+    async with turn.look("again") as session:
         payment = await order_made(session, wanted, query, turn, context)
     return await _present(query, payment, turn, context)
 

@@ -76,14 +76,14 @@ class EmailFor:
 
 @router.callback_query(Go.filter(F.to == "plans"))
 async def plans(query: CallbackQuery, turn: Turn, context: Context) -> TelegramMethod[bool]:
-    async with turn.begin("plans") as session:
+    async with turn.look("plans") as session:
         screen = await _plans(session, turn, context)
     return await show(query, screen)
 
 
 @router.message(Command("plans"))
 async def plans_command(message: Message, turn: Turn, context: Context) -> TelegramMethod[Message]:
-    async with turn.begin("plans") as session:
+    async with turn.look("plans") as session:
         screen = await _plans(session, turn, context)
     return say(message, screen)
 
@@ -92,7 +92,7 @@ async def plans_command(message: Message, turn: Turn, context: Context) -> Teleg
 async def ways(
     query: CallbackQuery, callback_data: ChoosePlan, turn: Turn, context: Context
 ) -> TelegramMethod[bool]:
-    async with turn.begin("ways") as session:
+    async with turn.look("ways") as session:
         screen = await _ways(session, callback_data.plan_id, turn, context)
     return await show(query, screen)
 

@@ -31,7 +31,7 @@ async def text(message: Message, turn: Turn, context: Context) -> TelegramMethod
 @router.callback_query()
 async def old_button(query: CallbackQuery, turn: Turn, context: Context) -> TelegramMethod[bool]:
     """A button of a version that is gone opens the present state."""
-    async with turn.begin("old button") as session:
+    async with turn.look("old button") as session:
         screen = await menu_screen(session, turn, context)
         t = context.texts(turn.customer)
     return await show(query, screen, t("screen-old"))

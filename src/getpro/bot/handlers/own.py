@@ -56,7 +56,7 @@ async def connect(query: CallbackQuery, turn: Turn, context: Context) -> Telegra
 
 @router.callback_query(Go.filter(F.to == "devices"))
 async def another_device(query: CallbackQuery, turn: Turn, context: Context) -> TelegramMethod[bool]:
-    async with turn.begin("devices"):
+    async with turn.look("devices"):
         t = context.texts(turn.customer)
     return await show(query, screens.choose_platform(t))
 
@@ -71,7 +71,7 @@ async def on_platform(
 @router.callback_query(Go.filter(F.to == "qr"))
 async def qr(query: CallbackQuery, turn: Turn, context: Context) -> TelegramMethod[bool]:
     """The code as a picture of its own: a text cannot become one in place."""
-    async with turn.begin("qr") as session:
+    async with turn.look("qr") as session:
         found, account = await reads.access(session, turn.customer.user_id)
         t = context.texts(turn.customer)
     if account is None:
@@ -103,7 +103,7 @@ async def from_qr(query: CallbackQuery, turn: Turn, context: Context) -> Telegra
 
 @router.callback_query(Go.filter(F.to == "history"))
 async def history(query: CallbackQuery, turn: Turn, context: Context) -> TelegramMethod[bool]:
-    async with turn.begin("history") as session:
+    async with turn.look("history") as session:
         found = await reads.history(session, turn.customer.user_id)
         t = context.texts(turn.customer)
     return await show(query, screens.history(t, found))
@@ -111,14 +111,14 @@ async def history(query: CallbackQuery, turn: Turn, context: Context) -> Telegra
 
 @router.callback_query(Go.filter(F.to == "reminders"))
 async def reminders(query: CallbackQuery, turn: Turn, context: Context) -> TelegramMethod[bool]:
-    async with turn.begin("reminders"):
+    async with turn.look("reminders"):
         screen = _reminders(turn.customer, context)
     return await show(query, screen)
 
 
 @router.message(Command("reminders"))
 async def reminders_command(message: Message, turn: Turn, context: Context) -> TelegramMethod[Message]:
-    async with turn.begin("reminders"):
+    async with turn.look("reminders"):
         screen = _reminders(turn.customer, context)
     return say(message, screen)
 
@@ -170,7 +170,7 @@ async def paysupport(message: Message, turn: Turn, context: Context) -> Telegram
 
 
 async def _subscription(turn: Turn, context: Context) -> Screen:
-    async with turn.begin("subscription") as session:
+    async with turn.look("subscription") as session:
         found, account = await reads.access(session, turn.customer.user_id)
         t = context.texts(turn.customer)
     if account is None or not runs(t, found):
@@ -214,7 +214,7 @@ async def _link(context: Context, found: Subscription | None, account: KnownAcco
 
 
 async def _support(turn: Turn, context: Context, *, about_money: bool = False) -> Screen:
-    async with turn.begin("support") as session:
+    async with turn.look("support") as session:
         found = await subscriptions.of_customer(session, turn.customer.user_id)
         t = context.texts(turn.customer)
     contact = context.shop.support

@@ -29,14 +29,14 @@ async def start(
     message: Message, command: CommandObject, turn: Turn, context: Context
 ) -> TelegramMethod[Message]:
     deep_link = (command.args or "")[:_LONGEST_DEEP_LINK] or None
-    async with turn.begin("start", start_parameter=deep_link) as session:
+    async with turn.look("start", start_parameter=deep_link) as session:
         screen = await menu_screen(session, turn, context)
     return say(message, screen)
 
 
 @router.callback_query(Go.filter(F.to == "menu"))
 async def menu(query: CallbackQuery, turn: Turn, context: Context) -> TelegramMethod[bool]:
-    async with turn.begin("menu") as session:
+    async with turn.look("menu") as session:
         screen = await menu_screen(session, turn, context)
     return await show(query, screen)
 
@@ -60,21 +60,21 @@ async def trial(query: CallbackQuery, turn: Turn, context: Context) -> TelegramM
 
 @router.message(Command("help"))
 async def help_command(message: Message, turn: Turn, context: Context) -> TelegramMethod[Message]:
-    async with turn.begin("help"):
+    async with turn.look("help"):
         t = context.texts(turn.customer)
     return say(message, screens.about(t))
 
 
 @router.message(Command("terms"))
 async def terms(message: Message, turn: Turn, context: Context) -> TelegramMethod[Message]:
-    async with turn.begin("terms"):
+    async with turn.look("terms"):
         t = context.texts(turn.customer)
     return say(message, screens.terms(t, url=context.terms_url))
 
 
 @router.message(Command("language"))
 async def language_command(message: Message, turn: Turn, context: Context) -> TelegramMethod[Message]:
-    async with turn.begin("language"):
+    async with turn.look("language"):
         t = context.texts(turn.customer)
     return say(message, screens.choose_language(t))
 
