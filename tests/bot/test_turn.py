@@ -4,9 +4,14 @@ import asyncio
 
 import pytest
 from aiogram.types import User
+from sqlalchemy import func, select
 
 from getpro.bot.turn import SeenBefore, Turn
 from getpro.customers import store as customers
+from getpro.customers.models import users
+from getpro.messaging.models import telegram_updates
+from getpro.platform.restores import mark_restored, release
+from getpro.sales.errors import ShopHeld
 from moments import until_it_waits
 from shop import Shop
 
@@ -49,3 +54,27 @@ async def test_the_same_update_twice_at_once_counts_once(shop: Shop) -> None:
         await until_it_waits(shop.db, copy)
     with pytest.raises(SeenBefore):
         await copy
+
+
+async def test_what_only_shows_is_marked_at_once_and_counts_once_too(shop: Shop) -> None:
+    first = turn(shop, 1, 7)
+    async with first.look("first"):
+        assert first.customer.user_id == 7
+        with pytest.raises(SeenBefore):  # and waits for nobody: the mark stands
+            async with turn(shop, 1, 7).look("copy"):
+                pass
+    assert (await begin(turn(shop, 2, 7))).customer.user_id == 7
+
+
+async def test_of_a_shop_that_is_held_nothing_stands(shop: Shop) -> None:
+    async with shop.db.begin("test") as session:
+        await mark_restored(session, shop.clock(), now=shop.clock())
+    for opened in (turn(shop, 1, 7).look, turn(shop, 2, 7).begin):
+        with pytest.raises(ShopHeld):
+            async with opened("held"):
+                pass
+    async with shop.db.begin("test") as session:
+        await release(session, now=shop.clock())
+        known = await session.scalar(select(func.count()).select_from(users))
+        marked = await session.scalar(select(func.count()).select_from(telegram_updates))
+    assert (known, marked) == (0, 0)
