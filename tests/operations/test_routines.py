@@ -51,13 +51,15 @@ class FakeChat:
     def __init__(self) -> None:
         self.told: list[str] = []
         self.pictures: list[bytes | None] = []
+        self.silent: list[bool] = []
         self.trouble: Exception | None = None
 
-    async def send(self, text: str, picture: bytes | None = None) -> None:
+    async def send(self, text: str, picture: bytes | None = None, *, is_silent: bool = False) -> None:
         if self.trouble is not None:
             raise self.trouble
         self.told.append(text)
         self.pictures.append(picture)
+        self.silent.append(is_silent)
 
 
 @pytest.fixture
@@ -124,6 +126,19 @@ async def test_what_was_found_is_told_once_also_when_the_job_runs_twice(deps: De
     assert await tell(deps) == await tell(deps) == []
     [said] = room.told
     assert said == ("🔴 <b>Проба</b>, 01.03 15:00\n\n🔴 Комната: грязно\n   → уберите\n\nКомната: светло")
+
+
+async def test_only_what_is_not_in_order_wakes_anybody(deps: Deps, room: FakeChat) -> None:
+    found = [
+        ROOM.ok("светло"),
+        ROOM.absent("нет"),
+        ROOM.attention("сыро", "проветрите"),
+        ROOM.wrong("грязно", "уберите"),
+    ]
+    for one in [*found, ROOM.unknown("дверь закрыта", "откройте")]:
+        await carry_out(deps, looking_at(one))
+    await tell(deps)
+    assert room.silent == [True, True, False, False, False]
 
 
 async def test_a_report_waits_for_telegram_and_is_not_lost(deps: Deps, room: FakeChat) -> None:
@@ -298,7 +313,7 @@ async def test_the_operators_chat_is_a_group_of_telegrams() -> None:
         with pytest.raises(BotApiRefused):
             await here.send("<b>не закрыто")
         await asyncio.sleep(1)  # the least between two messages to one chat
-        await here.send("🟢 <b>Неделя</b>", PNG)
+        await here.send("🟢 <b>Неделя</b>", PNG, is_silent=True)
         telegram.people.remove_bot(olga, group)
         with pytest.raises(BotApiRefused, match="403 Forbidden: bot was kicked"):
             await here.send("🟢 <b>Ещё проба</b>")

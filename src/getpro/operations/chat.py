@@ -4,7 +4,7 @@ One plain sender for everything that is not an incident yet: the routines' repor
 """
 
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from sqlalchemy import and_, delete, or_, select, update
@@ -35,50 +35,54 @@ class OperatorsChat:
     def __init__(self, api: BotApi, chat_id: int) -> None:
         self._api, self._chat_id = api, chat_id
 
-    async def send(self, text: str, picture: bytes | None = None) -> None:
+    async def send(self, text: str, picture: bytes | None = None, *, is_silent: bool = False) -> None:
         """As :class:`getpro.operations.deps.Chat` says. A group that has moved is followed."""
         try:
-            await self._send(text, picture)
+            await self._send(text, picture, disable_notification=is_silent)
         except BotApiRefused as error:
             if error.moved_to is None:
                 raise
             log.error("operators.chat_moved", setting="OPERATIONS_CHAT", to=error.moved_to)
             self._chat_id = error.moved_to
-            await self._send(text, picture)
+            await self._send(text, picture, disable_notification=is_silent)
 
-    async def _send(self, text: str, picture: bytes | None) -> None:
+    async def _send(self, text: str, picture: bytes | None, *, disable_notification: bool) -> None:
+        how: dict[str, Any] = {
+            "chat_id": self._chat_id,
+            "parse_mode": "HTML",
+            "disable_notification": disable_notification,
+        }
         if picture is not None:
-            files, caption = {"photo": picture}, {"caption": text, "parse_mode": "HTML"}
-            await self._api.ask("sendPhoto", files=files, chat_id=self._chat_id, **caption)
+            await self._api.ask("sendPhoto", files={"photo": picture}, caption=text, **how)
             return
-        await self._api.ask(
-            "sendMessage",
-            chat_id=self._chat_id,
-            text=text,
-            parse_mode="HTML",
-            link_preview_options={"is_disabled": True},
-        )
+        await self._api.ask("sendMessage", text=text, link_preview_options={"is_disabled": True}, **how)
 
 
 async def say(
-    session: Session, jobs: Jobs, *, key: str, text: str, now: datetime, picture: bytes | None = None
+    session: Session,
+    jobs: Jobs,
+    *,
+    key: str,
+    text: str,
+    now: datetime,
+    picture: bytes | None = None,
+    is_silent: bool = False,
 ) -> bool:
     """Write a message once per ``key`` and defer its sending; a step. False if it was written before.
 
     Written is not sent: one that Telegram has refused is tried again with what is said now. ``picture`` is a
-    PNG; the text is its caption, or, too long for one, a message before it.
+    PNG; the text is its caption, or, too long for one, a message before it. ``is_silent``: no phone sounds.
     """
+    how = {"created_at": now, "is_silent": is_silent}
     if picture is None or utf16_length(text) <= _LONGEST_CAPTION:
-        return await _write(session, jobs, key=key, text=text, now=now, picture=picture)
-    is_new = await _write(session, jobs, key=key, text=text, now=now)
-    await _write(session, jobs, key=f"{key}:picture", text="", now=now, picture=picture)
+        return await _write(session, jobs, key, text=text, picture=picture, **how)
+    is_new = await _write(session, jobs, key, text=text, picture=None, **how)
+    await _write(session, jobs, f"{key}:picture", text="", picture=picture, **how)
     return is_new
 
 
-async def _write(
-    session: Session, jobs: Jobs, *, key: str, text: str, now: datetime, picture: bytes | None = None
-) -> bool:
-    values = {"text": _short(text), "picture": picture, "created_at": now}
+async def _write(session: Session, jobs: Jobs, key: str, *, text: str, **values: Any) -> bool:
+    values["text"] = _short(text)
     message_id = await session.scalar(
         insert(operator_messages)
         .values(key=key, **values)
@@ -135,7 +139,7 @@ async def send(deps: Deps, message_id: int) -> None:
         await _note(deps, message_id, trouble="its picture could not be sent")
         return
     try:
-        await deps.chat.send(message.text, picture)
+        await deps.chat.send(message.text, picture, is_silent=message.is_silent)
     except TooManyRequests as error:
         raise RetryLater(error.seconds, str(error)) from error
     except BotApiRefused as error:

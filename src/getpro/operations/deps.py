@@ -28,8 +28,8 @@ Rehearse = Callable[[], Awaitable[Drill]]
 class Chat(Protocol):
     """The operators' chat."""
 
-    async def send(self, text: str, picture: bytes | None = None) -> None:
-        """Send HTML, or a PNG with it as the caption.
+    async def send(self, text: str, picture: bytes | None = None, *, is_silent: bool = False) -> None:
+        """Send HTML, or a PNG with it as the caption; ``is_silent``: no phone sounds.
 
         Raises ServiceUnavailable where it is to be sent again, BotApiRefused where never.
         """

@@ -4,6 +4,7 @@ from typing import Final
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     DateTime,
     Double,
@@ -13,6 +14,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
@@ -45,6 +47,7 @@ operator_messages = Table(
     Column("key", Text, nullable=False, comment="what it is about: a second one is not written"),
     Column("text", Text, nullable=False, comment="HTML, as Telegram reads it"),
     Column("picture", LargeBinary, comment="PNG; until it is sent"),
+    Column("is_silent", Boolean, nullable=False, server_default=false(), comment="wakes nobody"),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("sent_at", DateTime(timezone=True)),
     Column("trouble", Text, comment="why it will never be sent"),

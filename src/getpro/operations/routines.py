@@ -15,7 +15,7 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 
-from getpro.checks.check import Check, Finding, Line, run, worst
+from getpro.checks.check import Check, Finding, Level, Line, run, worst
 from getpro.checks.machine import DISK, look_at_disks
 from getpro.operations import chat, drill, upgrade, week
 from getpro.operations.deps import Deps
@@ -288,7 +288,13 @@ async def carry_out(
                 link = dashboard(deps.settings.grafana_url, routine.dashboard)
                 words = report(routine.title, findings, now=done.finished_at, zone=deps.zone, link=link)
                 await chat.say(
-                    session, deps.jobs, key=f"run:{run_id}", text=words, now=done.finished_at, picture=picture
+                    session,
+                    deps.jobs,
+                    key=f"run:{run_id}",
+                    text=words,
+                    now=done.finished_at,
+                    picture=picture,
+                    is_silent=done.level in {Level.OK, Level.ABSENT},  # nobody need get up for it
                 )
     except DATABASE_AWAY as error:
         if asked_by == BY_SCHEDULE:  # its job comes again
