@@ -16,11 +16,11 @@ from bench.stage import Running, Stage, free_port
 from bench.updates import walk
 
 PRESSES_A_SECOND: Final = 50
-TURN_SECONDS: Final = 15
-SCRAPE_SECONDS: Final = 5
-"""Three times as often as the stack's Prometheus comes."""
+TURN_SECONDS: Final = 30
+SCRAPE_SECONDS: Final = 15
+"""As often as the stack's Prometheus comes."""
 ROUTINES: Final = ("ops_watch", "synthetic_purchase")
-"""What runs in a watched turn: once in two hours and twice a minute otherwise."""
+"""What runs in each watched turn: once in two hours and twice a minute otherwise."""
 _FIRST: Final = 500_000_000
 _KNOWN: Final = 200
 

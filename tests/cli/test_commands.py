@@ -259,6 +259,19 @@ def test_missing_settings_are_named_one_by_one(tmp_path: Path, monkeypatch: pyte
     assert "; ".join(f"{name}: не задано" for name in missing) in done.stderr
 
 
+def test_the_log_can_be_read_while_the_settings_cannot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GETPRO_LOG_DIR", str(tmp_path))
+    monkeypatch.setenv("GETPRO_TIME_ZONE", "Nowhere/At-all")
+    line = {"timestamp": utc_now().isoformat(), "level": "ERROR", "event": "shop.failed", "logger": "test"}
+    (tmp_path / "2getpro.log").write_text(f"{json.dumps(line)}\n", encoding="utf-8")
+    done = run_here("logs")
+    assert (done.returncode, done.stderr) == (2, "")
+    assert "shop.failed" in done.stdout
+
+
 def test_psql_runs_what_comes_in_with_its_own_options(database_url: str, tmp_path: Path) -> None:
     done = run("psql", "-At", cwd=tmp_path, stdin="SELECT 1 + 1;", DATABASE_URL=database_url)
     assert (done.returncode, done.stdout) == (0, "2\n")

@@ -18,7 +18,7 @@ from getpro.cli.tables import WIDE, in_words
 from getpro.kit.clock import utc_now
 from getpro.kit.trouble import Trouble, system_words
 from getpro.operations import logs
-from getpro.platform.settings import Settings
+from getpro.platform.settings import ReadableSettings
 
 app = typer.Typer(add_completion=False)
 
@@ -51,7 +51,7 @@ def show(
 
 
 def _directory() -> Path:
-    directory = read_settings(Settings).log_dir
+    directory = read_settings(ReadableSettings).log_dir
     if directory is None:
         raise Trouble(
             "Журнала в файлах нет.",
@@ -77,7 +77,7 @@ def _show(directory: Path, since: str, level: str, *, as_json: bool) -> int:
 
 
 def _table(found: logs.Found, since: datetime) -> None:
-    zone = read_settings(Settings).zone
+    zone = read_settings(ReadableSettings).zone
     if not found.lines:
         typer.echo("За это время в журнале нет ни одной строки: магазин работает? Туда ли он пишет?")
         return
