@@ -146,6 +146,7 @@ async def test_a_deep_link_survives_a_first_start_while_the_database_was_away(
     start = {"update_id": 5, "message": first | {"text": "/start ref_bob"}}
     with monkeypatch.context() as broken:
         broken.setattr(shop.db.__class__, "begin", _away)
+        broken.setattr(shop.db.__class__, "alone", _away)
         with pytest.raises(OperationalError):
             await alice.update_again(start)
     await alice.update_again(start)
