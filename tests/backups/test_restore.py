@@ -353,6 +353,24 @@ def test_a_table_whose_rows_have_no_key_is_compared_as_a_whole(was: str, living:
     assert (done.rows, done.differences) == (1, tables.Differences(gone=1, changed=None, added=0))
 
 
+def test_rows_without_a_key_are_written_whole_also_where_the_living_table_has_lost_a_column(
+    was: str, living: str, tmp_path: Path
+) -> None:
+    for url, values in ((was, "(1, 'a', '{}'), (2, 'b', '{}'), (3, 'b', '{}')"), (living, "(0, 'b', '{}')")):
+        with psycopg.connect(url, autocommit=True) as inside:
+            inside.execute("CREATE TABLE notes (number int, said text, more json)")  # json has no equality
+            inside.execute(f"INSERT INTO notes VALUES {values}".encode())  # noqa: S608 -- constants
+            if url == living:
+                inside.execute("ALTER TABLE notes DROP COLUMN number")
+    file = tmp_path / "notes.jsonl"
+    done = tables.export(was, "notes", file, living_url=living, only_different=True)
+    assert (done.rows, done.differences) == (2, tables.Differences(gone=2, changed=None, added=0))
+    written = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    assert written[0] == {"number": 1, "said": "a", "more": {}}
+    assert written[1]["said"] == "b"
+    assert written[1]["number"] in {2, 3}
+
+
 def test_a_table_that_was_not_or_is_not_any_more(was: str, living: str, tmp_path: Path) -> None:
     with pytest.raises(NotThere, match=r"таблицы moneys в копии нет; есть: .*payments"):
         tables.export(was, "moneys", tmp_path / "x.csv", living_url=None)

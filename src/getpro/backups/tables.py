@@ -63,7 +63,7 @@ def export(
             raise NotRestored("живой таблицы нет: не с чем сравнить")
         chosen = _different(table, common, key) if only_different else _all(table)
         try:
-            rows = _write(past, chosen, key or columns[:1], file)
+            rows = _write(past, chosen, key, file)
         except OSError as error:
             raise NotRestored(f"{file}: {system_words(error)}") from error
     return Exported(rows, differences)
@@ -129,19 +129,13 @@ def _read_living(past: Connection, table: str, columns: list[str], url: str) -> 
 
 def _compare(past: Connection, table: str, common: list[str], key: list[str]) -> Differences:
     if not set(key) <= set(common) or not key:
-        return Differences(
-            _count(past, _except(_was(table, common), _is(table, common))),
-            None,
-            _count(past, _except(_is(table, common), _was(table, common))),
-        )
-    gone = sql.SQL("{} WHERE NOT EXISTS ({} WHERE {})").format(
-        _was(table, common), _is(table, common), _same(key)
-    )
-    added = sql.SQL("{} WHERE NOT EXISTS ({} WHERE {})").format(
-        _is(table, common), _was(table, common), _same(key)
-    )
+        was = sql.SQL("SELECT {} FROM public.{} was").format(_looks("was", common), sql.Identifier(table))
+        living = _living_looks(table, common)
+        return Differences(_count(past, _except(was, living)), None, _count(past, _except(living, was)))
+    gone = sql.SQL("{} WHERE NOT EXISTS ({} WHERE {})").format(_all(table), _is(table), _same(key))
+    added = sql.SQL("{} WHERE NOT EXISTS ({} WHERE {})").format(_is(table), _all(table), _same(key))
     changed = sql.SQL("{} WHERE EXISTS ({} WHERE {} AND {})").format(
-        _was(table, common), _is(table, common), _same(key), _unlike(common)
+        _all(table), _is(table), _same(key), _unlike(common)
     )
     return Differences(_count(past, gone), _count(past, changed), _count(past, added))
 
@@ -150,21 +144,33 @@ def _all(table: str) -> sql.Composable:
     return sql.SQL("SELECT * FROM public.{} was").format(sql.Identifier(table))
 
 
+def _is(table: str) -> sql.Composable:
+    return sql.SQL("SELECT * FROM {}.{} living").format(_LIVING, sql.Identifier(table))
+
+
 def _different(table: str, common: list[str], key: list[str]) -> sql.Composable:
     if not set(key) <= set(common) or not key:
-        return _except(_was(table, common), _is(table, common))
+        return sql.SQL("{} WHERE (was.tableoid, was.ctid) IN ({})").format(
+            _all(table), _too_many(table, common)
+        )
     return sql.SQL("{} WHERE NOT EXISTS ({} WHERE {} AND NOT {})").format(
-        _all(table), _is(table, common), _same(key), _unlike(common)
+        _all(table), _is(table), _same(key), _unlike(common)
     )
 
 
-def _was(table: str, columns: list[str]) -> sql.Composable:
-    return sql.SQL("SELECT {} FROM public.{} was").format(_of("was", columns), sql.Identifier(table))
+def _too_many(table: str, common: list[str]) -> sql.Composable:
+    """Where the rows lie of which there were more that look so than there are."""
+    return sql.SQL(
+        "SELECT part, place FROM (SELECT was.tableoid AS part, was.ctid AS place, {looks} AS looks,"
+        " row_number() OVER (PARTITION BY {looks}) AS nth FROM public.{table} was) was"
+        " LEFT JOIN (SELECT looks, count(*) AS many FROM ({living}) living GROUP BY 1) living USING (looks)"
+        " WHERE nth > coalesce(many, 0)"
+    ).format(looks=_looks("was", common), table=sql.Identifier(table), living=_living_looks(table, common))
 
 
-def _is(table: str, columns: list[str]) -> sql.Composable:
-    return sql.SQL("SELECT {} FROM {}.{} living").format(
-        _of("living", columns), _LIVING, sql.Identifier(table)
+def _living_looks(table: str, common: list[str]) -> sql.Composable:
+    return sql.SQL("SELECT {} AS looks FROM {}.{} living").format(
+        _looks("living", common), _LIVING, sql.Identifier(table)
     )
 
 
@@ -177,8 +183,12 @@ def _same(key: list[str]) -> sql.Composable:
 
 
 def _unlike(columns: list[str]) -> sql.Composable:
-    """By what they look like: not every type can be compared."""
-    return sql.SQL("ROW({})::text <> ROW({})::text").format(_of("was", columns), _of("living", columns))
+    return sql.SQL("{} <> {}").format(_looks("was", columns), _looks("living", columns))
+
+
+def _looks(alias: str, columns: list[str]) -> sql.Composable:
+    """A row as text: not every type can be compared."""
+    return sql.SQL("ROW({})::text").format(_of(alias, columns))
 
 
 def _of(alias: str, columns: list[str]) -> sql.Composable:
@@ -195,8 +205,9 @@ def _count(connection: Connection, query: sql.Composable) -> int:
     return int(row[0])
 
 
-def _write(connection: Connection, query: sql.Composable, order: list[str], file: Path) -> int:
-    wanted = sql.SQL("SELECT * FROM ({}) found ORDER BY {}").format(query, _listed(order))
+def _write(connection: Connection, query: sql.Composable, key: list[str], file: Path) -> int:
+    order = _listed(key) if key else sql.SQL("found::text")
+    wanted = sql.SQL("SELECT * FROM ({}) found ORDER BY {}").format(query, order)
     if file.suffix == LINES:
         # CSV in name alone, with signs that no JSON has: COPY's own text form would double each \.
         wanted = sql.SQL("SELECT to_jsonb(line) FROM ({}) line").format(wanted)
