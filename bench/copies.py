@@ -202,7 +202,7 @@ async def _any_minute(measured: Measured, deps: Deps, place: Path) -> None:
             cluster = await asyncio.to_thread(
                 recover,
                 deps.folder,
-                chain_for(manifests, target),
+                chain_for(deps.folder, manifests, target, deps.keys.identity),
                 target,
                 deps.keys.identity,
                 place / f"again{turn}",

@@ -126,7 +126,8 @@ async def is_told(deps: Deps, words: str) -> None:
 
 def customers(deps: Deps, chain: list[Backup], target: Target, place: Path) -> list[int]:
     manifests = [one.manifest for one in chain if one.manifest is not None]
-    cluster = recover(deps.folder, chain_for(manifests, target), target, deps.keys.identity, place)
+    key = deps.keys.identity
+    cluster = recover(deps.folder, chain_for(deps.folder, manifests, target, key), target, key, place)
     try:
         with psycopg.connect(cluster.url()) as connection:
             return [row[0] for row in connection.execute("SELECT user_id FROM users ORDER BY 1")]
@@ -470,6 +471,78 @@ async def test_killed_at_any_moment_the_log_goes_on_without_a_gap(
         await safe_until(deps, comes(deps, KILLS + 1))
     assert customers(deps, [full], Target(), tmp_path / "a") == [*range(1, KILLS + 2)]
     figure(f"{KILLS} kills of what takes the log: no gap")
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+async def test_where_a_shop_lives_on_in_a_past_of_its_own_every_moment_is_gone_back_to_as_it_was(
+    deps: Deps, tmp_path: Path
+) -> None:
+    """One folder takes the log of both: customers 1 to 3 of the first life, 11 to 14 of the second."""
+    async with flow(deps):
+        await service.create_base(deps, BackupKind.FULL, asked_by="olga")
+        branch = comes(deps, 1)
+        await asyncio.sleep(0.05)
+        left = await service.create_base(deps, BackupKind.INCREMENTAL, asked_by="olga")
+        with psycopg.connect(deps.database_url, autocommit=True) as connection:
+            comes(deps, 2)
+            connection.execute("SELECT pg_switch_wal()")  # the first life writes more than the second
+        abandoned = comes(deps, 3)
+        await safe_until(deps, abandoned)
+        first_ends = utc_now()
+    async with second_life(deps, branch, tmp_path / "second") as second, flow(second):
+        await safe_until(second, utc_now())
+        lived = comes(second, 11)
+        await asyncio.sleep(0.05)
+        await safe_until(second, comes(second, 12))
+        assert past(deps, Target(), tmp_path / "a") == [1, 11, 12]  # before it has a base backup of its own
+        assert await service.base_due(second) is BackupKind.FULL
+        full = await service.create_base(second, BackupKind.INCREMENTAL, asked_by="olga")
+        assert full.kind is BackupKind.FULL
+        middle = comes(second, 13)
+        await asyncio.sleep(1.1)  # no two copies of one name
+        built = await service.create_base(second, BackupKind.INCREMENTAL, asked_by="olga")
+        await safe_until(second, comes(second, 14))
+        assert await service.base_due(second) is None
+        for name in (left.name, built.name):
+            tried = await service.verify(second, name)
+            assert tried.is_good, tried.verification
+        assert await service.prune(replace(second, window=timedelta(days=1))) == []
+    assert built.manifest is not None
+    assert built.manifest.physical is not None
+    assert built.manifest.physical.timeline == 2
+    for number, (target, known) in enumerate(
+        (
+            (Target(), [1, 11, 12, 13, 14]),
+            (Target(at=middle), [1, 11, 12, 13]),
+            (Target(at=lived), [1, 11]),
+            (Target(at=first_ends), [1, 2, 3]),
+            (Target(at=branch), [1]),
+        )
+    ):
+        assert past(deps, target, tmp_path / f"b{number}") == known, target
+    async with second_life(deps, abandoned, tmp_path / "third") as third, flow(third):
+        await safe_until(third, comes(third, 21))
+        assert past(deps, Target(), tmp_path / "c") == [1, 2, 3, 21]
+
+
+@contextlib.asynccontextmanager
+async def second_life(deps: Deps, moment: datetime, place: Path) -> AsyncIterator[Deps]:
+    """A shop that lives on in the place to which it was brought back, with the same folder of copies."""
+    source = minute_of(deps.folder, Target(at=moment), deps.keys.identity)
+    await asyncio.to_thread(places.into_new_place, source, place)
+    with Cluster.running(place / "postgres") as url:
+        db = Database(url, pool_size=2)
+        try:
+            yield replace(deps, db=db, database_url=url, spool=place / "wal")
+        finally:
+            await db.close()
+
+
+def past(deps: Deps, target: Target, place: Path) -> list[int]:
+    source = minute_of(deps.folder, target, deps.keys.identity)
+    with source.restored(place) as (_, url), psycopg.connect(url) as connection:
+        return [row[0] for row in connection.execute("SELECT user_id FROM users ORDER BY 1")]
 
 
 @pytest.mark.long

@@ -63,7 +63,7 @@ def chains(draw: st.DrawFn) -> list[KeptBase]:
     found: list[KeptBase] = []
     for day, (is_full, is_proven) in enumerate(zip(kinds, proven, strict=True)):
         parent = None if is_full or not found else found[-1].name
-        found.append(KeptBase(f"{day}", parent, NIGHT + timedelta(days=day), is_proven))
+        found.append(KeptBase(f"{day}", parent, ("7", 1), NIGHT + timedelta(days=day), is_proven))
     return found
 
 
@@ -82,3 +82,13 @@ def test_whatever_goes_every_moment_of_the_window_has_a_base_backup_before_it(
     assert bases[-1] in stays
     if any(base.is_proven for base in bases):
         assert any(base.is_proven for base in stays)
+
+
+def test_what_was_left_for_another_timeline_goes_when_that_one_reaches_back() -> None:
+    def base(day: int, timeline: int) -> KeptBase:
+        return KeptBase(f"{day}", None, ("7", timeline), NIGHT + timedelta(days=day), is_proven=True)
+
+    bases = [base(0, 1), base(7, 1), base(8, 2)]
+    for since, gone in ((7.5, []), (8, ["0", "7"])):
+        found = outdated_bases(bases, since=NIGHT + timedelta(days=since))
+        assert [one.name for one in found] == gone

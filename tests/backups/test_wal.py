@@ -1,15 +1,18 @@
 """The log in the folder of copies: what lies there without a gap, and what of it is off the machine."""
 
 import contextlib
+import os
+from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 
 import pytest
 from pyrage import x25519
 
+from getpro.backups.errors import Damaged
 from getpro.backups.mirror import Mirror, bring_log
 from getpro.backups.stream import Spool
-from getpro.backups.wal import Log, Piece, position, words
+from getpro.backups.wal import Line, Log, Piece, position, words
 from storage import Storage
 
 SIZE = 256
@@ -56,7 +59,60 @@ def test_up_to_where_the_log_leads_and_whether_all_of_it_does(
     log.make_folder()
     for name in there:
         (log.folder / name).touch()
-    assert (log.until(start), log.is_unbroken(start)) == (until, is_unbroken)
+    line = Line.only(1)
+    assert (log.until(start, line), log.is_unbroken(start, line)) == (until, is_unbroken)
+
+
+HISTORY = """\
+1\t0/210\tbefore 2026-11-29 11:00:00+00
+# 2026-11-29T12:30:00+00:00
+
+2\t0/310\tno recovery target specified
+# 2026-11-29T15:00:00+00:00
+"""
+"""Of timeline 3, in segments of 256 bytes: it left the second in its segment 3, and that the first in 2."""
+
+
+def of(timeline: int, number: int) -> str:
+    return f"{timeline:08X}{segment(number)[8:]}"
+
+
+def test_a_way_over_timelines_reads_each_where_it_was_followed(tmp_path: Path) -> None:
+    log = Log(tmp_path, "7", SIZE)
+    for timeline, numbers in ((1, (1, 2, 3, 5)), (2, (2, 3)), (3, (3, 4))):
+        for number in numbers:
+            log.keep(of(timeline, number), bytes([timeline]) * SIZE, TO)
+    line = Line.of(3, HISTORY)
+    assert [piece.segment for piece in log.on(line)] == [of(1, 1), of(2, 2), of(3, 3), of(3, 4)]
+    assert (log.until(300, line), log.is_unbroken(300, line)) == (5 * SIZE, True)
+    assert not log.is_unbroken(300, Line.only(1))
+    place = tmp_path / "out"
+    place.mkdir()
+    log.write_out(300, line, place, KEY)
+    assert {path.name for path in place.iterdir()} == {of(1, 1), of(2, 2), of(3, 3), of(3, 4)}
+    (log.folder / f"{of(2, 2)}.zst.age").unlink()  # what the first wrote there leads elsewhere
+    assert log.until(300, line) == 2 * SIZE
+    assert line.passes(1, 0x210)
+    assert not line.passes(1, 0x211)
+    assert line.passes(3, 2**63)
+    assert not line.passes(4, 1)
+
+
+def test_a_moment_is_of_the_timeline_on_which_the_shop_lived(tmp_path: Path) -> None:
+    log, file = Log(tmp_path, "7", SIZE), tmp_path / "00000002.history"
+    assert log.living(None, KEY) == Line.only(1)
+    log.keep(of(1, 1), bytes(SIZE), TO)
+    log.keep(of(2, 2), bytes(SIZE), TO)
+    file.write_text("1\t0/210\tbefore 2026-11-29 11:00:00+00\n", encoding="ascii")
+    came = datetime(2026, 11, 29, 12, 30, tzinfo=UTC)
+    os.utime(file, (came.timestamp(), came.timestamp()))
+    log.keep_history(file, TO)
+    os.utime(file)  # the receiver has taken it once more
+    log.keep_history(file, TO)
+    assert log.living(None, KEY) == log.living(came, KEY) == Line(((1, 0), (2, 0x210)), came)
+    assert log.living(came - timedelta(seconds=1), KEY) == Line.only(1)
+    with pytest.raises(Damaged):
+        log.living(came, x25519.Identity.generate())
 
 
 def test_a_place_in_the_log_is_written_as_postgresql_writes_it() -> None:
@@ -69,14 +125,12 @@ def test_pieces_become_the_segment_that_they_are_of(tmp_path: Path) -> None:
     log.keep(segment(1), BytesIO(bytes(range(SIZE))), TO)
     log.keep_piece(segment(2), 0, 3, BytesIO(b"one"), TO)
     log.keep_piece(segment(2), 3, 6, BytesIO(b"two"), TO)
-    log.keep_history("00000002.history", b"how it came", TO)
     place = tmp_path / "out"
     place.mkdir()
-    log.write_out(SIZE, place, KEY)
+    log.write_out(SIZE, Line.only(1), place, KEY)
     assert {path.name: path.read_bytes() for path in place.iterdir()} == {
         segment(1): bytes(range(SIZE)),
         segment(2): b"onetwo".ljust(SIZE, b"\0"),
-        "00000002.history": b"how it came",
     }
 
 
@@ -100,13 +154,13 @@ def test_of_a_segment_that_is_being_written_comes_what_is_written(tmp_path: Path
 
     assert [(piece.begin, piece.end) for piece in log.pieces()] == [(0, 3), (3, 100_011), (100_011, large)]
     (place := tmp_path / "out").mkdir()
-    (out,) = log.write_out(0, place, KEY)
+    (out,) = log.write_out(0, Line.only(1), place, KEY)
     assert out.read_bytes() == partial.read_bytes()
 
     partial.rename(spool / segment(1))
     shipped.ship()
     assert log.names() == [Piece(segment(1), 0, large, is_whole=True).name]
-    (out,) = log.write_out(0, place, KEY)
+    (out,) = log.write_out(0, Line.only(1), place, KEY)
     assert out.read_bytes()[:3] == b"one"
     assert len(out.read_bytes()) == large
 

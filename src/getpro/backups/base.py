@@ -23,7 +23,7 @@ from getpro.backups.manifest import Facts, Manifest, Physical, facts_of
 from getpro.backups.output import output_of, told
 from getpro.backups.sealed import seal
 from getpro.backups.stream import look_at_server
-from getpro.backups.wal import position
+from getpro.backups.wal import Line, position
 from getpro.kit.clock import Clock
 from getpro.platform.postgres.address import impatient
 from getpro.platform.postgres.tools import Tools
@@ -66,7 +66,7 @@ def make(
             at_rest = _count_at_rest(url, connection)
             database_bytes = _value(connection, "SELECT sum(pg_database_size(oid))::bigint FROM pg_database")
             superuser = _value(connection, "SELECT rolname FROM pg_roles WHERE oid = 10")  # initdb's own
-            database = connection.info.dbname
+            database, role = connection.info.dbname, connection.info.user
             version = connection.info.parameter_status("server_version") or ""
         ranges = json.loads(files)["WAL-Ranges"]
         physical = Physical(
@@ -80,10 +80,12 @@ def make(
             next_transaction=at_rest.next_transaction,
             superuser=superuser,
             parent=None if parent is None else parent.name,
+            timeline=ranges[-1]["Timeline"],
+            role=role,
         )
         on_progress("Ждём журнал")
-        log = server.log(folder)
-        _wait_for(lambda: log.until(position(physical.start)) >= position(at_rest.lsn))
+        log, line = server.log(folder), Line.only(physical.timeline)
+        _wait_for(lambda: log.until(position(physical.start), line) >= position(at_rest.lsn))
         manifest = Manifest(
             name=name,
             made_at=now.isoformat(),

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from getpro.backups.folder import MANIFEST, NAMED, written
 from getpro.backups.states import BackupKind
+from getpro.backups.wal import FIRST_TIMELINE
 
 FORM: Final = 2
 """What is older is read, too: it says less."""
@@ -73,6 +74,10 @@ class Physical:
     """The role that made the cluster."""
     parent: str | None
     """The name of the base backup that it builds on; None for a full one."""
+    timeline: int = FIRST_TIMELINE
+    """The one of the log that leads on from it; the first where an older program did not say."""
+    role: str = ""
+    """As whom the shop works; "" where an older program did not say."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,10 +19,10 @@ from pyrage import x25519
 from getpro.backups.errors import NotRestored
 from getpro.backups.folder import Sink
 from getpro.backups.interruption import ended_by, go_on
-from getpro.backups.manifest import Manifest
+from getpro.backups.manifest import Manifest, Physical
 from getpro.backups.restore import require_whole
 from getpro.backups.sealed import unseal
-from getpro.backups.wal import Log, position, words
+from getpro.backups.wal import Line, Log, position, words
 from getpro.kit.trouble import Trouble
 from getpro.platform.postgres import Cluster
 from getpro.platform.postgres.cluster import SUPERUSER
@@ -35,7 +35,10 @@ _LAST_COMMIT: Final = re.compile(r"last completed transaction was at log time (\
 _LINKS_SINCE: Final = 18
 """pg_combinebackup can take files over instead of copying them."""
 _ONLY_US: Final = "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n"
-_EVERYBODY: Final = "host all all 127.0.0.1/32 scram-sha-256\n"
+_EVERYBODY: Final = "".join(
+    f"host {whatever} all 127.0.0.1/32 scram-sha-256\n" for whatever in ("all", "replication")
+)
+"""Whoever takes the log, too: "all" is databases alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,17 +66,36 @@ class Target:
         return {}
 
 
-def chain_for(bases: Iterable[Manifest], target: Target) -> list[Manifest]:
+def chain_for(
+    folder: Path, bases: Iterable[Manifest], target: Target, identity: x25519.Identity
+) -> list[Manifest]:
     """A full base backup and what builds on it, oldest first, from which the target is nearest.
 
-    Raises NotRestored where none is older than the target.
+    Raises NotRestored where none leads to the target, and Damaged.
     """
     by_name = {base.name: base for base in bases}
     for base in sorted(by_name.values(), key=lambda base: base.moment, reverse=True):
         chain = down_to_full(base, by_name)
-        if chain is not None and _is_before(base, target):
+        if chain is None or base.physical is None or not _is_before(base.physical, target):
+            continue
+        line = _line_to(target, base.physical, _log_of(folder, base.physical), identity)
+        if line.passes(base.physical.timeline, position(base.physical.end)):
             return chain
     raise NotRestored("такой давней базовой копии нет: смотрите 2getpro backup list")
+
+
+def _log_of(folder: Path, physical: Physical) -> Log:
+    return Log(folder, physical.system, physical.segment_bytes)
+
+
+def _line_to(target: Target, physical: Physical, log: Log, identity: x25519.Identity) -> Line:
+    """The way that is gone to the target: a place in the log is one of the base backup's own timeline.
+
+    A number of a transaction is one of the newest: another may have used it, too.
+    """
+    if target.lsn is not None:
+        return log.line(physical.timeline, identity)
+    return log.living(target.at, identity)
 
 
 def down_to_full(base: Manifest, by_name: Mapping[str, Manifest]) -> list[Manifest] | None:
@@ -86,10 +108,7 @@ def down_to_full(base: Manifest, by_name: Mapping[str, Manifest]) -> list[Manife
     return chain
 
 
-def _is_before(base: Manifest, target: Target) -> bool:
-    physical = base.physical
-    if physical is None:
-        return False
+def _is_before(physical: Physical, target: Target) -> bool:
     if target.at is not None:
         return datetime.fromisoformat(physical.usable_from) <= target.at
     if target.before_transaction is not None:
@@ -114,11 +133,12 @@ def recover(
     """
     last = chain[-1].physical
     assert last is not None
-    log = Log(folder, last.system, last.segment_bytes)
+    log = _log_of(folder, last)
+    line, start = _line_to(target, last, log, identity), position(last.start)
     needed = max(position(last.end), position(target.lsn or "0/0"))
-    if (there := log.until(position(last.start))) < needed:
+    if (there := log.until(start, line)) < needed:
         raise NotRestored(f"в журнале пропуск: он есть до {words(there)}, а нужен до {words(needed)}")
-    gap = None if log.is_unbroken(position(last.start)) else f"в журнале пропуск после {words(there)}"
+    gap = None if log.is_unbroken(start, line) else f"в журнале пропуск после {words(there)}"
     if gap is not None and target == Target():
         raise NotRestored(gap)
     place.mkdir(parents=True, exist_ok=True, mode=0o711)
@@ -129,12 +149,12 @@ def recover(
         _put_files(folder, chain, identity, cluster)
         on_progress("Журнал")
         spool = cluster.folder(cluster.directory / "log")
-        for segment in log.write_out(position(last.start), spool, identity):
+        for segment in log.write_out(start, line, spool, identity):
             go_on()
             cluster.own(segment)
         on_progress("До нужной минуты")
         with ended_by(cluster.kill):
-            _follow(cluster, spool, target, last.superuser, gap=gap)
+            _follow(cluster, spool, target, line.timeline, last.superuser, gap=gap)
         shutil.rmtree(spool)
         go_on()
         cluster.start()
@@ -184,7 +204,9 @@ def _unpack(archive: Path, identity: x25519.Identity, part: Path, cluster: Clust
         raise NotRestored(f"tar: {complaints[-1] if complaints else tar.returncode}")
 
 
-def _follow(cluster: Cluster, spool: Path, target: Target, superuser: str, *, gap: str | None) -> None:
+def _follow(
+    cluster: Cluster, spool: Path, target: Target, timeline: int, superuser: str, *, gap: str | None
+) -> None:
     """Start the server, let it follow the log to the target, and give it a password of its own.
 
     It meets nobody before that: who it listens to then comes through a folder that is closed to others.
@@ -199,6 +221,7 @@ def _follow(cluster: Cluster, spool: Path, target: Target, superuser: str, *, ga
             "restore_command": f'cp "{str(spool).replace("%", "%%")}/%f" "%p"',
             "unix_socket_directories": str(sockets),
             "hot_standby": "off",
+            "recovery_target_timeline": str(timeline),
             "recovery_target_action": "promote",
             "archive_mode": "off",
         }

@@ -34,6 +34,8 @@ class KeptBase:
     name: str
     parent: str | None
     """What it builds on; None for a full one."""
+    line: tuple[str, int]
+    """Of which cluster, and of which timeline of its log."""
     moment: datetime
     is_proven: bool
 
@@ -67,7 +69,8 @@ def outdated_bases(bases: Iterable[KeptBase], *, since: datetime) -> list[KeptBa
     """Those without which any moment from ``since`` on can still be gone back to, oldest first.
 
     A full one and all that builds on it go together; the newest such chain never goes, nor the newest that
-    was proven.
+    was proven. A timeline that a shop has left for another may be the only way to a moment of either: none
+    goes until the one that it lives on reaches back by itself.
     """
     oldest_first = sorted(bases, key=lambda base: base.moment)
     chains: list[list[KeptBase]] = []
@@ -75,7 +78,11 @@ def outdated_bases(bases: Iterable[KeptBase], *, since: datetime) -> list[KeptBa
         if base.parent is None or not chains:
             chains.append([])
         chains[-1].append(base)
-    reach_back = [number for number, chain in enumerate(chains) if chain[0].moment <= since]
+    reach_back = [
+        number
+        for number, chain in enumerate(chains)
+        if chain[0].moment <= since and chain[0].line == oldest_first[-1].line
+    ]
     proven = [number for number, chain in enumerate(chains) if any(base.is_proven for base in chain)]
     if not reach_back:
         return []

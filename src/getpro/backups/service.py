@@ -23,7 +23,7 @@ from getpro.backups.sending import forget
 from getpro.backups.states import BackupKind, BackupState
 from getpro.backups.store import Backup
 from getpro.backups.trial import SCRATCH, Trial, clear, prove
-from getpro.backups.wal import Log, position
+from getpro.backups.wal import Line, Log, position
 from getpro.platform.database import Session
 
 log = structlog.get_logger(__name__)
@@ -145,17 +145,19 @@ async def _kept(
 async def base_due(deps: Deps) -> BackupKind | None:
     """Which base backup is wanted now; None while none is, or while the log that it needs does not flow.
 
-    A full one every week, and whenever the newest leads nowhere: the log after it has a gap, or is another
-    cluster's. Between them every night what has changed, where the server keeps account of it.
+    A full one every week, and whenever the newest leads nowhere: the log after it has a gap, is another
+    cluster's, or of a timeline that was left. Between them every night what has changed, where the server
+    keeps account of it.
     """
     now = deps.clock()
     async with deps.db.read("backup: bases") as session:
         flowing = await store.flowing(session, since=now - _FLOWS)
         bases = await store.newest_bases(session)
+        timeline = await store.timeline(session)
     if flowing is None:
         return None
     newest = bases[0].manifest.physical if bases and bases[0].manifest else None
-    if newest is None or not _leads_to_now(deps, newest, flowing):
+    if newest is None or not _leads_to_now(deps, newest, flowing, timeline):
         return BackupKind.FULL
     fulls = [one.started_at for one in bases if one.kind is BackupKind.FULL]
     if not fulls or now - fulls[0] >= _FULL_EVERY:
@@ -183,17 +185,21 @@ async def _parent(deps: Deps) -> Manifest | None:
         stream = await store.newest_stream(session)
         bases = await store.newest_bases(session)
         summarizes = await store.summarizes(session)
+        timeline = await store.timeline(session)
     newest = bases[0].manifest if bases else None
     if stream is None or newest is None or newest.physical is None or not summarizes:
         return None
     has_list = (deps.folder / f"{newest.name}{FILES}").exists()
-    return newest if has_list and _leads_to_now(deps, newest.physical, stream.system_id) else None
+    leads = _leads_to_now(deps, newest.physical, stream.system_id, timeline)
+    return newest if has_list and leads else None
 
 
-def _leads_to_now(deps: Deps, newest: Physical, system: str) -> bool:
-    """Whether it is of this cluster, and the log after it has no gap."""
+def _leads_to_now(deps: Deps, newest: Physical, system: str, timeline: int) -> bool:
+    """Whether it is of this cluster and its timeline, and the log after it has no gap."""
+    if (newest.system, newest.timeline) != (system, timeline):
+        return False
     log_after = Log(deps.folder, newest.system, newest.segment_bytes)
-    return newest.system == system and log_after.is_unbroken(position(newest.start))
+    return log_after.is_unbroken(position(newest.start), Line.only(timeline))
 
 
 async def verify(deps: Deps, name: str | None = None, *, on_progress: OnProgress = lambda _: None) -> Backup:
@@ -252,7 +258,13 @@ def _late(deps: Deps, copies: Iterable[Backup]) -> list[Backup]:
         if manifest.physical is None
     ]
     bases = [
-        KeptBase(one.name, manifest.physical.parent, manifest.moment, bool(one.is_good))
+        KeptBase(
+            one.name,
+            manifest.physical.parent,
+            (manifest.physical.system, manifest.physical.timeline),
+            manifest.moment,
+            bool(one.is_good),
+        )
         for one, manifest in whole
         if manifest.physical is not None
     ]

@@ -259,9 +259,9 @@ def proven_as(folder: Path, chain: Sequence[Manifest], identity: x25519.Identity
 
 
 def minute_of(folder: Path, target: Target, identity: x25519.Identity) -> Minute:
-    """By the nearest base backup before the target; raises NotRestored where there is none."""
+    """By the nearest base backup before the target; raises NotRestored where there is none, and Damaged."""
     bases = [one for one in _manifests(folder) if one.physical is not None]
-    return Minute(folder, chain_for(bases, target), target, identity)
+    return Minute(folder, chain_for(folder, bases, target, identity), target, identity)
 
 
 def require_new_enough(major: int, source: Source) -> None:

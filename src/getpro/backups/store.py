@@ -11,6 +11,7 @@ from getpro.backups.manifest import Manifest
 from getpro.backups.models import backups, wal_streams
 from getpro.backups.states import BASES, MOVES, BackupKind, BackupState
 from getpro.backups.trial import Trial
+from getpro.backups.wal import timeline_of
 from getpro.kit.states import sources_of
 from getpro.platform.database import Session
 
@@ -229,6 +230,11 @@ async def flowing(session: Session, *, since: datetime) -> str | None:
 async def summarizes(session: Session) -> bool:
     """Whether the server keeps account of what changes: without it no base backup can build on another."""
     return bool(await session.scalar(text("SELECT current_setting('summarize_wal', true) = 'on'")))
+
+
+async def timeline(session: Session) -> int:
+    """Which one of the log the server writes."""
+    return timeline_of(str(await session.scalar(text("SELECT pg_walfile_name(pg_current_wal_lsn())"))))
 
 
 async def _move(session: Session, backup_id: int, target: BackupState, **values: Any) -> bool:

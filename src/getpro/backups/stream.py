@@ -76,7 +76,7 @@ class Spool:
             # Looked for first: what becomes whole meanwhile comes before the one after it.
             partial = sorted(self.directory.glob(f"*{_PARTIAL}"))
             for path in self.directory.glob("*.history"):
-                self.log.keep_history(path.name, path.read_bytes(), self._recipients)
+                self.log.keep_history(path, self._recipients)
             for path in self.whole():
                 with path.open("rb") as segment:
                     self.log.keep(path.name, segment, self._recipients)

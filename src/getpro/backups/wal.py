@@ -2,11 +2,16 @@
 
 A folder for each cluster, by its system identifier; in it ``SEGMENT.zst.age`` and, until that is whole,
 ``SEGMENT.FROM-TO.zst.age`` with the bytes between. Positions are PostgreSQL's LSN as a plain number.
+
+A server that was brought to a moment and lives on writes another timeline of the same log: the same places
+once more, in segments of other names, and ``TIMELINE.history.zst.age`` says where it left which other.
 """
 
+import itertools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Self
 
@@ -17,10 +22,15 @@ from getpro.backups.folder import written
 from getpro.backups.sealed import ENDING, Source, seal, seal_bytes, unseal_bytes
 
 FOLDER: Final = "wal"
+FIRST_TIMELINE: Final = 1
 _ID_BYTES: Final = 2**32
 """So much of the log has the same middle part in its segments' names."""
 _FILE: Final = re.compile(rf"([0-9A-F]{{24}})(?:\.([0-9a-f]{{8}})-([0-9a-f]{{8}}))?{re.escape(ENDING)}")
 _HISTORY: Final = re.compile(rf"([0-9A-F]{{8}}\.history){re.escape(ENDING)}")
+_TURN: Final = re.compile(r"\s*(\d+)\s+([0-9A-F]+/[0-9A-F]+)")
+"""A line of a history: which timeline was left, and where."""
+_CAME: Final = "# "
+"""Begins our own line of a history: PostgreSQL reads over it."""
 
 
 def position(lsn: str) -> int:
@@ -62,6 +72,48 @@ def is_of_log(name: str) -> bool:
     return bool(_FILE.fullmatch(name) or _HISTORY.fullmatch(name))
 
 
+def timeline_of(segment: str) -> int:
+    """The one that wrote it."""
+    return int(segment[:8], 16)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """The way through the log to the end of a timeline, over those that it came out of."""
+
+    turns: tuple[tuple[int, int], ...]
+    """Timelines, oldest first, each with the position from which on it is followed."""
+    since: datetime | None = None
+    """From when on its log came: a shop has lived there. None: since ever, as far as is known."""
+
+    @classmethod
+    def only(cls, timeline: int) -> Self:
+        return cls(((timeline, 0),))
+
+    @classmethod
+    def of(cls, timeline: int, history: str) -> Self:
+        """As the timeline's history says it."""
+        lines = history.splitlines()
+        left = [(int(found[1]), position(found[2])) for line in lines if (found := _TURN.match(line))]
+        begins = [0, *(place for _, place in left)]
+        turns = tuple(zip([*(past for past, _ in left), timeline], begins, strict=True))
+        came = [line.removeprefix(_CAME) for line in lines if line.startswith(_CAME)]
+        return cls(turns, datetime.fromisoformat(came[-1]) if came else None)
+
+    @property
+    def timeline(self) -> int:
+        return self.turns[-1][0]
+
+    def passes(self, timeline: int, end: int) -> bool:
+        """Whether what that timeline wrote up to ``end`` lies on the way."""
+        left = {past: place for (past, _), (_, place) in itertools.pairwise(self.turns)}
+        return timeline == self.timeline or end <= left.get(timeline, -1)
+
+    def writer_of(self, number: int, segment_bytes: int) -> int:
+        """Whose segment of that number is read: where one is left for another, the other's begins alike."""
+        return next(one for one, begin in reversed(self.turns) if begin // segment_bytes <= number)
+
+
 class Log:
     """The log of one cluster, as it lies in the folder of copies."""
 
@@ -90,10 +142,38 @@ class Log:
         """The segment's place in the log, whatever timeline wrote it."""
         return int(segment[8:16], 16) * (_ID_BYTES // self.segment_bytes) + int(segment[16:], 16)
 
-    def until(self, start: int) -> int:
+    def on(self, line: Line) -> list[Piece]:
+        """The pieces that are read on the way."""
+        return [
+            piece
+            for piece in self.pieces()
+            if timeline_of(piece.segment) == line.writer_of(self.number(piece.segment), self.segment_bytes)
+        ]
+
+    def line(self, timeline: int, identity: x25519.Identity) -> Line:
+        """The way to the end of the timeline; raises Damaged."""
+        history = self.folder / f"{timeline:08X}.history{ENDING}"
+        if not history.exists():
+            return Line.only(timeline)
+        try:
+            return Line.of(timeline, unseal_bytes(history, identity).decode())
+        except ValueError as error:
+            raise Damaged(f"{history.name}: содержимое испорчено") from error
+
+    def living(self, moment: datetime | None, identity: x25519.Identity) -> Line:
+        """The way that the shop went: of timelines the newest on which it lived at ``moment``, or at all.
+
+        What it did on one that it has left is found by a moment before it did so. Raises Damaged.
+        """
+        timelines = {timeline_of(piece.segment) for piece in self.pieces()} or {FIRST_TIMELINE}
+        lines = [self.line(timeline, identity) for timeline in sorted(timelines, reverse=True)]
+        lived = (line for line in lines if moment is None or line.since is None or line.since <= moment)
+        return next(lived, lines[-1])
+
+    def until(self, start: int, line: Line) -> int:
         """Up to where the log lies here without a gap from ``start``; ``start`` itself where nothing does."""
         ends: dict[int, int] = {}
-        for piece in self.pieces():
+        for piece in self.on(line):
             number = self.number(piece.segment)
             if piece.begin <= ends.get(number, 0) <= piece.end:
                 ends[number] = piece.end
@@ -115,11 +195,15 @@ class Log:
         """Write what ``data`` says of the segment from ``begin`` to ``end``."""
         self._write(Piece(segment, begin, end, is_whole=False), data, recipients)
 
-    def keep_history(self, name: str, data: bytes, recipients: Iterable[x25519.Recipient]) -> None:
-        """Of a timeline: how it came out of another."""
-        self.make_folder()
-        with written(self.folder / f"{name}{ENDING}") as sink:
-            sink.write(seal_bytes(data, list(recipients)))
+    def keep_history(self, file: Path, recipients: Iterable[x25519.Recipient]) -> None:
+        """Of a timeline: how it came out of another, and when that came to us; written once."""
+        name = f"{file.name}{ENDING}"
+        if not (self.folder / name).exists():
+            came = datetime.fromtimestamp(file.stat().st_mtime, UTC)
+            history = file.read_bytes() + f"{_CAME}{came.isoformat()}\n".encode()
+            self.make_folder()
+            with written(self.folder / name) as sink:
+                sink.write(seal_bytes(history, list(recipients)))
 
     def _write(self, piece: Piece, data: Source, recipients: Iterable[x25519.Recipient]) -> None:
         """Not through memory: what a segment takes there, the shop's process would keep."""
@@ -135,19 +219,20 @@ class Log:
                 end = piece.end
         return end
 
-    def is_unbroken(self, start: int) -> bool:
-        """Whether all that lies here after ``start`` follows without a gap."""
-        ends = [self.number(piece.segment) * self.segment_bytes + piece.end for piece in self.pieces()]
-        return self.until(start) >= max(ends, default=0)
+    def is_unbroken(self, start: int, line: Line) -> bool:
+        """Whether all that lies here of the way after ``start`` follows without a gap."""
+        ends = [self.number(piece.segment) * self.segment_bytes + piece.end for piece in self.on(line)]
+        return self.until(start, line) >= max(ends, default=0)
 
-    def write_out(self, start: int, place: Path, identity: x25519.Identity) -> list[Path]:
-        """Write the segments from ``start`` on into ``place``, as a server reads them; raises Damaged.
+    def write_out(self, start: int, line: Line, place: Path, identity: x25519.Identity) -> list[Path]:
+        """Write the segments of the way from ``start`` on into ``place``, as a server reads them.
 
-        One that is not whole is filled up with noughts, at which a recovery ends.
+        One that is not whole is filled up with noughts, at which a recovery ends. The histories are those of
+        all timelines: the server takes a number for its own that none has. Raises Damaged.
         """
         first = start // self.segment_bytes
         out = set()
-        for piece in self.pieces():
+        for piece in self.on(line):
             if self.number(piece.segment) < first:
                 continue
             data = unseal_bytes(self.folder / piece.name, identity)
