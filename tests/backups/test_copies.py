@@ -156,6 +156,48 @@ async def test_a_statement_that_fails_in_the_restore_is_red(deps: Deps, shop: Sh
     )
 
 
+PLANTED = """
+CREATE FUNCTION reach(lies text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  IF current_database() = '2getpro_v2' THEN  -- where a copy is restored
+    EXECUTE format('COPY (SELECT 1) TO PROGRAM %L', 'touch ' || lies);
+  END IF;
+EXCEPTION WHEN insufficient_privilege THEN RETURN;
+END $$;
+CREATE FUNCTION planted(said text, lies text) RETURNS text IMMUTABLE LANGUAGE plpgsql AS
+  $$ BEGIN PERFORM public.reach(lies); RETURN said; END $$;
+CREATE FUNCTION planted() RETURNS trigger LANGUAGE plpgsql AS
+  $$ BEGIN PERFORM public.reach(TG_ARGV[0]); RETURN NEW; END $$;
+CREATE EXTENSION pg_stat_statements;  -- none but a superuser may make it
+COMMENT ON EXTENSION pg_stat_statements IS 'nor say anything of it';
+CREATE TABLE of_mallory (said text CHECK (public.planted(said, '{lies}/check') <> ''));
+INSERT INTO of_mallory VALUES ('hello');
+CREATE INDEX ON of_mallory (public.planted(said, '{lies}/index'));
+CREATE TRIGGER planted BEFORE INSERT ON users FOR EACH ROW
+  EXECUTE FUNCTION public.planted('{lies}/trigger');
+"""
+
+
+async def test_what_is_planted_in_a_copy_reaches_no_program_while_it_is_tried(
+    deps: Deps, shop: Shop, tmp_path: Path
+) -> None:
+    """As a superuser's it would: while it is restored and looked through, and when something is sold."""
+    lies = tmp_path / "reached"
+    lies.mkdir()
+    lies.chmod(0o777)
+    with psycopg.connect(deps.database_url, autocommit=True) as connection:
+        connection.execute(PLANTED.replace("{lies}", str(lies)).encode())
+
+    def use(url: str) -> None:
+        with psycopg.connect(url) as connection:
+            connection.execute("INSERT INTO users (user_id) VALUES (1)")
+
+    await copy_of(deps)
+    tried = await service.verify(replace(deps, use=use))
+    assert tried.is_good, tried.verification
+    assert [path.name for path in lies.iterdir()] == []
+
+
 async def test_over_the_shops_own_database_it_stops_before_any_change(deps: Deps, shop: Shop) -> None:
     await a_shop_that_sells(shop)
     await copy_of(deps)

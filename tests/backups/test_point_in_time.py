@@ -474,6 +474,36 @@ async def test_killed_at_any_moment_the_log_goes_on_without_a_gap(
 
 
 @pytest.mark.long
+async def test_a_base_backup_is_tried_by_nobody_who_may_do_more_than_the_shop(
+    deps: Deps, cluster: Cluster
+) -> None:
+    seen: list[object] = []
+
+    def use(url: str) -> None:
+        with psycopg.connect(url) as connection:
+            row = connection.execute("SELECT current_user, current_setting('is_superuser')").fetchone()
+        seen.extend(row or ())
+
+    with psycopg.connect(cluster.url("postgres"), autocommit=True) as connection:
+        connection.execute("CREATE ROLE keeper LOGIN REPLICATION PASSWORD 'x'")
+        connection.execute("CREATE DATABASE shop OWNER keeper")
+        try:
+            url = "postgresql://keeper:x@" + cluster.url("shop").partition("@")[2]
+            migrations.upgrade(url)
+            db = Database(url, pool_size=2)
+            keepers = replace(deps, database_url=url, db=db, use=use)
+            async with flow(keepers):
+                full = await service.create_base(keepers, BackupKind.FULL, asked_by="olga")
+                tried = await service.verify(keepers, full.name)
+            await db.close()
+            assert tried.is_good, tried.verification
+            assert seen == ["keeper", "off"]
+        finally:
+            connection.execute("DROP DATABASE shop WITH (FORCE)")
+            connection.execute("DROP ROLE keeper")
+
+
+@pytest.mark.long
 @pytest.mark.timeout(300)
 async def test_where_a_shop_lives_on_in_a_past_of_its_own_every_moment_is_gone_back_to_as_it_was(
     deps: Deps, tmp_path: Path

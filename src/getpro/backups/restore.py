@@ -23,6 +23,8 @@ NAME: Final = "2getpro restore"
 """How a database knows who restores."""
 _JOBS: Final = 2
 _LOOK_SECONDS: Final = 0.5
+_PORTABLE: Final = ("--no-owner", "--no-privileges", "--no-comments")
+"""None but a superuser may comment on some extensions."""
 
 
 def require_whole(folder: Path, manifest: Manifest) -> Path:
@@ -59,7 +61,7 @@ def restore(dump: Path, tools: Tools, url: str, *, on_bytes: OnBytes = nobody) -
     ``on_bytes`` is told how big the database is by now.
     """
     arguments, environment = tools.client("pg_restore", url)
-    command = [*arguments, "--exit-on-error", "--no-owner", "--no-privileges", f"--jobs={_JOBS}", str(dump)]
+    command = [*arguments, "--exit-on-error", *_PORTABLE, f"--jobs={_JOBS}", str(dump)]
     with _carried_out(command, environment | {"PGAPPNAME": NAME}) as process, _measured(url) as size:
         while process.poll() is None:
             on_bytes(size())

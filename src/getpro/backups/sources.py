@@ -17,6 +17,7 @@ from getpro.backups.errors import NotThere, Unsuitable
 from getpro.backups.folder import MANIFEST
 from getpro.backups.interruption import ended_by
 from getpro.backups.manifest import Manifest
+from getpro.backups.plain_role import address_for, given_away
 from getpro.backups.progress import OnProgress, growing, silent
 from getpro.backups.recovery import Target, chain_for, last_commit, major_of, recover
 from getpro.backups.restore import decrypt, require_the_same, require_whole, restore, unload
@@ -67,7 +68,8 @@ class Source(ABC):
         """A cluster in ``place / SERVER`` on which the database runs while the block does, and its address.
 
         After the block the server has stopped, and its data lie there. Raises BackupError and Trouble.
-        ``durable`` is for a cluster that is to stay.
+        ``durable`` is for a cluster that is to stay; whatever is planted in another's database may do no more
+        there than a plain role.
         """
 
     @contextlib.contextmanager
@@ -125,7 +127,7 @@ class Copy(Source):
             with self.archived(place, on_progress) as file:
                 on_progress("Восстановление")
                 cluster.start()
-                url = cluster.url()
+                url = cluster.url() if durable else given_away(cluster, file)
                 with ended_by(cluster.kill):
                     restore(
                         file,
@@ -224,7 +226,7 @@ class Minute(Source):
         self._reached = last_commit(cluster)
         try:
             _call_as_ours(cluster, self._physical.database)
-            yield cluster, cluster.url()
+            yield cluster, cluster.url() if durable else address_for(cluster, self._physical.role)
         finally:
             cluster.stop()
 
