@@ -401,6 +401,41 @@ async def test_what_no_count_keeps_goes_and_the_proven_one_stays(deps: Deps, sho
     assert await service.prune(deps) == []
 
 
+FORGED = (
+    "UPDATE backups SET state = 'deleted'",
+    """UPDATE backups SET is_good = false,
+       manifest = jsonb_set(manifest, '{made_at}', '"2020-01-01T00:00:00Z"')""",
+    "INSERT INTO backups (name, state, asked_by, started_at) VALUES ('../precious', 'making', 'm', now())",
+    """INSERT INTO backups (name, state, asked_by, started_at, is_good, bytes, manifest)
+       SELECT '2getpro-2027010' || n || '-000000', 'made', 'm', now(), true, bytes,
+           jsonb_set(manifest, '{made_at}', to_jsonb('2027-01-0' || n || 'T00:00:00Z'))
+       FROM backups, generate_series(1, 3) n WHERE backup_id = 1""",
+)
+
+
+async def test_whoever_writes_to_the_catalogue_alone_has_no_copy_deleted(
+    deps: Deps, shop: Shop, tmp_path: Path
+) -> None:
+    made = []
+    for _ in range(2):
+        made.append(await copy_of(deps))
+        shop.clock.forward(days=1)
+    assert (await service.verify(deps, made[0].name)).is_good
+    before = lying(deps)
+    (tmp_path / "precious.json").touch()
+    for forged in FORGED:
+        async with deps.db.begin("test") as session:
+            await session.execute(text(forged))
+        await service.prune(deps)
+        assert lying(deps) == before, forged
+    assert (tmp_path / "precious.json").exists()
+    assert (await states(deps))[made[0].name] is BackupState.MADE
+
+
+def lying(deps: Deps) -> set[str]:
+    return {path.name for path in deps.folder.glob("2getpro-*")}
+
+
 def test_a_key_is_made_once_and_never_again_over_a_broken_one(tmp_path: Path) -> None:
     first = keys(tmp_path)
     assert str(keys(tmp_path).identity) == str(first.identity)

@@ -249,9 +249,14 @@ async def to_prune(deps: Deps) -> list[Backup]:
 
 
 def _late(deps: Deps, copies: Iterable[Backup]) -> list[Backup]:
-    """Of these what no count keeps, oldest first."""
+    """Of these what no count keeps, oldest first.
+
+    Whoever writes to the shop's database writes to the catalogue. It is believed of what is off this machine
+    alone; of the others it is the file that counts, and what has none drives none out.
+    """
     there = {one.name: one for one in copies}
-    whole = [(one, one.manifest) for one in there.values() if one.manifest]
+    said = {one.name: one.manifest for one in there.values() if one.state is BackupState.LOST} | _lying(deps)
+    whole = [(one, manifest) for one in there.values() if (manifest := said.get(one.name)) is not None]
     dumps = [
         Kept(one.name, manifest.moment, bool(one.is_good))
         for one, manifest in whole
@@ -298,10 +303,8 @@ async def prune(deps: Deps) -> list[Backup]:
 
 
 async def _forget_log(deps: Deps) -> None:
-    """Delete what of the log lies before the oldest base backup of its cluster."""
-    async with deps.db.read("backup: bases") as session:
-        bases = await store.newest_bases(session)
-    of_bases = [one.manifest.physical for one in bases if one.manifest and one.manifest.physical]
+    """Delete what of the log lies before the oldest base backup of its cluster, as they lie here."""
+    of_bases = [manifest.physical for manifest in _lying(deps).values() if manifest.physical is not None]
     of_bases.sort(key=lambda physical: position(physical.start), reverse=True)
     oldest = {physical.system: physical for physical in of_bases}  # the last one wins
     for physical in oldest.values():
@@ -330,8 +333,9 @@ async def _tidy(deps: Deps) -> None:
         await asyncio.to_thread(clear, deps.trials / SCRATCH)
     async with deps.db.begin("backup: tidy") as session:
         known = await store.newest_first(session)
-        there = set(names(deps.folder))
+        there, lying = set(names(deps.folder)), _lying(deps)
         await _adopt(session, deps, {copy.name for copy in known})
+        late = {copy.name for copy in _late(deps, (copy for copy in known if copy.name in lying))}
         for copy in known:
             path = archive_of(deps.folder, copy.name, copy.kind)
             if copy.state is BackupState.MAKING:  # we hold the folder: nobody is at it
@@ -341,17 +345,30 @@ async def _tidy(deps: Deps) -> None:
             elif copy.state is BackupState.LOST and _has(path, copy.bytes):
                 await store.found_again(session, copy.backup_id)
             elif copy.state is BackupState.DELETED and copy.name in there:
-                remove(deps.folder, copy.name)
+                if copy.name in lying and copy.name not in late:  # not we have said so
+                    await store.found_again(session, copy.backup_id)
+                else:
+                    remove(deps.folder, copy.name)
 
 
 async def _adopt(session: Session, deps: Deps, known: set[str]) -> None:
     """Copies that lie there whole; a file that is still on its way will be whole another time."""
-    for name in names(deps.folder):
-        if name in known or (manifest := Manifest.beside(deps.folder, name)) is None:
-            continue
-        if manifest.name == name and _has(archive_of(deps.folder, name, manifest.kind), manifest.file_bytes):
+    for name, manifest in _lying(deps).items():
+        if name not in known:
             await store.adopt(session, manifest, asked_by=manifest.asked_by or FROM_FOLDER, now=deps.clock())
             log.info("backup.adopted", backup=name)
+
+
+def _lying(deps: Deps) -> dict[str, Manifest]:
+    """What lies in the folder whole, by name, as the files beside say it."""
+    found = {name: Manifest.beside(deps.folder, name) for name in names(deps.folder)}
+    return {
+        name: manifest
+        for name, manifest in found.items()
+        if manifest is not None
+        and manifest.name == name
+        and _has(archive_of(deps.folder, name, manifest.kind), manifest.file_bytes)
+    }
 
 
 async def _end(session: Session, deps: Deps, copy: Backup, path: Path) -> None:
