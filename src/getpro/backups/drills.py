@@ -21,7 +21,7 @@ from getpro import migrations
 from getpro.backups.deps import Deps
 from getpro.backups.environment import read, require_secrets
 from getpro.backups.errors import BackupError
-from getpro.backups.folder import held, written
+from getpro.backups.folder import PASSED_THROUGH, held, written
 from getpro.backups.interruption import ended_by, interruptible
 from getpro.backups.models import drills
 from getpro.backups.progress import OnProgress, silent
@@ -38,7 +38,6 @@ PAGE: Final = "drills.md"
 """In the folder of copies: it must be there when the database is not."""
 _ON_PAGE: Final = 24
 _BEGIN, _END = "<!-- учения -->", "<!-- /учения -->"
-_TRIALS_MODE: Final = 0o711
 _MINUTE: Final = 60
 _HOUR: Final = 3600
 
@@ -65,7 +64,7 @@ async def rehearse(deps: Deps, *, asked_by: str, on_progress: OnProgress = silen
 
     Nothing but the folder and the key is used. Raises Busy.
     """
-    with held(deps.trials, mode=_TRIALS_MODE):
+    with held(deps.trials, mode=PASSED_THROUGH):
         drill = await interruptible(
             _rehearse,
             deps.folder,

@@ -25,6 +25,8 @@ SETTINGS: Final = ".settings.age"
 MANIFEST: Final = ".json"
 NAMED: Final = re.compile(r"2getpro-\d{8}-\d{6}(-full|-incremental)?", re.ASCII)
 """What a copy is called."""
+PASSED_THROUGH: Final = 0o711
+"""The mode of a folder in which a server works that may not run as root."""
 _LOCK: Final = ".lock"
 _BLOCK: Final = 2**20
 

@@ -11,7 +11,7 @@ import psycopg
 
 from getpro import migrations
 from getpro.backups.errors import Busy, NoFolder, NoRoom, Unsuitable
-from getpro.backups.folder import UNFINISHED, abandon, held
+from getpro.backups.folder import PASSED_THROUGH, UNFINISHED, abandon, held
 from getpro.backups.progress import OnProgress, silent
 from getpro.backups.restore import NAME
 from getpro.backups.sources import SERVER, Source
@@ -20,8 +20,6 @@ from getpro.kit import crashpoints
 from getpro.kit.trouble import system_words
 from getpro.platform.postgres.address import impatient
 
-_PASSED_THROUGH: Final = 0o711
-"""By a server that may not run as root."""
 _HALF: Final = f"{UNFINISHED}restored"
 """The folder, in a new place, of a database that is not whole yet."""
 _SPARE_BYTES: Final = 128 * 2**20
@@ -78,7 +76,7 @@ def into_new_place(
     killed one has left, the next one throws away. Raises BackupError and Trouble.
     """
     try:
-        with held(directory, mode=_PASSED_THROUGH):
+        with held(directory, mode=PASSED_THROUGH):
             require_empty(directory)
             with thrown_away(directory / _HALF) as place:
                 with source.restored(place, on_progress, durable=True) as (_, url):
@@ -94,7 +92,7 @@ def sweep(parent: Path) -> None:
     """Throw away what killed ones have left in the folders of ``parent``, and their servers."""
     for half in parent.glob(f"*/{_HALF}"):
         with contextlib.suppress(Busy, NoFolder):
-            with held(half.parent, mode=_PASSED_THROUGH):
+            with held(half.parent, mode=PASSED_THROUGH):
                 clear(half)
             abandon(half.parent)
 

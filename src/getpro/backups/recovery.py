@@ -17,7 +17,7 @@ from psycopg import sql
 from pyrage import x25519
 
 from getpro.backups.errors import NotRestored
-from getpro.backups.folder import Sink
+from getpro.backups.folder import PASSED_THROUGH, Sink
 from getpro.backups.interruption import ended_by, go_on
 from getpro.backups.manifest import Manifest, Physical
 from getpro.backups.restore import require_whole
@@ -141,7 +141,7 @@ def recover(
     gap = None if log.is_unbroken(start, line) else f"в журнале пропуск после {words(there)}"
     if gap is not None and target == Target():
         raise NotRestored(gap)
-    place.mkdir(parents=True, exist_ok=True, mode=0o711)
+    place.mkdir(parents=True, exist_ok=True, mode=PASSED_THROUGH)
     cluster = Cluster(place / "postgres", durable=durable, tools=tools_of(major_of(chain[-1].server)))
     cluster.folder(cluster.directory)
     try:
@@ -267,5 +267,5 @@ def _ended_before_target(cluster: Cluster) -> bool:
 def _private_folder(cluster: Cluster) -> Iterator[Path]:
     """A short path: the name of a socket has room for a hundred characters."""
     with tempfile.TemporaryDirectory(prefix="getpro-") as parent:
-        Path(parent).chmod(0o711)
+        Path(parent).chmod(PASSED_THROUGH)
         yield cluster.folder(Path(parent) / "s")

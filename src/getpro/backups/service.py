@@ -13,7 +13,7 @@ import structlog
 from getpro.backups import base, dump, store
 from getpro.backups.deps import Deps
 from getpro.backups.errors import BackupError, Busy, NotThere, OffsiteError
-from getpro.backups.folder import FILES, archive_of, held, names, remove, sweep
+from getpro.backups.folder import FILES, NAMED, PASSED_THROUGH, archive_of, held, names, remove, sweep
 from getpro.backups.interruption import interruptible
 from getpro.backups.manifest import Manifest, Physical
 from getpro.backups.mirror import forget_log
@@ -36,8 +36,6 @@ _FLOWS: Final = timedelta(minutes=5)
 """The log flows if all was safe so long ago."""
 FROM_FOLDER: Final = "folder"
 """Who asked for a copy that was found there and does not say."""
-_TRIALS_MODE: Final = 0o711
-"""A server that may not run as root passes through."""
 
 
 async def create(deps: Deps, *, asked_by: str, on_progress: OnProgress = lambda _: None) -> Backup:
@@ -207,7 +205,7 @@ async def verify(deps: Deps, name: str | None = None, *, on_progress: OnProgress
 
     Raises NotThere where there is none to try, and Busy.
     """
-    with held(deps.trials, mode=_TRIALS_MODE):
+    with held(deps.trials, mode=PASSED_THROUGH):
         async with deps.db.read("backup: to try") as session:
             there = await store.newest_first(session, BackupState.MADE, BackupState.LOST)
         wanted = (one for one in there if one.name == name or (name is None and one.kind is BackupKind.DUMP))
@@ -329,10 +327,11 @@ async def _tidy(deps: Deps) -> None:
     """
     for name in sweep(deps.folder):
         log.warning("backup.left_unfinished", file=name)
-    with contextlib.suppress(Busy), held(deps.trials, mode=_TRIALS_MODE):
+    with contextlib.suppress(Busy), held(deps.trials, mode=PASSED_THROUGH):
         await asyncio.to_thread(clear, deps.trials / SCRATCH)
     async with deps.db.begin("backup: tidy") as session:
-        known = await store.newest_first(session)
+        # A name that is none of ours would lead to other files.
+        known = [copy for copy in await store.newest_first(session) if NAMED.fullmatch(copy.name)]
         there, lying = set(names(deps.folder)), _lying(deps)
         await _adopt(session, deps, {copy.name for copy in known})
         late = {copy.name for copy in _late(deps, (copy for copy in known if copy.name in lying))}

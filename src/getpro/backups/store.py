@@ -7,7 +7,6 @@ from typing import Any, NamedTuple, Self
 from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from getpro.backups.folder import NAMED
 from getpro.backups.manifest import Manifest
 from getpro.backups.models import backups, wal_streams
 from getpro.backups.states import BASES, MOVES, BackupKind, BackupState
@@ -152,11 +151,11 @@ async def offsite_trouble(session: Session, backup_id: int, trouble: str) -> Non
 
 
 async def newest_first(session: Session, *states: BackupState, most: int | None = None) -> list[Backup]:
-    """Copies in these states; of all without any. A name that is none of ours would lead to other files."""
+    """Copies in these states; of all without any."""
     wanted = select(backups).order_by(_ROW.started_at.desc(), _ROW.backup_id.desc()).limit(most)
     if states:
         wanted = wanted.where(_ROW.state.in_(states))
-    return [Backup.of(row) for row in await session.execute(wanted) if NAMED.fullmatch(row.name)]
+    return [Backup.of(row) for row in await session.execute(wanted)]
 
 
 async def by_id(session: Session, backup_id: int) -> Backup:

@@ -29,7 +29,7 @@ from getpro.backups.errors import (
     Unsuitable,
     WrongKey,
 )
-from getpro.backups.folder import UNFINISHED, held
+from getpro.backups.folder import PASSED_THROUGH, UNFINISHED, held
 from getpro.backups.keys import FILE, read_identity
 from getpro.backups.manifest import Facts
 from getpro.backups.recovery import Target
@@ -280,7 +280,7 @@ def _over_live(asked: _Asked, *, name: str | None, dry_run: bool) -> None:
             return
         live.require_ready(url, asked.source)
         _require_named(called, name)
-        with held(asked.restored, mode=0o711), thrown_away(asked.scratch) as place:
+        with held(asked.restored, mode=PASSED_THROUGH), thrown_away(asked.scratch) as place:
             kept = _timed(
                 lambda on_progress: live.over_live(
                     asked.source, url, place, now=utc_now(), on_progress=on_progress, mark=_mark
@@ -329,7 +329,7 @@ def _brought_up(asked: _Asked, where: str, *, dry_run: bool) -> Iterator[tuple[s
             yield None, url
             return
         with (
-            held(asked.restored, mode=0o711),
+            held(asked.restored, mode=PASSED_THROUGH),
             thrown_away(asked.scratch) as place,
             bars() as on_progress,
             asked.source.restored(place, on_progress) as (_, past),
