@@ -24,6 +24,7 @@ from getpro.backups.store import Backup
 from getpro.bootstrap.backups import sell_once
 from getpro.kit.trouble import Trouble
 from getpro.platform.postgres import tools_for
+from getpro.platform.postgres.tools import tools_of
 from shop import Shop
 
 DEAD = "postgresql://nobody@127.0.0.1:1/nothing"
@@ -154,6 +155,42 @@ async def test_a_statement_that_fails_in_the_restore_is_red(deps: Deps, shop: Sh
     assert (tried.is_good, "of_lost" in (tried.verification or {})["trouble"]) == (False, True), (
         tried.verification
     )
+
+
+async def test_a_reference_that_is_broken_is_red(deps: Deps, shop: Shop) -> None:
+    await a_shop_that_sells(shop)
+    async with shop.db.begin("test") as session:
+        await session.execute(
+            text("SET LOCAL session_replication_role = replica")
+        )  # as of a row that was lost
+        await session.execute(text("DELETE FROM users WHERE user_id = 101"))
+    await copy_of(deps)
+    tried = await service.verify(deps)
+    assert (tried.is_good, "foreign key" in (tried.verification or {})["trouble"]) == (False, True)
+
+
+async def test_copies_are_made_by_the_programs_of_pg_bin(
+    deps: Deps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs, real = tmp_path / "bin", tools_for(18)
+    theirs.mkdir()
+    for program in ("psql", "pg_dump"):
+        wrapper = theirs / program
+        wrapper.write_text(
+            f"#!/bin/sh\nLD_LIBRARY_PATH={real.environment().get('LD_LIBRARY_PATH', '')}\n"
+            f'export LD_LIBRARY_PATH\necho {program} >> {tmp_path}/used\nexec {real.path(program)} "$@"\n'
+        )
+        wrapper.chmod(0o755)
+    monkeypatch.setenv("PG_BIN", str(theirs))
+    await copy_of(deps)
+    assert "pg_dump" in (tmp_path / "used").read_text().split()
+    assert tools_for(99).bin != theirs  # an older pg_dump would refuse the server
+    assert (await service.verify(deps)).is_good
+    with pytest.raises(Trouble, match="его программ здесь нет"):
+        tools_of(17)
+    (theirs / "postgres").write_text("#!/bin/sh\necho 'postgres (PostgreSQL) 17.2'\n")
+    (theirs / "postgres").chmod(0o755)
+    assert tools_of(17).bin == theirs
 
 
 PLANTED = """
@@ -363,13 +400,14 @@ async def test_a_folder_that_cannot_be_is_told_and_nothing_is_begun(deps: Deps, 
 
 
 async def test_what_was_interrupted_is_swept_by_the_next(deps: Deps) -> None:
+    killed = "2getpro-20250101-000000"
     made = await copy_of(deps)
     async with deps.db.begin("test") as session:
-        await store.begin(session, "2getpro-killed", BackupKind.DUMP, asked_by="olga", now=deps.clock())
-    (deps.folder / ".making-2getpro-killed.dump.zst.age").write_bytes(b"half")
-    (deps.folder / f"2getpro-killed{ARCHIVE}").write_bytes(b"whole, but nobody said so")
+        await store.begin(session, killed, BackupKind.DUMP, asked_by="olga", now=deps.clock())
+    (deps.folder / f".making-{killed}.dump.zst.age").write_bytes(b"half")
+    (deps.folder / f"{killed}{ARCHIVE}").write_bytes(b"whole, but nobody said so")
     await service.tidy(deps)
-    assert await states(deps) == {made.name: BackupState.MADE, "2getpro-killed": BackupState.FAILED}
+    assert await states(deps) == {made.name: BackupState.MADE, killed: BackupState.FAILED}
     assert files(deps) == {f"{made.name}{end}" for end in (ARCHIVE, SETTINGS, ".json")} | {LATEST}
 
 

@@ -23,19 +23,20 @@ from sqlalchemy import text
 
 from copies import copies_in
 from folders import open_up
-from getpro import migrations
+from getpro import cli, migrations
 from getpro.backups import drills, live, places, sending, service, store, stream
 from getpro.backups.deps import Deps
 from getpro.backups.errors import BackupError, NotRestored
-from getpro.backups.folder import FILES, archive_of
+from getpro.backups.folder import FILES, UNFINISHED, archive_of, hash_of
 from getpro.backups.jobs import job_kinds
 from getpro.backups.mirror import Mirror
 from getpro.backups.recovery import Target, chain_for, recover
-from getpro.backups.sources import minute_of
-from getpro.backups.states import BackupKind
+from getpro.backups.sources import SERVER, minute_of
+from getpro.backups.states import BackupKind, BackupState
 from getpro.backups.store import Backup
-from getpro.backups.trial import thrown_away
+from getpro.backups.trial import SCRATCH, thrown_away
 from getpro.backups.wal import Log, position
+from getpro.cli import restore as command
 from getpro.kit.clock import utc_now
 from getpro.kit.trouble import Trouble
 from getpro.operations.looks.backups import look_at_log
@@ -45,7 +46,9 @@ from getpro.platform.schedules import job_of
 from storage import Storage
 
 KILLS = 20
+WORK_KILLS = 6
 STREAMING = Path(__file__).parent / "streaming.py"
+WORKING = Path(__file__).parent / "working.py"
 pytestmark = pytest.mark.xdist_group("a durable cluster")
 
 
@@ -471,6 +474,151 @@ async def test_killed_at_any_moment_the_log_goes_on_without_a_gap(
         await safe_until(deps, comes(deps, KILLS + 1))
     assert customers(deps, [full], Target(), tmp_path / "a") == [*range(1, KILLS + 2)]
     figure(f"{KILLS} kills of what takes the log: no gap")
+
+
+async def test_an_index_that_is_damaged_in_a_base_backup_is_found(deps: Deps, flowing: None) -> None:
+    """It lacks the row that its table has: as of a disk, or of a library that sorts otherwise by now."""
+    with psycopg.connect(deps.database_url, autocommit=True) as connection:
+        connection.execute("CREATE FUNCTION sorted(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT $1'")
+        connection.execute("CREATE TABLE of_index (n int)")
+        try:
+            connection.execute("INSERT INTO of_index VALUES (1)")
+            connection.execute("CREATE INDEX damaged ON of_index (sorted(n))")
+            connection.execute(
+                "CREATE OR REPLACE FUNCTION sorted(int) RETURNS int IMMUTABLE LANGUAGE sql AS 'SELECT -$1'"
+            )
+            full = await service.create_base(deps, BackupKind.FULL, asked_by="olga")
+        finally:
+            connection.execute("DROP TABLE of_index; DROP FUNCTION sorted")
+    tried = await service.verify(deps, full.name)
+    trouble = (tried.verification or {})["trouble"]
+    assert (tried.is_good, "pg_amcheck" in trouble, "damaged" in trouble) == (False, True, True), trouble
+
+
+async def test_a_reference_that_is_broken_in_a_base_backup_is_found(deps: Deps, flowing: None) -> None:
+    with psycopg.connect(deps.database_url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE of_parents (n int PRIMARY KEY)")
+        connection.execute("CREATE TABLE of_children (n int CONSTRAINT of_whom REFERENCES of_parents)")
+        connection.execute("SET session_replication_role = replica")  # as of a row that was lost
+        connection.execute("INSERT INTO of_children VALUES (1)")
+        try:
+            full = await service.create_base(deps, BackupKind.FULL, asked_by="olga")
+        finally:
+            connection.execute("DROP TABLE of_children, of_parents")
+    tried = await service.verify(deps, full.name)
+    trouble = (tried.verification or {})["trouble"]
+    assert (tried.is_good, "of_whom" in trouble) == (False, True), trouble
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+async def test_a_minute_is_restored_by_the_operators_command(
+    deps: Deps, flowing: None, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await service.create_base(deps, BackupKind.FULL, asked_by="olga")
+    minute = comes(deps, 1)
+    await asyncio.sleep(0.05)
+    await safe_until(deps, comes(deps, 2))
+    (tmp_path / "machine").mkdir()
+    open_up(tmp_path / "machine")
+    monkeypatch.chdir(tmp_path / "machine")
+    monkeypatch.setenv("GETPRO_DATA_DIR", str(tmp_path / "machine"))
+    monkeypatch.setenv("DATABASE_URL", cluster.url("living"))
+    monkeypatch.setattr(command, "reconcile", lambda: None)  # its own tests tell how that goes
+    given = ["restore", "--from", str(deps.folder), "--key", str(tmp_path / "backup.key"), "--to"]
+    with psycopg.connect(cluster.url(), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE living")
+        try:
+            at = f"{minute:%Y-%m-%d %H:%M:%S.%f}+00:00"
+            assert await asyncio.to_thread(cli.execute, [*given, at, "--into", "new", "--yes"]) == 0
+            with Cluster.running(tmp_path / "machine" / "new" / "postgres") as url:
+                assert known_to(url) == [1]
+            file = ["--table", "users", "--out", "users.jsonl"]
+            assert await asyncio.to_thread(cli.execute, [*given, "end", *file]) == 0
+            written = await asyncio.to_thread(Path("users.jsonl").read_text, encoding="utf-8")
+            assert written.count("\n") == 2
+            over = ["--over-live", "--name", "living"]
+            assert await asyncio.to_thread(cli.execute, [*given, at, *over]) == 0
+            assert known_to(cluster.url("living")) == [1]
+        finally:
+            for (left,) in connection.execute(
+                "SELECT datname FROM pg_database WHERE starts_with(datname, 'living')"
+            ).fetchall():
+                connection.execute(f'DROP DATABASE "{left}" WITH (FORCE)')
+
+
+def known_to(url: str) -> list[int]:
+    with psycopg.connect(url) as connection:
+        return [row[0] for row in connection.execute("SELECT user_id FROM users ORDER BY 1")]
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("what", ["base", "verify", "into", "to"])
+async def test_killed_at_any_moment_of_its_work_the_next_one_cleans_up_and_does_it(
+    deps: Deps, flowing: None, tmp_path: Path, what: str, figure: Callable[[str], None]
+) -> None:
+    comes(deps, 1)
+    await service.create(deps, asked_by="olga")
+    full = await service.create_base(deps, BackupKind.FULL, asked_by="olga")
+    await safe_until(deps, utc_now())
+    chance, ended = random.Random(3), 0
+    began = time.monotonic()
+    assert await worked(deps, what, tmp_path) == 0
+    seconds = time.monotonic() - began
+    for _ in range(WORK_KILLS):
+        shutil.rmtree(tmp_path / "new", ignore_errors=True)
+        if await worked(deps, what, tmp_path, killed_after=chance.uniform(0.1, 1.1) * seconds) == 0:
+            ended += 1
+        else:
+            assert not (tmp_path / "new" / "place" / SERVER).exists()
+        async with deps.db.read("test") as session:
+            for one in await store.newest_bases(session):
+                assert one.manifest is not None
+                assert hash_of(archive_of(deps.folder, one.name, one.kind)) == one.manifest.sha256
+    shutil.rmtree(tmp_path / "new", ignore_errors=True)
+    assert await worked(deps, what, tmp_path) == 0
+    assert left_in(tmp_path) == []
+    assert not (deps.trials / SCRATCH).exists()
+    assert running_in(tmp_path) == []
+    async with deps.db.read("test") as session:
+        assert await store.newest_first(session, BackupState.MAKING) == []
+        newest = (await store.newest_bases(session))[0]
+    if what == "verify":
+        assert newest.is_good
+    elif what == "base":
+        assert newest.name != full.name
+        assert (await service.verify(deps, newest.name)).is_good
+    else:
+        with Cluster.running(tmp_path / "new" / "place" / SERVER) as url:
+            assert known_to(url) == [1]
+    figure(f"{WORK_KILLS - ended} kills of {what}")
+
+
+async def worked(deps: Deps, what: str, home: Path, *, killed_after: float | None = None) -> int:
+    """How the process ended; it is killed unless it was quicker."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, WORKING, what, deps.database_url, home),
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+    with contextlib.suppress(TimeoutError):
+        return await asyncio.wait_for(process.wait(), killed_after)
+    process.kill()
+    return await process.wait()
+
+
+def left_in(folder: Path) -> list[Path]:
+    return list(folder.rglob(f"{UNFINISHED}*"))
+
+
+def running_in(folder: Path) -> list[str]:
+    """Servers on data that lie there."""
+    lines = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            lines.append(path.read_text(errors="replace").replace("\0", " "))
+    return [line for line in lines if "postgres" in line.partition(" ")[0] and f" {folder}/" in line]
 
 
 @pytest.mark.long

@@ -15,12 +15,13 @@ from pyrage import x25519
 from getpro import migrations
 from getpro.backups.environment import read, require_secrets
 from getpro.backups.errors import BackupError, NotRestored
+from getpro.backups.folder import PASSED_THROUGH
 from getpro.backups.interruption import ended_by
 from getpro.backups.manifest import Manifest
 from getpro.backups.sources import SERVER, proven_as
 from getpro.kit.trouble import Trouble, system_words
 from getpro.platform.postgres import Cluster
-from getpro.platform.postgres.address import name_of
+from getpro.platform.postgres.address import impatient, name_of
 from getpro.platform.postgres.cluster import SUPERUSER
 
 OnProgress = Callable[[str], object]
@@ -28,6 +29,18 @@ Use = Callable[[str], None]
 """Boots the product on the database at an address, and buys there; raises NotRestored with why it cannot."""
 SCRATCH: Final = "scratch"
 """The folder of one that is under way."""
+_REFERENCES: Final = """
+SELECT conname, format(
+    'SELECT FROM %s child WHERE %s AND NOT EXISTS (SELECT FROM %s parent WHERE %s) LIMIT 1',
+    conrelid::regclass, string_agg(format('child.%I IS NOT NULL', child.attname), ' AND '),
+    confrelid::regclass, string_agg(format('parent.%I = child.%I', parent.attname, child.attname), ' AND '))
+FROM pg_constraint CROSS JOIN unnest(conkey, confkey) AS of(child, parent)
+JOIN pg_attribute child ON child.attrelid = conrelid AND child.attnum = of.child
+JOIN pg_attribute parent ON parent.attrelid = confrelid AND parent.attnum = of.parent
+WHERE contype = 'f' AND conparentid = 0 AND convalidated
+GROUP BY pg_constraint.oid, conname, conrelid, confrelid ORDER BY conname
+"""
+"""For each a question that has an answer where it is broken."""
 
 
 @dataclass
@@ -103,6 +116,8 @@ def prove(
         ):
             step("Строки и суммы")
             source.require_the_same(url)
+            step("Ссылки между таблицами")
+            _require_references(url)
             step("Страницы и индексы")
             _look_through(cluster, name_of(url))
             step("Версия схемы")
@@ -120,7 +135,7 @@ def prove(
 def thrown_away(place: Path) -> Iterator[Path]:
     """A new folder for a cluster, gone with all that is there after the block."""
     clear(place)
-    place.mkdir(parents=True, mode=0o711)  # a server that may not run as root passes through
+    place.mkdir(parents=True, mode=PASSED_THROUGH)
     try:
         yield place
     finally:
@@ -132,6 +147,14 @@ def clear(place: Path) -> None:
     if (place / SERVER).exists():
         Cluster(place / SERVER).kill()
     shutil.rmtree(place, ignore_errors=True)
+
+
+def _require_references(url: str) -> None:
+    """See that every row that is referred to is there: the files of a server hold whatever lay in them."""
+    with psycopg.connect(impatient(url), autocommit=True) as connection:
+        for name, query in connection.execute(_REFERENCES).fetchall():
+            if connection.execute(query.encode()).fetchone() is not None:
+                raise NotRestored(f"{name}: есть строки, которые ссылаются на то, чего нет")
 
 
 def _look_through(cluster: Cluster, database: str) -> None:
