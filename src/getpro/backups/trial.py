@@ -37,7 +37,7 @@ SELECT conname, format(
 FROM pg_constraint CROSS JOIN unnest(conkey, confkey) AS of(child, parent)
 JOIN pg_attribute child ON child.attrelid = conrelid AND child.attnum = of.child
 JOIN pg_attribute parent ON parent.attrelid = confrelid AND parent.attnum = of.parent
-WHERE contype = 'f' AND conparentid = 0 AND convalidated
+WHERE contype = 'f' AND conparentid = 0 AND convalidated AND connamespace = 'public'::regnamespace
 GROUP BY pg_constraint.oid, conname, conrelid, confrelid ORDER BY conname
 """
 """For each a question that has an answer where it is broken."""
