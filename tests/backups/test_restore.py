@@ -103,6 +103,8 @@ def test_a_new_place_is_a_data_directory_with_everything(past: Past, tmp_path: P
         assert facts(url) == past.facts
         with psycopg.connect(url) as connection:
             assert connection.execute("SELECT count(*) > 0 FROM synthetic.plans").fetchone() == (True,)
+            said = "SELECT count(col_description('users'::regclass, attnum)) > 0 FROM pg_attribute"
+            assert connection.execute(said.encode()).fetchone() == (True,)
     with pytest.raises(Unsuitable, match="там уже есть база"):
         places.into_new_place(past.source, directory)
 

@@ -23,8 +23,6 @@ NAME: Final = "2getpro restore"
 """How a database knows who restores."""
 _JOBS: Final = 2
 _LOOK_SECONDS: Final = 0.5
-_PORTABLE: Final = ("--no-owner", "--no-privileges", "--no-comments")
-"""None but a superuser may comment on some extensions."""
 
 
 def require_whole(folder: Path, manifest: Manifest) -> Path:
@@ -55,13 +53,16 @@ def decrypt(path: Path, identity: x25519.Identity, plain: Path, *, on_bytes: OnB
             raise NotRestored(f"{plain.parent}: {system_words(error)}") from error
 
 
-def restore(dump: Path, tools: Tools, url: str, *, on_bytes: OnBytes = nobody) -> None:
+def restore(
+    dump: Path, tools: Tools, url: str, *, with_comments: bool = True, on_bytes: OnBytes = nobody
+) -> None:
     """Into an empty database: all of it, constraints checked; raises NotRestored at the first error.
 
-    ``on_bytes`` is told how big the database is by now.
+    On some extensions none but a superuser may comment. ``on_bytes`` is told how big the database is by now.
     """
     arguments, environment = tools.client("pg_restore", url)
-    command = [*arguments, "--exit-on-error", *_PORTABLE, f"--jobs={_JOBS}", str(dump)]
+    command = [*arguments, "--exit-on-error", "--no-owner", "--no-privileges", f"--jobs={_JOBS}"]
+    command += [str(dump)] if with_comments else ["--no-comments", str(dump)]
     with _carried_out(command, environment | {"PGAPPNAME": NAME}) as process, _measured(url) as size:
         while process.poll() is None:
             on_bytes(size())

@@ -133,6 +133,7 @@ class Copy(Source):
                         file,
                         cluster.tools,
                         url,
+                        with_comments=durable,
                         on_bytes=growing(on_progress, "Восстановление", self.database_bytes),
                     )
             yield cluster, url
