@@ -81,7 +81,7 @@ def test_a_way_over_timelines_reads_each_where_it_was_followed(tmp_path: Path) -
     log = Log(tmp_path, "7", SIZE)
     for timeline, numbers in ((1, (1, 2, 3, 5)), (2, (2, 3)), (3, (3, 4))):
         for number in numbers:
-            log.keep(of(timeline, number), bytes([timeline]) * SIZE, TO)
+            log.keep(of(timeline, number), BytesIO(bytes([timeline]) * SIZE), TO)
     line = Line.of(3, HISTORY)
     assert [piece.segment for piece in log.on(line)] == [of(1, 1), of(2, 2), of(3, 3), of(3, 4)]
     assert (log.until(300, line), log.is_unbroken(300, line)) == (5 * SIZE, True)
@@ -101,8 +101,8 @@ def test_a_way_over_timelines_reads_each_where_it_was_followed(tmp_path: Path) -
 def test_a_moment_is_of_the_timeline_on_which_the_shop_lived(tmp_path: Path) -> None:
     log, file = Log(tmp_path, "7", SIZE), tmp_path / "00000002.history"
     assert log.living(None, KEY) == Line.only(1)
-    log.keep(of(1, 1), bytes(SIZE), TO)
-    log.keep(of(2, 2), bytes(SIZE), TO)
+    log.keep(of(1, 1), BytesIO(bytes(SIZE)), TO)
+    log.keep(of(2, 2), BytesIO(bytes(SIZE)), TO)
     file.write_text("1\t0/210\tbefore 2026-11-29 11:00:00+00\n", encoding="ascii")
     came = datetime(2026, 11, 29, 12, 30, tzinfo=UTC)
     os.utime(file, (came.timestamp(), came.timestamp()))
