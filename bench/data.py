@@ -20,7 +20,8 @@ class Amounts:
 def fill(database_url: str, amounts: Amounts) -> None:
     """Add rows to a migrated database, evenly over two years and in their order, as they would have come.
 
-    Numbers of users begin at 1. The same seed gives the same rows, but for the moment that they end at.
+    Numbers of users begin at 1. Times and providers' numbers lie as by chance: rows all alike would be
+    compressed as no shop's are. The same seed gives the same rows, but for the moment that they end at.
     """
     values = {"users": amounts.users, "payments": amounts.payments, "messages": amounts.messages}
     with psycopg.connect(database_url, autocommit=True) as connection:
@@ -35,7 +36,8 @@ def fill(database_url: str, amounts: Amounts) -> None:
 _USERS = """
 INSERT INTO users (user_id, username, first_name, registration_date, language)
 SELECT n, 'user' || n, 'User ' || n,
-       now() - interval '730 days' * (1 - n / %(users)s::float), CASE WHEN n %% 5 = 0 THEN 'en' ELSE 'ru' END
+       now() - interval '730 days' * (1 - (n - random()) / %(users)s::float),
+       CASE WHEN n %% 5 = 0 THEN 'en' ELSE 'ru' END
 FROM generate_series(1, %(users)s::bigint) AS n
 """
 _PAYMENTS = """
@@ -43,14 +45,14 @@ INSERT INTO payments (order_key, user_id, provider, amount, status, created_at, 
                       plan_id, subscription_duration_months, asked_amount, asked_currency,
                       paid_amount, paid_currency, request, object_id, pay_url)
 SELECT gen_random_uuid(), user_id, provider, price, status, at,
-       CASE WHEN is_paid THEN at + interval '1 minute' END, CASE WHEN is_paid THEN 'old-' || n END, days,
+       CASE WHEN is_paid THEN at + interval '1 minute' END, CASE WHEN is_paid THEN number END, days,
        plan_id, months, price, 'RUB', CASE WHEN is_paid THEN price END, CASE WHEN is_paid THEN 'RUB' END,
        jsonb_build_object('amount', price, 'description', repeat('as wide as one is ', 20)),
-       'old-' || n, 'https://pay.example/old-' || n
+       number, 'https://pay.example/' || number
 FROM (
-    SELECT n, 1 + floor(random() * %(users)s::bigint)::bigint AS user_id,
+    SELECT n, md5(random()::text) AS number, 1 + floor(random() * %(users)s::bigint)::bigint AS user_id,
            (ARRAY['yookassa', 'yookassa', 'stars', 'cryptopay'])[1 + n %% 4] AS provider,
-           now() - interval '730 days' * (1 - n / %(payments)s::float) AS at,
+           now() - interval '730 days' * (1 - (n - random()) / %(payments)s::float) AS at,
            n %% 10 < 7 AS is_paid, CASE WHEN n %% 10 < 7 THEN 'succeeded' ELSE 'canceled' END AS status,
            1 + (n / 7) %% 4 AS plan
     FROM generate_series(1, %(payments)s::bigint) AS n
@@ -70,7 +72,7 @@ FROM (
 _MESSAGES = """
 INSERT INTO message_logs (user_id, timestamp, kind, content, update_id)
 SELECT 1 + floor(random() * %(users)s::bigint)::bigint,
-       now() - interval '730 days' * (1 - n / %(messages)s::float),
+       now() - interval '730 days' * (1 - (n - random()) / %(messages)s::float),
        CASE WHEN n %% 3 = 0 THEN 'message' ELSE 'button' END,
        CASE WHEN n %% 3 = 0 THEN '/start' ELSE 'go:menu' END, n
 FROM generate_series(1, %(messages)s::bigint) AS n

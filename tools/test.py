@@ -1,7 +1,8 @@
 """``./2getpro test``: linters, types, import rules, tests; with pytest's arguments only pytest.
 
-Options: ``--full`` kills longer, plays more sequences and runs the mutants; ``--install-system`` installs
-missing Debian packages by apt, as CI does. With CI=true a missing tool fails and nothing is skipped.
+Options: ``--full`` kills longer, plays more sequences, runs the mutants and measures copies of a gigabyte;
+``--install-system`` installs missing Debian packages by apt, as CI does. With CI=true a missing tool fails
+and nothing is skipped.
 """
 
 import os
@@ -56,6 +57,8 @@ def main(arguments: list[str]) -> int:
     steps.append(("pytest", _pytest(chosen, is_full=is_full, missing=missing)))
     if is_full and not chosen:
         steps.append(("mutants", [sys.executable, "tools/mutants/run.py"]))
+        # Last and alone: what runs beside it would be measured, too.
+        steps.append(("copies", [sys.executable, "-m", "bench", "--copies"]))
     return _run(steps)
 
 

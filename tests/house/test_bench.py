@@ -6,6 +6,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from folders import open_up
+from getpro.backups import stream
 from getpro.operations.queries import GUIDES
 
 ROOT = Path(__file__).parents[2]
@@ -51,3 +53,30 @@ def test_every_query_of_the_guide_is_timed_on_it(past: str) -> None:
     timed = slowest(past)
     assert timed.keys() == GUIDES.keys()
     assert timed.keys() > LONG_LOOKS
+
+
+@pytest.mark.timeout(300)
+def test_copies_are_measured_from_the_dump_to_the_drill(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A gigabyte of it, and with a purchase: ``./2getpro test --full``."""
+    monkeypatch.setattr(sys, "path", [str(ROOT), *sys.path])
+    monkeypatch.setattr(stream, "SECONDS", 0.2)
+    from bench import copies  # noqa: PLC0415
+    from bench.data import Amounts  # noqa: PLC0415
+
+    little = copies.Size(Amounts(users=200, payments=400, messages=1000), turns=1, traffic=50)
+    measured = copies.measure(open_up(tmp_path), little, use=lambda _: None)
+    table = copies.rows(measured)
+    assert [row.to_hold for row in table if row.mark] == [
+        "≥ 3 times",
+        "≤ +5 %",
+        "not slower",
+        "< 60 s/GB",
+        "< 60 s/GB",
+        "< 10 s/GB and replay",
+        "≤ 15 min",
+        "≤ 60 s",
+    ]
+    assert not [row for row in table[-2:] if row.is_missed]  # the others are of a gigabyte
+    assert copies.as_markdown(table, measured, command="x").count("\n| ") == len(table) + 1
