@@ -80,6 +80,7 @@ async def test_without_a_mark_or_a_time_there_is_nothing_to_go_by(place: Place) 
     done = await place.reconcile()
     assert done.code == 2
     assert "В базе нет отметки" in done.complained
+    assert "Магазин закрыт" not in done.complained
     for written in ("вчера", "2100-01-01 00:00"):
         assert (await place.reconcile("--restored-to", written)).code == cli.USAGE
     assert place.marks() == []

@@ -23,6 +23,11 @@ from getpro.sales.deps import Deps
 
 app = typer.Typer(add_completion=False)
 
+
+class _NoMark(Trouble):
+    """Nobody has told the database that it was restored, and so the shop is not held."""
+
+
 _AGAIN: Final = (
     "Магазин закрыт, пока сверка не дойдёт до конца. Устраните причину и повторите: 2getpro reconcile"
 )
@@ -89,7 +94,7 @@ def reconcile(
     try:
         report = with_shop(flow, remedy=_AGAIN)
     except Trouble as trouble:
-        if trouble.remedy == _AGAIN:
+        if trouble.remedy == _AGAIN or isinstance(trouble, _NoMark):
             raise
         raise Trouble(trouble.what, trouble.why, f"{trouble.remedy} {_AGAIN}") from trouble
     if as_json:
@@ -114,7 +119,7 @@ async def _marked(deps: Deps) -> datetime:
     async with deps.db.read("reconcile: mark") as session:
         held = await restores.held_by(session)
     if held is None:
-        raise Trouble(
+        raise _NoMark(
             "Сверять не с чем.",
             "В базе нет отметки, что её восстановили.",
             'Назовите время: 2getpro reconcile --restored-to "2026-11-23 14:05"',

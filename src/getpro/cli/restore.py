@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -135,10 +136,14 @@ def restore(
         minute = None if to in {None, _END} else _minute(to or "", settings.zone)
         target = Target(at=minute, before_transaction=before_transaction)
         if target == Target() and to is None:
-            chosen = chosen_of(lying, copy)
-            asked = _Asked(settings, Copy(lying, chosen, identity), chosen.facts, len(copies_in(lying)) - 1)
+            found = chosen_of(lying, copy)
+            source, others = Copy(lying, found, identity), len(copies_in(lying)) - 1
+            asked = _Asked(settings, source, found.facts, others, chosen=f"--copy {found.name}")
         else:
-            asked = _Asked(settings, minute_of(lying, target, identity), None, 0, minute=minute)
+            chosen = f"--before-transaction {before_transaction}" if to is None else f"--to {shlex.quote(to)}"
+            asked = _Asked(
+                settings, minute_of(lying, target, identity), None, 0, chosen=chosen, minute=minute
+            )
         plan.require_known(asked.source)
         if over_live:
             _over_live(asked, name=name, dry_run=dry_run)
@@ -212,6 +217,8 @@ class _Asked:
     source: Source
     facts: Facts | None
     others: int
+    chosen: str
+    """The options that name the source."""
     minute: datetime | None = None
     """Where one was asked for."""
 
@@ -263,7 +270,7 @@ def _new_place(asked: _Asked, into: Path | None, *, yes: bool, dry_run: bool) ->
     _timed(lambda on_progress: places.into_new_place(asked.source, directory, on_progress, mark=_mark))
     asked.tell_if_short()
     has_url = asked.settings.database_url is not None
-    _tell(after_new_place(directory, asked.source.name, has_url=has_url))
+    _tell(after_new_place(directory, asked.chosen, has_url=has_url))
 
 
 def _over_live(asked: _Asked, *, name: str | None, dry_run: bool) -> None:

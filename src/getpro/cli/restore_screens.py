@@ -170,8 +170,11 @@ def _amount(name: str, value: Decimal, row: dict[str, Any]) -> str:
         return f"{plain} {currency}"
 
 
-def after_new_place(directory: Path, copy: str, *, has_url: bool) -> list[str]:
-    """What to do with a new place; where ``.env`` names a database, a command must not read it."""
+def after_new_place(directory: Path, chosen: str, *, has_url: bool) -> list[str]:
+    """What to do with a new place; where ``.env`` names a database, a command must not read it.
+
+    ``chosen`` are the options that have named what lies there.
+    """
     quoted = shlex.quote(str(directory))
     with_it = f"GETPRO_DATA_DIR={quoted} 2getpro"
     if has_url:
@@ -186,7 +189,7 @@ def after_new_place(directory: Path, copy: str, *, has_url: bool) -> list[str]:
         f"База лежит в {directory}, живая не тронута.",
         f"Посмотреть: {with_it} psql",
         f"Жить на ней: {moving}",
-        f"Или заменить ею живую: 2getpro restore --over-live --copy {copy}",
+        f"Или заменить ею живую: 2getpro restore --over-live {chosen}",
         f"Не нужна: rm -r {quoted}",
     ]
 
