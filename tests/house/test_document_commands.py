@@ -4,6 +4,8 @@ A page is one terminal: its commands run in their order, in the folder of the sh
 exports the next ones have. A fence ```` ```text ```` that follows, before any other, is what the reader will
 see: each of its lines must be found in what was printed, in their order; ``…`` stands for anything, and how
 much room there is between words says nothing.
+
+````sh run new```` is typed on a machine that has nothing but the program, the copies and their key.
 """
 
 import asyncio
@@ -16,6 +18,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -28,14 +31,16 @@ import pytest_asyncio
 from folders import open_up
 from getpro.platform.postgres import Cluster
 from getpro.sandbox.shop.world import free_port
+from guide_lines import GUIDE
 from seed import SEED
-from services import PANEL_TOKEN, services
+from services import OPERATORS, PANEL_TOKEN, services
+from storage import Place, Storage
 
 ROOT = Path(__file__).parents[2]
 SWIFT = ROOT / "tests/swift.py"
 FENCE = re.compile(r"(?ms)^(?P<indent> *)```(?P<info>[^\n`]*)\n(?P<text>.*?)^ *```$")
-RUN, SEEN = "sh run", "text"
-FINDERS: Final = re.compile(r"2getpro (doctor|ops|logs|payments stuck|panel reconcile)\b")
+RUN, RUN_NEW, SEEN = "sh run", "sh run new", "text"
+FINDERS: Final = re.compile(r"2getpro (doctor|ops|logs|payments stuck|panel reconcile|reconcile)\b")
 """What these exit with says what they found: 1 and 2 are no failure of theirs."""
 LOOKS: Final = re.compile(
     r"2getpro (doctor|ops \w+|logs --since \w+( --level \w+)?|payments stuck|query [\w-]+)"
@@ -67,6 +72,12 @@ class Marked:
     line: int
     text: str
     seen: tuple[str, ...]
+    is_new: bool = False
+    """On a new machine."""
+
+    @property
+    def typed(self) -> list[str]:
+        return [f'(cd "$MACHINE" && {one})' if self.is_new else one for one in commands(self.text)]
 
 
 def marked(text: str) -> list[Marked]:
@@ -76,9 +87,10 @@ def marked(text: str) -> list[Marked]:
             text.count("\n", 0, fence.start()) + 1,
             re.sub(rf"(?m)^{fence['indent']}", "", fence["text"]),
             tuple(following["text"].splitlines()) if following and following["info"] == SEEN else (),
+            fence["info"] == RUN_NEW,
         )
         for fence, following in itertools.pairwise(fences)
-        if fence and fence["info"] == RUN
+        if fence and fence["info"] in {RUN, RUN_NEW}
     ]
 
 
@@ -86,6 +98,56 @@ PAGES = {
     str(path.relative_to(ROOT)): found
     for path in sorted((ROOT / "docs").rglob("*.md"))
     if (found := marked(path.read_text(encoding="utf-8")))
+}
+
+
+OF_COPIES: Final = (
+    "docs/operations/backup.md",
+    "docs/operations/disaster-recovery.md",
+    "docs/operations/database.md",
+    *(
+        f"docs/operations/runbooks/{name}.md"
+        for name in ("backup", "drill", "restore-test", "shop-held", "wal-archive")
+    ),
+)
+"""Pages whose every command is carried out: here, or as it says there."""
+ELSEWHERE: Final = {
+    "2getpro ops drill": "tests/backups/test_drills.py",
+    "2getpro restore --over-live": "tests/cli/test_restore.py",
+    "cat 2getpro-ДАТА-ВРЕМЯ.dump.zst.age.part* > 2getpro-ДАТА-ВРЕМЯ.dump.zst.age": (
+        "tests/backups/test_telegram.py"
+    ),
+    "aws s3api create-bucket --bucket my-vpn-copies --object-lock-enabled-for-bucket": "tests/storage.py",
+    **dict.fromkeys(
+        (
+            GUIDE["G23"],
+            GUIDE["G45"],
+            GUIDE["G46"].replace("exec ", "exec -T "),
+            'gunzip -t backup.sql.gz && gunzip < backup.sql.gz | tail | grep "dump complete"',
+        ),
+        "tests/stack/test_guide_lines.py",
+    ),
+    **dict.fromkeys(
+        (
+            "./2getpro backup settings --from /backups --key /mnt/backup.key --to .env",
+            "./2getpro setup",
+            "docker-compose build && docker-compose up -d postgres",
+            (
+                "docker-compose run --rm --no-deps -T worker sh -c 'umask 077 && cat > data/backup.key'"
+                " < /mnt/backup.key"
+            ),
+            "docker-compose run --rm --no-deps worker 2getpro restore --over-live --to end",
+        ),
+        "by hand: a lost server with Docker",
+    ),
+    **dict.fromkeys(
+        (
+            "export SERVER='postgresql://postgres:ПАРОЛЬ@db.example/postgres'",
+            'export PASSWORD="$(openssl rand -hex 24)"',
+            'export NEW="postgresql://getpro:$PASSWORD@db.example/2getpro_v2"',
+        ),
+        "tests/house/test_document_commands.py",  # new_server, for the steps after it
+    ),
 }
 
 
@@ -151,7 +213,7 @@ class Terminal:
             if command in self.looked:
                 continue
             for written, real in self.real.items():
-                command = re.sub(rf"\b{written}\b", real, command)  # noqa: PLW2901 -- the same, of this shop
+                command = re.sub(rf"(?<!\w){written}(?!\w)", real, command)  # noqa: PLW2901 -- the same, of this shop
             lines += [f"exec > said.{number} 2> complained.{number}", command, f"echo $? > code.{number}"]
         process = await asyncio.create_subprocess_exec(
             *("bash", "-c", "\n".join(lines)),
@@ -180,8 +242,11 @@ class Terminal:
 
 
 @contextlib.asynccontextmanager
-async def running_shop(folder: Path, **more: str) -> AsyncIterator[Terminal]:
-    """A small shop with a past, its outside simulated, with nothing wrong; ``more`` is the environment's."""
+async def running_shop(folder: Path, bucket: Place, **more: str) -> AsyncIterator[Terminal]:
+    """A small shop with a past, its outside simulated, with nothing wrong; ``more`` is the environment's.
+
+    Its copies go into ``bucket``, and into the operators' chat when they are told to.
+    """
     port, metrics = free_port(), free_port()
     (folder / "logs").mkdir()
     (folder / ".venv").symlink_to(sys.prefix)
@@ -193,7 +258,14 @@ async def running_shop(folder: Path, **more: str) -> AsyncIterator[Terminal]:
     } | more
     async with services(folder) as here, contextlib.AsyncExitStack() as running:
         here.begin_complete(
-            GETPRO_PORT=str(port), GETPRO_METRICS_PORT=str(metrics), GETPRO_LOG_DIR=str(folder / "logs")
+            GETPRO_PORT=str(port),
+            GETPRO_METRICS_PORT=str(metrics),
+            GETPRO_LOG_DIR=str(folder / "logs"),
+            BACKUP_S3_ENDPOINT=bucket.storage.url,
+            BACKUP_S3_BUCKET=bucket.name,
+            BACKUP_S3_ACCESS_KEY_ID=bucket.key_id,
+            BACKUP_S3_SECRET_ACCESS_KEY=bucket.secret,
+            BACKUP_TELEGRAM_CHAT=str(OPERATORS),
         )
         start = partial(_started, running, cwd=folder, env=environment)
         commands_server = await start(str(SWIFT), "--serve", "swift", stdout=asyncio.subprocess.PIPE)
@@ -210,7 +282,15 @@ async def running_shop(folder: Path, **more: str) -> AsyncIterator[Terminal]:
         url = Cluster(folder / "postgres").url()
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(PAST.encode())
-        yield Terminal(folder, url, environment, {"8080": str(port), "9464": str(metrics), "КЛИЕНТ": "2"})
+        real = {
+            "8080": str(port),
+            "9464": str(metrics),
+            "КЛИЕНТ": "2",
+            "/mnt/copies": str(folder / "backups"),
+            "/mnt/backup.key": str(folder / "backup.key"),
+            "/var/lib/2getpro/data": "$MACHINE/data",
+        }
+        yield Terminal(folder, url, environment, real)
 
 
 async def _started(
@@ -260,9 +340,9 @@ def new_server(server: str) -> Iterator[dict[str, str]]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def terminal(
-    tmp_path_factory: pytest.TempPathFactory, new_server: dict[str, str]
+    tmp_path_factory: pytest.TempPathFactory, new_server: dict[str, str], s3: Storage
 ) -> AsyncIterator[Terminal]:
-    async with running_shop(open_up(tmp_path_factory.mktemp("shop")), **new_server) as here:
+    async with running_shop(open_up(tmp_path_factory.mktemp("shop")), s3.make(), **new_server) as here:
         yield here
 
 
@@ -280,10 +360,34 @@ def forgotten(database_url: str) -> Iterator[int]:
         waiting.rollback()
 
 
+async def a_minute(terminal: Terminal) -> dict[str, str]:
+    """What stands in the documents for one that can be gone back to, and for a transaction after it."""
+    with psycopg.connect(terminal.database_url, autocommit=True) as connection:
+        if connection.execute("SELECT 1 FROM backups WHERE kind = 'full'").fetchone() is None:
+            await terminal.type(["2getpro backup base"])
+        minute = datetime.now(UTC)
+        changed = connection.execute(
+            "UPDATE users SET first_name = 'x' WHERE user_id = 3 RETURNING pg_current_xact_id()::text, now()"
+        ).fetchone()
+        assert changed is not None
+        number, at = changed
+        async with asyncio.timeout(PAGE_SECONDS):
+            while (
+                connection.execute("SELECT 1 FROM wal_streams WHERE safe_until > %s", [at]).fetchone() is None
+            ):
+                await asyncio.sleep(0.2)
+    return {"2026-11-23 14:05": f"{minute:%Y-%m-%d %H:%M:%S%z}", "81734": number}
+
+
 @pytest.mark.parametrize("page", PAGES)
 async def test_the_commands_of_a_page_do_what_it_says(page: str, terminal: Terminal) -> None:
     fences = PAGES[page]
-    typed = [list(commands(fence.text)) for fence in fences]
+    typed = [fence.typed for fence in fences]
+    machine = terminal.folder / f"machine-{Path(page).stem}"
+    machine.mkdir(exist_ok=True)
+    terminal.environment["MACHINE"] = str(machine)
+    if any("2026-11-23" in fence.text for fence in fences):
+        terminal.real |= await a_minute(terminal)
     with contextlib.ExitStack() as meanwhile:
         if any("НОМЕР" in fence.text for fence in fences):
             terminal.real["НОМЕР"] = str(meanwhile.enter_context(forgotten(terminal.database_url)))
@@ -298,6 +402,21 @@ async def test_the_commands_of_a_page_do_what_it_says(page: str, terminal: Termi
         if (missing := unseen(fence.seen, said)) is not None:
             found.append(f"{page}:{fence.line}: nobody sees {missing!r} in\n{said}")
     assert not found, "\n\n".join(found)
+
+
+async def test_every_command_on_the_pages_about_copies_is_carried_out() -> None:
+    typed = {one for fences in PAGES.values() for fence in fences for one in commands(fence.text)}
+    left = {
+        one
+        for page in OF_COPIES
+        for fence in FENCE.finditer((ROOT / page).read_text(encoding="utf-8"))
+        if fence["info"] in {"", "sh"}
+        for one in commands(fence["text"])
+    }
+    assert left - typed == set(ELSEWHERE)
+    assert not [
+        test for test in ELSEWHERE.values() if test.startswith("tests/") and not (ROOT / test).exists()
+    ]
 
 
 async def test_the_search_for_secrets_in_the_log_finds_one(terminal: Terminal) -> None:
