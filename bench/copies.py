@@ -175,8 +175,8 @@ async def _dumps(measured: Measured, deps: Deps, place: Path, size: Size) -> Non
     measured.bytes["Пишем копию"] = made.bytes
     measured.bytes[f"Пишем {LATEST}"] = (deps.folder / LATEST).stat().st_size
     with measured.timed("restore test"):
-        steps = await _tried(deps, made)
-    measured.seconds["verified"] = [sum(seconds for step, seconds in steps if step in _TRIED)]
+        tried = await _tried(deps, made)
+    measured.seconds["verified"] = [sum(seconds for step, seconds in tried if step in _TRIED)]
 
 
 async def _tried(deps: Deps, made: Backup) -> list[tuple[str, float]]:
