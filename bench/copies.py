@@ -146,7 +146,7 @@ async def _measure(measured: Measured, cluster: Cluster, place: Path, size: Size
         keep=Keep(daily=100, weekly=0, monthly=0, yearly=0),
         window=timedelta(days=1),
         use=use,
-        settings=_SETTINGS,
+        environment=_SETTINGS,
     )
     try:
         await _dumps(measured, deps, place, size)

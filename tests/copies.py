@@ -51,5 +51,5 @@ def copies_in(
         keep=Keep(daily=daily, weekly=0, monthly=0, yearly=0),
         window=timedelta(days=1),
         use=lambda _: None,
-        settings=settings,
+        environment=settings,
     )

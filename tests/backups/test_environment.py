@@ -25,7 +25,7 @@ def steps(copy: Backup) -> list[str]:
 
 
 async def test_settings_are_kept_closed_and_tried_with_their_copy(deps: Deps) -> None:
-    deps = replace(deps, settings=NEEDED)
+    deps = replace(deps, environment=NEEDED)
     assert "SECRET" not in repr(deps)
     made = await service.create(deps, asked_by="olga")
     path = deps.folder / f"{made.name}{SETTINGS}"
@@ -49,7 +49,7 @@ async def test_settings_are_kept_closed_and_tried_with_their_copy(deps: Deps) ->
 
 async def test_settings_that_no_shop_could_start_with_do_not_pass_and_are_not_told(deps: Deps) -> None:
     text = NEEDED.replace("42:SECRET", "SECRET")
-    made = await service.create(replace(deps, settings=text), asked_by="olga")
+    made = await service.create(replace(deps, environment=text), asked_by="olga")
     tried = await service.verify(deps)
     trouble = (tried.verification or {})["trouble"]
     assert (tried.is_good, "TELEGRAM_BOT_TOKEN" in trouble, "SECRET" in trouble) == (False, True, False)
@@ -68,11 +68,11 @@ async def test_a_copy_whose_settings_cannot_open_the_secrets_in_it_does_not_pass
         (f"{NEEDED}DATABASE_KEYS={other},{key}\n", True),
     ]:
         shop.clock.now += timedelta(minutes=1)
-        await service.create(replace(deps, settings=settings, clock=shop.clock), asked_by="olga")
+        await service.create(replace(deps, environment=settings, clock=shop.clock), asked_by="olga")
         tried = await service.verify(deps)
         said = str((tried.verification or {}).get("trouble"))
         assert (tried.is_good, "1 из 1" in said) == (is_good, not is_good), said
-        held = await drills.rehearse(replace(deps, settings=settings), asked_by="olga")
+        held = await drills.rehearse(replace(deps, environment=settings), asked_by="olga")
         assert held.is_good is is_good, held.trouble
 
 

@@ -247,7 +247,7 @@ async def test_what_is_lost_comes_back_as_it_was(deps: Deps, shop: Shop) -> None
 async def test_settings_leave_with_their_copy_come_back_with_it_and_go_with_it(
     deps: Deps, shop: Shop, place: Place
 ) -> None:
-    made = await service.create(replace(deps, settings="A=b\n"), asked_by="olga")
+    made = await service.create(replace(deps, environment="A=b\n"), asked_by="olga")
     await sending.send(deps)
     settings = deps.folder / f"{made.name}{SETTINGS}"
     before = settings.read_bytes()
@@ -264,7 +264,7 @@ async def test_settings_leave_with_their_copy_come_back_with_it_and_go_with_it(
 
 
 async def test_a_copy_comes_back_without_settings_that_are_not_there(deps: Deps, place: Place) -> None:
-    made = await service.create(replace(deps, settings="A=b\n"), asked_by="olga")
+    made = await service.create(replace(deps, environment="A=b\n"), asked_by="olga")
     settings = deps.folder / f"{made.name}{SETTINGS}"
     settings.unlink()
     await sending.send(deps)

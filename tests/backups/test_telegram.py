@@ -59,7 +59,7 @@ async def owner(deps: Deps) -> AsyncIterator[tuple[Deps, Owner]]:
             finally:
                 await api.close()
 
-        yield replace(deps, telegram=chat, settings="A=b\n"), Owner(simulator, person)
+        yield replace(deps, telegram=chat, environment="A=b\n"), Owner(simulator, person)
 
 
 async def test_a_copy_comes_in_parts_that_make_it_whole(owner: tuple[Deps, Owner]) -> None:

@@ -21,6 +21,7 @@ from getpro.backups.folder import BASE, FILES, Sink, written
 from getpro.backups.interruption import go_on, statements_ended
 from getpro.backups.manifest import Facts, Manifest, Physical, facts_of
 from getpro.backups.output import output_of, told
+from getpro.backups.progress import OnStep, silent
 from getpro.backups.sealed import seal
 from getpro.backups.stream import look_at_server
 from getpro.backups.wal import Line, position
@@ -28,7 +29,6 @@ from getpro.kit.clock import Clock
 from getpro.platform.postgres.address import impatient
 from getpro.platform.postgres.tools import Tools
 
-OnProgress = Callable[[str], object]
 _FILES_IN_TAR: Final = "backup_manifest"
 _BLOCK: Final = 512
 _WRITING: Final = "SELECT FROM pg_locks WHERE locktype = 'transactionid' LIMIT 1"
@@ -48,7 +48,7 @@ def make(
     clock: Clock,
     asked_by: str,
     recipients: Sequence[x25519.Recipient],
-    on_progress: OnProgress = lambda _: None,
+    on_progress: OnStep = silent,
 ) -> Manifest:
     """Write the base backup ``name``: of what has changed since ``parent``, without one of everything.
 

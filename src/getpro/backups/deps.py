@@ -55,7 +55,7 @@ class Deps:
     """The page for the day on which the machine is lost: the last drill's figures stand there."""
     bucket: Bucket | None = None
     """Where copies go off this machine; None: nowhere."""
-    settings: str | None = field(default=None, repr=False)
+    environment: str | None = field(default=None, repr=False)
     """What lies beside each copy for a rebuild, as ``.env`` takes it: a secret. None: nothing."""
     telegram: Callable[[], AbstractAsyncContextManager[Chat]] | None = None
     """The owner's chat, open while it is needed. None: none is set."""

@@ -24,13 +24,13 @@ from getpro.backups.folder import ARCHIVE, LATEST, Sink, written
 from getpro.backups.interruption import statements_ended
 from getpro.backups.manifest import Manifest, facts_of
 from getpro.backups.output import output_of, told
+from getpro.backups.progress import OnStep, silent
 from getpro.backups.sealed import seal
 from getpro.platform.postgres.address import impatient, name_of
 from getpro.platform.postgres.tools import Tools
 
 NAME: Final = "2getpro backup"
 """How the database knows the one who holds the moment."""
-OnProgress = Callable[[str], object]
 _PORTABLE: Final = ("--no-owner", "--no-privileges")
 """A copy is restored where the roles have other names, too."""
 _GZIP_LEVEL: Final = 6
@@ -73,7 +73,7 @@ def make(
     asked_by: str,
     recipients: Sequence[x25519.Recipient],
     settings: str | None = None,
-    on_progress: OnProgress = lambda _: None,
+    on_progress: OnStep = silent,
 ) -> Manifest:
     """Write the copy ``name`` and ``latest.sql.gz`` into ``folder``; raises DumpFailed.
 

@@ -47,7 +47,7 @@ Connection = psycopg.Connection[Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class Former:
     """A database that was the living one until ``until``."""
 
     name: str
@@ -128,7 +128,7 @@ def back(url: str, name: str | None = None, *, now: datetime, mark: Mark | None 
         return chosen.name, _swap(server, live, chosen.name, now=now)
 
 
-def kept(url: str) -> list[Kept]:
+def kept(url: str) -> list[Former]:
     """What lived here before and is kept, newest first."""
     with _maintained(url) as server:
         return _kept(server, name_of(url))
@@ -311,14 +311,14 @@ def _who(server: Connection, *names: str) -> str:
     return ", ".join(row[0] for row in found) or "уже никто, повторите"
 
 
-def _chosen(server: Connection, live: str, name: str | None) -> Kept:
+def _chosen(server: Connection, live: str, name: str | None) -> Former:
     found = next((one for one in _kept(server, live) if name in {None, one.name}), None)
     if found is None:
         raise NotThere("прежней базы нет" if name is None else f"прежней базы {name} нет")
     return found
 
 
-def _kept(server: Connection, live: str) -> list[Kept]:
+def _kept(server: Connection, live: str) -> list[Former]:
     rows = server.execute(
         "WITH found AS ("
         "SELECT oid, datname, right(datname, -length(%(begin)s::text)) AS stamp FROM pg_database"
@@ -327,7 +327,7 @@ def _kept(server: Connection, live: str) -> list[Kept]:
         " FROM found WHERE stamp ~ '^[0-9]{8}_[0-9]{6}$' ORDER BY 2 DESC",
         {"begin": live + _BEFORE},
     )
-    return [Kept(*row) for row in rows]
+    return [Former(*row) for row in rows]
 
 
 def _exists(server: Connection, name: str) -> bool:

@@ -11,6 +11,10 @@ def nobody(_bytes: int) -> None:
     """Nobody is told."""
 
 
+OnStep = Callable[[str], object]
+"""Told what is being done now."""
+
+
 class OnProgress(Protocol):
     def __call__(self, step: str, share: float | None = None, /) -> object:
         """What is being done, and how much of it is done, from 0 to 1, where that is known."""

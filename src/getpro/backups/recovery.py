@@ -6,7 +6,7 @@ import secrets
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from getpro.backups.errors import NotRestored
 from getpro.backups.folder import PASSED_THROUGH, Sink
 from getpro.backups.interruption import ended_by, go_on
 from getpro.backups.manifest import Manifest, Physical
+from getpro.backups.progress import OnStep, silent
 from getpro.backups.restore import require_whole
 from getpro.backups.sealed import unseal
 from getpro.backups.wal import Line, Log, position, words
@@ -28,7 +29,6 @@ from getpro.platform.postgres import Cluster
 from getpro.platform.postgres.cluster import SUPERUSER
 from getpro.platform.postgres.tools import tools_of
 
-OnProgress = Callable[[str], object]
 _START_SECONDS: Final = 6 * 3600
 """A day of a busy shop's log is followed within minutes; a week of it may take hours."""
 _LAST_COMMIT: Final = re.compile(r"last completed transaction was at log time (\S+ \S+)$")
@@ -124,7 +124,7 @@ def recover(
     place: Path,
     *,
     durable: bool = True,
-    on_progress: OnProgress = lambda _: None,
+    on_progress: OnStep = silent,
 ) -> Cluster:
     """Bring a cluster up in ``place`` from ``chain``, a full base backup and what builds on it, oldest first.
 

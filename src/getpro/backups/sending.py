@@ -21,6 +21,7 @@ from getpro.backups.errors import BackupError, Damaged, NotThere, OffsiteAway, O
 from getpro.backups.folder import ARCHIVE, MANIFEST, SETTINGS, UNFINISHED, archive_of, hash_of, held
 from getpro.backups.manifest import File, Manifest
 from getpro.backups.mirror import bring_log
+from getpro.backups.progress import OnStep, silent
 from getpro.backups.states import BackupKind, BackupState
 from getpro.backups.store import Backup
 from getpro.backups.wal import Log, position
@@ -37,14 +38,13 @@ _LOCK: Final = ".sending"
 _MOST_REFUSALS: Final = 3
 _MIB: Final = 2**20
 
-OnProgress = Callable[[str], object]
 Late = Callable[[Iterable[Backup]], list[Backup]]
 """Of copies those that no count keeps."""
 Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
-class NotSent:
+class Unsent:
     """A copy that stays behind, and why."""
 
     copy: Backup
@@ -57,14 +57,14 @@ class Sent:
     """How a round of sending went."""
 
     copies: list[Backup]
-    failed: list[NotSent]
+    failed: list[Unsent]
 
 
 class _Stopped(Exception):
     """Nobody waits for the transfer any more; its next part is not begun."""
 
 
-async def send(deps: Deps, *, on_progress: OnProgress = lambda _: None) -> Sent:
+async def send(deps: Deps, *, on_progress: OnStep = silent) -> Sent:
     """Send every copy that is in the folder and not off this machine, newest first; a flow.
 
     One that cannot be sent stops no other, unless nobody answers at all. Raises Busy.
@@ -94,7 +94,7 @@ async def to_send(deps: Deps) -> list[Backup]:
     return [one for one in there if one.offsite_at is None or one.offsite_place != _place(bucket, one.name)]
 
 
-async def fetch(deps: Deps, name: str | None = None, *, on_progress: OnProgress = lambda _: None) -> Manifest:
+async def fetch(deps: Deps, name: str | None = None, *, on_progress: OnStep = silent) -> Manifest:
     """Bring a copy back into the folder, the newest dump without a name; a flow.
 
     One that builds on others comes with those of them that are not in the folder, and with the log after it.
@@ -145,7 +145,7 @@ async def forget(deps: Deps, late: Late) -> list[Backup]:
     return gone
 
 
-async def _fetch(deps: Deps, bucket: Bucket, name: str, on_progress: OnProgress) -> Manifest:
+async def _fetch(deps: Deps, bucket: Bucket, name: str, on_progress: OnStep) -> Manifest:
     async with deps.db.read("backup: to fetch") as session:
         known = next((one for one in await store.newest_first(session) if one.name == name), None)
     manifest = await _transferred(
@@ -162,7 +162,7 @@ async def _fetch(deps: Deps, bucket: Bucket, name: str, on_progress: OnProgress)
     return manifest
 
 
-async def _send(deps: Deps, bucket: Bucket, copy: Backup, on_progress: OnProgress) -> None:
+async def _send(deps: Deps, bucket: Bucket, copy: Backup, on_progress: OnStep) -> None:
     place = _place(bucket, copy.name)
     async with deps.db.begin("backup: sending") as session:
         await store.sending(session, copy.backup_id, place)
@@ -172,13 +172,13 @@ async def _send(deps: Deps, bucket: Bucket, copy: Backup, on_progress: OnProgres
     log.info("backup.sent", backup=copy.name, is_wanted=is_wanted)
 
 
-async def _not_sent(deps: Deps, copy: Backup, error: BackupError | OSError) -> NotSent:
+async def _not_sent(deps: Deps, copy: Backup, error: BackupError | OSError) -> Unsent:
     why = system_words(error) if isinstance(error, OSError) else str(error)
     async with deps.db.begin("backup: not sent") as session:
         await store.offsite_trouble(session, copy.backup_id, why)
     log.error("backup.not_sent", backup=copy.name, error=why)
     remedy = error.remedy if isinstance(error, OffsiteError) else "Проверьте копии: 2getpro backup list."
-    return NotSent(copy, why, remedy)
+    return Unsent(copy, why, remedy)
 
 
 async def _give_up_strays(bucket: Bucket, waiting: list[Backup]) -> None:
@@ -215,7 +215,7 @@ class _Progress:
 
     name: str
     stop: threading.Event
-    tell: OnProgress
+    tell: OnStep
 
     def __call__(self, over: int, total: int) -> None:
         if self.stop.is_set():

@@ -17,6 +17,7 @@ from getpro.backups.folder import FILES, NAMED, PASSED_THROUGH, archive_of, held
 from getpro.backups.interruption import interruptible
 from getpro.backups.manifest import Manifest, Physical
 from getpro.backups.mirror import forget_log
+from getpro.backups.progress import OnStep, silent
 from getpro.backups.recovery import down_to_full
 from getpro.backups.retention import Kept, KeptBase, outdated, outdated_bases
 from getpro.backups.sending import forget
@@ -28,7 +29,6 @@ from getpro.platform.database import Session
 
 log = structlog.get_logger(__name__)
 
-OnProgress = Callable[[str], object]
 _FULL_EVERY: Final = timedelta(days=7)
 _NIGHT: Final = 3
 """From this hour on of the operator's day."""
@@ -38,7 +38,7 @@ FROM_FOLDER: Final = "folder"
 """Who asked for a copy that was found there and does not say."""
 
 
-async def create(deps: Deps, *, asked_by: str, on_progress: OnProgress = lambda _: None) -> Backup:
+async def create(deps: Deps, *, asked_by: str, on_progress: OnStep = silent) -> Backup:
     """Make a copy while the shop sells; a flow. Raises BackupError; then nothing new lies in the folder."""
     with held(deps.folder):
         await _tidy(deps)
@@ -48,9 +48,7 @@ async def create(deps: Deps, *, asked_by: str, on_progress: OnProgress = lambda 
         return await _kept(deps, name, BackupKind.DUMP, write, asked_by=asked_by, now=started_at)
 
 
-async def create_base(
-    deps: Deps, kind: BackupKind, *, asked_by: str, on_progress: OnProgress = lambda _: None
-) -> Backup:
+async def create_base(deps: Deps, kind: BackupKind, *, asked_by: str, on_progress: OnStep = silent) -> Backup:
     """Make a base backup while the shop sells: a full one, or of what has changed since the newest; a flow.
 
     Raises BackupError; then nothing new lies in the folder.
@@ -76,7 +74,7 @@ async def create_base(
         return await _kept(deps, name, kind, write, asked_by=asked_by, now=started_at)
 
 
-async def create_unlisted(deps: Deps, *, asked_by: str, on_progress: OnProgress = lambda _: None) -> Manifest:
+async def create_unlisted(deps: Deps, *, asked_by: str, on_progress: OnStep = silent) -> Manifest:
     """Make a copy of a database whose catalogue may be of another version, or not there yet; a flow.
 
     It is adopted from the folder once the catalogue is ours. Raises BackupError, as :func:`create`.
@@ -95,7 +93,7 @@ async def create_unlisted(deps: Deps, *, asked_by: str, on_progress: OnProgress 
 
 
 def _dump(
-    deps: Deps, name: str, *, asked_by: str, now: datetime, on_progress: OnProgress
+    deps: Deps, name: str, *, asked_by: str, now: datetime, on_progress: OnStep
 ) -> Callable[[], Manifest]:
     return partial(
         dump.make,
@@ -106,7 +104,7 @@ def _dump(
         now=now,
         asked_by=asked_by,
         recipients=deps.keys.recipients,
-        settings=deps.settings,
+        settings=deps.environment,
         on_progress=on_progress,
     )
 
@@ -200,7 +198,7 @@ def _leads_to_now(deps: Deps, newest: Physical, system: str, timeline: int) -> b
     return log_after.is_unbroken(position(newest.start), Line.only(timeline))
 
 
-async def verify(deps: Deps, name: str | None = None, *, on_progress: OnProgress = lambda _: None) -> Backup:
+async def verify(deps: Deps, name: str | None = None, *, on_progress: OnStep = silent) -> Backup:
     """Restore a copy for trial, the newest dump without a name, and keep how it went; a flow.
 
     Raises NotThere where there is none to try, and Busy.

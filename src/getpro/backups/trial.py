@@ -18,13 +18,13 @@ from getpro.backups.errors import BackupError, NotRestored
 from getpro.backups.folder import PASSED_THROUGH
 from getpro.backups.interruption import ended_by
 from getpro.backups.manifest import Manifest
+from getpro.backups.progress import OnStep, silent
 from getpro.backups.sources import SERVER, proven_as
 from getpro.kit.trouble import Trouble, system_words
 from getpro.platform.postgres import Cluster
 from getpro.platform.postgres.address import impatient, name_of
 from getpro.platform.postgres.cluster import SUPERUSER
 
-OnProgress = Callable[[str], object]
 Use = Callable[[str], None]
 """Boots the product on the database at an address, and buys there; raises NotRestored with why it cannot."""
 SCRATCH: Final = "scratch"
@@ -72,7 +72,7 @@ class Trial:
 class Steps:
     """Keeps how long each step takes: until the next one begins, or :meth:`end`."""
 
-    def __init__(self, trial: Trial, on_progress: OnProgress) -> None:
+    def __init__(self, trial: Trial, on_progress: OnStep) -> None:
         self._trial = trial
         self._on_progress = on_progress
         self._step: str | None = None
@@ -97,7 +97,7 @@ def prove(
     *,
     scratch: Path,
     use: Use,
-    on_progress: OnProgress = lambda _: None,
+    on_progress: OnStep = silent,
 ) -> Trial:
     """Restore the last of ``chain``, and see whether a shop could go on with it.
 

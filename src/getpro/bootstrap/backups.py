@@ -61,7 +61,7 @@ def backups_deps(settings: CopySettings, *, db: Database, database_url: str, clo
         use=sell_once,
         plan=_PLAN,
         bucket=bucket(settings.backup, clock=clock),
-        settings=what_is_set(settings),
+        environment=what_is_set(settings),
         telegram=_telegram(settings),
     )
 

@@ -22,10 +22,10 @@ from getpro.backups.errors import BackupError, Busy, OffsiteError
 from getpro.backups.folder import SETTINGS, names
 from getpro.backups.keys import FILE, read_identity
 from getpro.backups.manifest import Manifest
+from getpro.backups.progress import OnStep
 from getpro.backups.sending import Sent
 from getpro.backups.states import BackupKind, BackupState
 from getpro.backups.store import Backup
-from getpro.backups.trial import OnProgress
 from getpro.bootstrap.backups import backups_deps, folder
 from getpro.cli.database import database
 from getpro.cli.settings import read_settings
@@ -115,7 +115,7 @@ def verify(
 def show(*, as_json: AsJson = False) -> None:
     """Показать копии: когда сделаны, сколько весят, когда восстановлены для пробы."""
 
-    async def read(deps: Deps, _: OnProgress) -> list[Backup]:
+    async def read(deps: Deps, _: OnStep) -> list[Backup]:
         await service.tidy(deps)
         async with deps.db.read("backup: list") as session:
             return await store.newest_first(session, most=100)
@@ -235,11 +235,11 @@ def settings(
     typer.echo(f"Записаны из {chosen}: {to.absolute()}. Проверить: 2getpro doctor")
 
 
-async def _identity(deps: Deps, _: OnProgress) -> str:
+async def _identity(deps: Deps, _: OnStep) -> str:
     return str(deps.keys.identity)
 
 
-def _run(what: str, act: Callable[[Deps, OnProgress], Awaitable[Any]]) -> Any:
+def _run(what: str, act: Callable[[Deps, OnStep], Awaitable[Any]]) -> Any:
     settings = read_settings(Settings)
     with database(migrate=False) as url, quietly("Открываем базу") as on_progress:
         try:
@@ -250,7 +250,7 @@ def _run(what: str, act: Callable[[Deps, OnProgress], Awaitable[Any]]) -> Any:
             raise Trouble(what, f"{error}.", remedy) from error
 
 
-async def _in_turn(act: Callable[[Deps, OnProgress], Awaitable[Any]], deps: Deps, tell: OnProgress) -> Any:
+async def _in_turn(act: Callable[[Deps, OnStep], Awaitable[Any]], deps: Deps, tell: OnStep) -> Any:
     """Wait while the shop itself or another command is at the copies."""
     deadline, is_told = time.monotonic() + _TURN_SECONDS, False
     while True:

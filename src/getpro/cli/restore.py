@@ -357,7 +357,7 @@ def _living(settings: DatabaseSettings) -> Iterator[str | None]:
         yield url
 
 
-def _kept(url: str) -> list[live.Kept]:
+def _kept(url: str) -> list[live.Former]:
     with contextlib.suppress(Unsuitable):
         return live.kept(url)
     return []
