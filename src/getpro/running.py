@@ -16,6 +16,7 @@ from starlette.types import ASGIApp
 from getpro.backups import stream
 from getpro.backups.jobs import point_in_time_schedules
 from getpro.backups.jobs import schedules as backup_schedules
+from getpro.backups.mirror import mirror_for_ever
 from getpro.bootstrap.shop import Shop, build
 from getpro.bot.mailbox import Mailbox
 from getpro.checks.web import no_place
@@ -121,6 +122,8 @@ async def _working(shop: Shop, stop: asyncio.Future[None]) -> AsyncIterator[None
     if shop.settings.backup.enabled and shop.settings.backup.point_in_time:
         declared += point_in_time_schedules(zone)
         beside.append(stream.keep_for_ever(shop.backups))
+        if shop.settings.backup.s3_bucket is not None:
+            beside.append(mirror_for_ever(shop.backups))
     else:
         WAL_OFF.set(1)
     if shop.settings.operations.synthetic:

@@ -8,6 +8,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,19 +16,22 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
+import structlog
 from sqlalchemy import text
 
 from copies import copies_in
 from folders import open_up
 from getpro import cli, migrations
-from getpro.backups import drills, live, places, sending, service, store, stream
+from getpro.backups import drills, live, mirror, places, sending, service, store, stream
 from getpro.backups.deps import Deps
 from getpro.backups.errors import BackupError, NotRestored
 from getpro.backups.folder import FILES, UNFINISHED, archive_of, hash_of
+from getpro.backups.interruption import LEAVE_SECONDS
 from getpro.backups.jobs import job_kinds
 from getpro.backups.mirror import Mirror
 from getpro.backups.recovery import Target, chain_for, recover
@@ -67,6 +71,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 async def deps(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Deps]:
     monkeypatch.setattr(stream, "SECONDS", 0.2)
     monkeypatch.setattr(stream, "AGAIN_SECONDS", 0.2)
+    monkeypatch.setattr(mirror, "SECONDS", 0.2)
     open_up(tmp_path)
     db = Database(cluster.url(), pool_size=2)
     yield replace(copies_in(tmp_path, db=db, database_url=cluster.url(), clock=utc_now), zone=ZoneInfo("UTC"))
@@ -84,12 +89,14 @@ async def flowing(deps: Deps) -> AsyncIterator[None]:
 
 @contextlib.asynccontextmanager
 async def flow(deps: Deps) -> AsyncIterator[None]:
-    task = asyncio.create_task(stream.keep_for_ever(lambda: deps))
+    flows = (stream.keep_for_ever(lambda: deps), mirror.mirror_for_ever(lambda: deps))
+    tasks = [asyncio.create_task(each) for each in flows]
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.wait([task])
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
 
 
 def comes(deps: Deps, number: int) -> datetime:
@@ -322,20 +329,23 @@ async def test_a_base_backup_whose_trial_was_cut_off_is_tried_by_the_next(deps: 
     assert base.verified_at == before
 
 
-async def test_a_folder_that_takes_nothing_is_told_and_the_log_waits_for_it(
+async def test_a_folder_that_takes_nothing_is_told_each_time_and_the_log_waits_for_it(
     deps: Deps, flowing: None, tmp_path: Path
 ) -> None:
     full = await service.create_base(deps, BackupKind.FULL, asked_by="olga")
-    deps.folder.rename(tmp_path / "away")
-    deps.folder.write_text("a file, and no folder")
-    comes(deps, 1)
-
-    await is_told(deps, "что-то есть")
-    assert await service.base_due(deps) is None
-    deps.folder.unlink()
-    (tmp_path / "away").rename(deps.folder)
-    await safe_until(deps, comes(deps, 2))
-    assert customers(deps, [full], Target(), tmp_path / "a") == [1, 2]
+    with structlog.testing.capture_logs() as lines:
+        for number in (1, 3):
+            deps.folder.rename(tmp_path / "away")
+            deps.folder.write_text("a file, and no folder")
+            comes(deps, number)
+            await is_told(deps, "что-то есть")
+            assert await service.base_due(deps) is None
+            deps.folder.unlink()
+            (tmp_path / "away").rename(deps.folder)
+            await safe_until(deps, comes(deps, number + 1))
+    told = [line for line in lines if "что-то есть" in line.get("error", "")]
+    assert [line["event"] for line in told] == ["backup.log_does_not_flow"] * 2
+    assert customers(deps, [full], Target(), tmp_path / "a") == [1, 2, 3, 4]
 
 
 async def test_whoever_loses_the_machine_loses_the_last_seconds(
@@ -793,6 +803,69 @@ async def test_a_log_that_cannot_leave_is_told_and_the_folder_has_it_all_the_sam
             found = [one async for one in look_at_log(deps.db, now=utc_now(), is_kept=True)]
             assert "вне машины журнал отстал" in found[0].seen
     assert customers(deps, [full], Target(), tmp_path / "a") == [1]
+
+
+@pytest.fixture
+def silent() -> Iterator[socket.socket]:
+    """A server that takes whoever comes, and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening
+
+
+def address_of(listening: socket.socket) -> str:
+    return f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+async def test_a_bucket_that_hangs_holds_up_neither_the_log_nor_its_end(
+    deps: Deps, s3: Storage, silent: socket.socket
+) -> None:
+    with contextlib.closing(s3.make().bucket(s3_endpoint=address_of(silent))) as bucket:
+        async with flow(replace(deps, bucket=bucket)):
+            hanging, _ = await asyncio.to_thread(silent.accept)
+            for number in range(3):
+                await safe_until(deps, comes(deps, number))
+            began = time.monotonic()
+        assert time.monotonic() - began < LEAVE_SECONDS + 15
+        hanging.close()
+
+
+async def test_a_process_ends_although_its_bucket_hangs(
+    deps: Deps, silent: socket.socket, tmp_path: Path
+) -> None:
+    with subprocess.Popen(  # noqa: ASYNC220 -- ended in any case
+        [sys.executable, STREAMING, deps.database_url, tmp_path, address_of(silent), "shop"],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        try:
+            hanging, _ = await asyncio.to_thread(silent.accept)
+            with hanging:
+                process.send_signal(signal.SIGINT)
+                await asyncio.to_thread(process.wait, LEAVE_SECONDS + 15)
+        finally:
+            process.kill()
+
+
+async def test_what_a_whole_segment_replaces_while_it_is_sent_costs_nothing(
+    s3: Storage, deps: Deps, tmp_path: Path
+) -> None:
+    log = Log(tmp_path / "backups", "7", 2**24)
+    log.keep_piece("0" * 24, 0, b"piece", deps.keys.recipients)
+    place = s3.make()
+    with contextlib.closing(place.bucket()) as bucket:
+
+        class Late:
+            """Its first look at a file comes after the log has moved on."""
+
+            def __getattr__(self, name: str) -> Any:
+                return getattr(bucket, name)
+
+            def put(self, path: Path, key: str, **how: Any) -> None:
+                log.keep("0" * 24, b"whole", deps.keys.recipients)
+                bucket.put(path, key, **how)
+
+        Mirror(Late(), log, tmp_path).follow()
+    assert set(place.objects()) == {f"wal/7/{'0' * 24}.zst.age"}
 
 
 def log_of(deps: Deps, base: Backup) -> Log:

@@ -9,6 +9,7 @@ import contextlib
 import contextvars
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from functools import partial
 from typing import Any, Final, ParamSpec, TypeVar
 
@@ -17,6 +18,8 @@ import psycopg
 from getpro.backups.errors import Interrupted
 
 _CANCEL_SECONDS: Final = 3
+LEAVE_SECONDS: Final = 3.0
+"""How long who hangs is waited for, once nobody wants it any more."""
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
@@ -69,6 +72,39 @@ async def interruptible(
             with contextlib.suppress(asyncio.CancelledError):  # whoever is impatient would leave it behind
                 await asyncio.wait([running])
         running.exception()  # how it failed is told by nobody: it was made to
+        raise
+
+
+async def leavable(
+    work: Callable[Parameters, Result], *args: Parameters.args, **kwargs: Parameters.kwargs
+) -> Result:
+    """Do ``work`` in a thread of its own. Cancelled, it has a moment to notice (:func:`go_on`) and is left.
+
+    For what waits for somebody whom no call of ours can hurry: a server that does not answer. What is left
+    ends with the process, which does not wait for it either: it must be work that a kill may end.
+    """
+    here, context = _Interruption(), contextvars.copy_context()
+    context.run(_HERE.set, here)
+    over: Future[Result] = Future()
+    over.set_running_or_notify_cancel()
+
+    def run() -> None:
+        try:
+            over.set_result(context.run(work, *args, **kwargs))
+        except BaseException as error:  # noqa: BLE001 -- it is whose who waits
+            over.set_exception(error)
+
+    threading.Thread(target=run, daemon=True, name=f"leavable {work!r}").start()
+    running = asyncio.wrap_future(over)
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        here.come()
+        try:
+            await asyncio.wait([running], timeout=LEAVE_SECONDS)
+        finally:
+            if not running.cancel():
+                running.exception()  # how it failed is told by nobody: it was made to
         raise
 
 

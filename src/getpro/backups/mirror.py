@@ -1,16 +1,83 @@
-"""The log of the folder once more, off this machine."""
+"""The log of the folder once more, off this machine.
 
+It goes there beside what takes it from the server: a bucket that hangs must not hold up the folder.
+"""
+
+import asyncio
+import contextlib
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
+
+from sqlalchemy import text
 
 from getpro.backups.bucket import Bucket
-from getpro.backups.errors import Damaged, OffsiteRefused
-from getpro.backups.folder import UNFINISHED
+from getpro.backups.deps import Deps, Prepare, prepared
+from getpro.backups.errors import BackupError, Busy, Damaged, OffsiteRefused
+from getpro.backups.folder import UNFINISHED, held
+from getpro.backups.interruption import go_on, leavable
 from getpro.backups.sealed import ENDING
+from getpro.backups.store import newest_stream, note_offsite
+from getpro.backups.told import Told
 from getpro.backups.wal import FOLDER, Log, Piece, is_of_log
+from getpro.kit.trouble import Trouble
+from getpro.platform.database import DATABASE_AWAY
 
+SECONDS: Final = 5.0
+"""How often it is looked whether something new has come."""
 _NOTE: Final = "offsite"
+_LOCK: Final = ".mirror"
+"""Not that of who takes the log from the server, who goes on meanwhile."""
+_SEGMENT_BYTES: Final = text("SELECT setting::int FROM pg_settings WHERE name = 'wal_segment_size'")
+
+
+class _Flowing(NamedTuple):
+    system: str
+    segment_bytes: int
+    until: datetime
+    """All that was committed before lies in the folder."""
+
+
+async def mirror_for_ever(prepare: Prepare) -> None:
+    """Have the log leave this machine until cancelled; whatever stands in its way is told, and tried again.
+
+    Of several processes on one machine one does it at a time.
+    """
+    told, flows = Told("backup.log_stays_here"), None
+    while True:
+        try:
+            deps = prepared(prepare)
+            with contextlib.suppress(*DATABASE_AWAY):  # what lies in the folder leaves all the same
+                flows = await _flowing(deps) or flows
+            if flows is not None:
+                await _mirrored(deps, flows)
+            told.is_well()
+        except Busy:
+            pass
+        except (BackupError, Trouble, OSError) as error:
+            told.say(error)
+        await asyncio.sleep(SECONDS)
+
+
+async def _flowing(deps: Deps) -> _Flowing | None:
+    """None while nothing lies in the folder."""
+    async with deps.db.read("backup: to mirror") as session:
+        stream = await newest_stream(session)
+        if stream is None or stream.safe_until is None:
+            return None
+        return _Flowing(stream.system_id, await session.scalar(_SEGMENT_BYTES), stream.safe_until)
+
+
+async def _mirrored(deps: Deps, flows: _Flowing) -> None:
+    if deps.bucket is None:
+        return
+    mirror = Mirror(deps.bucket, Log(deps.folder, flows.system, flows.segment_bytes), deps.spool)
+    with held(deps.spool, lock=_LOCK):
+        await leavable(mirror.follow)
+    with contextlib.suppress(*DATABASE_AWAY):
+        async with deps.db.begin("backup: log off-site") as session:
+            await note_offsite(session, flows.system, flows.until)
 
 
 class Mirror:
@@ -25,7 +92,24 @@ class Mirror:
         self._log = log
         self._note = spool / f"{_NOTE}.{log.system}"
         self._place = f"{bucket.address(prefix(log.system))}\n"
-        self._sent = self._noted()
+
+    def follow(self) -> None:
+        """Send what is not there yet, as it was written; raises OffsiteError and OSError."""
+        sent = self._noted()
+        while not self._send(sent):
+            pass
+        here = self._log.names()
+        replaced = {
+            name
+            for name in sent.difference(here)
+            if (piece := Piece.of(name, self._log.segment_bytes)) is not None
+            and not piece.is_whole
+            and Piece(piece.segment, 0, self._log.segment_bytes, is_whole=True).name in sent
+        }
+        if replaced:
+            forget_log(self._bucket, self._log, sorted(replaced))
+        if gone := replaced | self._outdated(sent):
+            self._write(sent - gone)
 
     def _noted(self) -> set[str]:
         """Nothing where it was another bucket."""
@@ -35,36 +119,33 @@ class Mirror:
             return set()
         return {name.strip() for name in names} if place == self._place else set()
 
-    def follow(self) -> None:
-        """Send what is not there yet, as it was written; raises OffsiteError and OSError."""
-        here = self._log.names()
-        for name in here:
-            if name not in self._sent:
-                self._bucket.put(self._log.folder / name, prefix(self._log.system) + name)
-                self._sent.add(name)
-                self._write()
-        replaced = {
-            name
-            for name in self._sent.difference(here)
-            if (piece := Piece.of(name, self._log.segment_bytes)) is not None
-            and not piece.is_whole
-            and Piece(piece.segment, 0, self._log.segment_bytes, is_whole=True).name in self._sent
-        }
-        if replaced:
-            forget_log(self._bucket, self._log, sorted(replaced))
-        if gone := replaced | self._outdated():
-            self._sent -= gone
-            self._write()
+    def _send(self, sent: set[str]) -> bool:
+        """False where something has gone meanwhile: what has taken its place was not seen yet."""
+        is_all = True
+        for name in self._log.names():
+            if name in sent:
+                continue
+            go_on()
+            try:
+                self._bucket.put(
+                    self._log.folder / name, prefix(self._log.system) + name, on_bytes=lambda *_: go_on()
+                )
+            except FileNotFoundError:
+                is_all = False
+            else:
+                sent.add(name)
+                self._write(sent)
+        return is_all
 
-    def _outdated(self) -> set[str]:
+    def _outdated(self, sent: set[str]) -> set[str]:
         """What lies before the oldest that is kept here: whoever let it go has let it go there, too."""
         oldest = min((piece.segment for piece in self._log.pieces()), default="")
-        known = {name: Piece.of(name, self._log.segment_bytes) for name in self._sent}
+        known = {name: Piece.of(name, self._log.segment_bytes) for name in sent}
         return {name for name, piece in known.items() if piece is not None and piece.segment < oldest}
 
-    def _write(self) -> None:
+    def _write(self, sent: set[str]) -> None:
         fresh = self._note.with_name(f"{UNFINISHED}{self._note.name}")
-        fresh.write_text(self._place + "".join(f"{name}\n" for name in sorted(self._sent)), encoding="utf-8")
+        fresh.write_text(self._place + "".join(f"{name}\n" for name in sorted(sent)), encoding="utf-8")
         fresh.rename(self._note)
 
 

@@ -172,7 +172,6 @@ async def note_stream(
     system: str,
     *,
     safe_until: datetime | None,
-    offsite_until: datetime | None = None,
     has_offsite: bool = False,
     trouble: str | None,
     now: datetime,
@@ -183,7 +182,7 @@ async def note_stream(
     is there.
     """
     row = {"system_id": system, "safe_until": safe_until, "trouble": trouble, "noted_at": now}
-    begun = (offsite_until or now) if has_offsite else None
+    begun = now if has_offsite else None
     wanted = upsert(wal_streams).values(row | {"offsite_until": begun})
     old = wal_streams.c
     await session.execute(
@@ -192,12 +191,16 @@ async def note_stream(
             set_=row
             | {
                 "safe_until": func.coalesce(wanted.excluded.safe_until, old.safe_until),
-                "offsite_until": func.coalesce(offsite_until, old.offsite_until, begun)
-                if has_offsite
-                else None,
+                "offsite_until": func.coalesce(old.offsite_until, begun) if has_offsite else None,
             },
         )
     )
+
+
+async def note_offsite(session: Session, system: str, until: datetime) -> None:
+    """Keep up to when the log lies off this machine; a step."""
+    streams = wal_streams.c
+    await session.execute(update(wal_streams).where(streams.system_id == system).values(offsite_until=until))
 
 
 class Stream(NamedTuple):

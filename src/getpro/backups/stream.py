@@ -24,9 +24,8 @@ from sqlalchemy import text
 from getpro.backups.deps import Deps, Prepare, prepared
 from getpro.backups.errors import BackupError, Busy, NoStream, TooOld
 from getpro.backups.folder import held
-from getpro.backups.interruption import interruptible
-from getpro.backups.mirror import Mirror
 from getpro.backups.store import note_stream
+from getpro.backups.told import Told, in_words
 from getpro.backups.wal import Log
 from getpro.kit.trouble import Trouble, system_words
 from getpro.platform.database import DATABASE_AWAY
@@ -156,13 +155,13 @@ async def keep_for_ever(prepare: Prepare) -> None:
     Of several processes on one machine one does it; the others wait to take its place. Ends by itself only
     where the server is too old.
     """
-    told = ""
+    told = Told("backup.log_does_not_flow")
     while True:
         try:
             deps = prepared(prepare)
             with held(deps.spool):
                 await asyncio.to_thread(_end_orphan, deps.spool / _PID)
-                await _flow(deps)
+                await _flow(deps, told)
         except Busy:
             pass
         except TooOld as error:
@@ -170,19 +169,11 @@ async def keep_for_ever(prepare: Prepare) -> None:
             log.warning("backup.only_dumps", error=str(error))
             return
         except (BackupError, Trouble, OSError, *DATABASE_AWAY, psycopg.Error) as error:
-            words = _in_words(error)
-            if words != told:
-                log.error("backup.log_does_not_flow", error=words)
-            told = words
+            told.say(error)
         await asyncio.sleep(AGAIN_SECONDS)
 
 
-def _in_words(error: Exception) -> str:
-    said = system_words(error) if isinstance(error, OSError) else str(error).partition("\n")[0]
-    return said or type(error).__name__
-
-
-async def _flow(deps: Deps) -> None:
+async def _flow(deps: Deps, told: Told) -> None:
     """Until something goes wrong, which is raised: BackupError, or what a database that is away raises.
 
     Nothing is taken from the server while the folder takes nothing from us: it would fill our own disk, and
@@ -198,12 +189,11 @@ async def _flow(deps: Deps) -> None:
             await asyncio.to_thread(spool.clear)
             await asyncio.to_thread(_make_slot, deps.database_url)
     except (BackupError, psycopg.Error) as error:
-        await _note(deps, server.system, trouble=_in_words(error))
+        await _note(deps, server.system, trouble=in_words(error))
         raise
-    mirror = None if deps.bucket is None else Mirror(deps.bucket, spool.log, deps.spool)
     stopping = asyncio.Event()
     receiver = await _receive(deps.tools(server.major), deps.database_url, directory, deps.spool / _PID)
-    shipping = asyncio.create_task(_ship_until(stopping, deps, spool, mirror))
+    shipping = asyncio.create_task(_ship_until(stopping, deps, spool, told))
     ended = asyncio.create_task(receiver.wait())
     try:
         await asyncio.wait([shipping, ended], return_when=asyncio.FIRST_COMPLETED)
@@ -235,28 +225,16 @@ async def _server_of(deps: Deps) -> Server:
         raise
 
 
-async def _ship_until(stopping: asyncio.Event, deps: Deps, spool: Spool, mirror: Mirror | None) -> None:
-    system, told = spool.log.system, ""
+async def _ship_until(stopping: asyncio.Event, deps: Deps, spool: Spool, told: Told) -> None:
     while not stopping.is_set():
         moment = deps.clock()
         is_safe = await _received_all(deps, stopping)
         await asyncio.to_thread(spool.ship)
-        trouble = "" if mirror is None else await _mirrored(mirror)
-        if trouble != told and (told := trouble):
-            log.error("backup.log_stays_here", error=trouble)
         if is_safe:
-            await _note(deps, system, safe_until=moment, is_offsite=mirror is not None and not trouble)
+            await _note(deps, spool.log.system, safe_until=moment)
+            told.is_well()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stopping.wait(), SECONDS)
-
-
-async def _mirrored(mirror: Mirror) -> str:
-    """Why the log does not get off this machine; "" if it does. The folder has it in any case."""
-    try:
-        await interruptible(mirror.follow)
-    except (BackupError, OSError) as error:
-        return system_words(error) if isinstance(error, OSError) else str(error)
-    return ""
 
 
 async def _receive(tools: Tools, url: str, spool: Path, pid_file: Path) -> asyncio.subprocess.Process:
@@ -363,7 +341,6 @@ async def _note(
     system: str,
     *,
     safe_until: datetime | None = None,
-    is_offsite: bool = False,
     trouble: str = "",
 ) -> None:
     async with deps.db.begin("backup: log") as session:
@@ -371,7 +348,6 @@ async def _note(
             session,
             system,
             safe_until=safe_until,
-            offsite_until=safe_until if is_offsite else None,
             has_offsite=deps.bucket is not None,
             trouble=trouble or None,
             now=deps.clock(),
