@@ -256,6 +256,25 @@ def test_with_versions_a_deleted_file_is_gone_and_not_hidden(s3: Storage, tmp_pa
     assert (left.get("Versions"), left.get("DeleteMarkers")) == (None, None)
 
 
+def test_who_may_delete_and_not_see_versions_hides_nothing_and_is_told_the_right(
+    s3: Storage, tmp_path: Path
+) -> None:
+    place = s3.make(lock=True)  # so it has versions
+    path = file_of(tmp_path, 5)
+    with contextlib.closing(place.bucket()) as bucket:
+        bucket.put(path, "key")
+    with (
+        s3.with_rights(
+            place, *WRITING, "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:ListBucket"
+        ) as writer,
+        contextlib.closing(writer.bucket()) as bucket,
+        pytest.raises(OffsiteRefused, match="смотреть версии") as told,
+    ):
+        bucket.delete("key")
+    assert "s3:ListBucketVersions" in told.value.remedy
+    assert place.objects() == {"key": path.read_bytes()}
+
+
 def test_a_lock_where_the_bucket_has_none_is_told(place: Place, tmp_path: Path) -> None:
     with contextlib.closing(place.bucket(s3_lock_days=3)) as bucket:
         for act in (bucket.try_to_write, partial(bucket.put, file_of(tmp_path, 5), "key")):

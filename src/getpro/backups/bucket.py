@@ -47,7 +47,10 @@ class Bucket(Protocol):
         """What lies under keys that begin so, by their order."""
 
     def delete(self, key: str) -> None:
-        """With all its versions; nothing there is fine. Raises OffsiteRefused where some must stay."""
+        """With all its versions; nothing there is fine.
+
+        Raises OffsiteRefused where some must stay, or the credentials may not know whether there are some.
+        """
 
     def try_to_write(self) -> None:
         """Find out whether files can be sent, and leave none."""

@@ -81,6 +81,10 @@ _MAY: Final = {
     "delete_object": ("удалять", "s3:DeleteObject, s3:DeleteObjectVersion"),
     "get_object": ("читать", "s3:GetObject"),
     "head_object": ("читать", "s3:GetObject"),
+    "list_object_versions": (
+        "смотреть версии, а без них удалённое только спрячется",
+        "s3:ListBucketVersions",
+    ),
 }
 _LOOK: Final = ("смотреть список", "s3:ListBucket")
 
@@ -325,9 +329,9 @@ class S3Bucket:
         """What to name to delete everything under the key: without its version, a file is only hidden."""
         try:
             pages = list(self._pages("list_object_versions", Prefix=self._full(key)))
-        except OffsiteAway:
+        except (OffsiteAway, OffsiteRefused):
             raise
-        except OffsiteError:  # a server without versions, or no right to see them
+        except OffsiteError:  # a server without versions
             return [{}]
         return [
             {"VersionId": one["VersionId"]}
