@@ -22,7 +22,9 @@ from getpro.backups import offsite
 from getpro.backups.bucket import Bucket, Stored
 from getpro.backups.errors import Damaged, NotThere, OffsiteAway, OffsiteError, OffsiteRefused
 from getpro.backups.offsite import S3Bucket
-from getpro.platform.settings import BackupSettings
+from getpro.bootstrap.backups import Preparing
+from getpro.platform.database import Database
+from getpro.platform.settings import BackupSettings, CopySettings
 from getpro.platform.wrong_settings import wrong_settings
 from getpro.sandbox.shop.world import free_port
 from storage import PART_BYTES, SECRET, WRITING, Counting, Place, Storage
@@ -441,3 +443,21 @@ def test_a_bucket_without_its_key_is_a_wrong_setting() -> None:
 def test_it_is_what_copies_need(bucket: Counting) -> None:
     needed: Bucket = bucket
     assert isinstance(needed, S3Bucket)
+
+
+def test_a_process_has_one_client_for_its_bucket_and_gives_it_back(
+    place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = []
+    monkeypatch.setattr(S3Bucket, "close", lambda bucket: closed.append(bucket))
+    settings = CopySettings(GETPRO_DATA_DIR=tmp_path, backup=place.settings())
+    nobody = Database("postgresql://nobody@127.0.0.1:1/nothing")
+    with contextlib.closing(Preparing(settings, db=nobody, database_url="")) as prepare:
+        bucket = prepare().bucket
+        assert isinstance(bucket, S3Bucket)
+        assert prepare().bucket is bucket
+        assert closed == []
+    assert closed == [bucket]
+    with contextlib.closing(Preparing(settings, db=nobody, database_url="")):
+        pass  # who needs none makes none
+    assert closed == [bucket]

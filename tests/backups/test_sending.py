@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -21,20 +21,22 @@ import pytest
 from sqlalchemy import text
 
 from folders import open_up
-from getpro.backups import jobs, sending, service, store
+from getpro.backups import claims, jobs, sending, service, store
 from getpro.backups.bucket import Bucket
 from getpro.backups.deps import Deps
-from getpro.backups.errors import BackupError, Busy, Damaged, NotThere, OffsiteError
+from getpro.backups.errors import BackupError, Busy, Damaged, NotThere, OffsiteError, OffsiteRefused
 from getpro.backups.folder import ARCHIVE, BASE, LATEST, MANIFEST, SETTINGS, archive_of, held
 from getpro.backups.keys import keys
 from getpro.backups.manifest import Facts, Manifest, Physical
+from getpro.backups.mirror import Mirror
 from getpro.backups.retention import Keep
 from getpro.backups.states import BackupState
 from getpro.backups.store import Backup
+from getpro.backups.wal import Log
 from getpro.platform.postgres import tools_for
 from getpro.sandbox.shop.world import free_port
 from shop import Shop
-from storage import PART_BYTES, Counting, Place, Storage
+from storage import PART_BYTES, WRITING, Counting, Place, Storage
 
 SHIPPING = Path(__file__).with_name("shipping.py")
 
@@ -443,7 +445,89 @@ async def test_every_night_it_goes_off_the_machine_and_what_did_not_goes_within_
     assert hourly == {"send_backups"}
 
 
-KILLS = 15
+async def test_a_claim_that_does_not_hold_is_withdrawn_and_the_copy_goes_again(
+    deps: Deps, shop: Shop, place: Place
+) -> None:
+    gone, short, unknown, whole = await copies_a_day_apart(deps, shop, 4)
+    await sending.send(deps)
+    with contextlib.closing(place.storage.client()) as owner:
+        at = f"2getpro/copies/{{}}{ARCHIVE}"
+        owner.delete_object(Bucket=place.name, Key=at.format(gone.name))
+        owner.put_object(Bucket=place.name, Key=at.format(short.name), Body=b"short")
+        owner.delete_object(Bucket=place.name, Key=f"2getpro/copies/{unknown.name}{MANIFEST}")
+    found = await claims.compare(deps)
+    assert (found.copies, sorted(found.gone)) == (
+        4,
+        [
+            f"{gone.name}: в хранилище нет {gone.name}{ARCHIVE}",
+            f"{short.name}: в хранилище {short.name}{ARCHIVE} другого размера",
+            f"{unknown.name}: в хранилище нет {unknown.name}{MANIFEST}",
+        ],
+    )
+    for copy in (gone, short, unknown):
+        seen = await known(deps, copy.name)
+        assert (seen.offsite_at, f"{copy.name}: {seen.offsite_trouble}" in found.gone) == (None, True)
+    assert (await known(deps, whole.name)).offsite_at is not None
+    assert len((await sending.send(deps)).copies) == 3
+    assert place.objects() == lying(deps, gone, short, unknown, whole)
+    assert (await claims.compare(deps)).gone == []
+
+
+async def test_what_is_let_go_while_it_is_compared_was_never_a_false_claim(deps: Deps) -> None:
+    made = await copy_of(deps)
+    await sending.send(deps)
+    before = await known(deps, made.name)
+    async with deps.db.begin("test") as session:
+        await store.leaving(session, made.backup_id)
+        assert not await store.withdrawn(session, before, "в хранилище нет")
+    assert (await known(deps, made.name)).offsite_trouble is None
+
+
+async def test_a_key_needs_to_see_the_list_to_compare_and_nothing_more(
+    deps: Deps, s3: Storage, place: Place
+) -> None:
+    made = await copy_of(deps)
+    await sending.send(deps)
+    for more, may in (((), False), (("s3:ListBucket",), True)):
+        with s3.with_rights(place, *WRITING, *more) as writer, contextlib.closing(writer.bucket()) as bucket:
+            narrow = replace(deps, bucket=bucket)
+            if may:
+                assert await claims.compare(narrow) == claims.Compared(1, [])
+            else:
+                with pytest.raises(OffsiteRefused, match="смотреть список"):
+                    await claims.compare(narrow)
+        assert (await known(deps, made.name)).offsite_at is not None
+
+
+async def test_of_the_log_what_is_gone_is_claimed_no_more_and_goes_again(deps: Deps, place: Place) -> None:
+    log = Log(deps.folder, "7", 2**24)
+    names = []
+    for number in range(3):
+        log.keep(f"{number:024}", b"segment", deps.keys.recipients)
+        names.append(f"{number:024}.zst.age")
+        os.utime(log.folder / names[-1], (number, number))
+    async with deps.db.begin("test") as session:
+        now = deps.clock()
+        await store.note_stream(session, "7", safe_until=now, has_offsite=True, trouble=None, now=now)
+    deps.spool.mkdir()
+    assert deps.bucket is not None
+    mirror = Mirror(deps.bucket, log, deps.spool)
+    mirror.follow()
+    before = place.objects()
+    assert (await claims.compare(deps)).gone == []
+    with contextlib.closing(place.storage.client()) as owner:
+        owner.delete_object(Bucket=place.name, Key=f"2getpro/wal/7/{names[1]}")
+        owner.put_object(Bucket=place.name, Key=f"2getpro/wal/7/{names[2]}", Body=b"short")
+    assert (await claims.compare(deps)).gone == [f"журнал: пропало файлов 2, первый {names[1]}"]
+    async with deps.db.read("test") as session:
+        flows = await store.newest_stream(session)
+    assert flows is not None
+    assert flows.offsite_until == datetime.fromtimestamp(0, UTC)  # when the one before had come
+    mirror.follow()
+    assert place.objects() == before
+
+
+KILLS = 20
 
 
 @pytest.mark.long

@@ -36,7 +36,7 @@ def titles(routine: str) -> set[str]:
             urls=(),
             packages=None,
             makes_backups=True,
-            sends_backups=True,
+            compare=object(),
             keeps_log=True,
             rehearse=None,
         ),

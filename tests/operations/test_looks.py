@@ -15,6 +15,8 @@ import yaml
 from aiohttp import web
 from sqlalchemy import text
 
+from getpro.backups.claims import Compared
+from getpro.backups.errors import BackupError, Busy, OffsiteAway, OffsiteRefused
 from getpro.checks.check import Finding, Level
 from getpro.operations.looks import backups, errors, machine, money, services, tables, targets
 from getpro.operations.vacuum import clean
@@ -562,8 +564,15 @@ async def test_a_trial_is_told_how_it_went_and_how_long_ago(shop: Shop) -> None:
 
 
 async def test_a_copy_that_lies_only_here_is_red_after_a_day_and_yellow_before(shop: Shop) -> None:
+    answer: Compared | BackupError = Compared(1, [])
+
+    async def compare() -> Compared:
+        if isinstance(answer, BackupError):
+            raise answer
+        return answer
+
     async def look() -> tuple[Level, str]:
-        [found] = await seen(backups.look_at_offsite(shop.db, now=shop.clock()))
+        [found] = await seen(backups.look_at_offsite(shop.db, compare, now=shop.clock()))
         return found.level, found.seen
 
     async def copy(name: str, **values: object) -> None:
@@ -581,10 +590,20 @@ async def test_a_copy_that_lies_only_here_is_red_after_a_day_and_yellow_before(s
     assert (await look())[0] is Level.WRONG
     await copy("old", place="s3://b/old", at=shop.clock())
     assert await look() == (Level.OK, "old, 0 мин назад")
+    for error, level in (
+        (OffsiteRefused("нельзя смотреть", ""), Level.ATTENTION),
+        (Busy("журнал уходит"), Level.ATTENTION),
+        (OffsiteAway("нет ответа", ""), Level.UNKNOWN),
+    ):
+        answer = error
+        assert await look() == (level, f"old; на месте ли, не проверить: {error}")
+    answer = Compared(2, ["old: нет файла", "older: нет файла"])
+    assert await look() == (Level.WRONG, "old: нет файла; всего 2")
+    answer = Compared(2, [])
     shop.clock.now += timedelta(hours=24)
     await copy("new", trouble="такого бакета нет")
     assert await look() == (Level.ATTENTION, "old; новее не ушла: такого бакета нет")
     shop.clock.now += timedelta(hours=3)
     assert await look() == (Level.WRONG, "old, 27 ч назад: старая: такого бакета нет")
-    [gone] = await seen(backups.look_at_offsite(GONE, now=NOW))
+    [gone] = await seen(backups.look_at_offsite(GONE, compare, now=NOW))
     assert gone.level is Level.UNKNOWN

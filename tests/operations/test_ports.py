@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from getpro.bootstrap.backups import Preparing
 from getpro.bootstrap.operations import operations_deps
 from getpro.checks.check import Finding, Level, run
 from getpro.kit.clock import utc_now
@@ -253,7 +254,8 @@ async def test_a_shop_in_a_container_says_who_watches_the_machine(
     }
     settings = SandboxSettings(**values)
     made = Jobs("postgresql://nobody@127.0.0.1:9/nothing")
-    deps = operations_deps(settings, db=db, jobs=made, api=BotApi(settings.telegram), database_url="")
+    backups = Preparing(settings, db=db, database_url="")
+    deps = operations_deps(settings, db=db, jobs=made, api=BotApi(settings.telegram), backups=backups)
     checks = ROUTINES["wednesday"].checks(deps, utc_now())
     found = await run([_or_absent(one, deps) for one in checks if one.line in {ports.PORTS, ports.FIREWALL}])
     assert [(one.name, one.level) for one in found] == [

@@ -5,8 +5,8 @@ It goes there beside what takes it from the server: a bucket that hangs must not
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import AsyncIterator, Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -29,6 +29,8 @@ SECONDS: Final = 5.0
 _NOTE: Final = "offsite"
 _LOCK: Final = ".mirror"
 """Not that of who takes the log from the server, who goes on meanwhile."""
+_TURN_TRIES: Final = 20
+_TURN_SECONDS: Final = 0.5
 _SEGMENT_BYTES: Final = text("SELECT setting::int FROM pg_settings WHERE name = 'wal_segment_size'")
 
 
@@ -72,12 +74,46 @@ async def _flowing(deps: Deps) -> _Flowing | None:
 async def _mirrored(deps: Deps, flows: _Flowing) -> None:
     if deps.bucket is None:
         return
-    mirror = Mirror(deps.bucket, Log(deps.folder, flows.system, flows.segment_bytes), deps.spool)
     with held(deps.spool, lock=_LOCK):
-        await leavable(mirror.follow)
+        await leavable(_mirror(deps, deps.bucket, flows).follow)
     with contextlib.suppress(*DATABASE_AWAY):
         async with deps.db.begin("backup: log off-site") as session:
             await note_offsite(session, flows.system, flows.until)
+
+
+async def gone_of_log(deps: Deps) -> list[str]:
+    """What was sent of the log and is not there any more, as it was; a flow.
+
+    It is not claimed any more, and what of it lies here goes there again. Raises OffsiteError, and Busy where
+    it is on its way for long.
+    """
+    if deps.bucket is None or (flows := await _flowing(deps)) is None:
+        return []
+    mirror = _mirror(deps, deps.bucket, flows)
+    async with _in_turn(deps):
+        if gone := await leavable(mirror.withdraw):
+            async with deps.db.begin("backup: log gone off-site") as session:
+                await note_offsite(session, flows.system, mirror.written_before(gone[0]))
+    return gone
+
+
+def _mirror(deps: Deps, bucket: Bucket, flows: _Flowing) -> "Mirror":
+    return Mirror(bucket, Log(deps.folder, flows.system, flows.segment_bytes), deps.spool)
+
+
+@contextlib.asynccontextmanager
+async def _in_turn(deps: Deps) -> AsyncIterator[None]:
+    """Alone with what is noted, between two rounds; raises Busy where one takes long."""
+    with contextlib.ExitStack() as holding:
+        for left in reversed(range(_TURN_TRIES)):
+            try:
+                holding.enter_context(held(deps.spool, lock=_LOCK))
+                break
+            except Busy:
+                if not left:
+                    raise
+            await asyncio.sleep(_TURN_SECONDS)
+        yield
 
 
 class Mirror:
@@ -98,18 +134,26 @@ class Mirror:
         sent = self._noted()
         while not self._send(sent):
             pass
-        here = self._log.names()
-        replaced = {
-            name
-            for name in sent.difference(here)
-            if (piece := Piece.of(name, self._log.segment_bytes)) is not None
-            and not piece.is_whole
-            and Piece(piece.segment, 0, self._log.segment_bytes, is_whole=True).name in sent
-        }
-        if replaced:
+        if replaced := self._replaced(sent):
             forget_log(self._bucket, self._log, sorted(replaced))
         if gone := replaced | self._outdated(sent):
             self._write(sent - gone)
+
+    def withdraw(self) -> list[str]:
+        """What was sent and is not there, or of another size, in order; it is noted no more."""
+        sent = self._noted()
+        begin = prefix(self._log.system)
+        there = {one.key.removeprefix(begin): one.bytes for one in self._bucket.listing(begin)}
+        wanted = sent - self._replaced(sent) - self._outdated(sent)
+        gone = sorted(name for name in wanted if not self._is_as_sent(name, there.get(name)))
+        if gone:
+            self._write(sent - set(gone))
+        return gone
+
+    def written_before(self, name: str) -> datetime:
+        """When all before ``name`` had come into the folder; the beginning of time where there is nothing."""
+        times = [(self._log.folder / one).stat().st_mtime for one in self._log.names() if one < name]
+        return datetime.fromtimestamp(max(times, default=0), UTC)
 
     def _noted(self) -> set[str]:
         """Nothing where it was another bucket."""
@@ -137,11 +181,28 @@ class Mirror:
                 self._write(sent)
         return is_all
 
+    def _replaced(self, sent: set[str]) -> set[str]:
+        """Pieces of a segment that is whole by now, here and there."""
+        return {
+            name
+            for name in sent.difference(self._log.names())
+            if (piece := Piece.of(name, self._log.segment_bytes)) is not None
+            and not piece.is_whole
+            and Piece(piece.segment, 0, self._log.segment_bytes, is_whole=True).name in sent
+        }
+
     def _outdated(self, sent: set[str]) -> set[str]:
         """What lies before the oldest that is kept here: whoever let it go has let it go there, too."""
         oldest = min((piece.segment for piece in self._log.pieces()), default="")
         known = {name: Piece.of(name, self._log.segment_bytes) for name in sent}
         return {name for name, piece in known.items() if piece is not None and piece.segment < oldest}
+
+    def _is_as_sent(self, name: str, size: int | None) -> bool:
+        """Whether so much is all of it; None is nothing. Of what is not here, anything."""
+        try:
+            return size == (self._log.folder / name).stat().st_size
+        except FileNotFoundError:
+            return size is not None
 
     def _write(self, sent: set[str]) -> None:
         fresh = self._note.with_name(f"{UNFINISHED}{self._note.name}")

@@ -69,7 +69,7 @@ async def send(deps: Deps, *, on_progress: OnStep = silent) -> Sent:
 
     One that cannot be sent stops no other, unless nobody answers at all. Raises Busy.
     """
-    bucket = _bucket(deps)
+    bucket = bucket_of(deps)
     done = Sent([], [])
     with held(deps.folder, lock=_LOCK):
         waiting = await to_send(deps)
@@ -88,10 +88,10 @@ async def send(deps: Deps, *, on_progress: OnStep = silent) -> Sent:
 
 async def to_send(deps: Deps) -> list[Backup]:
     """Those in the folder that are not, or not any more, where copies go now; newest first."""
-    bucket = _bucket(deps)
+    bucket = bucket_of(deps)
     async with deps.db.read("backup: to send") as session:
         there = await store.newest_first(session, BackupState.MADE)
-    return [one for one in there if one.offsite_at is None or one.offsite_place != _place(bucket, one.name)]
+    return [one for one in there if one.offsite_at is None or one.offsite_place != place_of(bucket, one.name)]
 
 
 async def fetch(deps: Deps, name: str | None = None, *, on_progress: OnStep = silent) -> Manifest:
@@ -102,7 +102,7 @@ async def fetch(deps: Deps, name: str | None = None, *, on_progress: OnStep = si
     It need not be in the catalogue, for the catalogue is what may have been lost. Raises NotThere, Damaged,
     OffsiteError, Busy; then the folder is as it was.
     """
-    bucket = _bucket(deps)
+    bucket = bucket_of(deps)
     with held(deps.folder):
         chosen = await asyncio.to_thread(_newest, bucket) if name is None else name
         manifest = await _fetch(deps, bucket, chosen, on_progress)
@@ -122,7 +122,7 @@ async def forget(deps: Deps, late: Late) -> list[Backup]:
     Oldest first. What may not be deleted stays there, the catalogue tells why, the next tries again; after
     a few refusals it is the key's, or what is younger is locked still longer. Raises Busy.
     """
-    bucket, gone, refused = _bucket(deps), [], 0
+    bucket, gone, refused = bucket_of(deps), [], 0
     with held(deps.folder, lock=_LOCK):  # what is on its way now would arrive afterwards
         for copy in await _to_forget(deps, bucket, late):
             async with deps.db.begin("backup: leaves off-site") as session:
@@ -163,7 +163,7 @@ async def _fetch(deps: Deps, bucket: Bucket, name: str, on_progress: OnStep) -> 
 
 
 async def _send(deps: Deps, bucket: Bucket, copy: Backup, on_progress: OnStep) -> None:
-    place = _place(bucket, copy.name)
+    place = place_of(bucket, copy.name)
     async with deps.db.begin("backup: sending") as session:
         await store.sending(session, copy.backup_id, place)
     await _transferred(lambda stop: _put(bucket, deps.folder, copy, _Progress(copy.name, stop, on_progress)))
@@ -183,7 +183,7 @@ async def _not_sent(deps: Deps, copy: Backup, error: BackupError | OSError) -> U
 
 async def _give_up_strays(bucket: Bucket, waiting: list[Backup]) -> None:
     """Uploads that nobody will finish: of copies that are not to be sent any more."""
-    keys = {_key(copy.name, copy.kind) for copy in waiting}
+    keys = {key_of(copy.name, copy.kind) for copy in waiting}
     try:
         strays = await asyncio.to_thread(bucket.abort_unfinished, PREFIX, keep=keys)
     except OffsiteError:  # the same is told of the copies
@@ -200,7 +200,7 @@ async def _to_forget(deps: Deps, bucket: Bucket, late: Late) -> list[Backup]:
     return [
         one
         for one in reversed(everything)
-        if one.offsite_place == _place(bucket, one.name)
+        if one.offsite_place == place_of(bucket, one.name)
         and (one.state is BackupState.DELETED or (_is_only_there(one) and one.name in out_of_time))
     ]
 
@@ -236,7 +236,7 @@ def _put(bucket: Bucket, folder: Path, copy: Backup, on_bytes: _Progress) -> Non
     """The manifest last: what has one is whole."""
     assert copy.manifest is not None
     archive = archive_of(folder, copy.name, copy.kind)
-    bucket.put(archive, _key(copy.name, copy.kind), sha256=copy.manifest.sha256, on_bytes=on_bytes)
+    bucket.put(archive, key_of(copy.name, copy.kind), sha256=copy.manifest.sha256, on_bytes=on_bytes)
     settings = folder / f"{copy.name}{SETTINGS}"
     if copy.manifest.settings is not None and settings.exists():  # one that is gone holds up no copy
         bucket.put(settings, f"{PREFIX}{settings.name}", sha256=copy.manifest.settings.sha256)
@@ -250,7 +250,7 @@ def _bring(bucket: Bucket, folder: Path, name: str, known: Backup | None, on_byt
     try:
         bucket.get(f"{PREFIX}{name}{MANIFEST}", beside)
         manifest = known.manifest if known and known.manifest else _read(beside, name)
-        key = _key(name, manifest.kind)
+        key = key_of(name, manifest.kind)
         bucket.get(key, fresh, on_bytes=on_bytes)
         if hash_of(fresh) != manifest.sha256:
             raise Damaged(f"{bucket.address(key)}: не те байты, что были записаны")
@@ -305,20 +305,20 @@ def _newest(bucket: Bucket) -> str:
 def _delete(bucket: Bucket, copy: Backup) -> None:
     """The manifest first: without one, what is left of a copy is taken for none."""
     bucket.delete(f"{PREFIX}{copy.name}{MANIFEST}")
-    bucket.delete(_key(copy.name, copy.kind))
+    bucket.delete(key_of(copy.name, copy.kind))
     if copy.manifest is not None and copy.manifest.settings is not None:
         bucket.delete(f"{PREFIX}{copy.name}{SETTINGS}")
 
 
-def _key(name: str, kind: BackupKind) -> str:
+def key_of(name: str, kind: BackupKind) -> str:
     return PREFIX + archive_of(Path(), name, kind).name
 
 
-def _place(bucket: Bucket, name: str) -> str:
+def place_of(bucket: Bucket, name: str) -> str:
     return bucket.address(f"{PREFIX}{name}")
 
 
-def _bucket(deps: Deps) -> Bucket:
+def bucket_of(deps: Deps) -> Bucket:
     if deps.bucket is None:
         raise OffsiteError(
             "некуда: бакет не задан", "Задайте BACKUP_S3_BUCKET и ключ к нему: docs/operations/backup.md."

@@ -140,6 +140,16 @@ async def leaving(session: Session, backup_id: int) -> None:
     )
 
 
+async def withdrawn(session: Session, copy: Backup, trouble: str) -> bool:
+    """What was claimed of ``copy`` is not there any more. False if it was let go or sent since; a step."""
+    done = await session.execute(
+        update(backups)
+        .where(_ROW.backup_id == copy.backup_id, _ROW.offsite_at == copy.offsite_at)
+        .values(offsite_at=None, offsite_trouble=trouble)
+    )
+    return done.rowcount == 1
+
+
 async def left(session: Session, backup_id: int) -> None:
     """Nothing of it lies off this machine; a step."""
     await session.execute(update(backups).where(_ROW.backup_id == backup_id).values(offsite_place=None))

@@ -7,7 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Final
 
@@ -41,8 +41,43 @@ _UPLOAD_SECONDS: Final = 600
 _PROOF_SECONDS: Final = 600
 
 
-def backups_deps(settings: CopySettings, *, db: Database, database_url: str, clock: Clock = utc_now) -> Deps:
-    """Raises Trouble where the key of the copies cannot be had."""
+class Preparing:
+    """Makes what copies need whenever there is something to do, with one bucket for as long as it is open."""
+
+    def __init__(
+        self, settings: CopySettings, *, db: Database, database_url: str, clock: Clock = utc_now
+    ) -> None:
+        self._settings, self._db, self._database_url, self._clock = settings, db, database_url, clock
+
+    def __call__(self) -> Deps:
+        """Raises Trouble where the key of the copies cannot be had."""
+        return backups_deps(
+            self._settings,
+            db=self._db,
+            database_url=self._database_url,
+            clock=self._clock,
+            bucket=self._bucket,
+        )
+
+    @cached_property
+    def _bucket(self) -> Bucket | None:
+        return bucket(self._settings.backup, clock=self._clock)
+
+    def close(self) -> None:
+        made: Bucket | None = self.__dict__.pop("_bucket", None)
+        if made is not None:
+            made.close()
+
+
+def backups_deps(
+    settings: CopySettings,
+    *,
+    db: Database,
+    database_url: str,
+    clock: Clock = utc_now,
+    bucket: Bucket | None = None,
+) -> Deps:
+    """``bucket`` stays its caller's. Raises Trouble where the key of the copies cannot be had."""
     data = settings.data_dir or default_directory()
     data.mkdir(parents=True, exist_ok=True)
     wanted = settings.backup
@@ -60,7 +95,7 @@ def backups_deps(settings: CopySettings, *, db: Database, database_url: str, clo
         window=timedelta(days=wanted.window_days),
         use=sell_once,
         plan=_PLAN,
-        bucket=bucket(settings.backup, clock=clock),
+        bucket=bucket,
         environment=what_is_set(settings),
         telegram=_telegram(settings),
     )

@@ -1,13 +1,13 @@
 """The routines, built and joined."""
 
 import os
-from functools import partial
 from pathlib import Path
 
-from getpro.backups import drills
-from getpro.backups.deps import prepared
+from getpro.backups import claims, drills
+from getpro.backups.claims import Compared
+from getpro.backups.deps import Prepare, prepared
 from getpro.backups.drills import Drill
-from getpro.bootstrap import backups
+from getpro.bootstrap.backups import folder
 from getpro.checks.check import Line
 from getpro.kit.clock import Clock, utc_now
 from getpro.operations.chat import OperatorsChat
@@ -28,16 +28,16 @@ def operations_deps(
     db: Database,
     jobs: Jobs,
     api: BotApi,
+    backups: Prepare,
     clock: Clock = utc_now,
-    database_url: str,
     asked_by: str = BY_SCHEDULE,
     absent: Absent = nothing_absent,
 ) -> Deps:
     async def rehearse() -> Drill:
-        deps = prepared(
-            partial(backups.backups_deps, settings, db=db, database_url=database_url, clock=clock)
-        )
-        return await drills.rehearse(deps, asked_by=asked_by)
+        return await drills.rehearse(prepared(backups), asked_by=asked_by)
+
+    async def compare() -> Compared:
+        return await claims.compare(prepared(backups))
 
     return Deps(
         db=db,
@@ -51,7 +51,7 @@ def operations_deps(
         chat=_chat(settings, api),
         keeps_log=settings.backup.enabled and settings.backup.point_in_time,
         makes_backups=settings.backup.enabled,
-        sends_backups=settings.backup.enabled and settings.backup.s3_bucket is not None,
+        compare=compare if settings.backup.enabled and settings.backup.s3_bucket is not None else None,
         rehearse=rehearse if settings.backup.enabled else None,
         packages=Packages(osv_url=settings.operations.osv_url),
         absent=_with_the_outside(absent) if settings.operations.firewall == "outside" else absent,
@@ -82,6 +82,6 @@ def folders(settings: Settings) -> dict[str, Path]:
     found = {
         "data": own if settings.database_url is None else settings.data_dir,
         "logs": settings.log_dir,
-        "backups": backups.folder(settings) if settings.backup.enabled else settings.operations.backups,
+        "backups": folder(settings) if settings.backup.enabled else settings.operations.backups,
     }
     return {purpose: folder for purpose, folder in found.items() if folder is not None}

@@ -5,9 +5,8 @@ from functools import partial
 
 from aiogram import Bot
 
-from getpro.backups.deps import Prepare
 from getpro.backups.jobs import job_kinds as backup_job_kinds
-from getpro.bootstrap.backups import backups_deps
+from getpro.bootstrap.backups import Preparing
 from getpro.bootstrap.operations import operations_deps
 from getpro.bootstrap.sales import close, sales_deps
 from getpro.bootstrap.synthetic import buy
@@ -44,12 +43,13 @@ class Shop:
     bot: ShopBot
     message_log: MessageLog
     doors: Doors
-    backups: Prepare
+    backups: Preparing
 
     async def close(self) -> None:
         await self.telegram.session.close()
         await self.stars.close()
         await close(self.sales)
+        self.backups.close()
 
 
 def build(
@@ -69,11 +69,11 @@ def build(
     bot = ShopBot(bot=telegram, sales=sales, settings=settings, log=message_log)
     jobs.register(sales_job_kinds(sales, zone=settings.zone))
     jobs.register(bot_job_kinds(bot))
+    backups = Preparing(settings, db=db, database_url=database_url, clock=clock)
     operations = operations_deps(
-        settings, db=db, jobs=jobs, api=stars, database_url=database_url, clock=clock, absent=absent
+        settings, db=db, jobs=jobs, api=stars, backups=backups, clock=clock, absent=absent
     )
     jobs.register(operations_job_kinds(operations))
-    backups = partial(backups_deps, settings, db=db, database_url=database_url, clock=clock)
     jobs.register(backup_job_kinds(backups, jobs))
     buying = partial(buy, settings, database_url=database_url, asked_by=BY_SCHEDULE, clock=clock)
     jobs.register(synthetic_job_kinds(buying))

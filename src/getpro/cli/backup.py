@@ -26,7 +26,7 @@ from getpro.backups.progress import OnStep
 from getpro.backups.sending import Sent
 from getpro.backups.states import BackupKind, BackupState
 from getpro.backups.store import Backup
-from getpro.bootstrap.backups import backups_deps, folder
+from getpro.bootstrap.backups import Preparing, folder
 from getpro.cli.database import database
 from getpro.cli.settings import read_settings
 from getpro.cli.shop import quietly
@@ -268,9 +268,8 @@ async def _in_turn(act: Callable[[Deps, OnStep], Awaitable[Any]], deps: Deps, te
 async def _with_deps(settings: Settings, url: str, act: Callable[[Deps], Awaitable[Any]]) -> Any:
     db = Database(url, pool_size=2)
     try:
-        deps = backups_deps(settings, db=db, database_url=url)
-        with contextlib.closing(deps.bucket) if deps.bucket else contextlib.nullcontext():
-            return await act(deps)
+        with contextlib.closing(Preparing(settings, db=db, database_url=url)) as prepare:
+            return await act(prepare())
     finally:
         await db.close()
 

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from getpro.bootstrap.backups import Preparing
 from getpro.bootstrap.operations import operations_deps
 from getpro.checks.check import Finding, worst
 from getpro.cli.database import database
@@ -160,17 +161,17 @@ async def _carry_out(deps: Deps, routine: Routine, *, tell: bool, draw: bool) ->
         )
 
 
-def _deps(settings: Settings, url: str, db: Database, api: BotApi) -> Deps:
-    who = getpass.getuser()
-    return operations_deps(settings, db=db, jobs=Jobs(url), api=api, database_url=url, asked_by=who)
-
-
 async def _with_deps(act: Callable[[Deps], Awaitable[Any]], *, even_away: bool = False) -> Any:
     settings = read_settings(Settings)
     with database(migrate=False, even_away=even_away) as url:
         db, api = Database(url, pool_size=4), BotApi(settings.telegram)
+        backups = Preparing(settings, db=db, database_url=url)
         try:
-            return await act(_deps(settings, url, db, api))
+            who = getpass.getuser()
+            return await act(
+                operations_deps(settings, db=db, jobs=Jobs(url), api=api, backups=backups, asked_by=who)
+            )
         finally:
+            backups.close()
             await api.close()
             await db.close()

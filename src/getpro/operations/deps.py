@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 from zoneinfo import ZoneInfo
 
+from getpro.backups.claims import Compared
 from getpro.backups.drills import Drill
 from getpro.checks.check import Line
 from getpro.kit.clock import Clock
@@ -23,6 +24,8 @@ def nothing_absent(_: Line) -> None:
 
 
 Rehearse = Callable[[], Awaitable[Drill]]
+Compare = Callable[[], Awaitable[Compared]]
+"""May raise BackupError."""
 
 
 class Chat(Protocol):
@@ -55,8 +58,8 @@ class Deps:
     """Whether the database's log flows into the folder of copies."""
     makes_backups: bool = True
     """Whether the copies of the database are of our making."""
-    sends_backups: bool = False
-    """Whether they go off this machine, too."""
+    compare: Compare | None = None
+    """Compares what is claimed to lie off this machine with what does; None where no copy goes there."""
     packages: Packages = field(default_factory=Packages)
     rehearse: Rehearse | None = None
     """Holds the drill of the copies; None where they are somebody else's."""

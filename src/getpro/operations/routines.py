@@ -167,8 +167,9 @@ def _friday(deps: Deps, now: datetime) -> list[Check]:
 
 def _offsite(deps: Deps, now: datetime) -> list[Check]:
     """Only where copies go off the machine."""
-    look = partial(backups.look_at_offsite, deps.db, now=now)
-    return [Check(backups.OFFSITE, look)] if deps.sends_backups else []
+    if deps.compare is None:
+        return []
+    return [Check(backups.OFFSITE, partial(backups.look_at_offsite, deps.db, deps.compare, now=now))]
 
 
 def _drill(deps: Deps, _: datetime) -> list[Check]:

@@ -10,10 +10,12 @@ from statistics import median
 from typing import Final
 
 from getpro.backups import store
+from getpro.backups.errors import BackupError, Busy, OffsiteRefused
 from getpro.backups.states import BackupKind, BackupState
 from getpro.backups.store import Backup
 from getpro.checks.check import Finding, Line
 from getpro.kit.trouble import system_words
+from getpro.operations.deps import Compare
 from getpro.operations.looks.asking import asks_database
 from getpro.platform.database import Database
 
@@ -27,6 +29,7 @@ _OLDEST_BASE: Final = timedelta(hours=50)
 OLDEST_SAFE: Final = timedelta(minutes=2)
 _MAKE: Final = "Сделайте копию сейчас и узнайте, почему так вышло: 2getpro backup create."
 _SEND: Final = "2getpro backup send"
+_LIST: Final = "С ключом, которому можно смотреть: 2getpro backup fetch --list"
 _TRY: Final = "2getpro backup verify"
 _STILL_WRITTEN: Final = timedelta(minutes=5)
 """How long ago a file has changed that may not be whole yet; also, how far a clock may be ahead of ours."""
@@ -142,8 +145,20 @@ async def look_at_log(db: Database, *, now: datetime, is_kept: bool) -> AsyncIte
 
 
 @asks_database(OFFSITE)
-async def look_at_offsite(db: Database, *, now: datetime) -> AsyncIterator[Finding]:
-    """By the catalogue: how old the newest is that lies off this machine, and what keeps a newer one here."""
+async def look_at_offsite(db: Database, compare: Compare, *, now: datetime) -> AsyncIterator[Finding]:
+    """What the catalogue claims, compared; how old the newest is, and what keeps a newer one here."""
+    unseen: BackupError | None = None
+    try:
+        compared = await compare()
+    except BackupError as error:
+        unseen = error
+    else:
+        if compared.gone:
+            more = f"; всего {len(compared.gone)}" if compared.gone[1:] else ""
+            yield OFFSITE.wrong(
+                f"{compared.gone[0]}{more}", f"Узнайте, кто удаляет в бакете. Что ещё здесь, вернёт {_SEND}."
+            )
+            return
     async with db.read("look: off-site") as session:
         copies = [one for one in await store.newest_first(session) if one.kind is BackupKind.DUMP]
     there = next((one for one in copies if one.offsite_at is not None), None)
@@ -155,8 +170,12 @@ async def look_at_offsite(db: Database, *, now: datetime) -> AsyncIterator[Findi
         yield OFFSITE.wrong(f"{there.name}, {_ago(now - there.started_at)} назад: старая{why}", _SEND)
     elif why:
         yield OFFSITE.attention(f"{there.name}; новее не ушла{why}", _SEND)
-    else:
+    elif unseen is None:
         yield OFFSITE.ok(f"{there.name}, {_ago(now - there.started_at)} назад")
+    elif isinstance(unseen, OffsiteRefused | Busy):  # it is meant to be so, or will pass
+        yield OFFSITE.attention(f"{there.name}; на месте ли, не проверить: {unseen}", _LIST)
+    else:
+        yield OFFSITE.unknown(f"{there.name}; на месте ли, не проверить: {unseen}", "2getpro doctor")
 
 
 def _tried_at(copy: Backup) -> datetime:
