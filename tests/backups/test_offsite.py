@@ -448,9 +448,14 @@ def test_it_is_what_copies_need(bucket: Counting) -> None:
 def test_a_process_has_one_client_for_its_bucket_and_gives_it_back(
     place: Place, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    closed = []
-    monkeypatch.setattr(S3Bucket, "close", lambda bucket: closed.append(bucket))
-    settings = CopySettings(GETPRO_DATA_DIR=tmp_path, backup=place.settings())
+    closed: list[S3Bucket] = []
+
+    def close(bucket: S3Bucket) -> None:
+        closed.append(bucket)
+
+    monkeypatch.setattr(S3Bucket, "close", close)
+    values: dict[str, Any] = {"data_dir": tmp_path, "backup": place.settings()}
+    settings = CopySettings(**values)
     nobody = Database("postgresql://nobody@127.0.0.1:1/nothing")
     with contextlib.closing(Preparing(settings, db=nobody, database_url="")) as prepare:
         bucket = prepare().bucket

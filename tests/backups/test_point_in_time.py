@@ -27,7 +27,7 @@ from sqlalchemy import text
 from copies import copies_in
 from folders import open_up
 from getpro import cli, migrations
-from getpro.backups import drills, live, mirror, places, sending, service, store, stream
+from getpro.backups import drills, fetching, live, mirror, places, sending, service, store, stream
 from getpro.backups.deps import Deps
 from getpro.backups.errors import BackupError, NotRestored
 from getpro.backups.folder import FILES, UNFINISHED, archive_of, hash_of
@@ -782,7 +782,7 @@ async def test_the_log_leaves_the_machine_too_and_brings_the_last_customer_back(
         with contextlib.suppress(Exception):
             Mirror(bucket, log, deps.spool).follow()
         assert len(place.objects()) == len(there) + 2  # an emptied folder empties nothing else
-        await sending.fetch(away, full.name)
+        await fetching.fetch(bucket, deps.folder, full.name, catalogue=deps.db)
     assert customers(deps, [full], Target(), tmp_path / "a") == [1, 2]
 
 

@@ -21,7 +21,7 @@ import pytest
 from sqlalchemy import text
 
 from folders import open_up
-from getpro.backups import claims, jobs, sending, service, store
+from getpro.backups import claims, fetching, jobs, sending, service, store
 from getpro.backups.bucket import Bucket
 from getpro.backups.deps import Deps
 from getpro.backups.errors import BackupError, Busy, Damaged, NotThere, OffsiteError, OffsiteRefused
@@ -90,6 +90,11 @@ async def copy_of(deps: Deps, *, size: int = 1000, physical: Physical | None = N
         number = await store.begin(session, name, manifest.kind, asked_by="olga", now=now)
         await store.made(session, number, manifest, now=now)
     return await known(deps, name)
+
+
+async def fetched(deps: Deps, name: str | None = None) -> Manifest:
+    assert deps.bucket is not None
+    return await fetching.fetch(deps.bucket, deps.folder, name, catalogue=deps.db, clock=deps.clock)
 
 
 async def copies_a_day_apart(deps: Deps, shop: Shop, count: int) -> list[Backup]:
@@ -239,7 +244,7 @@ async def test_what_is_lost_comes_back_as_it_was(deps: Deps, shop: Shop) -> None
         (deps.folder / f"{made.name}{ending}").unlink()
     await service.tidy(deps)
     assert (await known(deps, made.name)).state is BackupState.LOST
-    await sending.fetch(deps, made.name)
+    await fetched(deps, made.name)
     assert lying(deps, made) == before
     assert (deps.folder / f"{made.name}{ARCHIVE}").stat().st_mode & 0o777 == 0o600
     await service.tidy(deps)
@@ -256,7 +261,7 @@ async def test_settings_leave_with_their_copy_come_back_with_it_and_go_with_it(
     assert place.objects() == lying(deps, made) | {f"copies/{settings.name}": before}
     for path in deps.folder.glob(f"{made.name}*"):
         path.unlink()
-    await sending.fetch(deps, made.name)
+    await fetched(deps, made.name)
     assert settings.read_bytes() == before
     [later] = await copies_a_day_apart(deps, shop, 1)
     await sending.send(deps)
@@ -273,7 +278,7 @@ async def test_a_copy_comes_back_without_settings_that_are_not_there(deps: Deps,
     assert place.objects() == lying(deps, made)
     (deps.folder / f"{made.name}{ARCHIVE}").unlink()
     await service.tidy(deps)
-    await sending.fetch(deps, made.name)
+    await fetched(deps, made.name)
     assert ((await known(deps, made.name)).state, settings.exists()) == (BackupState.MADE, False)
 
 
@@ -297,10 +302,10 @@ async def test_base_backups_leave_too_and_come_back_with_what_they_build_on(
     before = {path.name: path.read_bytes() for path in deps.folder.glob("2getpro-*")}
     for path in deps.folder.glob("2getpro-*"):
         path.unlink()
-    await sending.fetch(deps, changes.name)
+    await fetched(deps, changes.name)
     assert {path.name: path.read_bytes() for path in deps.folder.glob("2getpro-*")} == before
     with pytest.raises(NotThere, match="нет ни одной"):
-        await sending.fetch(deps)  # of dumps
+        await fetched(deps)  # of dumps
 
 
 async def test_the_newest_comes_back_to_a_machine_that_knows_of_none(deps: Deps, shop: Shop) -> None:
@@ -310,7 +315,7 @@ async def test_the_newest_comes_back_to_a_machine_that_knows_of_none(deps: Deps,
         await session.execute(text("DELETE FROM backups"))
     for path in deps.folder.iterdir():
         path.unlink()
-    got = await sending.fetch(deps)
+    got = await fetched(deps)
     assert got == made.manifest
     tried = await service.verify(deps)
     assert (tried.name, tried.is_good) == (made.name, True)
@@ -347,7 +352,7 @@ async def test_a_copy_that_its_own_database_takes_for_failed_comes_back(deps: De
         path.unlink()
     await service.tidy(deps)
     assert (await known(deps, made.name)).state is BackupState.FAILED
-    await sending.fetch(deps, made.name)
+    await fetched(deps, made.name)
     assert (await known(deps, made.name)).state is BackupState.MADE
 
 
@@ -357,16 +362,16 @@ async def test_a_byte_that_is_altered_where_it_lies_is_found(deps: Deps, place: 
     place.tamper(f"copies/{made.name}{ARCHIVE}")
     before = lying(deps, made)
     with pytest.raises(Damaged, match="не те байты"):
-        await sending.fetch(deps, made.name)
+        await fetched(deps, made.name)
     assert lying(deps, made) == before
     assert not list(deps.folder.glob(".making-*"))
 
 
 async def test_what_is_not_there_is_told(deps: Deps) -> None:
     with pytest.raises(NotThere, match="нет ни одной"):
-        await sending.fetch(deps)
+        await fetched(deps)
     with pytest.raises(NotThere, match="no-such"):
-        await sending.fetch(deps, "no-such")
+        await fetched(deps, "no-such")
     with pytest.raises(OffsiteError, match="бакет не задан"):
         await sending.send(replace(deps, bucket=None))
 
@@ -409,7 +414,7 @@ async def test_what_is_locked_there_stays_is_told_and_prune_goes_on(
             assert "заперт" in (seen.offsite_trouble or "")
             assert not (deps.folder / f"{copy.name}{ARCHIVE}").exists()
         assert (await known(deps, younger.name)).offsite_trouble is None  # not even tried: locked for longer
-        await sending.fetch(deps, old[0].name)  # as long as it lies there
+        await fetched(deps, old[0].name)  # as long as it lies there
         assert (await known(deps, old[0].name)).state is BackupState.MADE
         assert (await known(deps, new.name)).offsite_at is not None
 

@@ -210,3 +210,56 @@ async def test_what_must_stay_off_the_machine_is_told_when_it_goes_here(folder: 
     assert "Удалена: 2getpro-" in pruned.said
     assert "Вне машины осталось: 1: " in pruned.said
     assert "заперт" in pruned.said
+
+
+def go_to_new_machine(there: Path, place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is set there but the way to the bucket, and nothing lies there."""
+    monkeypatch.chdir(open_up(there))
+    monkeypatch.delenv("DATABASE_KEYS")
+    found = {"BUCKET": place.name, "ENDPOINT": place.storage.url, "ACCESS_KEY_ID": "k"}
+    for name, value in (found | {"SECRET_ACCESS_KEY": SECRET}).items():
+        monkeypatch.setenv(f"BACKUP_S3_{name}", value)
+    monkeypatch.setenv("GETPRO_DATA_DIR", str(there / "data"))
+
+
+def names_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+async def test_a_machine_without_a_shop_sees_and_has_what_lies_in_the_bucket(
+    folder: Path, place: Place, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = tmp_path_factory.mktemp("there")
+    made = (await backup("create")).said.split()[1].rstrip(",")
+    await backup("send")
+    before = {path.name: path.read_bytes() for path in (folder / "backups").glob(f"{made}*")}
+    go_to_new_machine(there, place, monkeypatch)
+    listed = await backup("fetch", "--list")
+    assert (listed.code, listed.complained) == (0, "")
+    assert (made in listed.said, "обычная" in listed.said) == (True, True)
+    assert "Журнал базы: файлов 0" in listed.said
+    got = await backup("fetch", "--to", "copies")
+    assert (got.code, got.complained, made in got.said) == (0, "", True)
+    assert {path.name: path.read_bytes() for path in (there / "copies").glob("2getpro-*")} == before
+    assert names_in(there) == {"copies"}  # neither a key nor a database
+    none = await backup("fetch", "no-such")
+    assert (none.code, "2getpro backup fetch --list" in none.complained) == (2, True)
+    usual = await backup("fetch", made)
+    assert (usual.code, "verify" in usual.said) == (0, False)
+    assert names_in(there / "data") == {"backups"}
+    monkeypatch.delenv("BACKUP_S3_BUCKET")
+    nowhere = await backup("fetch", "--list")
+    assert (nowhere.code, "бакет не задан" in nowhere.complained) == (2, True)
+
+
+async def test_a_copy_comes_back_also_where_the_database_is_away(
+    folder: Path, place: Place, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = tmp_path_factory.mktemp("there")
+    await backup("create")
+    await backup("send")
+    go_to_new_machine(there, place, monkeypatch)
+    monkeypatch.setenv("DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nothing")
+    got = await backup("fetch")
+    assert (got.code, "База данных не отвечает" in got.complained) == (0, True), got
+    assert len(list((there / "data/backups").glob("*.age"))) == 2

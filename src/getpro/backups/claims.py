@@ -13,7 +13,7 @@ from getpro.backups.deps import Deps
 from getpro.backups.folder import MANIFEST, SETTINGS
 from getpro.backups.interruption import leavable
 from getpro.backups.mirror import gone_of_log
-from getpro.backups.sending import PREFIX, bucket_of, key_of, place_of
+from getpro.backups.sending import PREFIX, key_of, place_of, required
 from getpro.backups.store import Backup
 
 log = structlog.get_logger(__name__)
@@ -33,7 +33,7 @@ async def compare(deps: Deps) -> Compared:
     What lies here still goes there again, with the next round of sending. Raises OffsiteRefused where the
     credentials may not look, OffsiteError, and Busy where the log is on its way for long.
     """
-    bucket = bucket_of(deps)
+    bucket = required(deps.bucket)
     async with deps.db.read("backup: claims") as session:  # first: what is let go meanwhile has none any more
         known = await store.newest_first(session)
     claimed = [one for one in known if one.offsite_at and one.offsite_place == place_of(bucket, one.name)]

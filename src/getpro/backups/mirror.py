@@ -240,9 +240,9 @@ def bring_log(bucket: Bucket, log: Log, start: int) -> int:
             is_in_whole = name != whole and (whole in here or whole in there)
             if is_in_whole or log.number(piece.segment) < start // log.segment_bytes:
                 continue
-        fresh = log.folder / f"{UNFINISHED}{name}"
+        fresh = log.folder.parent.parent / f"{UNFINISHED}{name}"  # where the next fetch sweeps
         try:
-            bucket.get(stored.key, fresh)
+            bucket.get(stored.key, fresh, on_bytes=lambda *_: go_on())
             if fresh.stat().st_size != stored.bytes:
                 raise Damaged(f"{bucket.address(stored.key)}: не те байты, что были записаны")
             fresh.rename(log.folder / name)

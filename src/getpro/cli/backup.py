@@ -6,16 +6,17 @@ import getpass
 import json
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from getpro.backups import sending, service, store, telegram
+from getpro.backups import fetching, sending, service, store, telegram
+from getpro.backups.bucket import Bucket
 from getpro.backups.deps import Deps
 from getpro.backups.environment import opened, write_out
 from getpro.backups.errors import BackupError, Busy, OffsiteError
@@ -23,11 +24,11 @@ from getpro.backups.folder import SETTINGS, names
 from getpro.backups.keys import FILE, read_identity
 from getpro.backups.manifest import Manifest
 from getpro.backups.progress import OnStep
-from getpro.backups.sending import Sent
+from getpro.backups.sending import Sent, required
 from getpro.backups.states import BackupKind, BackupState
 from getpro.backups.store import Backup
-from getpro.bootstrap.backups import Preparing, folder
-from getpro.cli.database import database
+from getpro.bootstrap.backups import Preparing, bucket, folder
+from getpro.cli.database import database, database_if_any
 from getpro.cli.settings import read_settings
 from getpro.cli.shop import quietly
 from getpro.cli.tables import WIDE, in_words
@@ -42,6 +43,7 @@ app = typer.Typer(
     help="Копии базы: магазин делает и проверяет их сам по расписанию, здесь они по команде.",
 )
 AsJson = Annotated[bool, typer.Option("--json", help="Для программ")]
+Result = TypeVar("Result")
 _TURN_SECONDS = 600
 _MIB = 1024**2
 _KINDS = {
@@ -184,14 +186,35 @@ def send() -> None:
 
 
 @app.command()
-def fetch(name: Annotated[str | None, typer.Argument(help="Какую; без имени новейшую")] = None) -> None:
-    """Вернуть копию из хранилища вне машины в папку копий и сверить её контрольную сумму."""
-    got: Manifest = _run(
-        "Копия не возвращена.", lambda deps, tell: sending.fetch(deps, name, on_progress=tell)
-    )
-    typer.echo(
-        f"Возвращена: {got.name}, {_size(got.file_bytes)}. Проверить: 2getpro backup verify {got.name}"
-    )
+def fetch(
+    name: Annotated[str | None, typer.Argument(help="Какую; без имени новейшую ночную")] = None,
+    *,
+    only_list: Annotated[bool, typer.Option("--list", help="Только показать, что там лежит")] = False,
+    to: Annotated[
+        Path | None, typer.Option("--to", help="В какую папку", show_default="папка копий магазина")
+    ] = None,
+) -> None:
+    """Вернуть копию из хранилища вне машины в папку копий и сверить её контрольную сумму.
+
+    Хватает BACKUP_S3_…: ни базы, ни остальных настроек магазина не нужно. Базовая вернётся с теми, на
+    которых стоит, и с журналом после неё.
+    """
+    known = read_settings(CopySettings)
+    lies = folder(known) if to is None else to.absolute()
+    with (
+        _told("Копия не возвращена.", "Что там лежит: 2getpro backup fetch --list"),
+        contextlib.closing(required(bucket(known.backup))) as place,
+    ):
+        if only_list:
+            _show_found(asyncio.run(fetching.find(place)), known.zone)
+            return
+        # Another folder is another shop's, or nobody's yet.
+        catalogue = database_if_any() if lies == folder(known) else contextlib.nullcontext()
+        with catalogue as url, quietly("Возвращаем копию") as tell:
+            got = asyncio.run(_fetched(place, lies, name, url, tell))
+    typer.echo(f"Возвращена в {lies}: {got.name}, {_size(got.file_bytes)}")
+    if url is not None:
+        typer.echo(f"Проверить: 2getpro backup verify {got.name}")
 
 
 @app.command()
@@ -241,21 +264,47 @@ async def _identity(deps: Deps, _: OnStep) -> str:
 
 def _run(what: str, act: Callable[[Deps, OnStep], Awaitable[Any]]) -> Any:
     settings = read_settings(Settings)
-    with database(migrate=False) as url, quietly("Открываем базу") as on_progress:
-        try:
-            return asyncio.run(_with_deps(settings, url, lambda deps: _in_turn(act, deps, on_progress)))
-        except BackupError as error:
-            kept = "Что было раньше, цело: 2getpro backup list"
-            remedy = error.remedy if isinstance(error, OffsiteError) else kept
-            raise Trouble(what, f"{error}.", remedy) from error
+    with (
+        _told(what, "Что было раньше, цело: 2getpro backup list"),
+        database(migrate=False) as url,
+        quietly("Открываем базу") as on_progress,
+    ):
+
+        async def in_turn(deps: Deps) -> Any:
+            return await _in_turn(lambda: act(deps, on_progress), on_progress)
+
+        return asyncio.run(_with_deps(settings, url, in_turn))
 
 
-async def _in_turn(act: Callable[[Deps, OnStep], Awaitable[Any]], deps: Deps, tell: OnStep) -> Any:
+@contextlib.contextmanager
+def _told(what: str, remedy: str) -> Iterator[None]:
+    """What goes wrong in the block, as Trouble; ``remedy`` is for what has none of its own."""
+    try:
+        yield
+    except BackupError as error:
+        own = error.remedy if isinstance(error, OffsiteError) else remedy
+        raise Trouble(what, f"{error}.", own) from error
+
+
+async def _fetched(
+    place: Bucket, lies: Path, name: str | None, url: str | None, tell: OnStep
+) -> Manifest:
+    catalogue = None if url is None else Database(url, pool_size=2)
+    try:
+        return await _in_turn(
+            lambda: fetching.fetch(place, lies, name, catalogue=catalogue, on_progress=tell), tell
+        )
+    finally:
+        if catalogue is not None:
+            await catalogue.close()
+
+
+async def _in_turn(act: Callable[[], Awaitable[Result]], tell: OnStep) -> Result:
     """Wait while the shop itself or another command is at the copies."""
     deadline, is_told = time.monotonic() + _TURN_SECONDS, False
     while True:
         try:
-            return await act(deps, tell)
+            return await act()
         except Busy:
             if time.monotonic() > deadline:
                 raise
@@ -278,6 +327,14 @@ async def _left_offsite(deps: Deps) -> list[Backup]:
     async with deps.db.read("backup: left off-site") as session:
         deleted = await store.newest_first(session, BackupState.DELETED)
     return [copy for copy in deleted if copy.offsite_place and deps.bucket]
+
+
+def _show_found(found: fetching.Found, zone: ZoneInfo) -> None:
+    table = Table("Копия", "Какая", "Сделана", "Размер", header_style="bold")
+    for copy in found.copies:
+        table.add_row(copy.name, _KINDS[copy.kind], in_words(copy.moment, zone), _size(copy.bytes))
+    Console(width=None if sys.stdout.isatty() else WIDE).print(table)
+    typer.echo(f"Журнал базы: файлов {found.log_files}, {_size(found.log_bytes)}")
 
 
 def _offsite(copy: Backup, zone: ZoneInfo) -> str:

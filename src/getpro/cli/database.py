@@ -50,6 +50,23 @@ def database(
 
 
 @contextlib.contextmanager
+def database_if_any() -> Iterator[str | None]:
+    """The address of the database while the block runs; None where there is none yet.
+
+    None as well where it cannot be had, or is of another version: then why is said.
+    """
+    settings = read_settings(DatabaseSettings)
+    with contextlib.ExitStack() as running:
+        url = None
+        if settings.database_url is not None or _embedded_directory(settings).exists():
+            try:
+                url = running.enter_context(database(migrate=False))
+            except Trouble as trouble:
+                Console(stderr=True).print(f"{trouble.what} {trouble.why}", markup=False)
+        yield url
+
+
+@contextlib.contextmanager
 def _embedded(settings: DatabaseSettings, *, even_away: bool) -> Iterator[str]:
     directory = _embedded_directory(settings)
     with contextlib.ExitStack() as running:
