@@ -27,6 +27,8 @@ async def main(url: str, folder: Path, *where: str) -> None:
     def prepare() -> Deps:
         return deps
 
+    sys.stdout.write("begun\n")
+    sys.stdout.flush()
     await asyncio.gather(stream.keep_for_ever(prepare), mirror.mirror_for_ever(prepare))
 
 

@@ -48,7 +48,7 @@ from getpro.operations.looks.backups import look_at_log
 from getpro.platform.database import DATABASE_AWAY, Database
 from getpro.platform.postgres import Cluster
 from getpro.platform.schedules import job_of
-from storage import Storage
+from storage import Place, Storage
 
 KILLS = 20
 WORK_KILLS = 6
@@ -733,6 +733,90 @@ def past(deps: Deps, target: Target, place: Path) -> list[int]:
     source = minute_of(deps.folder, target, deps.keys.identity)
     with source.restored(place) as (_, url), psycopg.connect(url) as connection:
         return [row[0] for row in connection.execute("SELECT user_id FROM users ORDER BY 1")]
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+async def test_killed_while_the_log_leaves_nothing_is_claimed_that_is_not_off_the_machine(
+    deps: Deps, s3: Storage, tmp_path: Path, figure: Callable[[str], None]
+) -> None:
+    place, chance, claims = s3.make(), random.Random(11), set()
+    with contextlib.closing(place.bucket()) as bucket:
+        away = replace(deps, bucket=bucket)
+        async with flow(away):
+            full = await service.create_base(deps, BackupKind.FULL, asked_by="olga")
+            await safe_until(away, comes(deps, 0), offsite=True)
+        assert (await sending.send(away)).failed == []
+        log = log_of(deps, full)
+        for number in range(1, KILLS + 1):
+            with subprocess.Popen(  # noqa: ASYNC220 -- killed in any case
+                [sys.executable, STREAMING, deps.database_url, tmp_path, s3.url, place.name],
+                stdout=subprocess.PIPE,
+                env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+            ) as process:
+                assert process.stdout is not None
+                assert process.stdout.readline() == b"begun\n"
+                come = comes(deps, number)
+                if number % 2 == 0:
+                    with psycopg.connect(deps.database_url, autocommit=True) as connection:
+                        connection.execute("SELECT pg_switch_wal()")
+                if number % 3 == 0:
+                    await safe_until(deps, come, offsite=True)
+                await asyncio.sleep(chance.uniform(0.0, 1.0))
+                process.kill()
+            claims.add(await log_that_is_claimed_is_there(deps, place, full, tmp_path))
+        async with flow(away):
+            await safe_until(away, comes(deps, KILLS + 1), offsite=True)
+        Mirror(bucket, log, deps.spool).follow()
+        assert {key.rpartition("/")[2] for key in place.objects() if "wal/" in key} == set(log.names())
+        assert not list(log.folder.glob(f"{UNFINISHED}*"))
+        shutil.rmtree(deps.folder)
+        await fetching.fetch(bucket, deps.folder, full.name)
+    assert customers(deps, [full], Target(), tmp_path / "a") == [*range(KILLS + 2)]
+    assert len(claims) > 1
+    figure(f"{KILLS} kills while the log leaves, {len(claims)} claims looked at")
+
+
+async def log_that_is_claimed_is_there(deps: Deps, place: Place, full: Backup, folder: Path) -> datetime:
+    """The claim: what had come into the folder by then lies off the machine, in pieces or whole."""
+    async with deps.db.read("test") as session:
+        flows = await store.newest_stream(session)
+    assert flows is not None
+    assert flows.offsite_until is not None
+    assert full.manifest is not None
+    assert full.manifest.physical is not None
+    here = log_of(deps, full)
+    there = {key.rpartition("/")[2]: body for key, body in place.objects().items() if "wal/" in key}
+    claimed = set()
+    for name in here.names():
+        path = here.folder / name
+        assert there.get(name, path.read_bytes()) == path.read_bytes()
+        if path.stat().st_mtime <= flows.offsite_until.timestamp():
+            claimed.add(name)
+    start = position(full.manifest.physical.start)
+    assert named(folder / "there", here, set(there)).until(start) >= named(
+        folder / "here", here, claimed
+    ).until(start)
+    return flows.offsite_until
+
+
+def named(folder: Path, like: Log, names: set[str]) -> Log:
+    """A log of files of these names."""
+    shutil.rmtree(folder, ignore_errors=True)
+    log = Log(folder, like.system, like.segment_bytes)
+    log.make_folder()
+    for name in names:
+        (log.folder / name).touch()
+    return log
+
+
+async def test_what_a_kill_has_left_of_a_piece_is_swept(deps: Deps) -> None:
+    left = deps.folder / "wal" / "7" / f"{UNFINISHED}{'0' * 24}.00000000-00000001.zst.age"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    async with flow(deps):
+        await safe_until(deps, comes(deps, 1))
+    assert not left.exists()
 
 
 @pytest.mark.long

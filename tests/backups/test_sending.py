@@ -25,7 +25,7 @@ from getpro.backups import claims, fetching, jobs, sending, service, store
 from getpro.backups.bucket import Bucket
 from getpro.backups.deps import Deps
 from getpro.backups.errors import BackupError, Busy, Damaged, NotThere, OffsiteError, OffsiteRefused
-from getpro.backups.folder import ARCHIVE, BASE, LATEST, MANIFEST, SETTINGS, archive_of, held
+from getpro.backups.folder import ARCHIVE, BASE, LATEST, MANIFEST, SETTINGS, UNFINISHED, archive_of, held
 from getpro.backups.keys import keys
 from getpro.backups.manifest import Facts, Manifest, Physical
 from getpro.backups.mirror import Mirror
@@ -39,6 +39,7 @@ from shop import Shop
 from storage import PART_BYTES, WRITING, Counting, Place, Storage
 
 SHIPPING = Path(__file__).with_name("shipping.py")
+BRINGING = Path(__file__).with_name("bringing.py")
 
 
 @pytest.fixture
@@ -577,3 +578,62 @@ async def _require_claims_true(deps: Deps, place: Place) -> int:
         assert sha256(objects[f"copies/{one.name}{ARCHIVE}"]).hexdigest() == one.manifest.sha256
         assert f"copies/{one.name}{MANIFEST}" in objects
     return len(claimed)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(600)
+async def test_killed_while_it_brings_copies_back_none_is_claimed_that_is_not_whole(
+    deps: Deps, shop: Shop, place: Place, figure: Callable[[str], None]
+) -> None:
+    """A base backup, the one it builds on, and the log after it."""
+    full = await copy_of(deps, size=8 * 2**20, physical=physical(None))
+    shop.clock.now += timedelta(days=1)
+    changes = await copy_of(deps, size=8 * 2**20, physical=physical(full))
+    log = Log(deps.folder, "7", 2**24)
+    for number in range(3):
+        log.keep(f"{number:024}", os.urandom(2**20), deps.keys.recipients)
+    await sending.send(deps)
+    deps.spool.mkdir()
+    assert deps.bucket is not None
+    Mirror(deps.bucket, log, deps.spool).follow()
+    before = files_in(deps.folder)
+    chance = random.Random(5)
+    in_the_middle = 0
+    for _ in range(KILLS):
+        for name in files_in(deps.folder):
+            (deps.folder / name).unlink()
+        await service.tidy(deps)
+        _bring_and_be_killed(deps, place, changes, after=chance.uniform(0.0, 1.0))
+        in_the_middle += bool(list(deps.folder.glob(f"{UNFINISHED}*")))
+        assert not list(deps.folder.glob(f"wal/7/{UNFINISHED}*"))
+        for one in (full, changes):
+            if (await known(deps, one.name)).state is BackupState.MADE:
+                archive = archive_of(deps.folder, one.name, one.kind)
+                assert archive.read_bytes() == before[archive.name]
+        assert files_in(deps.folder).items() <= before.items()
+    await fetched(deps, changes.name)
+    assert files_in(deps.folder) == before
+    assert not list(deps.folder.rglob(f"{UNFINISHED}*"))
+    assert {(await known(deps, one.name)).state for one in (full, changes)} == {BackupState.MADE}
+    assert in_the_middle
+    figure(f"{KILLS} kills while bringing copies back, {in_the_middle} in the middle of a file")
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    """What is whole there, of copies and of the log."""
+    found = [*folder.glob("2getpro-*"), *folder.glob("wal/*/*.age")]
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in found
+        if not path.name.startswith(UNFINISHED)
+    }
+
+
+def _bring_and_be_killed(deps: Deps, place: Place, copy: Backup, *, after: float) -> None:
+    command = (sys.executable, BRINGING, deps.database_url, deps.folder, place.storage.url, place.name)
+    here = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen([*command, copy.name], stdout=subprocess.PIPE, env=here) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"begun\n"
+        time.sleep(after)
+        process.kill()

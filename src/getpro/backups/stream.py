@@ -23,10 +23,10 @@ from sqlalchemy import text
 
 from getpro.backups.deps import Deps, Prepare, prepared
 from getpro.backups.errors import BackupError, Busy, NoStream, TooOld
-from getpro.backups.folder import held
+from getpro.backups.folder import held, sweep
 from getpro.backups.store import note_stream
 from getpro.backups.told import Told, in_words
-from getpro.backups.wal import Log
+from getpro.backups.wal import FOLDER, Log
 from getpro.kit.trouble import Trouble, system_words
 from getpro.platform.database import DATABASE_AWAY
 from getpro.platform.metrics import WAL_OFF
@@ -183,6 +183,7 @@ async def _flow(deps: Deps, told: Told) -> None:
     directory = deps.spool / server.system
     await asyncio.to_thread(directory.mkdir, mode=0o700, exist_ok=True)
     spool = Spool(directory, server.log(deps.folder), deps.keys.recipients)
+    await asyncio.to_thread(_sweep, deps.folder)
     try:
         await asyncio.to_thread(spool.ship)
         if not server.has_slot:  # in this order: a kill between leaves nothing for the receiver to ask for
@@ -211,6 +212,13 @@ async def _flow(deps: Deps, told: Told) -> None:
         await ended
         with contextlib.suppress(BackupError):
             await asyncio.to_thread(spool.ship)
+
+
+def _sweep(copies: Path) -> None:
+    """Throw away what killed ones have left of pieces: the next piece has another name."""
+    for folder in (copies / FOLDER).glob("*"):
+        for name in sweep(folder):
+            log.warning("backup.left_unfinished", file=name)
 
 
 async def _server_of(deps: Deps) -> Server:

@@ -1,15 +1,27 @@
 """Files that are there whole or not at all."""
 
+import contextlib
+import glob
 import os
 import tempfile
+import time
 from pathlib import Path
+from typing import Final
+
+_LEFT_SECONDS: Final = 3600
+"""Nobody writes a text for so long."""
 
 
 def write_new(path: Path, text: str) -> None:
     """A file for its owner alone, and never over another; raises FileExistsError and any other OSError.
 
-    A kill leaves either none or a whole one; of two writers that come at once one wins.
+    A kill leaves either none or a whole one; of two writers that come at once one wins. What a kill has left
+    beside it, the next writer throws away.
     """
+    for left in path.parent.glob(f".{glob.escape(path.name)}.????????"):  # as mkstemp names them
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - left.stat().st_mtime > _LEFT_SECONDS:
+                left.unlink()
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     fresh = Path(name)
     try:
