@@ -6,6 +6,7 @@ import errno
 import itertools
 import os
 import random
+import re
 import shutil
 import signal
 import socket
@@ -46,12 +47,14 @@ from getpro.kit.clock import utc_now
 from getpro.kit.trouble import Trouble
 from getpro.operations.looks.backups import look_at_log
 from getpro.platform.database import DATABASE_AWAY, Database
+from getpro.platform.env_file import EnvFile
 from getpro.platform.postgres import Cluster
 from getpro.platform.schedules import job_of
 from storage import Place, Storage
 
 KILLS = 20
 WORK_KILLS = 6
+ROOT = Path(__file__).parents[2]
 STREAMING = Path(__file__).parent / "streaming.py"
 WORKING = Path(__file__).parent / "working.py"
 pytestmark = pytest.mark.xdist_group("a durable cluster")
@@ -817,6 +820,73 @@ async def test_what_a_kill_has_left_of_a_piece_is_swept(deps: Deps) -> None:
     async with flow(deps):
         await safe_until(deps, comes(deps, 1))
     assert not left.exists()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+async def test_the_pages_commands_for_a_lost_server_bring_it_back_from_the_bucket(
+    deps: Deps, s3: Storage, tmp_path: Path
+) -> None:
+    place = s3.make()
+    with contextlib.closing(place.bucket()) as bucket:
+        away = replace(deps, bucket=bucket)
+        async with flow(away):
+            await service.create(away, asked_by="olga")
+            full = await service.create_base(away, BackupKind.FULL, asked_by="olga")
+            assert (await sending.send(away)).failed == []
+            await safe_until(away, comes(deps, 1), offsite=True)
+    there = tmp_path / "there"
+    there.mkdir()
+    real = {
+        "https://storage.example": s3.url,
+        "my-vpn-copies": place.name,
+        "reader-id": place.key_id,
+        "reader-secret": place.secret,
+        "2getpro-20260301-030000-full": full.name,
+        "/mnt/backup.key": str(tmp_path / "backup.key"),
+        "/mnt/": f"{there}/",
+        "/var/lib/2getpro/data": f"{there}/data",
+    }
+    said = await typed(commands_for_a_lost_server(), real, there)
+    assert full.name in said
+    with Cluster.running(there / "data" / "postgres") as url, psycopg.connect(url) as connection:
+        assert connection.execute("SELECT user_id FROM users").fetchall() == [(1,)]
+    settings = EnvFile.read(there / ".env").values
+    assert (settings["PANEL_TOKEN"], settings["GETPRO_DATA_DIR"]) == ("t", f"{there}/data")
+
+
+def commands_for_a_lost_server() -> str:
+    """From the bucket to a database that can be run on."""
+    page = (ROOT / "docs/operations/disaster-recovery.md").read_text(encoding="utf-8")
+    section = page.partition("\n## Сервера нет\n")[2].partition("\n## ")[0]
+    return "".join(re.findall(r"(?ms)^```(?:sh run new)?\n(.*?)^```$", section)[:2])
+
+
+async def typed(commands: str, real: dict[str, str], folder: Path) -> str:
+    """What they print in a shell of a machine that has nothing else; ``real`` for what is written."""
+    for written, here in real.items():
+        assert written in commands
+        commands = commands.replace(written, here)
+    programs = folder / "bin"
+    programs.mkdir()
+    (programs / "2getpro").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m getpro "$@"\n')
+    (programs / "2getpro").chmod(0o755)
+    shell = await asyncio.create_subprocess_exec(
+        *("bash", "-ec", commands),
+        cwd=folder,
+        env={
+            "PATH": f"{programs}:{os.environ['PATH']}",
+            "PYTHONPATH": str(ROOT / "src"),
+            "GETPRO_DATA_DIR": str(folder / "own"),  # not that of the machine on which this is a test
+            "LANG": "C.UTF-8",
+        },
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said = (await shell.communicate())[0].decode()
+    assert shell.returncode == 0, said
+    return said
 
 
 @pytest.mark.long

@@ -142,6 +142,16 @@ ELSEWHERE: Final = {
     ),
     **dict.fromkeys(
         (
+            "export BACKUP_S3_ENDPOINT=https://storage.example BACKUP_S3_BUCKET=my-vpn-copies",
+            "export BACKUP_S3_ACCESS_KEY_ID=reader-id BACKUP_S3_SECRET_ACCESS_KEY=reader-secret",
+            "2getpro backup fetch --to /mnt/copies",
+            "2getpro backup fetch 2getpro-20260301-030000-full --to /mnt/copies",
+            ("unset BACKUP_S3_ENDPOINT BACKUP_S3_BUCKET BACKUP_S3_ACCESS_KEY_ID BACKUP_S3_SECRET_ACCESS_KEY"),
+        ),
+        "tests/backups/test_point_in_time.py",
+    ),
+    **dict.fromkeys(
+        (
             "export SERVER='postgresql://postgres:ПАРОЛЬ@db.example/postgres'",
             'export PASSWORD="$(openssl rand -hex 24)"',
             'export NEW="postgresql://getpro:$PASSWORD@db.example/2getpro_v2"',

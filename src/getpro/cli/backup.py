@@ -286,9 +286,7 @@ def _told(what: str, remedy: str) -> Iterator[None]:
         raise Trouble(what, f"{error}.", own) from error
 
 
-async def _fetched(
-    place: Bucket, lies: Path, name: str | None, url: str | None, tell: OnStep
-) -> Manifest:
+async def _fetched(place: Bucket, lies: Path, name: str | None, url: str | None, tell: OnStep) -> Manifest:
     catalogue = None if url is None else Database(url, pool_size=2)
     try:
         return await _in_turn(
