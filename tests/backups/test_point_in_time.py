@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import io
 import itertools
 import os
 import random
@@ -41,7 +42,7 @@ from getpro.backups.states import BackupKind, BackupState
 from getpro.backups.store import Backup
 from getpro.backups.trial import SCRATCH, thrown_away
 from getpro.backups.wal import FOLDER as WAL
-from getpro.backups.wal import Log, position
+from getpro.backups.wal import Line, Log, position
 from getpro.cli import restore as command
 from getpro.kit.clock import utc_now
 from getpro.kit.trouble import Trouble
@@ -797,9 +798,10 @@ async def log_that_is_claimed_is_there(deps: Deps, place: Place, full: Backup, f
         if path.stat().st_mtime <= flows.offsite_until.timestamp():
             claimed.add(name)
     start = position(full.manifest.physical.start)
-    assert named(folder / "there", here, set(there)).until(start) >= named(
+    line = Line.only(full.manifest.physical.timeline)
+    assert named(folder / "there", here, set(there)).until(start, line) >= named(
         folder / "here", here, claimed
-    ).until(start)
+    ).until(start, line)
     return flows.offsite_until
 
 
@@ -1003,8 +1005,8 @@ async def test_a_process_ends_although_its_bucket_hangs(
 async def test_what_a_whole_segment_replaces_while_it_is_sent_costs_nothing(
     s3: Storage, deps: Deps, tmp_path: Path
 ) -> None:
-    log = Log(tmp_path / "backups", "7", 2**24)
-    log.keep_piece("0" * 24, 0, b"piece", deps.keys.recipients)
+    log = Log(tmp_path / "backups", "7", len(b"whole"))
+    log.keep_piece("0" * 24, 0, 3, io.BytesIO(b"who"), deps.keys.recipients)
     place = s3.make()
     with contextlib.closing(place.bucket()) as bucket:
 
@@ -1015,7 +1017,7 @@ async def test_what_a_whole_segment_replaces_while_it_is_sent_costs_nothing(
                 return getattr(bucket, name)
 
             def put(self, path: Path, key: str, **how: Any) -> None:
-                log.keep("0" * 24, b"whole", deps.keys.recipients)
+                log.keep("0" * 24, io.BytesIO(b"whole"), deps.keys.recipients)
                 bucket.put(path, key, **how)
 
         Mirror(Late(), log, tmp_path).follow()

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import io
 import os
 import random
 import subprocess
@@ -40,6 +41,7 @@ from storage import PART_BYTES, WRITING, Counting, Place, Storage
 
 SHIPPING = Path(__file__).with_name("shipping.py")
 BRINGING = Path(__file__).with_name("bringing.py")
+SEGMENT_BYTES = 2**24
 
 
 @pytest.fixture
@@ -286,7 +288,7 @@ async def test_a_copy_comes_back_without_settings_that_are_not_there(deps: Deps,
 def physical(parent: Backup | None) -> Physical:
     name = None if parent is None else parent.name
     return Physical(
-        "7", "2getpro", 2**24, "0/1", "0/2", "0/2", "2026-03-01T00:00:00+00:00", 1, "postgres", name
+        "7", "2getpro", SEGMENT_BYTES, "0/1", "0/2", "0/2", "2026-03-01T00:00:00+00:00", 1, "postgres", name
     )
 
 
@@ -505,11 +507,15 @@ async def test_a_key_needs_to_see_the_list_to_compare_and_nothing_more(
         assert (await known(deps, made.name)).offsite_at is not None
 
 
+def segment_of(begin: bytes) -> io.BytesIO:
+    return io.BytesIO(begin.ljust(SEGMENT_BYTES, b"\0"))
+
+
 async def test_of_the_log_what_is_gone_is_claimed_no_more_and_goes_again(deps: Deps, place: Place) -> None:
-    log = Log(deps.folder, "7", 2**24)
+    log = Log(deps.folder, "7", SEGMENT_BYTES)
     names = []
     for number in range(3):
-        log.keep(f"{number:024}", b"segment", deps.keys.recipients)
+        log.keep(f"{number:024}", segment_of(b"segment"), deps.keys.recipients)
         names.append(f"{number:024}.zst.age")
         os.utime(log.folder / names[-1], (number, number))
     async with deps.db.begin("test") as session:
@@ -589,9 +595,9 @@ async def test_killed_while_it_brings_copies_back_none_is_claimed_that_is_not_wh
     full = await copy_of(deps, size=8 * 2**20, physical=physical(None))
     shop.clock.now += timedelta(days=1)
     changes = await copy_of(deps, size=8 * 2**20, physical=physical(full))
-    log = Log(deps.folder, "7", 2**24)
+    log = Log(deps.folder, "7", SEGMENT_BYTES)
     for number in range(3):
-        log.keep(f"{number:024}", os.urandom(2**20), deps.keys.recipients)
+        log.keep(f"{number:024}", segment_of(os.urandom(2**20)), deps.keys.recipients)
     await sending.send(deps)
     deps.spool.mkdir()
     assert deps.bucket is not None
