@@ -46,6 +46,7 @@ from getpro.sandbox.telegram import TelegramSimulator
 from getpro.sandbox.telegram.state import Person
 from getpro.webhooks.app import make_app
 from getpro.webhooks.polling import poll_for_ever
+from shop import KEY
 
 Result = TypeVar("Result")
 BEGINNING: Final = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -360,6 +361,7 @@ def _settings(database_url: str, urls: dict[str, str], *, public_url: str | None
         "cryptopay": {"token": "1:test", "api_url": urls["cryptopay"]},
         "panel": {"url": urls["panel"], "token": "test"},
         "shop": {"return_url": f"{urls['telegram']}/"},
+        "database_keys": KEY,
     }
     return SandboxSettings(**values)
 

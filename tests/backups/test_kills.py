@@ -62,7 +62,8 @@ def _copy_and_be_killed(url: str, folder: Path, *, after: float) -> None:
 
 def _require_latest_whole(latest: Path) -> None:
     if latest.exists():
-        assert gzip.decompress(latest.read_bytes()).endswith(b"\nCOMMIT;\n")
+        last = gzip.decompress(latest.read_bytes()).decode().splitlines()[-1]
+        assert last.startswith("\\echo 2GETPRO: восстановлено целиком")
 
 
 async def _require_catalogue_true(deps: Deps) -> None:
