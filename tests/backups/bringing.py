@@ -11,9 +11,9 @@ from storage import Place, Storage
 
 
 async def main(url: str, folder: Path, endpoint: str, bucket: str, name: str) -> None:
+    place = S3Bucket(Place(Storage(endpoint), bucket).settings())
     sys.stdout.write("begun\n")
     sys.stdout.flush()
-    place = S3Bucket(Place(Storage(endpoint), bucket).settings())
     await fetch(place, folder, name, catalogue=Database(url, pool_size=2))
 
 

@@ -592,9 +592,9 @@ async def test_killed_while_it_brings_copies_back_none_is_claimed_that_is_not_wh
     deps: Deps, shop: Shop, place: Place, figure: Callable[[str], None]
 ) -> None:
     """A base backup, the one it builds on, and the log after it."""
-    full = await copy_of(deps, size=8 * 2**20, physical=physical(None))
+    full = await copy_of(deps, size=24 * 2**20, physical=physical(None))
     shop.clock.now += timedelta(days=1)
-    changes = await copy_of(deps, size=8 * 2**20, physical=physical(full))
+    changes = await copy_of(deps, size=24 * 2**20, physical=physical(full))
     log = Log(deps.folder, "7", SEGMENT_BYTES)
     for number in range(3):
         log.keep(f"{number:024}", segment_of(os.urandom(2**20)), deps.keys.recipients)
@@ -609,7 +609,7 @@ async def test_killed_while_it_brings_copies_back_none_is_claimed_that_is_not_wh
         for name in files_in(deps.folder):
             (deps.folder / name).unlink()
         await service.tidy(deps)
-        _bring_and_be_killed(deps, place, changes, after=chance.uniform(0.0, 1.0))
+        _bring_and_be_killed(deps, place, changes, after=chance.uniform(0.0, 0.6))
         in_the_middle += bool(list(deps.folder.glob(f"{UNFINISHED}*")))
         assert not list(deps.folder.glob(f"wal/7/{UNFINISHED}*"))
         for one in (full, changes):
