@@ -346,6 +346,8 @@ def new_server(server: str) -> Iterator[dict[str, str]]:
         "NEW": f"postgresql://getpro:password-of-a-test@{where}/2getpro_v2",
     }
     clear()
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+        connection.execute('CREATE DATABASE "2getpro_v2"')  # as other tests find it on a server
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
