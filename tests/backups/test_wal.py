@@ -123,6 +123,9 @@ def test_a_place_in_the_log_is_written_as_postgresql_writes_it() -> None:
 def test_pieces_become_the_segment_that_they_are_of(tmp_path: Path) -> None:
     log = Log(tmp_path, "7", SIZE)
     log.keep(segment(1), BytesIO(bytes(range(SIZE))), TO)
+    before = (tmp_path / "wal" / "7" / whole(1)).read_bytes()
+    log.keep(segment(1), BytesIO(bytes(range(SIZE))), TO)  # killed before the spool had let it go
+    assert (tmp_path / "wal" / "7" / whole(1)).read_bytes() == before
     log.keep_piece(segment(2), 0, 3, BytesIO(b"one"), TO)
     log.keep_piece(segment(2), 3, 6, BytesIO(b"two"), TO)
     place = tmp_path / "out"

@@ -183,8 +183,14 @@ class Log:
         return max(start, number * self.segment_bytes + ends.get(number, 0))
 
     def keep(self, segment: str, data: Source, recipients: Iterable[x25519.Recipient]) -> None:
-        """Write the whole segment, and let its pieces go."""
-        self._write(Piece(segment, 0, self.segment_bytes, is_whole=True), data, recipients)
+        """Write the whole segment, and let its pieces go.
+
+        One that lies here whole stays as it is: written again it would be of other bytes, age's own, than
+        what has left this machine.
+        """
+        whole = Piece(segment, 0, self.segment_bytes, is_whole=True)
+        if not (self.folder / whole.name).exists():
+            self._write(whole, data, recipients)
         for piece in self.pieces():
             if piece.segment == segment and not piece.is_whole:
                 (self.folder / piece.name).unlink()
