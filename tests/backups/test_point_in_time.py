@@ -318,6 +318,7 @@ async def test_what_the_system_refuses_stops_nobody_and_is_tried_again(
     await asyncio.wait([task])
 
 
+@pytest.mark.long
 async def test_a_base_backup_whose_trial_was_cut_off_is_tried_by_the_next(deps: Deps, flowing: None) -> None:
     await service.create_base(deps, BackupKind.FULL, asked_by="olga")
     await safe_until(deps, comes(deps, 1))
@@ -333,6 +334,7 @@ async def test_a_base_backup_whose_trial_was_cut_off_is_tried_by_the_next(deps: 
     assert base.verified_at == before
 
 
+@pytest.mark.long
 async def test_a_folder_that_takes_nothing_is_told_each_time_and_the_log_waits_for_it(
     deps: Deps, flowing: None, tmp_path: Path
 ) -> None:
@@ -917,6 +919,7 @@ async def test_a_minute_is_brought_to_a_new_place_and_over_the_living_database(
     live.drop(living, kept)
 
 
+@pytest.mark.long
 async def test_the_log_leaves_the_machine_too_and_brings_the_last_customer_back(
     deps: Deps, s3: Storage, tmp_path: Path
 ) -> None:

@@ -324,6 +324,7 @@ async def kills(here: Town, day: Afternoon, points: Callable[[int], range]) -> i
     return number
 
 
+@pytest.mark.long
 async def test_a_kill_in_the_middle_and_a_run_again_end_the_same(
     here: Town, figure: Callable[[str], None]
 ) -> None:
