@@ -226,6 +226,13 @@ class Stack:
         finally:
             self.say("docker-compose down -v")
 
+    def wait_until_ready(self) -> None:
+        """The bot has migrated the database and answers."""
+        deadline = time.monotonic() + 120
+        while self.say("docker-compose exec -T bot answers http://127.0.0.1:8080/health/ready").code != 0:
+            assert time.monotonic() < deadline, self.say("docker-compose logs --tail=50 bot").text
+            time.sleep(1)
+
 
 def lay_out(project: Path) -> None:
     """The project as a server has it."""

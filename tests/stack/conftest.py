@@ -46,6 +46,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         engine.make_images(project)
         running = Stack(engine, project, backups)
         cleaned.enter_context(running.up(*SERVICES))
+        running.wait_until_ready()
         running.sql(SEED)
         yield running
     shutil.rmtree(directory, ignore_errors=True)

@@ -166,17 +166,10 @@ def test_our_copy_is_restored_by_the_guides_line_and_proven_in_its_container(sta
 def test_the_bot_is_restarted_and_its_log_goes_on(stack: Stack) -> None:
     before = stack.say("docker-compose exec -T bot cat logs/web.log").text.count("shop.ready")
     assert stack.type(GUIDE["G43"]).code == 0
-    wait_until_ready(stack)
+    stack.wait_until_ready()
     assert stack.say("docker-compose exec -T bot cat logs/web.log").text.count("shop.ready") == before + 1
     followed = stack.type(f"timeout 5 {GUIDE['G44']}")
     assert "shop.ready" in followed.text
-
-
-def wait_until_ready(stack: Stack) -> None:
-    deadline = time.monotonic() + 60
-    while stack.say("docker-compose exec -T bot answers http://127.0.0.1:8080/health/ready").code != 0:
-        assert time.monotonic() < deadline
-        time.sleep(1)
 
 
 def test_the_database_opens(stack: Stack) -> None:
