@@ -322,6 +322,8 @@ async def test_the_operators_chat_is_a_group_of_telegrams() -> None:
     assert [message.get("text") for message in told] == ["🟢 Проба", None]
     assert told[1]["caption"] == "🟢 Неделя"
     assert telegram.state.files[told[1]["photo"][0]["file_id"]] == PNG
+    silent = [str(call["parameters"]["disable_notification"]).lower() for call in telegram.state.calls]
+    assert silent == ["false", "false", "true", "false"]  # with a picture it is a field of a form
 
 
 async def test_what_telegram_refused_is_tried_again_when_it_is_said_again(deps: Deps, room: FakeChat) -> None:
