@@ -583,17 +583,17 @@ async def test_killed_at_any_moment_of_its_work_the_next_one_cleans_up_and_does_
     began = time.monotonic()
     assert await worked(deps, what, tmp_path) == 0
     seconds = time.monotonic() - began
+    shutil.rmtree(tmp_path / "new", ignore_errors=True)
     for _ in range(WORK_KILLS):
-        shutil.rmtree(tmp_path / "new", ignore_errors=True)
         if await worked(deps, what, tmp_path, killed_after=chance.uniform(0.1, 0.9) * seconds) == 0:
             ended += 1
+            shutil.rmtree(tmp_path / "new", ignore_errors=True)
         else:
             assert not (tmp_path / "new" / "place" / SERVER).exists()
         async with deps.db.read("test") as session:
             for one in await store.newest_bases(session):
                 assert one.manifest is not None
                 assert hash_of(archive_of(deps.folder, one.name, one.kind)) == one.manifest.sha256
-    shutil.rmtree(tmp_path / "new", ignore_errors=True)
     assert await worked(deps, what, tmp_path) == 0
     assert left_in(tmp_path) == []
     assert not (deps.trials / SCRATCH).exists()
