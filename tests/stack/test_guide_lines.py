@@ -28,6 +28,7 @@ def test_the_containers_run_and_one_that_does_not_is_seen(stack: Stack) -> None:
     up = dict.fromkeys(("bot", "worker", "postgres", "prometheus", "alertmanager", "caddy"), "Up")
     deadline = time.monotonic() + 90  # while one's health is "starting", Compose breaks the long names in two
     while (found := states(stack)) != up and time.monotonic() < deadline:
+        stack.look_at_health()
         time.sleep(2)
     assert found == up
     stack.say("docker-compose stop worker")
