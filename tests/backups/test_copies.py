@@ -6,13 +6,14 @@ import resource
 import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
 import pytest
 from pyrage import x25519
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from getpro.backups import jobs, service, store
 from getpro.backups.deps import Deps
@@ -25,6 +26,7 @@ from getpro.bootstrap.backups import sell_once
 from getpro.kit.trouble import Trouble
 from getpro.platform.postgres import tools_for
 from getpro.platform.postgres.tools import tools_of
+from getpro.platform.schedules import next_run
 from shop import Shop
 
 DEAD = "postgresql://nobody@127.0.0.1:1/nothing"
@@ -65,7 +67,7 @@ async def test_a_copy_holds_everything_and_is_closed_to_others(deps: Deps, shop:
     assert closed.startswith(b"age-encryption.org/v1\n")
     assert b"alice" not in closed
     tried = await service.verify(deps)
-    assert (tried.is_good, tried.verification) == (True, tried.verification), tried.verification
+    assert tried.is_good, tried.verification
     assert not list(deps.trials.glob("scratch"))
 
 
@@ -265,6 +267,20 @@ async def test_a_server_that_is_away_leaves_no_copy_and_is_told(deps: Deps) -> N
     assert (deps.folder / LATEST).read_bytes() == before
 
 
+async def test_a_server_that_goes_away_for_good_is_told_as_what_went_wrong(
+    deps: Deps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object, **__: object) -> None:
+        raise OperationalError("INSERT", {}, psycopg.OperationalError("the connection is closed"))
+
+    monkeypatch.setattr(store, "failed", away)
+    with pytest.raises(DumpFailed):
+        await copy_of(replace(deps, database_url=DEAD))
+    monkeypatch.undo()
+    await service.tidy(deps)
+    assert list((await states(deps)).values()) == [BackupState.FAILED]
+
+
 @contextlib.contextmanager
 def room_for(size: int) -> Iterator[None]:
     """No file grows beyond ``size``, as on a disk that fills."""
@@ -448,6 +464,7 @@ FORGED = (
        SELECT '2getpro-2027010' || n || '-000000', 'made', 'm', now(), true, bytes,
            jsonb_set(manifest, '{made_at}', to_jsonb('2027-01-0' || n || 'T00:00:00Z'))
        FROM backups, generate_series(1, 3) n WHERE backup_id = 1""",
+    "UPDATE backups SET manifest = '{}'",
 )
 
 
@@ -501,6 +518,10 @@ async def test_every_night_a_copy_is_made_and_old_ones_go_and_on_fridays_one_is_
     async with deps.db.read("test") as session:
         assert [one.is_good for one in await store.newest_first(session, BackupState.MADE)] == [True, None]
     assert {schedule.name for schedule in schedules} == set(kinds) - {jobs.TELEGRAM.name}
+    sunday = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    due = {schedule.name: next_run(schedule.rule, schedule.zone, after=sunday) for schedule in schedules}
+    assert due["make_backup"] == sunday.replace(day=2, hour=2, minute=30)
+    assert due["prove_backup"] == sunday.replace(day=6, hour=5)
 
 
 async def test_a_broken_key_stops_a_copy_and_no_shop() -> None:

@@ -939,8 +939,7 @@ async def test_the_log_leaves_the_machine_too_and_brings_the_last_customer_back(
         assert there <= set(log.names())  # and no piece of a segment that is whole
         assert {f"{segment}.zst.age" for segment in whole} <= there
         shutil.rmtree(deps.folder)
-        with contextlib.suppress(Exception):
-            Mirror(bucket, log, deps.spool).follow()
+        Mirror(bucket, log, deps.spool).follow()
         assert len(place.objects()) == len(there) + 2  # an emptied folder empties nothing else
         await fetching.fetch(bucket, deps.folder, full.name, catalogue=deps.db)
     assert customers(deps, [full], Target(), tmp_path / "a") == [1, 2]

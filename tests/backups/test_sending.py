@@ -370,6 +370,17 @@ async def test_a_byte_that_is_altered_where_it_lies_is_found(deps: Deps, place: 
     assert not list(deps.folder.glob(".making-*"))
 
 
+async def test_what_the_catalogue_says_of_a_copy_lies_beside_it_whatever_the_place_says(
+    deps: Deps, place: Place
+) -> None:
+    made = await copy_of(deps)
+    await sending.send(deps)
+    before = lying(deps, made)
+    place.tamper(f"copies/{made.name}{MANIFEST}")
+    await fetched(deps, made.name)
+    assert lying(deps, made) == before
+
+
 async def test_what_is_not_there_is_told(deps: Deps) -> None:
     with pytest.raises(NotThere, match="нет ни одной"):
         await fetched(deps)

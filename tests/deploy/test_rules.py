@@ -246,12 +246,20 @@ CASES: dict[str, Case] = {
         {"getpro_backup_offsite_age_seconds": steady(94_000), "getpro_backup_offsite": steady(1)},
         {"getpro_backup_offsite_age_seconds": steady(94_000), "getpro_backup_offsite": steady(0)},
     ),
+    "BaseOffsiteMissing": Case(
+        {"getpro_base_backup_offsite_age_seconds": steady(51 * 3600)},
+        {"getpro_base_backup_offsite_age_seconds": steady(49 * 3600)},
+    ),
     "RestoreTestFailed": Case(
         {"getpro_restore_test_success": steady(0)}, {"getpro_restore_test_success": steady(1)}
     ),
     "RestoreTestOverdue": Case(
         {"getpro_restore_test_age_seconds": steady(8.5 * DAY)},
         {"getpro_restore_test_age_seconds": steady(7.5 * DAY)},
+    ),
+    "BaseTestOverdue": Case(
+        {"getpro_base_backup_test_age_seconds": steady(51 * 3600)},
+        {"getpro_base_backup_test_age_seconds": steady(51 * 3600), "getpro_wal_off": steady(1)},
     ),
     "DrDrillOverdue": Case(
         {"getpro_drill_age_seconds": steady(36 * DAY)},

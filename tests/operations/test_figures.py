@@ -7,6 +7,7 @@ import pytest
 import structlog
 from sqlalchemy import insert, text, update
 
+from getpro.backups import store
 from getpro.checks.check import Level
 from getpro.operations import figures as figures_module
 from getpro.operations.figures import FAILED, FIGURES, UP, Figure, Figures
@@ -294,6 +295,36 @@ async def test_a_base_backup_is_as_old_as_the_newest_of_any_kind(shop: Shop) -> 
         if kind == "dump":
             shop.clock.now += timedelta(hours=1)
         assert (await known(shop))(name) == age
+
+
+async def test_a_base_backup_is_looked_after_as_the_nightly_copy_is(shop: Shop) -> None:
+    """Tried and sent; where the log does not leave this machine, the base backup need not either."""
+    tried, sent = "getpro_base_backup_test_age_seconds", "getpro_base_backup_offsite_age_seconds"
+    assert ((await known(shop))(tried), (await known(shop))(sent)) == (0, 0)
+    async with shop.db.begin("test") as session:
+        await session.execute(
+            text(
+                "INSERT INTO backups (name, kind, state, asked_by, started_at, bytes, manifest)"
+                " VALUES ('base', 'full', 'made', 'x', :now, 1, '{}')"
+            ),
+            {"now": shop.clock()},
+        )
+    shop.clock.now += timedelta(hours=1)
+    assert ((await known(shop))(tried), (await known(shop))(sent)) == (3600, 0)
+    async with shop.db.begin("test") as session:
+        await store.note_stream(
+            session, "1", safe_until=shop.clock(), has_offsite=True, trouble=None, now=shop.clock()
+        )
+        await session.execute(text("UPDATE wal_streams SET offsite_until = :now"), {"now": shop.clock()})
+        await session.execute(text("UPDATE backups SET verified_at = :now"), {"now": shop.clock()})
+    shop.clock.now += timedelta(hours=1)
+    assert ((await known(shop))(tried), (await known(shop))(sent)) == (3600, 7200)
+    async with shop.db.begin("test") as session:
+        await session.execute(
+            text("UPDATE backups SET offsite_place = 's3', offsite_at = :now"), {"now": shop.clock()}
+        )
+    shop.clock.now += timedelta(hours=1)
+    assert (await known(shop))(sent) == 3 * 3600  # by when it was made
 
 
 async def test_a_shop_is_held_from_the_mark_until_its_books_are_whole(shop: Shop) -> None:

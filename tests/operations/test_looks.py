@@ -15,6 +15,7 @@ import yaml
 from aiohttp import web
 from sqlalchemy import text
 
+from getpro.backups import store
 from getpro.backups.claims import Compared
 from getpro.backups.errors import BackupError, Busy, OffsiteAway, OffsiteRefused
 from getpro.checks.check import Finding, Level
@@ -525,7 +526,9 @@ async def test_vacuum_cleans_what_is_free_and_names_what_is_held(db: Database, d
 
 async def test_a_trial_is_told_how_it_went_and_how_long_ago(shop: Shop) -> None:
     async def look() -> Finding:
-        [found] = await seen(backups.look_at_restores(shop.db, now=shop.clock(), is_ours=True))
+        [found] = await seen(
+            backups.look_at_restores(shop.db, now=shop.clock(), is_ours=True, has_bases=True)
+        )
         return found
 
     assert (await look()).level is Level.ATTENTION
@@ -559,8 +562,61 @@ async def test_a_trial_is_told_how_it_went_and_how_long_ago(shop: Shop) -> None:
             {"now": shop.clock()},
         )
     assert ((await look()).level, (await look()).seen) == (Level.WRONG, "new: users: строк 2")
-    [gone] = await seen(backups.look_at_restores(GONE, now=NOW, is_ours=True))
+    [gone] = await seen(backups.look_at_restores(GONE, now=NOW, is_ours=True, has_bases=True))
     assert gone.level is Level.UNKNOWN
+
+
+async def test_a_base_backup_that_is_not_tried_or_does_not_leave_is_red_after_two_nights(shop: Shop) -> None:
+    async def compare() -> Compared:
+        return Compared(1, [])
+
+    async def tried(*, has_bases: bool = True) -> Finding:
+        looking = backups.look_at_restores(shop.db, now=shop.clock(), is_ours=True, has_bases=has_bases)
+        [found] = await seen(looking)
+        return found
+
+    async def sent() -> Finding:
+        [found] = await seen(backups.look_at_offsite(shop.db, compare, now=shop.clock()))
+        return found
+
+    async def does(statement: str) -> None:
+        async with shop.db.begin("test") as session:
+            await session.execute(text(statement), {"now": shop.clock(), "manifest": MANIFEST})
+
+    await does(
+        "INSERT INTO backups (name, kind, state, asked_by, started_at, bytes, manifest)"
+        " VALUES ('base', 'full', 'made', 'x', :now, 1, :manifest)"
+    )
+    shop.clock.now += timedelta(hours=51)
+    await does(
+        "INSERT INTO backups (name, state, asked_by, started_at, bytes, manifest, verified_at, is_good,"
+        " offsite_place, offsite_at)"
+        " VALUES ('night', 'made', 'x', :now, 1, :manifest, :now, true, 's3', :now)"
+    )
+    assert ((await tried()).level, (await tried()).seen) == (Level.WRONG, "базовую копию не проверяли 2 дн")
+    assert (await tried(has_bases=False)).level is Level.OK
+    assert (await sent()).level is Level.OK  # the log stays here, too
+    async with shop.db.begin("test") as session:
+        await store.note_stream(
+            session, "1", safe_until=shop.clock(), has_offsite=True, trouble=None, now=shop.clock()
+        )
+    await does("UPDATE wal_streams SET offsite_until = :now")
+    assert (await sent()).seen == "ни одной базовой, журнал без неё ни к чему"
+    await does(
+        "UPDATE backups SET offsite_place = 's3', offsite_at = :now, verified_at = :now, is_good = true"
+    )
+    assert ((await sent()).level, (await sent()).seen) == (Level.WRONG, "base, 2 дн назад: базовая старая")
+    await does("UPDATE backups SET started_at = :now")
+    assert ((await tried()).level, (await sent()).level) == (Level.OK, Level.OK)
+
+
+async def test_of_a_server_that_is_too_old_it_is_said_that_only_nights_can_be_gone_back_to(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backups, "OLDEST_SERVER", 99)
+    [found] = await seen(backups.look_at_log(shop.db, now=shop.clock(), is_kept=True))
+    assert found.level is Level.ATTENTION
+    assert found.seen.endswith("они делаются с 99")
 
 
 async def test_a_copy_that_lies_only_here_is_red_after_a_day_and_yellow_before(shop: Shop) -> None:

@@ -162,7 +162,7 @@ DATABASE: Final = Dashboard(
                     "max(getpro_backup_offsite_age_seconds) * max(getpro_backup_offsite)",
                     "Хорошо: меньше суток. Ноль: копии с машины не уходят, BACKUP_S3_BUCKET не задан.",
                     limits=bad_above(26 * 3600),
-                    alerts=("OffsiteMissing",),
+                    alerts=("OffsiteMissing", "BaseOffsiteMissing"),
                 ),
                 stat(
                     "Последней пробе восстановления",
@@ -170,7 +170,7 @@ DATABASE: Final = Dashboard(
                     "max(getpro_restore_test_age_seconds)",
                     "Хорошо: меньше недели. Сколько прошло с последней удачной.",
                     limits=bad_above(8 * 86400),
-                    alerts=("RestoreTestOverdue",),
+                    alerts=("RestoreTestOverdue", "BaseTestOverdue"),
                 ),
                 stat(
                     "Последним учениям",

@@ -137,7 +137,7 @@ async def _fetch(
 
 
 def _bring(bucket: Bucket, folder: Path, name: str, known: Manifest | None, on_bytes: OnBytes) -> Manifest:
-    """What the catalogue knows of it is believed before what lies there."""
+    """What the catalogue knows of it is believed before what lies there, and is what is written beside."""
     fresh = folder / f"{UNFINISHED}{name}"
     beside = folder / f"{UNFINISHED}{name}{MANIFEST}"
     try:
@@ -150,7 +150,7 @@ def _bring(bucket: Bucket, folder: Path, name: str, known: Manifest | None, on_b
         if manifest.settings is not None:
             _bring_settings(bucket, folder, name, manifest.settings)
         fresh.rename(archive_of(folder, name, manifest.kind))
-        beside.rename(folder / f"{name}{MANIFEST}")
+        manifest.write(folder)
     except OSError as error:
         raise BackupError(f"{folder}: {system_words(error)}") from error
     finally:

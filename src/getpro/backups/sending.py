@@ -80,7 +80,12 @@ async def to_send(deps: Deps) -> list[Backup]:
     bucket = required(deps.bucket)
     async with deps.db.read("backup: to send") as session:
         there = await store.newest_first(session, BackupState.MADE)
-    return [one for one in there if one.offsite_at is None or one.offsite_place != place_of(bucket, one.name)]
+    return [
+        one
+        for one in there
+        if one.manifest is not None
+        and (one.offsite_at is None or one.offsite_place != place_of(bucket, one.name))
+    ]
 
 
 async def forget(deps: Deps, late: Late) -> list[Backup]:

@@ -25,7 +25,7 @@ from getpro.backups.states import BackupKind, BackupState
 from getpro.backups.store import Backup
 from getpro.backups.trial import SCRATCH, Trial, clear, prove
 from getpro.backups.wal import Line, Log, position
-from getpro.platform.database import Session
+from getpro.platform.database import DATABASE_AWAY, Session
 
 log = structlog.get_logger(__name__)
 
@@ -123,8 +123,9 @@ async def _kept(
         manifest = await interruptible(write)
     except BackupError as error:
         remove(deps.folder, name)
-        async with deps.db.begin("backup: failed") as session:
-            await store.failed(session, backup_id, str(error), now=deps.clock())
+        with contextlib.suppress(*DATABASE_AWAY):  # then the next one says so, which finds it unfinished
+            async with deps.db.begin("backup: failed") as session:
+                await store.failed(session, backup_id, str(error), now=deps.clock())
         log.error("backup.failed", backup=name, error=str(error))
         raise
     except asyncio.CancelledError:

@@ -47,6 +47,11 @@ class Source(ABC):
         """Everything that was committed before it is there."""
 
     @property
+    def knows_moment(self) -> bool:
+        """Whether that is known already; if not, it is not earlier than ``moment``."""
+        return True
+
+    @property
     @abstractmethod
     def database_bytes(self) -> int:
         """How much room the database takes, as far as is known."""
@@ -198,6 +203,11 @@ class Minute(Source):
         if self._target.at is not None:
             return min(self._target.at, self._reached)
         return self._reached if self._target == Target() else self._asked
+
+    @property
+    def knows_moment(self) -> bool:
+        """The end of the log, and a transaction in it, have no time until it is read."""
+        return self._target.at is not None or (self._reached is not None and self._target == Target())
 
     @property
     def database_bytes(self) -> int:

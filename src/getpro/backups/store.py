@@ -4,6 +4,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, Self
 
+import structlog
 from sqlalchemy import func, insert, select, text, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
@@ -14,6 +15,8 @@ from getpro.backups.trial import Trial
 from getpro.backups.wal import timeline_of
 from getpro.kit.states import sources_of
 from getpro.platform.database import Session
+
+log = structlog.get_logger(__name__)
 
 _ROW = backups.c
 
@@ -42,7 +45,16 @@ class Backup:
     @classmethod
     def of(cls, row: Any) -> Self:
         found = row._asdict() | {"kind": BackupKind(row.kind), "state": BackupState(row.state)}
-        return cls(**found | {"manifest": None if row.manifest is None else Manifest.of(row.manifest)})
+        return cls(**found | {"manifest": _manifest(row)})
+
+
+def _manifest(row: Any) -> Manifest | None:
+    """One that cannot be read, of a later program or another's hand, may not keep the others from use."""
+    try:
+        return None if row.manifest is None else Manifest.of(row.manifest)
+    except ValueError as error:
+        log.warning("backup.row_not_read", backup=row.name, error=str(error).partition("\n")[0])
+        return None
 
 
 async def begin(session: Session, name: str, kind: BackupKind, *, asked_by: str, now: datetime) -> int:

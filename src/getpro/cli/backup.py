@@ -118,7 +118,8 @@ def show(*, as_json: AsJson = False) -> None:
     """Показать копии: когда сделаны, сколько весят, когда восстановлены для пробы."""
 
     async def read(deps: Deps, _: OnStep) -> list[Backup]:
-        await service.tidy(deps)
+        with contextlib.suppress(Busy):  # while one is being made, the list is of how things stood before
+            await service.tidy(deps)
         async with deps.db.read("backup: list") as session:
             return await store.newest_first(session, most=100)
 

@@ -244,7 +244,7 @@ class _Asked:
             source=self.source,
             facts=self.facts,
             where=where,
-            since=None if url is None else plan.since(url, self.source.moment),
+            since=plan.since(url, self.source.moment) if url and self.source.knows_moment else None,
             is_replaced=is_replaced,
             needed_bytes=needed,
             free_bytes=places.free_bytes(folder),
@@ -299,7 +299,7 @@ def _over_live(asked: _Asked, *, name: str | None, dry_run: bool) -> None:
 
 
 def _table(asked: _Asked, table: str, out: Path | None, *, changed: bool, dry_run: bool) -> None:
-    file = out or Path(f"{table}-{asked.source.moment:%Y%m%d-%H%M%S}.csv")
+    file = out or Path(f"{table}-{asked.source.name.removeprefix('2getpro-')}.csv")
     tables.require_writable(file)
     if asked.facts is not None and table not in asked.facts.rows:
         raise NotThere(f"таблицы {table} в копии нет; есть: {', '.join(sorted(asked.facts.rows))}")

@@ -75,18 +75,22 @@ def plan_table(plan: Plan, *, now: datetime, zone: ZoneInfo) -> Table:
 
 
 def _plan_lines(plan: Plan, *, now: datetime, zone: ZoneInfo) -> list[tuple[str, str]]:
-    moment = plan.source.moment
     trial = "" if plan.trial_seconds is None else f"; проба последней заняла {_seconds(plan.trial_seconds)}"
     more = f"; других копий там же: {plan.others}" if plan.others else ""
     return [
         ("Что", f"{plan.source.name}{more}"),
-        ("На момент", f"{in_words(moment, zone)}, {_age(now - moment)} назад"),
+        ("На момент", _moment(plan.source, now=now, zone=zone)),
         *([("В ней", _inside(plan.facts))] if plan.facts else []),
         ("После неё", _since(plan)),
         ("Куда", plan.where),
         ("Место", f"нужно {in_megabytes(plan.needed_bytes)}, свободно {in_megabytes(plan.free_bytes)}"),
         ("Время", f"около {_seconds(_guess(plan.source))}{trial}"),
     ]
+
+
+def _moment(source: Source, *, now: datetime, zone: ZoneInfo) -> str:
+    words = f"{in_words(source.moment, zone)}, {_age(now - source.moment)} назад"
+    return words if source.knows_moment else f"не раньше {words}; точнее скажет журнал, когда его прочтут"
 
 
 def _guess(source: Source) -> float:
@@ -104,6 +108,9 @@ def _inside(facts: Facts) -> str:
 
 
 def _since(plan: Plan) -> str:
+    fate = "в новой базе этого не будет" if plan.is_replaced else "живая база остаётся как есть"
+    if not plan.source.knows_moment:
+        return f"чего нет в прочитанном журнале; {fate}"
     if plan.since is None:
         return "неизвестно: живая база не отвечает"
     since = plan.since
@@ -112,7 +119,6 @@ def _since(plan: Plan) -> str:
         f" возвратов {since.refunds} на {in_money(since.money_back)},"
         f" новых клиентов {since.customers}, изменений подписок {since.changes}"
     )
-    fate = "в новой базе этого не будет" if plan.is_replaced else "живая база остаётся как есть"
     return f"{counted}; {fate}"
 
 

@@ -264,11 +264,27 @@ FIGURES: Final = (
         every_seconds=MINUTELY,
     ),
     Figure(
+        "getpro_base_backup_offsite_age_seconds",
+        "То же о базовой копии; 0 — журнал базы с машины не уходит",
+        "SELECT CASE WHEN (SELECT max(offsite_until) FROM wal_streams) IS NULL THEN 0"
+        " ELSE extract(epoch FROM :now - coalesce("
+        "(SELECT max(started_at) FROM backups WHERE offsite_at IS NOT NULL AND kind <> 'dump'),"
+        " (SELECT min(started_at) FROM backups WHERE kind <> 'dump'), :now)) END",
+        every_seconds=MINUTELY,
+    ),
+    Figure(
         "getpro_restore_test_age_seconds",
         "Сколько прошло с последнего удачного пробного восстановления; не было ни одного — с первой копии",
         "SELECT extract(epoch FROM :now - coalesce("
         "(SELECT max(verified_at) FROM backups WHERE is_good AND kind = 'dump'),"
         " (SELECT min(started_at) FROM backups), :now))",
+        every_seconds=MINUTELY,
+    ),
+    Figure(
+        "getpro_base_backup_test_age_seconds",
+        "Сколько прошло с последней пробы базовой копии; не было ни одной — с первой базовой копии",
+        "SELECT extract(epoch FROM :now - coalesce(max(verified_at), min(started_at), :now)) FROM backups"
+        " WHERE kind <> 'dump'",
         every_seconds=MINUTELY,
     ),
     Figure(

@@ -160,7 +160,13 @@ def _friday(deps: Deps, now: datetime) -> list[Check]:
         Check(backups.COPIES, partial(backups.look, deps.folders.get("backups"), now=now)),
         Check(
             backups.RESTORED,
-            partial(backups.look_at_restores, deps.db, now=now, is_ours=deps.makes_backups),
+            partial(
+                backups.look_at_restores,
+                deps.db,
+                now=now,
+                is_ours=deps.makes_backups,
+                has_bases=deps.keeps_log,
+            ),
         ),
     ]
 

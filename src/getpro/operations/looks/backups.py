@@ -2,17 +2,20 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
 from typing import Final
 
+from sqlalchemy import text
+
 from getpro.backups import store
 from getpro.backups.errors import BackupError, Busy, OffsiteRefused
-from getpro.backups.states import BackupKind, BackupState
+from getpro.backups.states import BASES, BackupKind, BackupState
 from getpro.backups.store import Backup
+from getpro.backups.stream import OLDEST_SERVER
 from getpro.checks.check import Finding, Line
 from getpro.kit.trouble import system_words
 from getpro.operations.deps import Compare
@@ -26,11 +29,13 @@ LOG: Final = Line("backups.log", "Копии на любую минуту")
 OLDEST_FRESH: Final = timedelta(hours=26)
 OLDEST_PROOF: Final = timedelta(days=8)
 _OLDEST_BASE: Final = timedelta(hours=50)
+"""Two nights, and time to make it, to try it and to send it."""
 OLDEST_SAFE: Final = timedelta(minutes=2)
 _MAKE: Final = "Сделайте копию сейчас и узнайте, почему так вышло: 2getpro backup create."
 _SEND: Final = "2getpro backup send"
 _LIST: Final = "С ключом, которому можно смотреть: 2getpro backup fetch --list"
 _TRY: Final = "2getpro backup verify"
+_TRY_BASE: Final = "2getpro backup verify ИМЯ; имя новейшей базовой: 2getpro backup list"
 _STILL_WRITTEN: Final = timedelta(minutes=5)
 """How long ago a file has changed that may not be whole yet; also, how far a clock may be ahead of ours."""
 _SHRUNK: Final = 0.7
@@ -94,10 +99,16 @@ async def look(folder: Path | None, *, now: datetime) -> AsyncIterator[Finding]:
 
 
 @asks_database(RESTORED)
-async def look_at_restores(db: Database, *, now: datetime, is_ours: bool) -> AsyncIterator[Finding]:
-    """By the catalogue: the newest trial, how it went, and how long ago. ``is_ours``: we make the copies."""
+async def look_at_restores(
+    db: Database, *, now: datetime, is_ours: bool, has_bases: bool
+) -> AsyncIterator[Finding]:
+    """By the catalogue: the newest trial, how it went, and how long ago.
+
+    ``is_ours``: we make the copies; ``has_bases``: base backups, too.
+    """
     async with db.read("look: restores") as session:
-        tried = [one for one in await store.newest_first(session) if one.verified_at is not None]
+        known = await store.newest_first(session)
+    tried = [one for one in known if one.verified_at is not None]
     if not tried:
         remedy = _TRY if is_ours else "Восстановите копию сами в другую базу и проверьте её."
         yield RESTORED.attention("ещё ни разу", remedy)
@@ -105,7 +116,7 @@ async def look_at_restores(db: Database, *, now: datetime, is_ours: bool) -> Asy
     newest = max(tried, key=_tried_at)
     # A base backup that is good says nothing of the nightly copy that was not, nor the other way round.
     dumps = [one for one in tried if one.kind is BackupKind.DUMP]
-    bases = [one for one in tried if one.kind is not BackupKind.DUMP]
+    bases = [one for one in tried if one.kind in BASES]
     last = [max(some, key=_tried_at) for some in (dumps, bases) if some]
     age = now - (_tried_at(last[0]) if dumps else min(one.started_at for one in tried))
     if bad := [one for one in last if not one.is_good]:
@@ -113,6 +124,8 @@ async def look_at_restores(db: Database, *, now: datetime, is_ours: bool) -> Asy
         yield RESTORED.wrong(f"{bad[0].name}: {why}", _MAKE)
     elif age > OLDEST_PROOF:
         yield RESTORED.wrong(f"ночную копию не проверяли {_ago(age)}", _TRY)
+    elif has_bases and (since := _tried_since(known)) is not None and now - since > _OLDEST_BASE:
+        yield RESTORED.wrong(f"базовую копию не проверяли {_ago(now - since)}", _TRY_BASE)
     else:
         yield RESTORED.ok(f"{newest.name} годится, проверена {_ago(now - _tried_at(newest))} назад")
 
@@ -124,6 +137,13 @@ async def look_at_log(db: Database, *, now: datetime, is_kept: bool) -> AsyncIte
         yield LOG.attention("выключены", "Потерять можно всё после ночной копии: BACKUP_POINT_IN_TIME=true.")
         return
     async with db.read("look: log") as session:
+        major = await session.scalar(text("SELECT current_setting('server_version_num')::int / 10000"))
+        if major < OLDEST_SERVER:
+            yield LOG.attention(
+                f"PostgreSQL {major}: они делаются с {OLDEST_SERVER}",
+                "Потерять можно всё после ночной копии. Обновите сервер базы.",
+            )
+            return
         stream = await store.newest_stream(session)
         bases = await store.newest_bases(session)
     if stream is None or stream.safe_until is None or now - stream.safe_until > OLDEST_SAFE:
@@ -160,7 +180,12 @@ async def look_at_offsite(db: Database, compare: Compare, *, now: datetime) -> A
             )
             return
     async with db.read("look: off-site") as session:
-        copies = [one for one in await store.newest_first(session) if one.kind is BackupKind.DUMP]
+        known = await store.newest_first(session)
+        stream = await store.newest_stream(session)
+    copies = [one for one in known if one.kind is BackupKind.DUMP]
+    if stream is not None and stream.offsite_until is not None and (late := _late_base(known, now=now)):
+        yield OFFSITE.wrong(late, _SEND)
+        return
     there = next((one for one in copies if one.offsite_at is not None), None)
     waits = next((one for one in copies if one.state is BackupState.MADE), None)
     why = f": {waits.offsite_trouble}" if waits is not None and waits.offsite_trouble else ""
@@ -178,8 +203,29 @@ async def look_at_offsite(db: Database, compare: Compare, *, now: datetime) -> A
         yield OFFSITE.unknown(f"{there.name}; на месте ли, не проверить: {unseen}", "2getpro doctor")
 
 
+def _late_base(known: Sequence[Backup], *, now: datetime) -> str | None:
+    """The log leaves, and leads nowhere without a base backup: why there is no new one off the machine."""
+    bases = [one for one in known if one.kind in BASES]
+    there = next((one for one in bases if one.offsite_at is not None), None)
+    since = there or min(bases, key=_tried_at, default=None)
+    if since is None or now - since.started_at <= _OLDEST_BASE:
+        return None
+    waits = next((one for one in bases if one.state is BackupState.MADE and one.offsite_at is None), None)
+    why = f": {waits.offsite_trouble}" if waits is not None and waits.offsite_trouble else ""
+    if there is None:
+        return f"ни одной базовой, журнал без неё ни к чему{why}"
+    return f"{there.name}, {_ago(now - there.started_at)} назад: базовая старая{why}"
+
+
 def _tried_at(copy: Backup) -> datetime:
     return copy.verified_at or copy.started_at
+
+
+def _tried_since(known: Sequence[Backup]) -> datetime | None:
+    """When a base backup was last tried, or else the first of them made; None where there are none."""
+    bases = [one for one in known if one.kind in BASES]
+    tried = [one.verified_at for one in bases if one.verified_at is not None]
+    return max(tried, default=min((one.started_at for one in bases), default=None))
 
 
 def _copies(folder: Path, now: datetime) -> list[Copy]:
