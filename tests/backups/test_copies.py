@@ -71,6 +71,18 @@ async def test_a_copy_holds_everything_and_is_closed_to_others(deps: Deps, shop:
     assert not list(deps.trials.glob("scratch"))
 
 
+async def test_a_copy_of_a_database_that_lacks_an_index_of_its_version_is_not_good(deps: Deps) -> None:
+    with psycopg.connect(deps.database_url, autocommit=True) as connection:
+        connection.execute("DROP INDEX users_registration_date_idx")
+        try:
+            await copy_of(deps)
+        finally:
+            connection.execute("CREATE INDEX users_registration_date_idx ON users (registration_date)")
+    tried = await service.verify(deps)
+    assert tried.verification is not None
+    assert "не хватает: CREATE INDEX users_registration_date_idx" in tried.verification["trouble"]
+
+
 @pytest.mark.long
 async def test_the_product_itself_boots_on_what_was_restored_and_sells(
     deps: Deps, shop: Shop, figure: Callable[[str], None]

@@ -13,6 +13,7 @@ import psycopg
 from pyrage import x25519
 
 from getpro import migrations
+from getpro.backups import schema
 from getpro.backups.environment import read, require_secrets
 from getpro.backups.errors import BackupError, NotRestored
 from getpro.backups.folder import PASSED_THROUGH
@@ -122,6 +123,7 @@ def prove(
             _look_through(cluster, name_of(url))
             step("Версия схемы")
             migrations.upgrade(url)
+            schema.require_all(cluster, url)
             if settings is not None:
                 step("Секреты")
                 require_secrets(url, settings)
