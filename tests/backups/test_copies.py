@@ -15,7 +15,7 @@ from pyrage import x25519
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from getpro.backups import jobs, service, store
+from getpro.backups import jobs, places, service, store
 from getpro.backups.deps import Deps
 from getpro.backups.errors import Busy, DumpFailed, NoFolder, NotRestored, NotThere
 from getpro.backups.folder import ARCHIVE, LATEST, SETTINGS, held
@@ -434,7 +434,11 @@ async def test_what_was_interrupted_is_swept_by_the_next(deps: Deps) -> None:
         await store.begin(session, killed, BackupKind.DUMP, asked_by="olga", now=deps.clock())
     (deps.folder / f".making-{killed}.dump.zst.age").write_bytes(b"half")
     (deps.folder / f"{killed}{ARCHIVE}").write_bytes(b"whole, but nobody said so")
+    in_clear = deps.trials.parent / places.RESTORED / places.SCRATCH / "restored.dump"
+    in_clear.parent.mkdir(parents=True)
+    in_clear.write_bytes(b"of who looked at one customer")
     await service.tidy(deps)
+    assert not in_clear.exists()
     assert await states(deps) == {made.name: BackupState.MADE, killed: BackupState.FAILED}
     assert files(deps) == {f"{made.name}{end}" for end in (ARCHIVE, SETTINGS, ".json")} | {LATEST}
 

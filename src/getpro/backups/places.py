@@ -20,6 +20,10 @@ from getpro.kit import crashpoints
 from getpro.kit.trouble import system_words
 from getpro.platform.postgres.address import impatient
 
+RESTORED: Final = "restored"
+"""The folder, in a shop's data directory, of all that is not asked to be restored elsewhere."""
+SCRATCH: Final = f"{UNFINISHED}scratch"
+"""In it, what is thrown away: a dump in clear, a past that was only looked at."""
 _HALF: Final = f"{UNFINISHED}restored"
 """The folder, in a new place, of a database that is not whole yet."""
 _SPARE_BYTES: Final = 128 * 2**20
@@ -89,7 +93,10 @@ def into_new_place(
 
 
 def sweep(parent: Path) -> None:
-    """Throw away what killed ones have left in the folders of ``parent``, and their servers."""
+    """Throw away what killed ones have left in ``parent`` and its folders, and their servers."""
+    if (parent / SCRATCH).exists():
+        with contextlib.suppress(Busy, NoFolder), held(parent, mode=PASSED_THROUGH):
+            clear(parent / SCRATCH)
     for half in parent.glob(f"*/{_HALF}"):
         with contextlib.suppress(Busy, NoFolder):
             with held(half.parent, mode=PASSED_THROUGH):

@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from getpro.backups import base, dump, store
+from getpro.backups import base, dump, places, store
 from getpro.backups.deps import Deps
 from getpro.backups.errors import BackupError, Busy, NotThere, OffsiteError
 from getpro.backups.folder import FILES, NAMED, PASSED_THROUGH, archive_of, held, names, remove, sweep
@@ -328,6 +328,7 @@ async def _tidy(deps: Deps) -> None:
         log.warning("backup.left_unfinished", file=name)
     with contextlib.suppress(Busy), held(deps.trials, mode=PASSED_THROUGH):
         await asyncio.to_thread(clear, deps.trials / SCRATCH)
+    await asyncio.to_thread(places.sweep, deps.trials.parent / places.RESTORED)
     async with deps.db.begin("backup: tidy") as session:
         # A name that is none of ours would lead to other files.
         known = [copy for copy in await store.newest_first(session) if NAMED.fullmatch(copy.name)]

@@ -30,7 +30,7 @@ from getpro.backups.errors import (
     Unsuitable,
     WrongKey,
 )
-from getpro.backups.folder import PASSED_THROUGH, UNFINISHED, held
+from getpro.backups.folder import PASSED_THROUGH, held
 from getpro.backups.keys import FILE, read_identity
 from getpro.backups.manifest import Facts
 from getpro.backups.recovery import Target
@@ -225,7 +225,7 @@ class _Asked:
     @property
     def restored(self) -> Path:
         """The folder in which all is restored that is not asked to be elsewhere."""
-        return _data(self.settings) / "restored"
+        return _data(self.settings) / places.RESTORED
 
     def tell_if_short(self) -> None:
         """Once it is brought up: what was asked for may lie behind the end of the log."""
@@ -235,7 +235,7 @@ class _Asked:
 
     @property
     def scratch(self) -> Path:
-        return self.restored / f"{UNFINISHED}scratch"
+        return self.restored / places.SCRATCH
 
     def show(
         self, url: str | None, *, where: str, folder: Path, needed: int, is_replaced: bool = False
