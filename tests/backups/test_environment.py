@@ -96,6 +96,7 @@ def test_what_is_set_comes_back_word_for_word(tmp_path: Path, monkeypatch: pytes
     for name, value in VALUES.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("HOME_OF_SOMEBODY_ELSE", "x")
+    monkeypatch.setenv("COMPOSE_PROJECT_NAME", "2getpro")
     monkeypatch.setenv("CRYPTOPAY_TOKEN", "1:${x}")
     monkeypatch.setenv("GETPRO_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.delenv("DATABASE_KEYS")
@@ -103,6 +104,7 @@ def test_what_is_set_comes_back_word_for_word(tmp_path: Path, monkeypatch: pytes
     back = EnvFile.read(tmp_path / ".env.back")
     assert {name: back.values.get(name) for name in VALUES} == VALUES
     assert back.values["GRAFANA_PASSWORD"] == "of_the_stack"
+    assert back.values["COMPOSE_PROJECT_NAME"] == "2getpro"
     assert back.values["DATABASE_KEYS"] == (tmp_path / "data" / FILE).read_text().strip()
     assert "HOME_OF_SOMEBODY_ELSE" not in back.text
     assert "SHOP_SUPPORT" not in back.values

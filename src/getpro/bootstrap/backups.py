@@ -39,6 +39,8 @@ _PROOF: Final = "getpro.sandbox.shop.proof"
 _UPLOAD_SECONDS: Final = 600
 """For a part; a slow line takes its time."""
 _PROOF_SECONDS: Final = 600
+_OURS_BESIDES: Final = ("PG_BIN", "COMPOSE_PROJECT_NAME")
+"""No setting of the shop's; by the last one ``2getpro setup`` knows that it ran in the stack."""
 
 
 class Preparing:
@@ -134,7 +136,7 @@ def what_is_set(settings: CopySettings) -> str:
     And the keys without which the secrets in the copied tables stay closed. Raises Trouble for a file that
     cannot be read.
     """
-    ours = {*variables(), "PG_BIN"}
+    ours = {*variables(), *_OURS_BESIDES}
     found = EnvFile.read(Path(".env")).values
     found |= {name.upper(): value for name, value in os.environ.items() if value and name.upper() in ours}
     found["DATABASE_KEYS"] = ",".join(database_keys(settings))
