@@ -20,9 +20,11 @@ from getpro.backups.deps import Deps
 from getpro.backups.errors import Busy, DumpFailed, NoFolder, NotRestored, NotThere
 from getpro.backups.folder import ARCHIVE, LATEST, SETTINGS, held
 from getpro.backups.keys import FILE, Keys, keys
+from getpro.backups.retention import Keep
 from getpro.backups.states import BackupKind, BackupState
 from getpro.backups.store import Backup
 from getpro.bootstrap.backups import sell_once
+from getpro.kit import crashpoints
 from getpro.kit.trouble import Trouble
 from getpro.platform.postgres import tools_for
 from getpro.platform.postgres.tools import tools_of
@@ -469,6 +471,43 @@ async def test_what_no_count_keeps_goes_and_the_proven_one_stays(deps: Deps, sho
     assert (await states(deps))[made[1]] is BackupState.DELETED
     assert not (deps.folder / f"{made[1]}{ARCHIVE}").exists()
     assert await service.prune(deps) == []
+
+
+class Died(BaseException):
+    """As a process does: nothing that follows is carried out but what gives things back."""
+
+
+async def test_death_at_any_point_of_letting_go_leaves_no_claim_that_is_not_true(
+    deps: Deps, shop: Shop
+) -> None:
+    only_newest = replace(deps, keep=Keep(daily=1, weekly=0, monthly=0, yearly=0))
+    passed: list[str] = []
+
+    def die(point: str) -> None:
+        passed.append(point)
+        if len(passed) == at:
+            raise Died
+
+    at, died = 0, True
+    while died:
+        at += 1
+        passed.clear()
+        shop.clock.now += timedelta(days=1)
+        newest = await copy_of(deps)
+        crashpoints.listen(die)
+        try:
+            await service.prune(only_newest)
+            died = False
+        except Died:
+            pass
+        finally:
+            crashpoints.listen(None)
+        async with deps.db.read("test") as session:
+            for one in await store.newest_first(session, BackupState.MADE):
+                assert (deps.folder / f"{one.name}{ARCHIVE}").exists(), passed
+        await service.prune(only_newest)
+        assert lying(deps) == {f"{newest.name}{end}" for end in (ARCHIVE, SETTINGS, ".json")}
+    assert len(passed) > 4, passed
 
 
 FORGED = (
