@@ -47,7 +47,7 @@ def copies_in(
         folder=folder / "backups",
         trials=folder / "trials",
         spool=folder / "wal",
-        keys=keys(folder),
+        keys=keys(folder, folder / "backups"),
         keep=Keep(daily=daily, weekly=0, monthly=0, yearly=0),
         window=timedelta(days=1),
         use=lambda _: None,

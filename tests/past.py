@@ -59,7 +59,7 @@ def past(server: str, template: str, tmp_path_factory: pytest.TempPathFactory) -
         connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
     with ThreadPoolExecutor(1) as apart:
         apart.submit(asyncio.run, _lived(f"{server}/{name}", home)).result()
-    yield Past(server, name, home / "backups", keys(home), home / "backup.key")
+    yield Past(server, name, home / "backups", keys(home, home / "backups"), home / "backup.key")
     with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
         connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import structlog
 from pyrage import x25519
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
@@ -547,17 +548,39 @@ def lying(deps: Deps) -> set[str]:
 
 
 def test_a_key_is_made_once_and_never_again_over_a_broken_one(tmp_path: Path) -> None:
-    first = keys(tmp_path)
-    assert str(keys(tmp_path).identity) == str(first.identity)
+    copies = tmp_path / "backups"
+    with structlog.testing.capture_logs() as told:
+        first = keys(tmp_path, copies)
+        assert str(keys(tmp_path, copies).identity) == str(first.identity)
+    assert [(one["event"], one["file"]) for one in told] == [("backup.key_made", str(tmp_path / FILE))]
     assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o600
     (tmp_path / FILE).write_text("rubbish")
     with pytest.raises(Trouble, match="испорчен"):
-        keys(tmp_path)
+        keys(tmp_path, copies)
     other = x25519.Identity.generate().to_public()
     (tmp_path / FILE).unlink()
-    assert len(keys(tmp_path, [str(other)]).recipients) == 2
+    assert len(keys(tmp_path, copies, [str(other)]).recipients) == 2
     with pytest.raises(Trouble, match="BACKUP_RECIPIENTS"):
-        keys(tmp_path, ["nonsense"])
+        keys(tmp_path, copies, ["nonsense"])
+
+
+@pytest.mark.parametrize("closed", ["2getpro-20260301-023000.dump.zst.age", f"wal/7/{'0' * 24}.zst.age"])
+def test_a_key_that_is_gone_is_asked_for_and_none_is_made_beside_what_it_has_closed(
+    tmp_path: Path, closed: str
+) -> None:
+    copies = tmp_path / "backups"
+    first = keys(tmp_path, copies)
+    (copies / closed).parent.mkdir(parents=True)
+    (copies / closed).touch()
+    saved = (tmp_path / FILE).rename(tmp_path / "saved.key")
+    with pytest.raises(Trouble, match="Ключа копий нет"):
+        keys(tmp_path, copies)
+    assert not (tmp_path / FILE).exists()
+    saved.rename(tmp_path / FILE)
+    assert str(keys(tmp_path, copies).identity) == str(first.identity)
+    (tmp_path / FILE).unlink()
+    copies.rename(tmp_path / "former")  # on purpose
+    assert str(keys(tmp_path, copies).identity) != str(first.identity)
 
 
 async def test_every_night_a_copy_is_made_and_old_ones_go_and_on_fridays_one_is_proven(

@@ -62,7 +62,7 @@ def deps(shop: Shop, database_url: str, tmp_path: Path, place: Place) -> Iterato
             folder=tmp_path / "backups",
             trials=tmp_path / "trials",
             spool=tmp_path / "spool",
-            keys=keys(tmp_path),
+            keys=keys(tmp_path, tmp_path / "backups"),
             keep=Keep(daily=1, weekly=0, monthly=0, yearly=0),
             window=timedelta(days=7),
             use=lambda _: None,

@@ -134,6 +134,9 @@ async def test_what_cannot_be_done_is_said_in_a_sentence_and_nothing_is_lost(fol
     (folder / "backup.key").write_text("rubbish")
     broken = await backup("create")
     assert (broken.code, "Ключ копий испорчен" in broken.complained) == (2, True)
+    (folder / "backup.key").unlink()
+    gone = await backup("key")
+    assert (gone.code, "Ключа копий нет" in gone.complained, gone.said) == (2, True, "")
 
 
 @pytest.fixture

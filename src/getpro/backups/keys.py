@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import structlog
 from pyrage import IdentityError, RecipientError, x25519
 
 from getpro.kit.files import write_new
 from getpro.kit.trouble import Trouble, system_words
+
+log = structlog.get_logger(__name__)
 
 FILE = "backup.key"
 """In the data directory."""
@@ -21,10 +24,13 @@ class Keys:
     recipients: tuple[x25519.Recipient, ...]
 
 
-def keys(directory: Path, others: Sequence[str] = ()) -> Keys:
-    """The machine's key, made where it is missing, and the public keys of ``others``; raises Trouble."""
+def keys(directory: Path, copies: Path, others: Sequence[str] = ()) -> Keys:
+    """The machine's key, made where there is neither it nor a copy, and the public keys of ``others``.
+
+    Beside ``copies`` that another key has closed, a new one would be saved by nobody. Raises Trouble.
+    """
     path = directory / FILE
-    identity = _read(path) or _make(path)
+    identity = _read(path) or _first(path, copies)
     try:
         recipients = [x25519.Recipient.from_str(other) for other in others]
     except RecipientError as error:
@@ -61,11 +67,19 @@ def _read(path: Path) -> x25519.Identity | None:
         ) from error
 
 
-def _make(path: Path) -> x25519.Identity:
+def _first(path: Path, copies: Path) -> x25519.Identity:
     """Of two that come at once one wins."""
+    if any(copies.rglob("*.age")):
+        raise Trouble(
+            "Ключа копий нет.",
+            f"{path}: такого файла нет, а в {copies} лежат копии, закрытые им.",
+            "Верните его из того места, где вы его сохранили. Пропал совсем: уберите из папки прежние копии"
+            " вместе с wal, и магазин начнёт новые с новым ключом.",
+        )
     identity = x25519.Identity.generate()
     try:
         write_new(path, f"# public key: {identity.to_public()}\n{identity}\n")
     except FileExistsError:
         return read_identity(path)
+    log.warning("backup.key_made", file=str(path))
     return identity

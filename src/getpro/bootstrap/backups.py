@@ -92,7 +92,7 @@ def backups_deps(
         folder=folder(settings),
         trials=data / "trials",
         spool=data / "wal",
-        keys=keys(data, wanted.recipients),
+        keys=keys(data, folder(settings), wanted.recipients),
         keep=Keep(wanted.keep_daily, wanted.keep_weekly, wanted.keep_monthly, wanted.keep_yearly),
         window=timedelta(days=wanted.window_days),
         use=sell_once,
