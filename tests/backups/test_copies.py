@@ -4,6 +4,7 @@ import contextlib
 import json
 import resource
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -84,6 +85,14 @@ async def test_a_copy_of_a_database_that_lacks_an_index_of_its_version_is_not_go
     tried = await service.verify(deps)
     assert tried.verification is not None
     assert "не хватает: CREATE INDEX users_registration_date_idx" in tried.verification["trouble"]
+
+
+async def test_the_servers_limits_of_time_are_for_the_shop_and_end_no_copy(deps: Deps) -> None:
+    with psycopg.connect(deps.database_url, autocommit=True) as connection:
+        for limit in ("transaction_timeout = '1s'", "idle_in_transaction_session_timeout = '500ms'"):
+            connection.execute(f'ALTER DATABASE "{connection.info.dbname}" SET {limit}')
+    made = await service.create(deps, asked_by="olga", on_progress=lambda _: time.sleep(0.6))
+    assert made.state is BackupState.MADE
 
 
 @pytest.mark.long

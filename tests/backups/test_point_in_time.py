@@ -29,12 +29,13 @@ from sqlalchemy import text
 from copies import copies_in
 from folders import open_up
 from getpro import cli, migrations
-from getpro.backups import drills, fetching, live, mirror, places, sending, service, store, stream
+from getpro.backups import base, drills, fetching, live, mirror, places, sending, service, store, stream
 from getpro.backups.deps import Deps
 from getpro.backups.errors import BackupError, NotRestored
 from getpro.backups.folder import FILES, UNFINISHED, archive_of, hash_of
 from getpro.backups.interruption import LEAVE_SECONDS
 from getpro.backups.jobs import job_kinds
+from getpro.backups.manifest import Facts, facts_of
 from getpro.backups.mirror import Mirror
 from getpro.backups.recovery import Target, chain_for, recover
 from getpro.backups.sources import SERVER, minute_of
@@ -197,6 +198,24 @@ async def test_base_backups_pass_their_trial(deps: Deps, flowing: None) -> None:
     assert tried.is_good, tried.verification
     assert made[1].manifest is not None
     assert made[1].manifest.facts.rows["users"] == 1
+
+
+async def test_the_servers_limits_of_time_are_for_the_shop_and_end_no_base_backup(
+    deps: Deps, flowing: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def of_a_large_one(connection: "psycopg.Connection[Any]") -> Facts:
+        connection.execute("SELECT pg_sleep(2.5)")
+        return facts_of(connection)
+
+    monkeypatch.setattr(base, "facts_of", of_a_large_one)
+    with psycopg.connect(deps.database_url, autocommit=True) as connection:
+        name = connection.info.dbname
+        connection.execute(f"ALTER DATABASE \"{name}\" SET statement_timeout = '2s'")
+        try:
+            made = await service.create_base(deps, BackupKind.FULL, asked_by="olga")
+        finally:
+            connection.execute(f'ALTER DATABASE "{name}" RESET ALL')
+    assert made.state is BackupState.MADE
 
 
 async def test_a_segment_that_is_missing_is_told_and_leads_to_a_new_beginning(

@@ -18,7 +18,7 @@ from pyrage import x25519
 from getpro import __version__
 from getpro.backups.errors import DumpFailed, NoStream
 from getpro.backups.folder import BASE, FILES, Sink, written
-from getpro.backups.interruption import go_on, statements_ended
+from getpro.backups.interruption import go_on, statements_ended, unhurried
 from getpro.backups.manifest import Facts, Manifest, Physical, facts_of
 from getpro.backups.output import output_of, told
 from getpro.backups.progress import OnStep, silent
@@ -58,6 +58,7 @@ def make(
     now = clock()
     with told(folder):
         with psycopg.connect(impatient(url), autocommit=True) as connection:
+            unhurried(connection)
             server = look_at_server(connection)
             on_progress("Пишем файлы")
             sink, files = _write(url, tools_for(server.major), folder, name, parent, recipients)
@@ -204,6 +205,7 @@ def _count_at_rest(url: str, watcher: "psycopg.Connection[Any]") -> _AtRest:
                 # The recovery needs something to come after that place, to know that it is there.
                 watcher.execute("SELECT pg_logical_emit_message(false, 'getpro', '', true)")
                 with statements_ended(connection):
+                    unhurried(connection)
                     next_transaction = int(seen[0].split(":")[1])
                     return _AtRest(facts_of(connection), seen[1], next_transaction)
         time.sleep(_QUIET_SECONDS)

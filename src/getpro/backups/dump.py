@@ -21,7 +21,7 @@ from pyrage import x25519
 from getpro import __version__
 from getpro.backups.environment import close
 from getpro.backups.folder import ARCHIVE, LATEST, Sink, written
-from getpro.backups.interruption import statements_ended
+from getpro.backups.interruption import statements_ended, unhurried
 from getpro.backups.manifest import Manifest, facts_of
 from getpro.backups.output import output_of, told
 from getpro.backups.progress import OnStep, silent
@@ -113,6 +113,7 @@ def _moment(url: str) -> Iterator[tuple["psycopg.Connection[Any]", str]]:
     ):
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         connection.read_only = True
+        unhurried(connection)
         row = connection.execute("SELECT pg_export_snapshot()").fetchone()
         assert row is not None
         yield connection, row[0]

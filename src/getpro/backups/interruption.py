@@ -20,6 +20,12 @@ from getpro.backups.errors import Interrupted
 _CANCEL_SECONDS: Final = 3
 LEAVE_SECONDS: Final = 3.0
 """How long who hangs is waited for, once nobody wants it any more."""
+_LIMITS: Final = (
+    "statement_timeout",
+    "idle_in_transaction_session_timeout",
+    "idle_session_timeout",
+    "transaction_timeout",
+)
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
@@ -132,6 +138,17 @@ def statements_ended(connection: "psycopg.Connection[Any]") -> Iterator[None]:
 
     with ended_by(cancel):
         yield
+
+
+def unhurried(connection: "psycopg.Connection[Any]") -> None:
+    """Have nothing else end what the connection does, or that it does nothing meanwhile.
+
+    The server's limits are made for a shop's short work; a copy takes as long as the database is large.
+    """
+    connection.execute(
+        "SELECT set_config(name, '0', false) FROM pg_settings WHERE name = ANY(%s)",  # not each has all
+        [list(_LIMITS)],
+    )
 
 
 def go_on() -> None:

@@ -12,6 +12,7 @@ from pyrage import x25519
 
 from getpro.backups.errors import Damaged, NotRestored, NotThere
 from getpro.backups.folder import Sink, archive_of, hash_of
+from getpro.backups.interruption import unhurried
 from getpro.backups.manifest import Facts, Manifest, facts_of
 from getpro.backups.progress import OnBytes, nobody
 from getpro.backups.sealed import unseal
@@ -121,6 +122,7 @@ def _measured(url: str) -> Iterator[Callable[[], int]]:
 def require_the_same(facts: Facts, url: str) -> None:
     """Count the database at ``url``; raises NotRestored unless it has just these rows and sums."""
     with psycopg.connect(impatient(url), application_name=NAME) as connection:
+        unhurried(connection)
         found = facts.differences(facts_of(connection))
     if found:
         raise NotRestored("; ".join(found[:5]))
