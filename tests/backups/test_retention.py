@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from getpro.backups.retention import Keep, Kept, KeptBase, outdated, outdated_bases
+from getpro.backups.retention import Keep, Kept, KeptBase, borne_out, outdated, outdated_bases
 from getpro.backups.states import MOVES, BackupState
 
 MOSCOW = ZoneInfo("Europe/Moscow")
@@ -92,3 +92,23 @@ def test_what_was_left_for_another_timeline_goes_when_that_one_reaches_back() ->
     for since, gone in ((7.5, []), (8, ["0", "7"])):
         found = outdated_bases(bases, since=NIGHT + timedelta(days=since))
         assert [one.name for one in found] == gone
+
+
+@pytest.mark.parametrize(
+    ("days", "now", "borne"),
+    [
+        ([], 40.0, 40.0),
+        ([39.9], 40.0, 40.0),
+        ([0.0, 1.0, 2.0], 3.1, 3.1),
+        ([0.0, 1.0, 3.0], 3.1, 3.0),  # a night was missed
+        ([0.0, 1.0, 40.0], 40.1, 3.0),  # the clock has jumped, or the shop was away
+        ([0.0, 1.0, 40.0, 40.9], 40.9, 3.0),
+        ([0.0, 1.0, 40.0, 40.9], 41.0, 41.0),  # it was not the clock
+        ([0.0, 1.0, 40.0], 2.1, 2.1),  # it was, and is right again
+    ],
+)
+def test_a_time_is_believed_where_copies_lead_to_it_or_a_day_later(
+    days: list[float], now: float, borne: float
+) -> None:
+    moments = [NIGHT + timedelta(days=day) for day in days]
+    assert borne_out(moments, now=NIGHT + timedelta(days=now)) == NIGHT + timedelta(days=borne)

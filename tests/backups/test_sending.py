@@ -285,10 +285,10 @@ async def test_a_copy_comes_back_without_settings_that_are_not_there(deps: Deps,
     assert ((await known(deps, made.name)).state, settings.exists()) == (BackupState.MADE, False)
 
 
-def physical(parent: Backup | None) -> Physical:
+def physical(parent: Backup | None, *, start: str = "0/1") -> Physical:
     name = None if parent is None else parent.name
     return Physical(
-        "7", "2getpro", SEGMENT_BYTES, "0/1", "0/2", "0/2", "2026-03-01T00:00:00+00:00", 1, "postgres", name
+        "7", "2getpro", SEGMENT_BYTES, start, start, start, "2026-03-01T00:00:00+00:00", 1, "postgres", name
     )
 
 
@@ -408,6 +408,17 @@ async def test_what_is_only_there_goes_by_the_same_counts(deps: Deps, shop: Shop
     await service.prune(deps)
     assert place.objects() == lost
     assert (await known(deps, new.name)).offsite_at is not None
+
+
+async def test_by_a_clock_that_is_ahead_no_minute_of_the_past_goes(deps: Deps, shop: Shop) -> None:
+    bases = []
+    for days in (6, 0.5, 40):
+        bases.append(await copy_of(deps, physical=physical(None)))
+        shop.clock.forward(days=days)
+    bases.append(await copy_of(deps, physical=physical(None)))
+    assert await service.prune(deps) == []
+    shop.clock.forward(days=1)  # it was right, and the shop away
+    assert [one.name for one in await service.prune(deps)] == [one.name for one in bases[:2]]
 
 
 async def test_what_is_locked_there_stays_is_told_and_prune_goes_on(

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Final, TypeVar
+from datetime import datetime, timedelta
+from typing import Final
 from zoneinfo import ZoneInfo
 
 
@@ -40,7 +40,9 @@ class KeptBase:
     is_proven: bool
 
 
-Period = TypeVar("Period")
+_BORNE_OUT: Final = timedelta(days=1)
+_UNTOLD: Final = timedelta(days=2)
+"""Longer than a night without a copy."""
 _PERIODS: Final[dict[str, Callable[[datetime], object]]] = {
     "daily": lambda moment: moment.date(),
     "weekly": lambda moment: moment.isocalendar()[:2],
@@ -63,6 +65,15 @@ def outdated(copies: Iterable[Kept], keep: Keep, *, zone: ZoneInfo) -> list[Kept
             first.setdefault(of(copy.moment.astimezone(zone)), copy.name)
         stays |= set(list(first.values())[: getattr(keep, period)])
     return [copy for copy in reversed(newest_first) if copy.name not in stays]
+
+
+def borne_out(moments: Iterable[datetime], *, now: datetime) -> datetime:
+    """``now``, or less where no copy leads there: the clock may be ahead.
+
+    A copy every night does lead there. After a gap, whatever its reason, it does a day after the first copy.
+    """
+    told = max((moment for moment in moments if moment <= now - _BORNE_OUT), default=now)
+    return min(now, told + _UNTOLD)
 
 
 def outdated_bases(bases: Iterable[KeptBase], *, since: datetime) -> list[KeptBase]:

@@ -19,7 +19,7 @@ from getpro.backups.manifest import Manifest, Physical
 from getpro.backups.mirror import forget_log
 from getpro.backups.progress import OnStep, silent
 from getpro.backups.recovery import down_to_full
-from getpro.backups.retention import Kept, KeptBase, outdated, outdated_bases
+from getpro.backups.retention import Kept, KeptBase, borne_out, outdated, outdated_bases
 from getpro.backups.sending import forget
 from getpro.backups.states import BackupKind, BackupState
 from getpro.backups.store import Backup
@@ -270,7 +270,7 @@ def _late(deps: Deps, copies: Iterable[Backup]) -> list[Backup]:
         for one, manifest in whole
         if manifest.physical is not None
     ]
-    since = deps.clock() - deps.window
+    since = borne_out((manifest.moment for _, manifest in whole), now=deps.clock()) - deps.window
     # By a clock that was put back the newest copy looks older than others.
     by_number = sorted((there[dump.name] for dump in dumps), key=lambda copy: copy.backup_id)
     last = {copy.name for copy in by_number[-1:]}
