@@ -344,12 +344,12 @@ async def test_a_base_backup_whose_trial_was_cut_off_is_tried_by_the_next(deps: 
     kinds = {kind.name: kind for kind in job_kinds(lambda: deps)}
     await kinds[job_of("make_base_backup").name].run()
     async with deps.db.read("test") as session:
-        [base] = await store.newest_bases(session)
+        [base] = await store.newest_bases(session, now=utc_now())
     assert base.is_good
     before = base.verified_at
     await kinds[job_of("make_base_backup").name].run()
     async with deps.db.read("test") as session:
-        [base] = await store.newest_bases(session)
+        [base] = await store.newest_bases(session, now=utc_now())
     assert base.verified_at == before
 
 
@@ -429,6 +429,22 @@ async def test_base_backups_are_due_every_week_and_every_night(deps: Deps, flowi
         (full.started_at + timedelta(days=7), BackupKind.FULL),
     ):
         assert await service.base_due(await at(deps, moment)) is due, moment
+
+
+@pytest.mark.long
+async def test_a_base_backup_by_a_clock_that_was_ahead_holds_none_up(deps: Deps, flowing: None) -> None:
+    full = await service.create_base(deps, BackupKind.FULL, asked_by="olga")
+    ahead = utc_now() + timedelta(days=40)
+    future = await service.create_base(replace(deps, clock=lambda: ahead), BackupKind.FULL, asked_by="olga")
+    tonight = full.started_at.replace(hour=3, minute=0) + timedelta(days=1)
+    next_week = full.started_at + timedelta(days=7)
+    for moment, due in ((tonight, BackupKind.INCREMENTAL), (next_week, BackupKind.FULL)):
+        assert await service.base_due(await at(deps, moment)) is due, moment
+    built = await service.create_base(await at(deps, tonight), BackupKind.INCREMENTAL, asked_by="olga")
+    assert built.manifest is not None
+    assert built.manifest.physical is not None
+    assert built.manifest.physical.parent == full.name != future.name
+    assert await service.untried_base(await at(deps, tonight)) == built.name
 
 
 async def at(deps: Deps, moment: datetime) -> Deps:
@@ -610,7 +626,7 @@ async def test_killed_at_any_moment_of_its_work_the_next_one_cleans_up_and_does_
         else:
             assert not (tmp_path / "new" / "place" / SERVER).exists()
         async with deps.db.read("test") as session:
-            for one in await store.newest_bases(session):
+            for one in await store.newest_bases(session, now=utc_now()):
                 assert one.manifest is not None
                 assert hash_of(archive_of(deps.folder, one.name, one.kind)) == one.manifest.sha256
     assert await worked(deps, what, tmp_path) == 0
@@ -619,7 +635,7 @@ async def test_killed_at_any_moment_of_its_work_the_next_one_cleans_up_and_does_
     assert running_in(tmp_path) == []
     async with deps.db.read("test") as session:
         assert await store.newest_first(session, BackupState.MAKING) == []
-        newest = (await store.newest_bases(session))[0]
+        newest = (await store.newest_bases(session, now=utc_now()))[0]
     if what == "verify":
         assert newest.is_good
     elif what == "base":

@@ -84,6 +84,28 @@ def test_whatever_goes_every_moment_of_the_window_has_a_base_backup_before_it(
         assert any(base.is_proven for base in stays)
 
 
+def test_by_a_clock_that_was_put_back_a_chain_is_still_what_hangs_together() -> None:
+    def base(name: str, parent: str | None, day: float) -> KeptBase:
+        return KeptBase(name, parent, ("7", 1), NIGHT + timedelta(days=day), is_proven=True)
+
+    bases = [
+        base("a", None, 0),
+        base("a1", "a", 4),
+        base("x", None, 3),  # a day late, by a clock that is two behind
+        base("a2", "a1", 3.5),
+        base("x1", "x", 6),
+        base("lost", "nowhere", 5),
+    ]
+    for since, gone in ((2.9, []), (3, ["a", "a2", "a1"]), (5, ["a", "a2", "a1"])):
+        found = outdated_bases(bases, since=NIGHT + timedelta(days=since))
+        assert [one.name for one in found] == gone
+
+
+def test_what_goes_round_in_forged_files_ends() -> None:
+    bases = [KeptBase(name, parent, ("7", 1), NIGHT, is_proven=True) for name, parent in ("ab", "ba")]
+    assert outdated_bases(bases, since=NIGHT) == []
+
+
 def test_what_was_left_for_another_timeline_goes_when_that_one_reaches_back() -> None:
     def base(day: int, timeline: int) -> KeptBase:
         return KeptBase(f"{day}", None, ("7", timeline), NIGHT + timedelta(days=day), is_proven=True)

@@ -29,7 +29,7 @@ async def base(deps: Deps) -> None:
 
 async def verify(deps: Deps) -> None:
     async with deps.db.read("test") as session:
-        newest = (await store.newest_bases(session))[0].name
+        newest = (await store.newest_bases(session, now=deps.clock()))[0].name
     await service.verify(deps, newest)
 
 

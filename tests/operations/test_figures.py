@@ -327,6 +327,19 @@ async def test_a_base_backup_is_looked_after_as_the_nightly_copy_is(shop: Shop) 
     assert (await known(shop))(sent) == 3 * 3600  # by when it was made
 
 
+async def test_a_base_backup_from_the_future_makes_none_young(shop: Shop) -> None:
+    async with shop.db.begin("test") as session:
+        for kind, days in (("dump", -9), ("full", -3), ("full", 30)):
+            await session.execute(
+                text(
+                    "INSERT INTO backups (name, kind, state, asked_by, started_at, bytes, manifest)"
+                    " VALUES (:name, :kind, 'made', 'x', :made, 1, '{}')"
+                ),
+                {"name": f"{days}", "kind": kind, "made": shop.clock() + timedelta(days=days)},
+            )
+    assert (await known(shop))("getpro_base_backup_age_seconds") == 3 * 24 * 3600
+
+
 async def test_a_shop_is_held_from_the_mark_until_its_books_are_whole(shop: Shop) -> None:
     assert (await known(shop))("getpro_held_seconds") == 0
     async with shop.db.begin("test") as session:

@@ -102,7 +102,7 @@ def down_to_full(base: Manifest, by_name: Mapping[str, Manifest]) -> list[Manife
     """``base`` after those that it builds on, oldest first; None where one of them is missing."""
     chain = [base]
     while (physical := chain[0].physical) is not None and physical.parent is not None:
-        if (parent := by_name.get(physical.parent)) is None:
+        if (parent := by_name.get(physical.parent)) is None or parent in chain:
             return None
         chain.insert(0, parent)
     return chain

@@ -1,6 +1,6 @@
 """Which copies may go: so many days, weeks, months and years back one each is kept."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -83,19 +83,35 @@ def outdated_bases(bases: Iterable[KeptBase], *, since: datetime) -> list[KeptBa
     was proven. A timeline that a shop has left for another may be the only way to a moment of either: none
     goes until the one that it lives on reaches back by itself.
     """
-    oldest_first = sorted(bases, key=lambda base: base.moment)
-    chains: list[list[KeptBase]] = []
-    for base in oldest_first:
-        if base.parent is None or not chains:
-            chains.append([])
-        chains[-1].append(base)
-    reach_back = [
-        number
-        for number, chain in enumerate(chains)
-        if chain[0].moment <= since and chain[0].line == oldest_first[-1].line
-    ]
-    proven = [number for number, chain in enumerate(chains) if any(base.is_proven for base in chain)]
+    by_name = {base.name: base for base in bases}
+    if not by_name:
+        return []
+    line = max(by_name.values(), key=lambda base: base.moment).line
+    chains = _chains(by_name)
+    whole = [(number, chain) for number, chain in enumerate(chains) if chain[0].parent is None]
+    reach_back = [number for number, chain in whole if chain[0].moment <= since and chain[0].line == line]
+    proven = [number for number, chain in whole if any(base.is_proven for base in chain)]
     if not reach_back:
         return []
     first = min([reach_back[-1], *proven[-1:]])
     return [base for chain in chains[:first] for base in chain]
+
+
+def _chains(bases: Mapping[str, KeptBase]) -> list[list[KeptBase]]:
+    """Those that hang together, the full one first; oldest first. By a clock that was set they may overlap.
+
+    What hangs on one that is missing is a chain of its own, which leads nowhere.
+    """
+    chains: dict[str, list[KeptBase]] = {}
+    for base in sorted(bases.values(), key=lambda base: (base.parent is not None, base.moment)):
+        chains.setdefault(_begin(base, bases), []).append(base)
+    return sorted(chains.values(), key=lambda chain: chain[0].moment)
+
+
+def _begin(base: KeptBase, bases: Mapping[str, KeptBase]) -> str:
+    """What it builds on in the end, as far as that is here."""
+    for _ in bases:  # no more: what stands in files may go round
+        if base.parent is None or base.parent not in bases:
+            break
+        base = bases[base.parent]
+    return base.parent or base.name

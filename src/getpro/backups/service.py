@@ -149,7 +149,7 @@ async def base_due(deps: Deps) -> BackupKind | None:
     now = deps.clock()
     async with deps.db.read("backup: bases") as session:
         flowing = await store.flowing(session, since=now - _FLOWS)
-        bases = await store.newest_bases(session)
+        bases = await store.newest_bases(session, now=now)
         timeline = await store.timeline(session)
     if flowing is None:
         return None
@@ -160,8 +160,7 @@ async def base_due(deps: Deps) -> BackupKind | None:
     if not fulls or now - fulls[0] >= _FULL_EVERY:
         return BackupKind.FULL
     local = now.astimezone(deps.zone)
-    # Any: by a clock that was ahead, the newest may be of a day that has not come.
-    is_todays = any(one.started_at.astimezone(deps.zone).date() == local.date() for one in bases)
+    is_todays = bases[0].started_at.astimezone(deps.zone).date() == local.date()
     is_due = not is_todays and local.hour >= _NIGHT and await _parent(deps) is not None
     return BackupKind.INCREMENTAL if is_due else None
 
@@ -169,7 +168,7 @@ async def base_due(deps: Deps) -> BackupKind | None:
 async def untried_base(deps: Deps) -> str | None:
     """The newest base backup, if its trial was cut off."""
     async with deps.db.read("backup: bases") as session:
-        bases = await store.newest_bases(session)
+        bases = await store.newest_bases(session, now=deps.clock())
     return bases[0].name if bases and bases[0].verified_at is None else None
 
 
@@ -180,7 +179,7 @@ async def _parent(deps: Deps) -> Manifest | None:
     """
     async with deps.db.read("backup: parent") as session:
         stream = await store.newest_stream(session)
-        bases = await store.newest_bases(session)
+        bases = await store.newest_bases(session, now=deps.clock())
         summarizes = await store.summarizes(session)
         timeline = await store.timeline(session)
     newest = bases[0].manifest if bases else None

@@ -184,9 +184,10 @@ async def by_id(session: Session, backup_id: int) -> Backup:
     return Backup.of((await session.execute(select(backups).where(_ROW.backup_id == backup_id))).one())
 
 
-async def newest_bases(session: Session) -> list[Backup]:
-    """Base backups that are there, newest first."""
-    return [one for one in await newest_first(session, BackupState.MADE) if one.kind in BASES]
+async def newest_bases(session: Session, *, now: datetime) -> list[Backup]:
+    """Base backups that are there, newest first; without those of a clock that was ahead."""
+    there = await newest_first(session, BackupState.MADE)
+    return [one for one in there if one.kind in BASES and one.started_at <= now]
 
 
 async def note_stream(

@@ -249,9 +249,10 @@ FIGURES: Final = (
     ),
     Figure(
         "getpro_base_backup_age_seconds",
-        "Сколько прошло с последней базовой копии; не было ни одной — с первой копии",
+        "Сколько прошло с последней базовой копии не из будущего; не было ни одной — с первой копии",
         "SELECT extract(epoch FROM :now - coalesce("
-        "(SELECT max(started_at) FROM backups WHERE state = 'made' AND kind <> 'dump'),"
+        "(SELECT max(started_at) FROM backups"
+        " WHERE state = 'made' AND kind <> 'dump' AND started_at <= :now),"
         " (SELECT min(started_at) FROM backups), :now))",
         every_seconds=MINUTELY,
     ),

@@ -145,7 +145,7 @@ async def look_at_log(db: Database, *, now: datetime, is_kept: bool) -> AsyncIte
             )
             return
         stream = await store.newest_stream(session)
-        bases = await store.newest_bases(session)
+        bases = await store.newest_bases(session, now=now)
     if stream is None or stream.safe_until is None or now - stream.safe_until > OLDEST_SAFE:
         why = (stream and stream.trouble) or "журнал базы не доходит до папки копий"
         yield LOG.wrong(why, "docs/operations/runbooks/wal-archive.md")
