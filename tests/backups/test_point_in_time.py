@@ -188,6 +188,44 @@ async def test_where_there_is_nothing_to_build_on_a_base_backup_is_full(deps: De
     assert (first.kind, second.kind) == (BackupKind.FULL, BackupKind.FULL)
 
 
+async def test_on_a_chain_that_is_broken_none_is_built(deps: Deps, flowing: None) -> None:
+    made = [await service.create_base(deps, BackupKind.INCREMENTAL, asked_by="olga") for _ in range(3)]
+    assert [one.kind for one in made] == [BackupKind.FULL, *[BackupKind.INCREMENTAL] * 2]
+    await safe_until(deps, utc_now())
+    assert await service.base_due(deps) is None
+    archive_of(deps.folder, made[1].name, made[1].kind).unlink()
+    assert await service.base_due(deps) is BackupKind.FULL
+    again = await service.create_base(deps, BackupKind.INCREMENTAL, asked_by="olga")
+    assert again.kind is BackupKind.FULL
+
+
+async def test_where_the_server_has_forgotten_what_has_changed_a_base_backup_is_full(
+    deps: Deps, cluster: Cluster, flowing: None
+) -> None:
+    full = await service.create_base(deps, BackupKind.FULL, asked_by="olga")
+    comes(deps, 1)
+    with psycopg.connect(deps.database_url, autocommit=True) as connection:
+        connection.execute("CHECKPOINT")
+        query = "SELECT count(*) FROM pg_available_wal_summaries() WHERE end_lsn > %s::pg_lsn"
+        assert full.manifest is not None
+        assert full.manifest.physical is not None
+        start = full.manifest.physical.start
+        async with asyncio.timeout(30):
+            while connection.execute(query, [start]).fetchone() == (0,):
+                await asyncio.sleep(0.1)
+    for summary in (cluster.data / "pg_wal/summaries").iterdir():
+        summary.unlink()
+    made = await service.create_base(deps, BackupKind.INCREMENTAL, asked_by="olga")
+    async with deps.db.read("test") as session:
+        states = [(one.kind, one.state) for one in await store.newest_first(session)]
+    assert made.kind is BackupKind.FULL
+    assert states == [
+        (BackupKind.FULL, BackupState.MADE),
+        (BackupKind.INCREMENTAL, BackupState.FAILED),
+        (BackupKind.FULL, BackupState.MADE),
+    ]
+
+
 async def test_base_backups_pass_their_trial(deps: Deps, flowing: None) -> None:
     comes(deps, 1)
     made = [

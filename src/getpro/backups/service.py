@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -12,10 +12,10 @@ import structlog
 
 from getpro.backups import base, dump, places, store
 from getpro.backups.deps import Deps
-from getpro.backups.errors import BackupError, Busy, NotThere, OffsiteError
+from getpro.backups.errors import BackupError, Busy, DumpFailed, NotThere, OffsiteError
 from getpro.backups.folder import FILES, NAMED, PASSED_THROUGH, archive_of, held, names, remove, sweep
 from getpro.backups.interruption import interruptible
-from getpro.backups.manifest import Manifest, Physical
+from getpro.backups.manifest import Manifest
 from getpro.backups.mirror import forget_log
 from getpro.backups.progress import OnStep, silent
 from getpro.backups.recovery import down_to_full
@@ -51,27 +51,35 @@ async def create(deps: Deps, *, asked_by: str, on_progress: OnStep = silent) -> 
 async def create_base(deps: Deps, kind: BackupKind, *, asked_by: str, on_progress: OnStep = silent) -> Backup:
     """Make a base backup while the shop sells: a full one, or of what has changed since the newest; a flow.
 
-    Raises BackupError; then nothing new lies in the folder.
+    Where the server cannot say what has changed, it is full all the same. Raises BackupError; then nothing
+    new lies in the folder.
     """
     with held(deps.folder):
         await _tidy(deps)
         parent = await _parent(deps) if kind is BackupKind.INCREMENTAL else None
-        started_at = deps.clock()
-        name = f"{_named(started_at)}-{BackupKind.FULL if parent is None else kind}"
-        write = partial(
-            base.make,
-            deps.database_url,
-            deps.tools,
-            deps.folder,
-            name,
-            parent=parent,
-            clock=deps.clock,
-            asked_by=asked_by,
-            recipients=deps.keys.recipients,
-            on_progress=on_progress,
-        )
-        kind = BackupKind.FULL if parent is None else kind
-        return await _kept(deps, name, kind, write, asked_by=asked_by, now=started_at)
+        if parent is not None:
+            with contextlib.suppress(DumpFailed):  # its account of changes has a gap; why is in the catalogue
+                return await _create_base(deps, parent, asked_by=asked_by, on_progress=on_progress)
+        return await _create_base(deps, None, asked_by=asked_by, on_progress=on_progress)
+
+
+async def _create_base(deps: Deps, parent: Manifest | None, *, asked_by: str, on_progress: OnStep) -> Backup:
+    started_at = deps.clock()
+    kind = BackupKind.FULL if parent is None else BackupKind.INCREMENTAL
+    name = f"{_named(started_at)}-{kind}"
+    write = partial(
+        base.make,
+        deps.database_url,
+        deps.tools,
+        deps.folder,
+        name,
+        parent=parent,
+        clock=deps.clock,
+        asked_by=asked_by,
+        recipients=deps.keys.recipients,
+        on_progress=on_progress,
+    )
+    return await _kept(deps, name, kind, write, asked_by=asked_by, now=started_at)
 
 
 async def create_unlisted(deps: Deps, *, asked_by: str, on_progress: OnStep = silent) -> Manifest:
@@ -142,9 +150,9 @@ async def _kept(
 async def base_due(deps: Deps) -> BackupKind | None:
     """Which base backup is wanted now; None while none is, or while the log that it needs does not flow.
 
-    A full one every week, and whenever the newest leads nowhere: the log after it has a gap, is another
-    cluster's, or of a timeline that was left. Between them every night what has changed, where the server
-    keeps account of it.
+    A full one every week, and whenever the newest leads nowhere: it, or one that it builds on, is not there;
+    the log after it has a gap, is another cluster's, or of a timeline that was left. Between them every night
+    what has changed, where the server keeps account of it.
     """
     now = deps.clock()
     async with deps.db.read("backup: bases") as session:
@@ -153,8 +161,7 @@ async def base_due(deps: Deps) -> BackupKind | None:
         timeline = await store.timeline(session)
     if flowing is None:
         return None
-    newest = bases[0].manifest.physical if bases and bases[0].manifest else None
-    if newest is None or not _leads_to_now(deps, newest, flowing, timeline):
+    if _leading(deps, bases, flowing, timeline) is None:
         return BackupKind.FULL
     fulls = [one.started_at for one in bases if one.kind is BackupKind.FULL]
     if not fulls or now - fulls[0] >= _FULL_EVERY:
@@ -173,7 +180,7 @@ async def untried_base(deps: Deps) -> str | None:
 
 
 async def _parent(deps: Deps) -> Manifest | None:
-    """What a base backup of changes builds on: the newest, if the log leads on from it and its list is here.
+    """What a base backup of changes builds on: the newest, if it leads to now and its list is here.
 
     None as well where the server keeps no account of what changes.
     """
@@ -182,20 +189,27 @@ async def _parent(deps: Deps) -> Manifest | None:
         bases = await store.newest_bases(session, now=deps.clock())
         summarizes = await store.summarizes(session)
         timeline = await store.timeline(session)
-    newest = bases[0].manifest if bases else None
-    if stream is None or newest is None or newest.physical is None or not summarizes:
+    if stream is None or not summarizes:
         return None
-    has_list = (deps.folder / f"{newest.name}{FILES}").exists()
-    leads = _leads_to_now(deps, newest.physical, stream.system_id, timeline)
-    return newest if has_list and leads else None
+    newest = _leading(deps, bases, stream.system_id, timeline)
+    has_list = newest is not None and (deps.folder / f"{newest.name}{FILES}").exists()
+    return newest if has_list else None
 
 
-def _leads_to_now(deps: Deps, newest: Physical, system: str, timeline: int) -> bool:
-    """Whether it is of this cluster and its timeline, and the log after it has no gap."""
-    if (newest.system, newest.timeline) != (system, timeline):
-        return False
-    log_after = Log(deps.folder, newest.system, newest.segment_bytes)
-    return log_after.is_unbroken(position(newest.start), Line.only(timeline))
+def _leading(deps: Deps, bases: Sequence[Backup], system: str, timeline: int) -> Manifest | None:
+    """The newest, if the log leads on from it to now.
+
+    It and what it builds on lie here, are of this cluster and its timeline, and the log after it has no gap.
+    """
+    lying = _lying(deps)
+    newest = lying.get(bases[0].name) if bases else None
+    if newest is None or (physical := newest.physical) is None or down_to_full(newest, lying) is None:
+        return None
+    if (physical.system, physical.timeline) != (system, timeline):
+        return None
+    log_after = Log(deps.folder, system, physical.segment_bytes)
+    is_unbroken = log_after.is_unbroken(position(physical.start), Line.only(timeline))
+    return newest if is_unbroken else None
 
 
 async def verify(deps: Deps, name: str | None = None, *, on_progress: OnStep = silent) -> Backup:
