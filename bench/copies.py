@@ -142,7 +142,7 @@ async def _measure(measured: Measured, cluster: Cluster, place: Path, size: Size
         folder=place / "backups",
         trials=place / "trials",
         spool=place / "wal",
-        keys=keys(place),
+        keys=keys(place, place / "backups"),
         keep=Keep(daily=100, weekly=0, monthly=0, yearly=0),
         window=timedelta(days=1),
         use=use,

@@ -421,6 +421,64 @@ async def test_by_a_clock_that_is_ahead_no_minute_of_the_past_goes(deps: Deps, s
     assert [one.name for one in await service.prune(deps)] == [one.name for one in bases[:2]]
 
 
+async def log_off_the_machine(deps: Deps, *systems: str) -> None:
+    """Four segments of the log of each, here and there; the shop lives on the last."""
+    deps.spool.mkdir()
+    assert deps.bucket is not None
+    for system in systems:
+        log = Log(deps.folder, system, SEGMENT_BYTES)
+        for number in range(4):
+            log.keep(f"{number:024}", segment_of(b"segment"), deps.keys.recipients)
+        Mirror(deps.bucket, log, deps.spool).follow()
+    async with deps.db.begin("test") as session:
+        now = deps.clock()
+        await store.note_stream(session, systems[-1], safe_until=now, trouble=None, now=now)
+
+
+def segments(deps: Deps, place: Place, system: str) -> list[int]:
+    """Of the log, which must be the same here and there."""
+    here = Log(deps.folder, system, SEGMENT_BYTES).names()
+    there = [key for key in place.objects() if key.startswith(f"wal/{system}/")]
+    assert there == [f"wal/{system}/{name}" for name in here]
+    return [int(name.partition(".")[0]) for name in here]
+
+
+async def test_the_log_after_a_base_backup_that_is_only_there_stays(
+    deps: Deps, shop: Shop, place: Place
+) -> None:
+    deps = replace(deps, keep=Keep(daily=9, weekly=0, monthly=0, yearly=0))
+    full = await copy_of(deps, physical=physical(None, start="0/1000000"))
+    shop.clock.forward(days=1)
+    await copy_of(deps, physical=physical(None, start="0/3000000"))
+    await log_off_the_machine(deps, "7")
+    await sending.send(deps)
+    archive_of(deps.folder, full.name, full.kind).unlink()
+    assert await service.prune(deps) == []
+    assert segments(deps, place, "7") == [1, 2, 3]
+    for _ in range(8):
+        shop.clock.forward(days=1)
+        await copy_of(deps)
+        await service.prune(deps)
+    assert (await known(deps, full.name)).state is BackupState.DELETED
+    assert segments(deps, place, "7") == [3]
+
+
+async def test_the_log_of_a_cluster_that_was_left_goes_with_its_last_base_backup(
+    deps: Deps, place: Place
+) -> None:
+    full = await copy_of(deps, physical=physical(None))
+    await log_off_the_machine(deps, "7", "8")
+    await service.prune(deps)
+    assert [len(segments(deps, place, system)) for system in ("7", "8")] == [4, 4]
+    archive_of(deps.folder, full.name, full.kind).unlink()
+    refusing: Bucket = Refusing()
+    await service.prune(replace(deps, bucket=refusing))
+    assert [len(segments(deps, place, system)) for system in ("7", "8")] == [4, 4]
+    await service.prune(deps)
+    assert [len(segments(deps, place, system)) for system in ("7", "8")] == [0, 4]
+    assert not (deps.folder / "wal/7").exists()
+
+
 async def test_what_is_locked_there_stays_is_told_and_prune_goes_on(
     deps: Deps, shop: Shop, s3: Storage
 ) -> None:

@@ -135,7 +135,7 @@ class Mirror:
         while not self._send(sent):
             pass
         if replaced := self._replaced(sent):
-            forget_log(self._bucket, self._log, sorted(replaced))
+            forget_log(self._bucket, self._log.system, sorted(replaced))
         if gone := replaced | self._outdated(sent):
             self._write(sent - gone)
 
@@ -214,11 +214,11 @@ def prefix(system: str) -> str:
     return f"{FOLDER}/{system}/"
 
 
-def forget_log(bucket: Bucket, log: Log, names: Iterable[str]) -> None:
-    """Delete these files of the log; raises OffsiteError where nobody answers."""
+def forget_log(bucket: Bucket, system: str, names: Iterable[str]) -> None:
+    """Delete these files of a cluster's log; raises OffsiteError where nobody answers."""
     for name in names:
         try:
-            bucket.delete(prefix(log.system) + name)
+            bucket.delete(prefix(system) + name)
         except OffsiteRefused:
             return  # they are locked, or the key may only write: the bucket's own rules delete them
 

@@ -24,7 +24,7 @@ from getpro.backups.sending import forget
 from getpro.backups.states import BackupKind, BackupState
 from getpro.backups.store import Backup
 from getpro.backups.trial import SCRATCH, Trial, clear, prove
-from getpro.backups.wal import Line, Log, position
+from getpro.backups.wal import Line, Log, position, systems
 from getpro.platform.database import DATABASE_AWAY, Session
 
 log = structlog.get_logger(__name__)
@@ -313,17 +313,37 @@ async def prune(deps: Deps) -> list[Backup]:
 
 
 async def _forget_log(deps: Deps) -> None:
-    """Delete what of the log lies before the oldest base backup of its cluster, as they lie here."""
-    of_bases = [manifest.physical for manifest in _lying(deps).values() if manifest.physical is not None]
-    of_bases.sort(key=lambda physical: position(physical.start), reverse=True)
-    oldest = {physical.system: physical for physical in of_bases}  # the last one wins
-    for physical in oldest.values():
-        written = Log(deps.folder, physical.system, physical.segment_bytes)
-        if gone := await asyncio.to_thread(written.forget_before, position(physical.start)):
-            log.info("backup.log_deleted", files=len(gone))
-            if deps.bucket is not None:
-                with contextlib.suppress(OffsiteError):  # what is left there costs little
-                    await asyncio.to_thread(forget_log, deps.bucket, written, gone)
+    """Delete what of the log lies before the oldest base backup of its cluster, here or off this machine.
+
+    All of it where there is none, unless it is of the cluster on which the shop lives.
+    """
+    async with deps.db.read("backup: log to forget") as session:
+        flows = await store.newest_stream(session)
+        lost = await store.newest_first(session, BackupState.LOST)
+    away = [one.manifest for one in lost if one.manifest is not None and one.offsite_at is not None]
+    bases = [one.physical for one in [*_lying(deps).values(), *away] if one.physical is not None]
+    bases.sort(key=lambda physical: position(physical.start), reverse=True)
+    oldest = {physical.system: physical for physical in bases}  # the last one wins
+    for system in systems(deps.folder):
+        if (needs := oldest.get(system)) is not None:
+            written = Log(deps.folder, system, needs.segment_bytes)
+            gone = written.before(position(needs.start))
+            await asyncio.to_thread(written.forget, gone)
+            with contextlib.suppress(OffsiteError):  # what is left there costs little
+                await _forget_offsite(deps, system, gone)
+        elif flows is not None and flows.system_id != system:
+            left = Log(deps.folder, system, segment_bytes=0)  # nothing in it is looked for
+            with contextlib.suppress(OffsiteError):  # another night: once it is gone here nobody looks there
+                await _forget_offsite(deps, system, gone := left.names())
+                await asyncio.to_thread(left.forget, gone)
+
+
+async def _forget_offsite(deps: Deps, system: str, names: Sequence[str]) -> None:
+    """Raises OffsiteError."""
+    if names:
+        log.info("backup.log_deleted", files=len(names))
+    if deps.bucket is not None:
+        await asyncio.to_thread(forget_log, deps.bucket, system, names)
 
 
 async def tidy(deps: Deps) -> None:

@@ -7,6 +7,7 @@ A server that was brought to a moment and lives on writes another timeline of th
 once more, in segments of other names, and ``TIMELINE.history.zst.age`` says where it left which other.
 """
 
+import contextlib
 import itertools
 import re
 from collections.abc import Iterable
@@ -75,6 +76,11 @@ def is_of_log(name: str) -> bool:
 def timeline_of(segment: str) -> int:
     """The one that wrote it."""
     return int(segment[:8], 16)
+
+
+def systems(copies: Path) -> list[str]:
+    """The clusters whose log lies in the folder of copies."""
+    return sorted(path.name for path in (copies / FOLDER).glob("*") if path.is_dir())
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,10 +262,13 @@ class Log:
                 out.add(place / found[1])
         return sorted(out)
 
-    def forget_before(self, start: int) -> list[str]:
-        """Delete what lies before ``start``, which no base backup needs any more, and say what."""
+    def before(self, start: int) -> list[str]:
+        """The files of what lies before ``start``, which no base backup needs any more."""
         first = start // self.segment_bytes
-        gone = [piece.name for piece in self.pieces() if self.number(piece.segment) < first]
-        for name in gone:
+        return [piece.name for piece in self.pieces() if self.number(piece.segment) < first]
+
+    def forget(self, names: Iterable[str]) -> None:
+        for name in names:
             (self.folder / name).unlink()
-        return gone
+        with contextlib.suppress(OSError):  # it is not empty
+            self.folder.rmdir()
