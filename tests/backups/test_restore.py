@@ -15,12 +15,14 @@ import pytest
 from pyrage import x25519
 
 from folders import open_up
-from getpro.backups import live, places, plan, tables, traces
+from getpro.backups import live, places, plan, room, tables, traces
 from getpro.backups.errors import Busy, Damaged, InUse, NoRoom, NotRestored, NotThere, Unsuitable, WrongKey
 from getpro.backups.folder import ARCHIVE, MANIFEST, held
-from getpro.backups.manifest import Manifest
+from getpro.backups.manifest import Manifest, Physical
 from getpro.backups.progress import OnProgress, silent
-from getpro.backups.sources import SERVER, Copy, Source, chosen_of, copies_in
+from getpro.backups.recovery import Target
+from getpro.backups.sources import SERVER, Copy, Minute, Source, chosen_of, copies_in
+from getpro.backups.wal import Log, words
 from getpro.kit.money import Money
 from getpro.platform.database import Database
 from getpro.platform.postgres import Cluster
@@ -50,6 +52,10 @@ class Moment(Source):
     @property
     def database_bytes(self) -> int:
         return self._copy.database_bytes
+
+    @property
+    def restored_bytes(self) -> int:
+        return self._copy.restored_bytes
 
     @property
     def server(self) -> str:
@@ -286,13 +292,61 @@ def test_copies_are_known_by_their_manifests_alone(past: Past, copies: Path) -> 
 def test_no_room_is_told_before_anything_is_written(
     past: Past, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    needed = places.needed_bytes(past.source)
+    needed = past.source.restored_bytes
     assert needed > 2 * past.manifest.database_bytes
-    monkeypatch.setattr(places, "free_bytes", lambda _: needed - 1)
+    assert past.source.archived_bytes < needed == Moment(past.source).archived_bytes
+    monkeypatch.setattr(room, "free_bytes", lambda _: needed - 1)
     with pytest.raises(NoRoom, match="нужно"):
-        places.require_room(tmp_path, needed)
-    monkeypatch.setattr(places, "free_bytes", lambda _: needed)
-    places.require_room(tmp_path, needed)
+        room.require_room(tmp_path, needed)
+    monkeypatch.setattr(room, "free_bytes", lambda _: needed)
+    room.require_room(tmp_path, needed)
+
+
+MIB = 2**20
+SEGMENT = 16 * MIB
+
+
+def base_of(manifest: Manifest, parent: str | None, *, files: int) -> Manifest:
+    """Of a database of a hundred MiB, so much of which changes."""
+    lsn = words(2 * SEGMENT)
+    physical = Physical(
+        "7",
+        "2getpro",
+        SEGMENT,
+        lsn,
+        lsn,
+        lsn,
+        manifest.made_at,
+        1,
+        "postgres",
+        parent,
+        files_bytes=files * MIB,
+    )
+    return replace(manifest, physical=physical, database_bytes=100 * MIB)
+
+
+@pytest.mark.parametrize(
+    ("changes", "segments", "needed"),
+    [
+        ([], 1, 110),  # the files
+        ([], 4, 100 + 2 * 3 * 16),  # the log from the second segment on, written out and followed
+        ([5, 7], 4, 110 + 5 + 7 + 100),  # all parts, and what is put together from them
+        ([5], 21, 100 + 2 * 20 * 16),
+        ([5], 1001, 100 + 1000 * 16 + 1024),  # of much, a server keeps some
+    ],
+)
+def test_a_minute_needs_room_for_what_it_unpacks_and_for_the_log(
+    past: Past, tmp_path: Path, changes: list[int], segments: int, needed: int
+) -> None:
+    log = Log(tmp_path, "7", SEGMENT)
+    log.make_folder()
+    for number in range(1, segments + 1):
+        (log.folder / f"{1:08X}{number // 256:08X}{number % 256:08X}.zst.age").touch()
+    (log.folder / f"{1:08X}{0:08X}{segments % 256:08X}.00000000-00000010.zst.age").touch()  # a piece of it
+    chain = [base_of(past.manifest, None, files=110)]
+    chain += [base_of(past.manifest, past.manifest.name, files=changed) for changed in changes]
+    minute = Minute(tmp_path, chain, Target(), past.keys.identity)
+    assert minute.restored_bytes == needed * MIB + room.CLUSTER_BYTES
 
 
 def test_what_going_back_loses_is_counted(past: Past, living: str) -> None:

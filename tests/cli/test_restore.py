@@ -14,7 +14,7 @@ import pytest
 
 from folders import open_up
 from getpro import cli
-from getpro.backups import places
+from getpro.backups import room
 from getpro.backups.sources import SERVER
 from getpro.cli import restore as command
 from getpro.migrations import HEAD
@@ -219,7 +219,7 @@ async def test_what_cannot_be_is_said_in_a_sentence_with_a_remedy(
     (copies / f"{past.manifest.name}.dump.zst.age").unlink()
     assert "файла нет" in (await restore(*keyed)).complained
     assert "копии nope нет" in (await restore(*keyed, "--copy", "nope")).complained
-    monkeypatch.setattr(places, "free_bytes", lambda _: 1)
+    monkeypatch.setattr(room, "free_bytes", lambda _: 1)
     assert "нужно" in (await restore(*keyed)).complained
     assert "такой давней базовой копии нет" in (await restore(*keyed, "--to", "2026-03-01 15:00")).complained
     assert "базовой копии нет" in (await restore(*keyed, "--to", "end")).complained

@@ -69,7 +69,8 @@ def make(
             superuser = _value(connection, "SELECT rolname FROM pg_roles WHERE oid = 10")  # initdb's own
             database, role = connection.info.dbname, connection.info.user
             version = connection.info.parameter_status("server_version") or ""
-        ranges = json.loads(files)["WAL-Ranges"]
+        listed = json.loads(files)
+        ranges = listed["WAL-Ranges"]
         physical = Physical(
             system=server.system,
             database=database,
@@ -83,6 +84,7 @@ def make(
             parent=None if parent is None else parent.name,
             timeline=ranges[-1]["Timeline"],
             role=role,
+            files_bytes=sum(file["Size"] for file in listed["Files"]),
         )
         on_progress("Ждём журнал")
         log, line = server.log(folder), Line.only(physical.timeline)

@@ -78,6 +78,8 @@ class Physical:
     """The one of the log that leads on from it; the first where an older program did not say."""
     role: str = ""
     """As whom the shop works; "" where an older program did not say."""
+    files_bytes: int = 0
+    """Of what it holds, unpacked; 0 where an older program did not say."""
 
 
 @dataclass(frozen=True, slots=True)

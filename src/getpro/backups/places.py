@@ -1,7 +1,6 @@
 """A new place for a database of the past: a data directory beside the living one, ready to be run."""
 
 import contextlib
-import shutil
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Final
 import psycopg
 
 from getpro import migrations
-from getpro.backups.errors import Busy, NoFolder, NoRoom, Unsuitable
+from getpro.backups.errors import Busy, NoFolder, Unsuitable
 from getpro.backups.folder import PASSED_THROUGH, UNFINISHED, abandon, held
 from getpro.backups.progress import OnProgress, silent
 from getpro.backups.restore import NAME
@@ -26,32 +25,6 @@ SCRATCH: Final = f"{UNFINISHED}scratch"
 """In it, what is thrown away: a dump in clear, a past that was only looked at."""
 _HALF: Final = f"{UNFINISHED}restored"
 """The folder, in a new place, of a database that is not whole yet."""
-_SPARE_BYTES: Final = 128 * 2**20
-"""Write-ahead log, and what a cluster weighs when it is empty."""
-
-
-def free_bytes(path: Path) -> int:
-    """How much room there is where a folder is, or will be; raises NoFolder."""
-    try:
-        there = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.exists())
-        return shutil.disk_usage(there).free
-    except OSError as error:
-        raise NoFolder(f"{path}: {system_words(error)}") from error
-
-
-def needed_bytes(source: Source) -> int:
-    """For the database, and beside it for the dump in clear while it is read."""
-    return 2 * source.database_bytes + _SPARE_BYTES
-
-
-def require_room(path: Path, needed: int) -> None:
-    """Raises NoRoom and NoFolder."""
-    if (there := free_bytes(path)) < needed:
-        raise NoRoom(f"{path}: нужно {in_megabytes(needed)}, свободно {in_megabytes(there)}")
-
-
-def in_megabytes(size: int) -> str:
-    return f"{size / 2**20:,.0f} МБ".replace(",", " ")
 
 
 def require_empty(directory: Path) -> None:

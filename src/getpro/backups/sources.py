@@ -21,12 +21,16 @@ from getpro.backups.plain_role import address_for, given_away
 from getpro.backups.progress import OnProgress, growing, silent
 from getpro.backups.recovery import Target, chain_for, last_commit, major_of, recover
 from getpro.backups.restore import decrypt, require_the_same, require_whole, restore, unload
+from getpro.backups.room import CLUSTER_BYTES
+from getpro.backups.wal import Log, position
 from getpro.platform.postgres import Cluster, embedded_major
 from getpro.platform.postgres.cluster import DATABASE
 
 SERVER: Final = "postgres"
 """The cluster's folder in the place where a source is brought up; also in a data directory of the product."""
 _DUMP: Final = "dump"
+_REPLAYED_BYTES: Final = 2**30
+"""Of the log that it follows a server keeps so much: its max_wal_size, unless it is told otherwise."""
 
 
 class Source(ABC):
@@ -55,6 +59,16 @@ class Source(ABC):
     @abstractmethod
     def database_bytes(self) -> int:
         """How much room the database takes, as far as is known."""
+
+    @property
+    @abstractmethod
+    def restored_bytes(self) -> int:
+        """How much room :meth:`restored` takes at most, as far as is known."""
+
+    @property
+    def archived_bytes(self) -> int:
+        """How much room :meth:`archived` takes at most: a cluster, and what it says."""
+        return max(self.restored_bytes, 2 * self.database_bytes + CLUSTER_BYTES)
 
     @property
     @abstractmethod
@@ -113,6 +127,15 @@ class Copy(Source):
     @property
     def database_bytes(self) -> int:
         return self._manifest.database_bytes
+
+    @property
+    def restored_bytes(self) -> int:
+        """The database, and beside it the dump in clear while it is read."""
+        return 2 * self.database_bytes + CLUSTER_BYTES
+
+    @property
+    def archived_bytes(self) -> int:
+        return self.database_bytes
 
     @property
     def server(self) -> str:
@@ -212,6 +235,16 @@ class Minute(Source):
     @property
     def database_bytes(self) -> int:
         return self._chain[-1].database_bytes
+
+    @property
+    def restored_bytes(self) -> int:
+        """First what is unpacked of the chain, and what is put together from it; then all log after it."""
+        unpacked = sum(one.physical.files_bytes for one in self._chain if one.physical is not None)
+        together = self.database_bytes if len(self._chain) > 1 else 0
+        files = max(unpacked, self._chain[0].database_bytes) + together
+        log = Log(self._folder, self._physical.system, self._physical.segment_bytes)
+        written = log.bytes_after(position(self._physical.start))
+        return max(files, self.database_bytes + written + min(written, _REPLAYED_BYTES)) + CLUSTER_BYTES
 
     @property
     def server(self) -> str:

@@ -262,6 +262,11 @@ class Log:
                 out.add(place / found[1])
         return sorted(out)
 
+    def bytes_after(self, start: int) -> int:
+        """How much :meth:`write_out` writes at most."""
+        numbers = {self.number(piece.segment) for piece in self.pieces()}
+        return sum(number >= start // self.segment_bytes for number in numbers) * self.segment_bytes
+
     def before(self, start: int) -> list[str]:
         """The files of what lies before ``start``, which no base backup needs any more."""
         first = start // self.segment_bytes

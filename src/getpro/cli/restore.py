@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from getpro.backups import live, places, plan, tables, traces
+from getpro.backups import live, places, plan, room, tables, traces
 from getpro.backups.errors import (
     BackupError,
     Busy,
@@ -165,7 +165,7 @@ def show(*, folder: From = None) -> None:
         copies = copies_in(lying)
         for one in copies:
             moment = in_words(one.moment, settings.zone)
-            shown.add_row(one.name, moment, places.in_megabytes(one.database_bytes), one.server)
+            shown.add_row(one.name, moment, room.in_megabytes(one.database_bytes), one.server)
         if copies:
             Console(width=None if sys.stdout.isatty() else WIDE).print(shown)
         else:
@@ -173,9 +173,7 @@ def show(*, folder: From = None) -> None:
         with _living(settings) as url:
             for was in [] if url is None else _kept(url):
                 until = in_words(was.until, settings.zone)
-                typer.echo(
-                    f"Прежняя база {was.name}: была живой до {until}, {places.in_megabytes(was.bytes)}"
-                )
+                typer.echo(f"Прежняя база {was.name}: была живой до {until}, {room.in_megabytes(was.bytes)}")
 
 
 @app.command()
@@ -247,19 +245,19 @@ class _Asked:
             since=plan.since(url, self.source.moment) if url and self.source.knows_moment else None,
             is_replaced=is_replaced,
             needed_bytes=needed,
-            free_bytes=places.free_bytes(folder),
+            free_bytes=room.free_bytes(folder),
             trial_seconds=None if url is None else plan.seconds_of_last_trial(url),
             others=self.others,
         )
         console = Console(width=None if sys.stdout.isatty() else WIDE)
         console.print(plan_table(shown, now=utc_now(), zone=self.settings.zone))
-        places.require_room(folder, needed)
+        room.require_room(folder, needed)
 
 
 def _new_place(asked: _Asked, into: Path | None, *, yes: bool, dry_run: bool) -> None:
     directory = (into or asked.restored / asked.source.name).absolute()
     places.sweep(asked.restored)
-    needed = places.needed_bytes(asked.source)
+    needed = asked.source.restored_bytes
     places.require_empty(directory)
     with _living(asked.settings) as url:
         asked.show(url, where=f"новое место: {directory}", folder=directory, needed=needed)
@@ -277,10 +275,8 @@ def _over_live(asked: _Asked, *, name: str | None, dry_run: bool) -> None:
     with database(migrate=False, any_version=True) as url:
         called = name_of(url)
         is_here = asked.settings.database_url is None
-        needed = places.needed_bytes(asked.source) if is_here else asked.source.database_bytes
-        there = (
-            "" if is_here else f"; на сервере базы нужно {places.in_megabytes(asked.source.database_bytes)}"
-        )
+        needed = max(asked.source.archived_bytes, asked.source.restored_bytes if is_here else 0)
+        there = "" if is_here else f"; на сервере базы нужно {room.in_megabytes(asked.source.database_bytes)}"
         where = f"вместо живой базы {called}, а она останется под другим именем{there}"
         asked.show(url, where=where, folder=asked.restored, needed=needed, is_replaced=True)
         if dry_run:
@@ -331,7 +327,7 @@ def _brought_up(asked: _Asked, where: str, *, dry_run: bool) -> Iterator[tuple[s
     Nothing is asked: nothing that anybody has is changed.
     """
     with _living(asked.settings) as url:
-        asked.show(url, where=where, folder=asked.restored, needed=places.needed_bytes(asked.source))
+        asked.show(url, where=where, folder=asked.restored, needed=asked.source.restored_bytes)
         if dry_run:
             yield None, url
             return

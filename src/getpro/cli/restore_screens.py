@@ -12,8 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from getpro.backups.manifest import Facts
-from getpro.backups.places import in_megabytes
 from getpro.backups.plan import Since
+from getpro.backups.room import in_megabytes
 from getpro.backups.sources import Source
 from getpro.backups.traces import Rows
 from getpro.cli.tables import in_money, in_words
