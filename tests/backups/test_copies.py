@@ -17,12 +17,13 @@ from pyrage import x25519
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from getpro.backups import jobs, places, service, store
+from getpro.backups import jobs, places, room, service, store
 from getpro.backups.deps import Deps
-from getpro.backups.errors import Busy, DumpFailed, NoFolder, NotRestored, NotThere
+from getpro.backups.errors import Busy, DumpFailed, NoFolder, NoRoom, NotRestored, NotThere
 from getpro.backups.folder import ARCHIVE, LATEST, SETTINGS, held
 from getpro.backups.keys import FILE, Keys, keys
 from getpro.backups.retention import Keep
+from getpro.backups.sources import Copy, chosen_of
 from getpro.backups.states import BackupKind, BackupState
 from getpro.backups.store import Backup
 from getpro.bootstrap.backups import sell_once
@@ -336,6 +337,42 @@ async def test_a_disk_that_fills_in_the_middle_leaves_no_copy_and_what_was_there
     assert files(deps) == before
     assert (deps.folder / LATEST).read_bytes() == latest
     assert (await states(deps))[earlier.name] is BackupState.MADE
+
+
+def free_is(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    monkeypatch.setattr(room, "free_bytes", lambda _: size)
+
+
+async def test_a_copy_is_begun_only_where_there_is_room_for_one_like_the_last_and_for_the_shop(
+    deps: Deps, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await copy_of(deps)
+    there = files(deps)
+    asked: list[str] = []
+    needed = (made.bytes or 0) + (deps.folder / LATEST).stat().st_size + 256 * 2**20
+    free_is(monkeypatch, needed - 1)
+    shop.clock.forward(hours=1)
+    with pytest.raises(NoRoom, match="нет места на диске"):
+        await service.create(deps, asked_by="olga", on_progress=asked.append)
+    assert (asked, files(deps)) == ([], there)
+    assert sorted((await states(deps)).values()) == [BackupState.FAILED, BackupState.MADE]
+    free_is(monkeypatch, needed)
+    shop.clock.forward(hours=1)
+    assert (await copy_of(deps)).state is BackupState.MADE
+
+
+async def test_a_copy_is_not_tried_where_that_would_fill_the_disk(
+    deps: Deps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await copy_of(deps)
+    source = Copy(deps.folder, chosen_of(deps.folder, None), deps.keys.identity)
+    free_is(monkeypatch, source.restored_bytes + 256 * 2**20 - 1)
+    tried = await service.verify(deps)
+    assert (tried.is_good, tried.state) == (False, BackupState.MADE)
+    assert "нет места на диске" in (tried.verification or {})["trouble"]
+    assert [step for step, _ in (tried.verification or {})["steps"]] == []
+    free_is(monkeypatch, source.restored_bytes + 256 * 2**20)
+    assert (await service.verify(deps, made.name)).is_good
 
 
 def truncated(path: Path) -> None:

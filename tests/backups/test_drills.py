@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from copies import copies_in
-from getpro.backups import drills, service
+from getpro.backups import drills, room, service
 from getpro.backups.deps import Deps
 from getpro.backups.drills import Drill
 from getpro.backups.errors import NotRestored
@@ -59,6 +59,17 @@ async def test_a_drill_that_does_not_sell_or_has_no_copy_is_kept_as_bad(deps: De
     assert bad.trouble == "купить нельзя"
     async with deps.db.read("test") as session:
         assert len(await drills.newest_first(session, most=9)) == 2
+
+
+async def test_a_drill_is_not_held_where_it_would_fill_the_disk(
+    deps: Deps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await service.create(deps, asked_by="olga")
+    assert made.manifest is not None
+    free = 2 * made.manifest.database_bytes + 128 * 2**20 + 256 * 2**20 - 1
+    monkeypatch.setattr(room, "free_bytes", lambda _: free)
+    held = await drills.rehearse(deps, asked_by="olga")
+    assert (held.source, held.rpo, "нет места на диске" in (held.trouble or "")) == (made.name, None, True)
 
 
 @pytest.mark.parametrize(

@@ -29,9 +29,9 @@ from sqlalchemy import text
 from copies import copies_in
 from folders import open_up
 from getpro import cli, migrations
-from getpro.backups import base, drills, fetching, live, mirror, places, sending, service, store, stream
+from getpro.backups import base, drills, fetching, live, mirror, places, room, sending, service, store, stream
 from getpro.backups.deps import Deps
-from getpro.backups.errors import BackupError, NotRestored
+from getpro.backups.errors import BackupError, NoRoom, NotRestored
 from getpro.backups.folder import FILES, UNFINISHED, archive_of, hash_of
 from getpro.backups.interruption import LEAVE_SECONDS
 from getpro.backups.jobs import job_kinds
@@ -186,6 +186,20 @@ async def test_where_there_is_nothing_to_build_on_a_base_backup_is_full(deps: De
     (deps.folder / f"{first.name}{FILES}").unlink()  # as of one that was fetched
     second = await service.create_base(deps, BackupKind.INCREMENTAL, asked_by="olga")
     assert (first.kind, second.kind) == (BackupKind.FULL, BackupKind.FULL)
+
+
+async def test_a_base_backup_is_begun_only_where_there_is_room_for_one_like_the_last(
+    deps: Deps, flowing: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full = await service.create_base(deps, BackupKind.FULL, asked_by="olga")
+    free = (full.bytes or 0) + 256 * 2**20 - 1
+    monkeypatch.setattr(room, "free_bytes", lambda _: free)
+    with pytest.raises(NoRoom):
+        await service.create_base(deps, BackupKind.FULL, asked_by="olga")
+    built = await service.create_base(deps, BackupKind.INCREMENTAL, asked_by="olga")
+    said = [one.manifest.physical for one in (full, built) if one.manifest is not None]
+    whole, changed = (one.files_bytes for one in said if one is not None)
+    assert whole > 2 * changed > 0
 
 
 async def test_on_a_chain_that_is_broken_none_is_built(deps: Deps, flowing: None) -> None:

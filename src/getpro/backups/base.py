@@ -22,7 +22,9 @@ from getpro.backups.interruption import go_on, statements_ended, unhurried
 from getpro.backups.manifest import Facts, Manifest, Physical, facts_of
 from getpro.backups.output import output_of, told
 from getpro.backups.progress import OnStep, silent
+from getpro.backups.room import require_room_as_before
 from getpro.backups.sealed import seal
+from getpro.backups.states import BackupKind
 from getpro.backups.stream import look_at_server
 from getpro.backups.wal import Line, position
 from getpro.kit.clock import Clock
@@ -53,9 +55,11 @@ def make(
     """Write the base backup ``name``: of what has changed since ``parent``, without one of everything.
 
     The shop goes on selling. Returns once the log that it needs lies in the folder as well. Raises
-    DumpFailed, and NoStream where the log does not come.
+    DumpFailed, NoRoom, and NoStream where the log does not come.
     """
     now = clock()
+    kind = BackupKind.FULL if parent is None else BackupKind.INCREMENTAL
+    require_room_as_before(folder, f"*-{kind}{BASE}")
     with told(folder):
         with psycopg.connect(impatient(url), autocommit=True) as connection:
             unhurried(connection)

@@ -26,6 +26,7 @@ from getpro.backups.interruption import ended_by, interruptible
 from getpro.backups.models import drills
 from getpro.backups.progress import OnProgress, silent
 from getpro.backups.recovery import Target, last_commit
+from getpro.backups.room import require_room_to_spare
 from getpro.backups.sources import Copy, Source, chosen_of, minute_of
 from getpro.backups.trial import SCRATCH, Steps, Trial, Use, thrown_away
 from getpro.kit.clock import Clock
@@ -117,6 +118,7 @@ def _rehearse(
         steps("Что есть")
         source = _newest(folder, identity)
         with thrown_away(scratch):
+            require_room_to_spare(scratch, source.restored_bytes)
             steps("Настройки")
             settings = read(folder, chosen_of(folder, None), identity, scratch / "settings")
             with source.restored(scratch, steps) as (cluster, url), ended_by(cluster.kill):

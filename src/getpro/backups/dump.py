@@ -25,6 +25,7 @@ from getpro.backups.interruption import statements_ended, unhurried
 from getpro.backups.manifest import Manifest, facts_of
 from getpro.backups.output import output_of, told
 from getpro.backups.progress import OnStep, silent
+from getpro.backups.room import require_room_as_before
 from getpro.backups.sealed import seal
 from getpro.platform.postgres.address import impatient, name_of
 from getpro.platform.postgres.tools import Tools
@@ -75,10 +76,11 @@ def make(
     settings: str | None = None,
     on_progress: OnStep = silent,
 ) -> Manifest:
-    """Write the copy ``name`` and ``latest.sql.gz`` into ``folder``; raises DumpFailed.
+    """Write the copy ``name`` and ``latest.sql.gz`` into ``folder``; raises DumpFailed and NoRoom.
 
     The shop goes on selling: both are of the moment at which this was called, and so is what was counted.
     """
+    require_room_as_before(folder, f"*{ARCHIVE}", LATEST)
     with told(folder):
         with _moment(url) as (connection, snapshot):
             on_progress("Считаем строки и суммы")

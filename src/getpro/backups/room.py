@@ -9,6 +9,8 @@ from getpro.kit.trouble import system_words
 
 CLUSTER_BYTES: Final = 128 * 2**20
 """Write-ahead log, and what a cluster weighs when it is empty."""
+_RESERVE_BYTES: Final = 256 * 2**20
+"""What nobody takes from the shop who is not asked to."""
 
 
 def free_bytes(path: Path) -> int:
@@ -26,6 +28,17 @@ def require_room(path: Path, needed: int) -> None:
         raise NoRoom(
             f"{path}: нет места на диске: нужно {in_megabytes(needed)}, свободно {in_megabytes(there)}"
         )
+
+
+def require_room_to_spare(path: Path, needed: int) -> None:
+    """That the shop has room left beside it; raises NoRoom and NoFolder."""
+    require_room(path, needed + _RESERVE_BYTES)
+
+
+def require_room_as_before(folder: Path, *patterns: str) -> None:
+    """That there is room to spare for files as large as the newest of each; raises NoRoom and NoFolder."""
+    newest = [max(found) for pattern in patterns if (found := list(folder.glob(pattern)))]
+    require_room_to_spare(folder, sum(path.stat().st_size for path in newest))
 
 
 def in_megabytes(size: int) -> str:

@@ -20,6 +20,7 @@ from getpro.backups.folder import PASSED_THROUGH
 from getpro.backups.interruption import ended_by
 from getpro.backups.manifest import Manifest
 from getpro.backups.progress import OnStep, silent
+from getpro.backups.room import require_room_to_spare
 from getpro.backups.sources import SERVER, proven_as
 from getpro.kit.trouble import Trouble, system_words
 from getpro.platform.postgres import Cluster
@@ -108,6 +109,7 @@ def prove(
     trial, source, settings = Trial(), proven_as(folder, chain, identity), None
     step = Steps(trial, on_progress)
     with trial, thrown_away(scratch):
+        require_room_to_spare(scratch, source.restored_bytes)
         if chain[-1].settings is not None:
             step("Настройки")
             settings = read(folder, chain[-1], identity, scratch / "settings")
