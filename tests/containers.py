@@ -130,7 +130,7 @@ class Stack:
     """The stack in a folder as a server has it; ``backups`` is what the lines know as /backups."""
 
     def __init__(self, engine: Engine, project: Path, backups: Path) -> None:
-        self._engine = engine
+        self.engine = engine
         self.project = project
         self.backups = backups
 
@@ -140,7 +140,7 @@ class Stack:
             self._command(line),
             check=False,
             cwd=self.project,
-            env=self._engine.environment,
+            env=self.engine.environment,
             text=True,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -156,7 +156,7 @@ class Stack:
         process = subprocess.Popen(
             self._command(f"stty rows 200 cols 200; {line}"),
             cwd=self.project,
-            env=self._engine.environment,
+            env=self.engine.environment,
             stdin=keyboard,
             stdout=keyboard,
             stderr=keyboard,
@@ -189,7 +189,7 @@ class Stack:
             line.split(),
             check=False,
             cwd=self.project,
-            env=self._engine.environment,
+            env=self.engine.environment,
             text=True,
             input=statements,
             capture_output=True,
@@ -200,8 +200,8 @@ class Stack:
     def look_at_health(self) -> dict[str, str]:
         """Have each container's health asked for, as an engine does all the time; what was found."""
         found = {}
-        for name in self._engine.ask("podman", "ps", "--format", "{{.Names}}").split():
-            answer = self._engine.ask("podman", "healthcheck", "run", name, check=False)
+        for name in self.engine.ask("podman", "ps", "--format", "{{.Names}}").split():
+            answer = self.engine.ask("podman", "healthcheck", "run", name, check=False)
             found[name] = answer.strip() or "healthy"
         return found
 
@@ -213,7 +213,7 @@ class Stack:
             process = subprocess.Popen(
                 ["docker-compose", "up", "-d", *services],
                 cwd=self.project,
-                env=self._engine.environment,
+                env=self.engine.environment,
                 stdout=said,
                 stderr=said,
             )

@@ -60,6 +60,10 @@ class Terminal:
                     await asyncio.wait_for(self._process.wait(), 2)
         return self._process.returncode
 
+    @property
+    def has_ended(self) -> bool:
+        return self._process.returncode is not None
+
     async def ended(self) -> int:
         """The exit code."""
         return await asyncio.wait_for(self._process.wait(), 30)

@@ -131,6 +131,7 @@ ELSEWHERE: Final = {
         (
             "./2getpro backup settings --from /backups --key /mnt/backup.key --to .env",
             "./2getpro setup",
+            "sudo chown -R 10001 /backups",
             "docker-compose build && docker-compose up -d postgres",
             (
                 "docker-compose run --rm --no-deps -T worker sh -c 'umask 077 && cat > data/backup.key'"
@@ -138,7 +139,7 @@ ELSEWHERE: Final = {
             ),
             "docker-compose run --rm --no-deps worker 2getpro restore --over-live --to end",
         ),
-        "by hand: a lost server with Docker",
+        "tests/stack/test_lost_server.py",
     ),
     **dict.fromkeys(
         (
