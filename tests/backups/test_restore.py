@@ -341,8 +341,9 @@ def test_a_minute_needs_room_for_what_it_unpacks_and_for_the_log(
     log = Log(tmp_path, "7", SEGMENT)
     log.make_folder()
     for number in range(1, segments + 1):
-        (log.folder / f"{1:08X}{number // 256:08X}{number % 256:08X}.zst.age").touch()
-    (log.folder / f"{1:08X}{0:08X}{segments % 256:08X}.00000000-00000010.zst.age").touch()  # a piece of it
+        segment = f"{1:08X}{number // 256:08X}{number % 256:08X}"
+        (log.folder / f"{segment}.zst.age").touch()
+        (log.folder / f"{segment}.00000000-00000010.zst.age").touch()  # left of it
     chain = [base_of(past.manifest, None, files=110)]
     chain += [base_of(past.manifest, past.manifest.name, files=changed) for changed in changes]
     minute = Minute(tmp_path, chain, Target(), past.keys.identity)
