@@ -26,7 +26,7 @@ pytestmark = [
 
 def test_the_containers_run_and_one_that_does_not_is_seen(stack: Stack) -> None:
     up = dict.fromkeys(("bot", "worker", "postgres", "prometheus", "alertmanager", "caddy"), "Up")
-    deadline = time.monotonic() + 90  # while one's health is "starting", Compose breaks the long names in two
+    deadline = time.monotonic() + 90
     while (found := states(stack)) != up and time.monotonic() < deadline:
         stack.look_at_health()
         time.sleep(2)
@@ -41,7 +41,7 @@ def test_the_containers_run_and_one_that_does_not_is_seen(stack: Stack) -> None:
 
 
 def states(stack: Stack) -> dict[str, str]:
-    lines = stack.say(GUIDE["G1"]).text.splitlines()
+    lines = stack.say(f"COLUMNS=200 {GUIDE['G1']}").text.splitlines()  # or long names are broken in two
     found = [re.search(r"2getpro_(\w+)_1 .*? (Up|Exit|Restarting)\b", line) for line in lines]
     return {match[1]: match[2] for match in found if match is not None}
 
