@@ -111,10 +111,12 @@ def _copy(url: str) -> None:
         return
     from getpro.backups.errors import BackupError  # noqa: PLC0415 -- a current database spares these imports
     from getpro.bootstrap.backups import copy_before_migration  # noqa: PLC0415
+    from getpro.cli.shop import unlogged  # noqa: PLC0415
 
     sys.stderr.write("Перед миграцией делаем копию базы…\n")
     try:
-        name = asyncio.run(copy_before_migration(settings, url))
+        with unlogged():
+            name = asyncio.run(copy_before_migration(settings, url))
     except (BackupError, Trouble) as error:
         raise Trouble(
             "Копия перед миграцией не сделана, база осталась как была.",
