@@ -3,6 +3,7 @@
 from getpro.backups import models as backups
 from getpro.catalog import models as catalog
 from getpro.customers import models as customers
+from getpro.incidents import models as incidents
 from getpro.messaging import models as messaging
 from getpro.operations import models as operations
 from getpro.panel import models as panel
@@ -16,6 +17,7 @@ __all__ = [
     "backups",
     "catalog",
     "customers",
+    "incidents",
     "messaging",
     "metadata",
     "operations",

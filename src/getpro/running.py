@@ -20,6 +20,7 @@ from getpro.backups.mirror import mirror_for_ever
 from getpro.bootstrap.shop import Shop, build
 from getpro.bot.mailbox import Mailbox
 from getpro.checks.web import no_place
+from getpro.incidents.jobs import SCHEDULES as INCIDENT_SCHEDULES
 from getpro.kit.trouble import Trouble
 from getpro.operations.deps import Absent, nothing_absent
 from getpro.operations.figures import Figures
@@ -111,7 +112,7 @@ async def _keep(revive: Callable[[], None]) -> None:
 @contextlib.asynccontextmanager
 async def _working(shop: Shop, stop: asyncio.Future[None]) -> AsyncIterator[None]:
     zone = shop.settings.time_zone
-    declared = [*sales_schedules(zone), *operations_schedules(zone)]
+    declared = [*sales_schedules(zone), *operations_schedules(zone), *INCIDENT_SCHEDULES]
     beside = []
     if shop.settings.backup.enabled:
         sends = shop.settings.backup.s3_bucket is not None

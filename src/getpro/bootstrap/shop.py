@@ -7,12 +7,14 @@ from aiogram import Bot
 
 from getpro.backups.jobs import job_kinds as backup_job_kinds
 from getpro.bootstrap.backups import Preparing
+from getpro.bootstrap.incidents import incidents_deps
 from getpro.bootstrap.operations import operations_deps
 from getpro.bootstrap.sales import close, sales_deps
 from getpro.bootstrap.synthetic import buy
 from getpro.bot.app import ShopBot
 from getpro.bot.jobs import job_kinds as bot_job_kinds
 from getpro.bot.message_log import MessageLog
+from getpro.incidents.jobs import job_kinds as incidents_job_kinds
 from getpro.kit.clock import Clock, utc_now
 from getpro.operations.deps import Absent, nothing_absent
 from getpro.operations.jobs import job_kinds as operations_job_kinds
@@ -70,6 +72,8 @@ def build(
     jobs.register(sales_job_kinds(sales, zone=settings.zone))
     jobs.register(bot_job_kinds(bot))
     backups = Preparing(settings, db=db, database_url=database_url, clock=clock)
+    incidents = incidents_deps(settings, db=db, jobs=jobs, api=stars, cipher=sales.cipher, clock=clock)
+    jobs.register(incidents_job_kinds(incidents))
     operations = operations_deps(
         settings, db=db, jobs=jobs, api=stars, backups=backups, clock=clock, absent=absent
     )
@@ -84,6 +88,6 @@ def build(
         panel_secret=settings.panel.webhook_secret,
         trusted_proxies=settings.trusted_proxies,
         alerts_token=settings.operations.alerts_token,
-        grafana_url=settings.operations.grafana_url,
+        incidents=incidents,
     )
     return Shop(settings, db, jobs, sales, telegram, stars, bot, message_log, doors, backups)

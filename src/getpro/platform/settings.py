@@ -292,6 +292,10 @@ class OperationsSettings(Group):
     """Whom Alertmanager itself writes when the gravest fires."""
     mail_server: MailServer | None = None
     """By which server: port 465 speaks TLS at once, any other after STARTTLS."""
+    night_from: int = Field(default=23, ge=0, le=23)
+    """From this hour on the least grave incidents wake nobody, until the other one."""
+    night_until: int = Field(default=8, ge=0, le=23)
+    """The same as the first: there is no night."""
     backups: Path | None = None
     """Where the copies of the database lie."""
     ports: Ports = [22, 80, 443]

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
+from getpro.incidents.deps import Deps as IncidentsDeps
 from getpro.platform.metrics import WEBHOOKS
 from getpro.platform.settings import Network
 from getpro.sales.deps import Deps
@@ -29,8 +30,8 @@ class Doors:
     trusted_proxies: list[Network]
     alerts_token: SecretStr | None = None
     """What Alertmanager shows; None: its door is shut."""
-    grafana_url: str | None = None
-    """Where what to do about an alert can be read on a phone."""
+    incidents: IncidentsDeps | None = None
+    """What becomes of alerts; None: there is no such door."""
 
     def refuse(self, request: Request, door: str, reason: str, status: int) -> Response:
         """Count and log a refusal with where it came from, and say so: nothing was changed."""

@@ -1,0 +1,34 @@
+"""Incidents, built and joined."""
+
+from getpro.incidents.deps import Deps
+from getpro.incidents.escalation import Night
+from getpro.incidents.other import Apprise, mail_server, mail_to
+from getpro.kit.clock import Clock, utc_now
+from getpro.operations.monitoring import RUNBOOKS, dashboard
+from getpro.platform.bot_api import BotApi
+from getpro.platform.cipher import Cipher
+from getpro.platform.database import Database
+from getpro.platform.jobs import Jobs
+from getpro.platform.settings import Settings
+
+
+def incidents_deps(
+    settings: Settings, *, db: Database, jobs: Jobs, api: BotApi, cipher: Cipher, clock: Clock = utc_now
+) -> Deps:
+    own = settings.operations
+    server = mail_server(own)
+    return Deps(
+        db=db,
+        jobs=jobs,
+        clock=clock,
+        zone=settings.zone,
+        night=Night(settings.zone, own.night_from, own.night_until),
+        telegram=api,
+        other=Apprise(),
+        cipher=cipher,
+        chat_id=own.chat,
+        operators=frozenset(settings.shop.operators),
+        mail_server=server,
+        mail=None if server is None or own.mail_to is None else mail_to(server, own.mail_to),
+        runbooks_url=dashboard(own.grafana_url, RUNBOOKS),
+    )

@@ -1,0 +1,1 @@
+"""Incidents: from the first signal to the last word, with an escalation that nobody can forget."""

@@ -1,0 +1,50 @@
+"""What incidents need, handed in by bootstrap or by a test."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+from zoneinfo import ZoneInfo
+
+from getpro.incidents.escalation import Night
+from getpro.kit.clock import Clock
+from getpro.platform.cipher import Cipher
+from getpro.platform.database import Database
+from getpro.platform.jobs import Jobs
+
+
+class Telegram(Protocol):
+    """The Bot API by plain calls."""
+
+    async def ask(self, method: str, **parameters: Any) -> Any:
+        """Its result; raises BotApiRefused, TooManyRequests, ServiceUnavailable."""
+
+
+class OtherWay(Protocol):
+    """Mail, SMS, push."""
+
+    async def send(self, addresses: Sequence[str], title: str, text: str) -> None:
+        """Send to each address of Apprise's; raises NotSent where one of them was not reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deps:
+    db: Database
+    jobs: Jobs
+    clock: Clock
+    zone: ZoneInfo
+    """The operator's."""
+    night: Night
+    telegram: Telegram
+    other: OtherWay
+    cipher: Cipher
+    """Of people's addresses."""
+    chat_id: int | None = None
+    """The operators' chat; None where none is set."""
+    operators: frozenset[int] = frozenset()
+    """The Telegram ids of those whom the settings name."""
+    mail: str | None = None
+    """An Apprise address for whom the settings name, where the team has nobody to be called otherwise."""
+    mail_server: str | None = None
+    """``mailto`` of Apprise's without the one it goes to."""
+    runbooks_url: str | None = None
+    """Where runbooks are read in a browser; None: their files are named."""

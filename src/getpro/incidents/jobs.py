@@ -1,0 +1,26 @@
+"""Background entry points of incidents, and when the clock is looked at."""
+
+from functools import partial
+from typing import Final
+
+from getpro.incidents import calling, paging
+from getpro.incidents.deps import Deps
+from getpro.incidents.other import NotSent
+from getpro.platform.http import ServiceUnavailable
+from getpro.platform.jobs import Backoff, JobKind
+from getpro.platform.schedules import Schedule, job_of
+
+_FOR_EVER: Final = Backoff(longest_seconds=60)
+_COMES_AGAIN: Final = Backoff(attempts=1)
+_CLOCK: Final = "escalate"
+
+SCHEDULES: Final = [Schedule(_CLOCK, "every 15s")]
+"""The waits of the policy are minutes; a row says when each step is due."""
+
+
+def job_kinds(deps: Deps) -> list[JobKind]:
+    return [
+        JobKind(paging.SEND, partial(paging.send, deps), _FOR_EVER, (ServiceUnavailable, NotSent)),
+        JobKind(paging.SHOW, partial(paging.show, deps), _FOR_EVER, (ServiceUnavailable,)),
+        JobKind(job_of(_CLOCK), partial(calling.carry_on, deps), _COMES_AGAIN),
+    ]

@@ -1,0 +1,198 @@
+"""Tables of incidents: what is wrong, what said so, what was done about it, who was told, and who is who."""
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+    false,
+    text,
+    true,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from getpro.platform.database import metadata
+
+incidents: Final = Table(
+    "incidents",
+    metadata,
+    Column("incident_id", BigInteger, Identity(), primary_key=True),
+    Column("level", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("opened_by", Text, comment="who; null: signals alone"),
+    Column("opened_at", DateTime(timezone=True), nullable=False),
+    Column("taken_by", Text),
+    Column("taken_at", DateTime(timezone=True), comment="last; kept when it is dropped"),
+    Column("step", Integer, nullable=False, server_default="0", comment="steps of its level carried out"),
+    Column("turn", Integer, nullable=False, server_default="0", comment="steps of all levels"),
+    Column("called_at", DateTime(timezone=True), comment="when its level first called; null: not yet"),
+    Column("next_step_at", DateTime(timezone=True), comment="null: nobody has to be called"),
+    Column("snoozed_until", DateTime(timezone=True)),
+    Column("quiet_since", DateTime(timezone=True), comment="no signal fires any more; null: one does"),
+    Column("asked", BigInteger, comment="whose reply in Telegram will say cause and fix"),
+    Column("resolved_at", DateTime(timezone=True)),
+    Column("resolved_by", Text, comment="null: it went by itself"),
+    Column("cause", Text),
+    Column("fix", Text),
+    CheckConstraint("next_step_at IS NULL OR state = 'open'", name="only_open_is_escalated"),
+    CheckConstraint(
+        "state <> 'resolved' OR (resolved_at IS NOT NULL AND cause IS NOT NULL AND fix IS NOT NULL)",
+        name="resolved_says_why",
+    ),
+    Index("incidents_due_idx", "next_step_at", postgresql_where=text("next_step_at IS NOT NULL")),
+    Index("incidents_unresolved_idx", "opened_at", postgresql_where=text("state <> 'resolved'")),
+)
+
+incident_signals: Final = Table(
+    "incident_signals",
+    metadata,
+    Column("signal_id", BigInteger, Identity(), primary_key=True),
+    Column("incident_id", BigInteger, ForeignKey("incidents.incident_id"), nullable=False, index=True),
+    Column("source", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False, comment="the same for the same trouble"),
+    Column("group_key", Text, comment="what its source tells together"),
+    Column("about", Text, comment="what several sources may tell of, e.g. check:database.sizes"),
+    Column("level", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("runbook", Text),
+    Column("details", JSONB, nullable=False),
+    Column("began_at", DateTime(timezone=True), nullable=False, comment="by its source"),
+    Column("first_seen_at", DateTime(timezone=True), nullable=False),
+    Column("last_seen_at", DateTime(timezone=True), nullable=False),
+    Column("over_at", DateTime(timezone=True)),
+    Column("times", Integer, nullable=False, server_default="1", comment="how often it began"),
+    Column("is_firing", Boolean, nullable=False, server_default=true()),
+    Column("is_current", Boolean, nullable=False, server_default=true(), comment="its incident is not over"),
+    Index(
+        "incident_signals_current_idx",
+        "source",
+        "fingerprint",
+        unique=True,
+        postgresql_where=text("is_current"),
+    ),
+    Index("incident_signals_source_fingerprint_idx", "source", "fingerprint", "began_at"),
+)
+
+incident_events: Final = Table(
+    "incident_events",
+    metadata,
+    Column("event_id", BigInteger, Identity(), primary_key=True),
+    Column("incident_id", BigInteger, ForeignKey("incidents.incident_id"), nullable=False),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("who", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("words", Text, nullable=False),
+    Column("data", JSONB, nullable=False),
+    Column("key", Text, unique=True, comment="of what may be told twice, e.g. an update of Telegram's"),
+    Index("incident_events_incident_id_idx", "incident_id", "event_id"),
+)
+"""The time line: a trigger refuses to change or delete a line."""
+
+people: Final = Table(
+    "people",
+    metadata,
+    Column("person_id", BigInteger, Identity(), primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("roles", ARRAY(Text), nullable=False),
+    Column("added_at", DateTime(timezone=True), nullable=False),
+    Column("removed_at", DateTime(timezone=True), comment="no button is theirs any more"),
+)
+
+contact_ways: Final = Table(
+    "contact_ways",
+    metadata,
+    Column("way_id", BigInteger, Identity(), primary_key=True),
+    Column("person_id", BigInteger, ForeignKey("people.person_id"), nullable=False, index=True),
+    Column("telegram_id", BigInteger, unique=True),
+    Column("sealed", LargeBinary, comment="an Apprise address, encrypted: it may hold a password"),
+    Column("shown", Text, nullable=False, comment="the same for people's eyes"),
+    Column("tested_at", DateTime(timezone=True)),
+    Column("test_code", Text, comment="what the last test asks to be told"),
+    Column("answered_at", DateTime(timezone=True)),
+    Column("trouble", Text, comment="why the last test did not get there"),
+    CheckConstraint("(telegram_id IS NULL) <> (sealed IS NULL)", name="leads_somewhere"),
+)
+
+outside_contacts: Final = Table(
+    "outside_contacts",
+    metadata,
+    Column("name", Text, primary_key=True, comment="hosting, yookassa, panel …"),
+    Column("how", Text, nullable=False),
+    Column("set_at", DateTime(timezone=True), nullable=False),
+    Column("set_by", Text, nullable=False),
+)
+
+rotas: Final = Table(
+    "rotas",
+    metadata,
+    Column("rota_id", BigInteger, Identity(), primary_key=True),
+    Column("person_ids", ARRAY(BigInteger), nullable=False, comment="in their order"),
+    Column("since", DateTime(timezone=True), nullable=False, comment="the first hand-over, and its hour"),
+    Column("turn_days", Integer, nullable=False),
+    Column("set_at", DateTime(timezone=True), nullable=False),
+    Column("set_by", Text, nullable=False),
+    CheckConstraint("turn_days > 0 AND cardinality(person_ids) > 0", name="somebody_some_time"),
+)
+
+rota_overrides: Final = Table(
+    "rota_overrides",
+    metadata,
+    Column("override_id", BigInteger, Identity(), primary_key=True),
+    Column("person_id", BigInteger, ForeignKey("people.person_id"), nullable=False),
+    Column("since", DateTime(timezone=True), nullable=False),
+    Column("until", DateTime(timezone=True), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("set_at", DateTime(timezone=True), nullable=False),
+    Column("set_by", Text, nullable=False),
+    CheckConstraint("since < until", name="begins_before_it_ends"),
+)
+
+escalation_steps: Final = Table(
+    "escalation_steps",
+    metadata,
+    Column("level", Text, primary_key=True),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("role", Text, nullable=False, comment="whom"),
+    Column("reach", Text, nullable=False, comment="by which route"),
+    Column("wait_seconds", Integer, nullable=False, comment="then the next step, or the next level"),
+    CheckConstraint("wait_seconds > 0", name="waits"),
+)
+"""After the last step of a level comes the level above; after that of the highest, the same step again."""
+
+pages: Final = Table(
+    "pages",
+    metadata,
+    Column("page_id", BigInteger, Identity(), primary_key=True),
+    Column("incident_id", BigInteger, ForeignKey("incidents.incident_id"), nullable=False),
+    Column("turn", Integer, nullable=False, comment="of the escalation"),
+    Column("person_id", BigInteger, ForeignKey("people.person_id"), comment="null: the operators' chat"),
+    Column("route", Text, nullable=False),
+    Column("reason", Text, nullable=False, comment="page, reminder, escalated"),
+    Column("state", Text, nullable=False),
+    Column("is_repeat", Boolean, nullable=False, server_default=false(), comment="it may have been sent"),
+    Column(
+        "instead_of", BigInteger, ForeignKey("pages.page_id"), comment="the page that did not get through"
+    ),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("claimed_at", DateTime(timezone=True)),
+    Column("sent_at", DateTime(timezone=True)),
+    Column("chat_id", BigInteger, comment="in Telegram"),
+    Column("message_id", BigInteger),
+    Column("shown", Text, comment="the hash of what the message shows"),
+    Column("trouble", Text),
+    UniqueConstraint("incident_id", "turn", "route", "person_id", postgresql_nulls_not_distinct=True),
+    CheckConstraint("(route = 'telegram') = (chat_id IS NOT NULL)", name="telegram_has_a_chat"),
+    Index("pages_chat_id_message_id_idx", "chat_id", "message_id"),
+)

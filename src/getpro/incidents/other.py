@@ -1,0 +1,79 @@
+"""Mail, SMS and push by Apprise: the route that does not go through Telegram."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+from urllib.parse import quote, unquote, urlsplit
+
+import structlog
+
+from getpro.platform.settings import OperationsSettings
+
+log = structlog.get_logger(__name__)
+
+_SECONDS: Final = 40
+"""A mail server may be slow; what hangs is tried again."""
+_TLS: Final = 465
+
+
+class NotSent(Exception):
+    """An address was not reached; which, and why, stands in the log without its secrets."""
+
+
+class Apprise:
+    """Sends by Apprise, which is loaded when the first message goes: it takes a second and 20 MiB."""
+
+    async def send(self, addresses: Sequence[str], title: str, text: str) -> None:
+        """As :class:`getpro.incidents.deps.OtherWay` says."""
+        if not addresses:
+            raise NotSent("другого пути нет")
+        try:
+            async with asyncio.timeout(_SECONDS):
+                sent = [await asyncio.to_thread(_notify, address, title, text) for address in addresses]
+        except TimeoutError as error:
+            raise NotSent(f"нет ответа за {_SECONDS} с") from error
+        if not all(sent):
+            lost = [scheme(address) for address, ok in zip(addresses, sent, strict=True) if not ok]
+            raise NotSent(f"не приняли: {', '.join(lost)}")
+
+
+def _notify(address: str, title: str, text: str) -> bool:
+    import apprise  # noqa: PLC0415 -- heavy, and most shops' Telegram works
+
+    target = apprise.Apprise()
+    if not target.add(address):
+        return False
+    return bool(target.notify(title=title, body=text, body_format=apprise.NotifyFormat.TEXT))
+
+
+def is_address(address: str) -> bool:
+    """Whether Apprise can make something of it."""
+    import apprise  # noqa: PLC0415 -- likewise
+
+    return bool(apprise.Apprise().add(address))
+
+
+def scheme(address: str) -> str:
+    """``mailto``: all that may be shown of an address."""
+    return address.partition(":")[0]
+
+
+def mail_server(own: OperationsSettings) -> str | None:
+    """The shop's mail server as an Apprise address without whom it goes to; None where none is set."""
+    if own.mail_server is None:
+        return None
+    server = urlsplit(own.mail_server.get_secret_value())
+    # What stands before the @ comes percent-encoded, and Apprise reads it so.
+    access = f"{server.username}:{server.password}@" if server.username else ""
+    secure = server.port == _TLS
+    mode = "ssl" if secure else "starttls" if access else "insecure"
+    kind = "mailtos" if secure or access else "mailto"
+    user = unquote(server.username or "")
+    sender = user if "@" in user else own.mail_to
+    address = f"{kind}://{access}{server.hostname}:{server.port}/?smtp={server.hostname}&mode={mode}"
+    return address if sender is None else f"{address}&from={quote(sender)}"
+
+
+def mail_to(server: str, address: str) -> str:
+    """The same to somebody."""
+    return f"{server}&to={quote(address)}"

@@ -1,0 +1,207 @@
+"""What people do with an incident; each asks by itself whether they may, and each is on the time line."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import structlog
+
+from getpro.incidents import calling, paging, signals, store
+from getpro.incidents.deps import Deps
+from getpro.incidents.errors import CannotDo
+from getpro.incidents.screens import SNOOZE
+from getpro.incidents.states import EventKind, IncidentState, Level
+from getpro.incidents.store import Incident
+from getpro.incidents.team import Actor, require
+from getpro.incidents.words import STATES
+from getpro.platform.database import Session
+
+log = structlog.get_logger(__name__)
+
+LONGEST_NOTE: Final = 3000
+LONGEST_TITLE: Final = 250
+
+
+async def open_by_hand(
+    session: Session, deps: Deps, title: str, *, level: Level, by: Actor, key: str | None = None
+) -> int:
+    """Open an incident and call whoever its level calls; a step. Return its number.
+
+    ``key``: of what may be told twice; then the one that it has opened is returned. Raises NotAllowed,
+    CannotDo.
+    """
+    await require(session, deps, by)
+    now, said = deps.clock(), " ".join(title.replace("\0", "").split())
+    if not 0 < len(said) <= LONGEST_TITLE:
+        raise CannotDo(f"в названии может быть от 1 до {LONGEST_TITLE} знаков")
+    if key is not None and (known := await store.opened_by(session, key)) is not None:
+        return known
+    incident_id = await store.add(session, level=level, title=said, by=by.name, now=now, first_step_at=now)
+    await store.note(
+        session, incident_id, EventKind.OPENED, f"{level}: {said}", now=now, who=by.name, key=key
+    )
+    await calling.advance(session, deps, incident_id)
+    log.info("incidents.opened_by_hand", incident_id=incident_id, level=level)
+    return incident_id
+
+
+async def take(session: Session, deps: Deps, incident_id: int, *, by: Actor) -> Incident:
+    """Answer for it from now on: nobody else is called; a step.
+
+    Raises NotAllowed, CannotDo, NoSuchIncident.
+    """
+    found, now = await _begin(session, deps, incident_id, by)
+    if found.state is IncidentState.TAKEN:
+        raise CannotDo("вы его уже взяли" if found.taken_by == by.name else f"его уже взял {found.taken_by}")
+    await _move(
+        session,
+        found,
+        IncidentState.TAKEN,
+        taken_by=by.name,
+        taken_at=now,
+        next_step_at=None,
+        snoozed_until=None,
+    )
+    return await _done(session, deps, found, EventKind.TAKEN, "Взял", by=by, now=now)
+
+
+async def drop(session: Session, deps: Deps, incident_id: int, *, by: Actor) -> Incident:
+    """Give it back: its level is called anew, at once; a step. Raises as :func:`take`."""
+    found, now = await _begin(session, deps, incident_id, by)
+    if found.state is not IncidentState.TAKEN:
+        raise CannotDo("его никто не взял")
+    await _move(
+        session,
+        found,
+        IncidentState.OPEN,
+        taken_by=None,
+        step=0,
+        called_at=None,
+        next_step_at=now,
+        asked=None,
+    )
+    await store.note(session, incident_id, EventKind.DROPPED, "Отпустил", now=now, who=by.name)
+    await calling.advance(session, deps, incident_id)
+    return await _shown(session, deps, incident_id)
+
+
+async def snooze(
+    session: Session, deps: Deps, incident_id: int, *, by: Actor, length: timedelta = SNOOZE
+) -> Incident:
+    """Put the next call off; a step. Raises as :func:`take`."""
+    found, now = await _begin(session, deps, incident_id, by)
+    if found.state is IncidentState.TAKEN:
+        raise CannotDo(f"его взял {found.taken_by}: никого не зовём")
+    until = now + length
+    await store.change(session, incident_id, next_step_at=until, snoozed_until=until)
+    words = f"Отложил на {round(length.total_seconds() / 60)} мин"
+    return await _done(session, deps, found, EventKind.SNOOZED, words, by=by, now=now)
+
+
+async def raise_level(session: Session, deps: Deps, incident_id: int, *, by: Actor) -> Incident:
+    """Call the next level now, whoever has taken it; a step. Raises as :func:`take`."""
+    found, now = await _begin(session, deps, incident_id, by)
+    if (above := found.level.above) is None:
+        raise CannotDo(f"{found.level} — высший уровень, зовём всех")
+    await signals.graver(session, deps, found, above, "позвал выше", now=now, who=by.name)
+    return await _shown(session, deps, incident_id)
+
+
+async def ask_how_it_ended(session: Session, deps: Deps, incident_id: int, *, by: Actor) -> Incident:
+    """The next reply of theirs in Telegram says cause and fix; a step. Raises as :func:`take`."""
+    found, _ = await _begin(session, deps, incident_id, by)
+    await store.change(session, found.incident_id, asked=by.telegram_id)
+    return await _shown(session, deps, incident_id)
+
+
+async def resolve(
+    session: Session, deps: Deps, incident_id: int, *, by: Actor, cause: str, fix: str
+) -> Incident:
+    """It is over, and is said why and what was done; a step. Raises as :func:`take`."""
+    found, now = await _begin(session, deps, incident_id, by)
+    cause, fix = _said(cause, "причина"), _said(fix, "что сделано")
+    await calling.resolved(session, deps, incident_id, by=by.name, cause=cause, fix=fix, now=now)
+    words = f"Решён. Причина: {cause}. Сделано: {fix}"
+    return await _done(session, deps, found, EventKind.RESOLVED, words, by=by, now=now)
+
+
+async def add_note(
+    session: Session, deps: Deps, incident_id: int, said: str, *, by: Actor, key: str | None = None
+) -> None:
+    """Write on the time line, also of a resolved one; a step, once for each ``key``.
+
+    Raises NotAllowed, CannotDo, NoSuchIncident.
+    """
+    await store.incident(session, incident_id)
+    await require(session, deps, by)
+    words = _said(said, "заметка")
+    await store.note(session, incident_id, EventKind.NOTE, words, now=deps.clock(), who=by.name, key=key)
+
+
+@dataclass(frozen=True, slots=True)
+class Replied:
+    """What a reply to a page has become."""
+
+    incident: Incident
+    is_resolved: bool
+
+
+async def reply(session: Session, deps: Deps, incident_id: int, said: str, *, by: Actor, key: str) -> Replied:
+    """A reply to a page: how it ended, where the writer was asked that, else a note; a step.
+
+    Raises NotAllowed, CannotDo.
+    """
+    found = await store.locked(session, incident_id)
+    if found.asked is not None and found.asked == by.telegram_id and not await store.is_noted(session, key):
+        cause, _, fix = said.strip().partition("\n")
+        if not fix.strip():
+            raise CannotDo("нужны две строки: причина, потом что сделано")
+        done = await resolve(session, deps, incident_id, by=by, cause=cause, fix=fix)
+        await store.note(
+            session, incident_id, EventKind.NOTE, said.strip(), now=deps.clock(), who=by.name, key=key
+        )
+        return Replied(done, is_resolved=True)
+    await add_note(session, deps, incident_id, said, by=by, key=key)
+    return Replied(found, is_resolved=False)
+
+
+async def _begin(session: Session, deps: Deps, incident_id: int, by: Actor) -> tuple[Incident, datetime]:
+    """The unresolved incident, held; and the moment."""
+    found = await store.locked(session, incident_id)
+    await require(session, deps, by)
+    if found.state is IncidentState.RESOLVED:
+        raise CannotDo(f"№{incident_id} уже решён")
+    return found, deps.clock()
+
+
+async def refused(deps: Deps, incident_id: int, deed: str, *, by: Actor) -> None:
+    """Put on record that somebody tried who may not; a flow, for what they tried was rolled back."""
+    log.warning("incidents.refused", incident_id=incident_id, user_id=by.telegram_id, deed=deed)
+    async with deps.db.begin("incidents: refused") as session:
+        await store.note(
+            session, incident_id, EventKind.REFUSED, f"Отказано: {deed}", now=deps.clock(), who=by.name
+        )
+
+
+async def _move(session: Session, found: Incident, to: IncidentState, **values: object) -> None:
+    if not await store.move(session, found.incident_id, to, **values):
+        raise CannotDo(f"№{found.incident_id} {STATES[found.state]}")
+
+
+async def _done(
+    session: Session, deps: Deps, found: Incident, kind: EventKind, words: str, *, by: Actor, now: datetime
+) -> Incident:
+    await store.note(session, found.incident_id, kind, words, now=now, who=by.name)
+    return await _shown(session, deps, found.incident_id)
+
+
+async def _shown(session: Session, deps: Deps, incident_id: int) -> Incident:
+    await paging.ask_to_show(session, deps, incident_id)
+    return await store.incident(session, incident_id)
+
+
+def _said(text: str, what: str) -> str:
+    said = text.replace("\0", "").strip()
+    if not 0 < len(said) <= LONGEST_NOTE:
+        raise CannotDo(f"{what}: может быть от 1 до {LONGEST_NOTE} знаков")
+    return said

@@ -1,0 +1,5 @@
+"""The team and its calls."""
+
+from duty import staffed, watch
+
+__all__ = ["staffed", "watch"]
