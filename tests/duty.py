@@ -15,6 +15,8 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from pydantic import SecretStr
 from sqlalchemy import text
 
+from getpro.bot.app import ShopBot
+from getpro.bot.message_log import MessageLog
 from getpro.incidents import calling, jobs, team
 from getpro.incidents.deps import Deps
 from getpro.incidents.escalation import Night
@@ -22,10 +24,12 @@ from getpro.incidents.other import Apprise
 from getpro.incidents.states import Role
 from getpro.platform.bot_api import BotApi
 from getpro.platform.jobs import RetryLater
-from getpro.platform.settings import TelegramSettings
+from getpro.platform.settings import OperationsSettings, PanelSettings, ShopSettings, TelegramSettings
+from getpro.platform.telegram import make_bot
 from getpro.sandbox.serving import serving
+from getpro.sandbox.shop.product import SandboxSettings
 from getpro.sandbox.telegram import TelegramSimulator
-from getpro.sandbox.telegram.state import Group, Person
+from getpro.sandbox.telegram.state import Chat, Group, Person
 from shop import Shop
 
 TOKEN = "42:bot-token-of-a-test"
@@ -63,6 +67,9 @@ class Watch:
     telegram: TelegramSimulator
     mail: Mailbox
     began: datetime
+    bot: ShopBot
+    telegram_url: str
+    mail_port: int
     _read: tuple[int, int] = (0, 0)
 
     @property
@@ -146,6 +153,47 @@ class Watch:
         self._read = len(self.telegram.state.calls), len(self.mail.letters)
         return sorted(found)
 
+    async def presses(self, user_id: int, label: str, *, chat_id: int = CHAT) -> str | None:
+        """Somebody presses a button of the bot's newest message; what the press says to them."""
+        chat = self.chat(chat_id)
+        where = chat if isinstance(chat, Group) else None
+        self.telegram.people.press(self.person(user_id), self.page(chat_id), label, where=where)
+        before = len(chat.toasts)
+        await self.answer()
+        return str(chat.toasts[-1]["text"]) if len(chat.toasts) > before else None
+
+    async def says(
+        self, user_id: int, said: str, *, chat_id: int | None = CHAT, reply_to: int | None = None
+    ) -> None:
+        """Somebody writes, in the group or, without ``chat_id``, in private."""
+        where = None if chat_id is None else self.group
+        self.telegram.people.send(self.person(user_id), said, to=where, reply_to=reply_to)
+        await self.answer()
+
+    async def answer(self) -> list[dict[str, Any]]:
+        """The bot is brought what has happened; the updates."""
+        updates = await self.telegram.delivery.poll(0, 100, 0, None)
+        for update in updates:
+            await self.feed(update)
+        if updates:
+            await self.telegram.delivery.poll(updates[-1]["update_id"] + 1, 100, 0, None)
+        return updates
+
+    async def feed(self, update: dict[str, Any]) -> None:
+        reply = await self.bot.handle(update)
+        if reply is not None:
+            await self.telegram._carry_out(reply)
+
+    def chat(self, chat_id: int) -> Chat:
+        chat = self.telegram.state.chat(chat_id)
+        assert chat is not None
+        return chat
+
+    def page(self, chat_id: int = CHAT) -> int:
+        """The number of the newest message with buttons, or that had them."""
+        pages = (number for number, one in self.chat(chat_id).messages.items() if "reply_markup" in one)
+        return max(pages)
+
     async def rows(self, query: str, **values: Any) -> list[Any]:
         async with self.shop.db.begin("test") as session:
             return list((await session.execute(text(query), values)).all())
@@ -163,17 +211,11 @@ class Watch:
         ]
 
     def shown(self, chat_id: int = CHAT) -> str:
-        """The bot's newest message in the chat."""
-        chat = self.telegram.state.chat(chat_id)
-        assert chat is not None
-        own = [message for message in chat.messages.values() if message["from"]["is_bot"]]
-        return str(own[-1]["text"])
+        """The newest page in the chat."""
+        return str(self.chat(chat_id).messages[self.page(chat_id)]["text"])
 
     def buttons(self, chat_id: int = CHAT) -> list[str]:
-        chat = self.telegram.state.chat(chat_id)
-        assert chat is not None
-        own = [message for message in chat.messages.values() if message["from"]["is_bot"]]
-        rows = own[-1].get("reply_markup", {}).get("inline_keyboard", [])
+        rows = self.chat(chat_id).messages[self.page(chat_id)]["reply_markup"]["inline_keyboard"]
         return [button["text"] for row in rows for button in row]
 
 
@@ -210,7 +252,18 @@ async def watch(shop: Shop) -> AsyncIterator[Watch]:
             operators=frozenset({OLGA}),
             mail_server=f"mailto://127.0.0.1:{port}/?smtp=127.0.0.1&mode=insecure&from=shop@shop.example",
         )
-        yield Watch(shop, deps, telegram, mailbox, shop.clock.now)
+        own = TelegramSettings(bot_token=SecretStr(TOKEN), api_url=url)
+        bot = make_bot(own)
+        running.push_async_callback(bot.session.close)
+        settings = SandboxSettings(
+            telegram=own,
+            panel=PanelSettings(url="http://127.0.0.1:9", token=SecretStr("t")),
+            shop=ShopSettings(),
+            operations=OperationsSettings(chat=CHAT),
+        )
+        log = MessageLog(shop.db)
+        shop_bot = ShopBot(bot=bot, sales=shop.deps, settings=settings, log=log, incidents=deps)
+        yield Watch(shop, deps, telegram, mailbox, shop.clock.now, shop_bot, url, port)
 
 
 @pytest.fixture

@@ -179,7 +179,8 @@ class Live:
             with psycopg.connect(self.here.database_url, connect_timeout=1) as connection:
                 found = connection.execute(
                     "SELECT FROM incident_events e WHERE event_id > %s AND position(%s IN words) > 0"
-                    " AND EXISTS (SELECT FROM pages p WHERE p.incident_id = e.incident_id AND p.message_id IS NOT NULL)",
+                    " AND EXISTS (SELECT FROM pages p"
+                    " WHERE p.incident_id = e.incident_id AND p.message_id IS NOT NULL)",
                     [after, text],
                 ).fetchone()
         except psycopg.OperationalError:

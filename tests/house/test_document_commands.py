@@ -40,7 +40,9 @@ ROOT = Path(__file__).parents[2]
 SWIFT = ROOT / "tests/swift.py"
 FENCE = re.compile(r"(?ms)^(?P<indent> *)```(?P<info>[^\n`]*)\n(?P<text>.*?)^ *```$")
 RUN, RUN_NEW, SEEN = "sh run", "sh run new", "text"
-FINDERS: Final = re.compile(r"2getpro (doctor|ops|logs|payments stuck|panel reconcile|reconcile)\b")
+FINDERS: Final = re.compile(
+    r"2getpro (doctor|ops|logs|payments stuck|panel reconcile|reconcile|incident list|contacts list)\b"
+)
 """What these exit with says what they found: 1 and 2 are no failure of theirs."""
 LOOKS: Final = re.compile(
     r"2getpro (doctor|ops \w+|logs --since \w+( --level \w+)?|payments stuck|query [\w-]+)"

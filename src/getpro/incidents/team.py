@@ -140,6 +140,16 @@ async def turn(session: Session, deps: Deps, *, now: datetime) -> Turn | None:
     return turn_at(rota, overrides, now, deps.zone)
 
 
+async def name_of(session: Session, telegram_id: int) -> str | None:
+    """The name of whoever has this number, of the team or not any more."""
+    found: str | None = await session.scalar(
+        select(people.c.name)
+        .join(contact_ways, contact_ways.c.person_id == people.c.person_id)
+        .where(contact_ways.c.telegram_id == telegram_id)
+    )
+    return found
+
+
 async def person(session: Session, name: str) -> Person:
     """Raises NoSuchPerson."""
     found = next((one for one in await team(session) if one.name == name), None)

@@ -1,0 +1,65 @@
+"""Incidents and the team for one command: built, used by one flow, closed."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import TypeVar
+from zoneinfo import ZoneInfo
+
+from getpro.bootstrap.incidents import incidents_deps
+from getpro.cli.database import database
+from getpro.cli.settings import read_settings
+from getpro.cli.shop import quietly
+from getpro.incidents.deps import Deps
+from getpro.incidents.errors import IncidentError
+from getpro.kit.trouble import Trouble
+from getpro.platform.bot_api import BotApi
+from getpro.platform.cipher import cipher
+from getpro.platform.database import Database, Session
+from getpro.platform.jobs import Jobs
+from getpro.platform.settings import Settings
+
+Result = TypeVar("Result")
+
+
+def with_incidents(flow: Callable[[Deps], Awaitable[Result]], *, remedy: str) -> Result:
+    """Run ``flow`` with the configured shop's incidents; a refusal becomes Trouble with ``remedy``."""
+    settings = read_settings(Settings)
+
+    async def run(url: str) -> Result:
+        db, api = Database(url, pool_size=2), BotApi(settings.telegram)
+        deps = incidents_deps(settings, db=db, jobs=Jobs(url), api=api, cipher=cipher(settings))
+        try:
+            return await flow(deps)
+        finally:
+            await api.close()
+            await db.close()
+
+    with database(migrate=False) as url, quietly("Спрашиваем базу…"):
+        try:
+            return asyncio.run(run(url))
+        except IncidentError as error:
+            raise Trouble("Не сделано.", f"{str(error)[:1].upper()}{str(error)[1:]}.", remedy) from error
+
+
+def in_one_step(step: Callable[[Session, Deps], Awaitable[Result]], *, remedy: str) -> Result:
+    """The same for what is one transaction."""
+
+    async def flow(deps: Deps) -> Result:
+        async with deps.db.begin("incidents: command") as session:
+            return await step(session, deps)
+
+    return with_incidents(flow, remedy=remedy)
+
+
+def moment_of(said: str, zone: ZoneInfo, *, now: datetime) -> datetime:
+    """``2026-12-01 10:00`` or ``10:00`` of today in the operator's zone; raises Trouble."""
+    for form in ("%Y-%m-%d %H:%M", "%d.%m.%Y %H:%M", "%H:%M"):
+        try:
+            found = datetime.strptime(said.strip(), form)  # noqa: DTZ007 -- the zone comes next
+        except ValueError:
+            continue
+        if form == "%H:%M":
+            found = datetime.combine(now.astimezone(zone).date(), found.time())
+        return found.replace(tzinfo=zone).astimezone(now.tzinfo)
+    raise Trouble("Время записано неверно.", f"{said!r} не прочесть.", "Пишите так: '2026-12-01 10:00'")

@@ -1,0 +1,161 @@
+"""``2getpro incident``, ``oncall``, ``contacts`` as an operator types them."""
+
+import asyncio
+import contextlib
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from duty import OLGA, TIMUR, TOKEN, Watch, watch
+from getpro import cli
+
+__all__ = ["watch"]
+
+
+@dataclass
+class Done:
+    code: int
+    said: str
+    complained: str
+
+
+async def typed(*arguments: str) -> Done:
+    stdout, stderr = io.StringIO(), io.StringIO()
+
+    def execute() -> int:
+        with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
+            return cli.execute(list(arguments))
+
+    return Done(await asyncio.to_thread(execute), stdout.getvalue(), stderr.getvalue())
+
+
+@pytest.fixture(autouse=True)
+def settings(watch: Watch, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a shop whose Telegram and mail server are the test's."""
+    found = {
+        "DATABASE_URL": database_url,
+        "TELEGRAM_BOT_TOKEN": TOKEN,
+        "TELEGRAM_API_URL": watch.telegram_url,
+        "PANEL_URL": "http://127.0.0.1:9",
+        "PANEL_TOKEN": "panel-token",
+        "OPERATIONS_CHAT": "-1001",
+        "OPERATIONS_MAIL_SERVER": f"smtp://127.0.0.1:{watch.mail_port}",
+        "OPERATIONS_MAIL_TO": "shop@shop.example",
+        "OPERATIONS_NIGHT_UNTIL": "23",
+    }
+    (tmp_path / ".env").write_text("\n".join(f"{name}={value}" for name, value in found.items()))
+    monkeypatch.chdir(tmp_path)
+
+
+async def test_an_incident_lives_its_life_on_the_command_line(watch: Watch) -> None:
+    assert (await typed("incident", "list")).code == 0
+    opened = await typed("incident", "open", "Ссылка не открывается", "--level", "L2", "--by", "ольга")
+    assert (opened.code, opened.said) == (
+        0,
+        "Инцидент №1 заведён, зовём. Взять: 2getpro incident take 1\n",
+    )
+    await watch.run_jobs()
+    assert watch.calls() == ["chat"]
+    listed = await typed("incident", "list")
+    assert listed.code == 1
+    assert "не взят" in listed.said
+    for command, said in (
+        (("later", "1", "--minutes", "5"), "Отложен на 5 мин"),
+        (("up", "1"), "№1 L3: Уровень поднят"),
+        (("take", "1"), "Взят"),
+        (("note", "1", "ищем"), "Записано"),
+        (("drop", "1"), "Отпущен"),
+        (("resolve", "1", "--cause", "сертификат", "--fix", "продлили"), "Решён"),
+    ):
+        done = await typed("incident", *command, "--by", "ольга")
+        assert (done.code, said in done.said) == (0, True), (command, done)
+    again = await typed("incident", "take", "1", "--by", "ольга")
+    assert (again.code, "№1 уже решён" in again.complained) == (2, True)
+    shown = await typed("incident", "show", "1")
+    for words in (
+        "ольга: L2: Ссылка не открывается",
+        "ольга: ищем",
+        "Причина: сертификат. Сделано: продлили",
+    ):
+        assert words in shown.said
+    plain = json.loads((await typed("incident", "show", "1", "--json")).said)
+    assert (plain["state"], plain["level"], plain["time_line"][0]["kind"]) == ("resolved", "L3", "opened")
+    assert (await typed("incident", "list")).said == "Нерешённых инцидентов нет.\n"
+    assert "решён" in (await typed("incident", "list", "--all")).said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "complaint"),
+    [
+        (("incident", "take", "7"), 2, "Инцидента №7 нет"),
+        (("incident", "open", " "), 2, "в названии"),
+        (("incident", "open", "x", "--level", "L9"), 64, "L9"),
+        (("oncall", "rota", "никто", "--from", "10:00"), 2, "Человека никто нет"),
+        (("oncall", "rota", "olga", "--from", "завтра"), 2, "не прочесть"),
+        (("contacts", "remove", "olga"), 2, "Человека olga нет"),
+        (("contacts", "set", "olga", "--role", "everyone"), 64, "не роль"),
+        (("contacts", "set", "olga", "--other", "ерунда"), 2, "Адрес не подходит"),
+        (("contacts", "answered", "123"), 2, "код"),
+        (("contacts", "test"), 2, "Ни у кого нет"),
+    ],
+)
+async def test_what_cannot_be_done_is_said(arguments: tuple[str, ...], code: int, complaint: str) -> None:
+    done = await typed(*arguments)
+    assert (done.code, complaint.lower() in done.complained.lower()) == (code, True), done
+
+
+async def test_who_is_on_call_is_one_line(watch: Watch) -> None:
+    assert (await typed("oncall")).said == "Дежурного нет, и команды тоже: зовём в чат операторов.\n"
+    await typed("contacts", "set", "timur", "--role", "tech_lead")
+    assert (await typed("oncall")).said == "Дежурного нет, вместо него технический руководитель: timur\n"
+    await typed("contacts", "set", "olga", "--role", "on_call")
+    assert (await typed("oncall")).said == "Дежурит olga\n"
+    assert (await typed("oncall", "rota", "timur", "--from", "2026-01-05 10:00", "--days", "365")).code == 0
+    assert (await typed("oncall")).said.startswith("Дежурит timur до ")
+    stands = ("--from", "2026-01-05 10:00", "--until", "2040-01-01 00:00", "--reason", "отпуск")
+    assert (await typed("oncall", "instead", "olga", *stands)).code == 0
+    assert (await typed("oncall")).said == "Дежурит olga до 01.01.2040 00:00 МСК\n"
+    assert "L1: ответ за 4 ч" in (await typed("oncall", "steps")).said
+
+
+async def test_each_way_is_tried_and_whoever_got_it_says_so(watch: Watch) -> None:
+    for name, role, number in (("olga", "on_call", OLGA), ("timur", "tech_lead", TIMUR)):
+        own = ("--role", role, "--telegram", str(number), "--mail", f"{name}@shop.example")
+        assert (await typed("contacts", "set", name, *own)).code == 0
+    assert (await typed("contacts", "list")).code == 1
+    watch.telegram.people.block(watch.person(TIMUR))
+    tried = await typed("contacts", "test")
+    assert tried.code == 2
+    assert "timur, Telegram 105: не ушло: 403" in tried.said
+    assert "olga, почта olga@shop.example: ушло, ждём ответа" in tried.said
+    assert [to for to, _ in watch.mail.letters] == ["olga@shop.example", "timur@shop.example"]
+    assert await watch.presses(OLGA, "Получил", chat_id=OLGA) == "Отмечено: до вас доходит."
+    codes = [
+        row.test_code
+        for row in await watch.rows("SELECT test_code FROM contact_ways WHERE sealed IS NOT NULL")
+    ]
+    for code in codes:
+        assert (await typed("contacts", "answered", code)).code == 0
+    listed = await typed("contacts", "list")
+    assert listed.said.count("ответил ") == 3
+    assert "не дошло: 403" in listed.said
+    watch.telegram.people.unblock(watch.person(TIMUR))
+    await typed("contacts", "test", "timur")
+    await watch.presses(TIMUR, "Получил", chat_id=TIMUR)
+    [code] = await watch.rows("SELECT test_code FROM contact_ways WHERE test_code IS NOT NULL")
+    await typed("contacts", "answered", code.test_code)
+    assert (await typed("contacts", "list")).code == 1, "the services outside are empty"
+    for service in ("hosting", "yookassa", "panel"):
+        await typed("contacts", "outside", service, "+7 495 000-00-00")
+    assert (await typed("contacts", "list")).code == 0
+
+
+async def test_an_address_lies_encrypted(watch: Watch) -> None:
+    await typed("contacts", "set", "olga", "--other", "json://user:secret@127.0.0.1:9/")
+    [way] = await watch.rows("SELECT * FROM contact_ways")
+    assert "secret" not in str(way)
+    assert way.shown == "json://…"
+    assert "secret" not in (await typed("contacts", "list")).said
