@@ -68,11 +68,11 @@ def build(
     stars = BotApi(settings.telegram)
     sales = sales_deps(settings, db=db, jobs=jobs, telegram=StarsOverHttp(stars), clock=clock)
     message_log = MessageLog(db)
-    bot = ShopBot(bot=telegram, sales=sales, settings=settings, log=message_log)
+    incidents = incidents_deps(settings, db=db, jobs=jobs, api=stars, cipher=sales.cipher, clock=clock)
+    bot = ShopBot(bot=telegram, sales=sales, settings=settings, log=message_log, incidents=incidents)
     jobs.register(sales_job_kinds(sales, zone=settings.zone))
     jobs.register(bot_job_kinds(bot))
     backups = Preparing(settings, db=db, database_url=database_url, clock=clock)
-    incidents = incidents_deps(settings, db=db, jobs=jobs, api=stars, cipher=sales.cipher, clock=clock)
     jobs.register(incidents_job_kinds(incidents))
     operations = operations_deps(
         settings, db=db, jobs=jobs, api=stars, backups=backups, clock=clock, absent=absent

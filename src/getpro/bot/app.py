@@ -13,6 +13,7 @@ from aiogram.types import BotCommand, Update
 from aiogram.types.update import UpdateTypeLookupError
 from pydantic import ValidationError
 
+from getpro.bot import duty
 from getpro.bot.context import Context
 from getpro.bot.flood import Flood
 from getpro.bot.handlers import again, buying, desk, other, own, start
@@ -21,6 +22,7 @@ from getpro.bot.screens.menu import COMMANDS, blocked
 from getpro.bot.showing import say, show
 from getpro.bot.texts import LANGUAGES, language_of
 from getpro.bot.turn import SeenBefore, ShutOut, Turn
+from getpro.incidents.deps import Deps as IncidentsDeps
 from getpro.platform.database import DATABASE_AWAY
 from getpro.platform.metrics import UPDATE_SECONDS, UPDATES, timed
 from getpro.platform.settings import Settings
@@ -33,7 +35,17 @@ log = structlog.get_logger(__name__)
 class ShopBot:
     """Feeds updates to the handlers. One that fails is logged and done with: it blocks no chat."""
 
-    def __init__(self, *, bot: Bot, sales: Deps, settings: Settings, log: MessageLog) -> None:
+    def __init__(
+        self,
+        *,
+        bot: Bot,
+        sales: Deps,
+        settings: Settings,
+        log: MessageLog,
+        incidents: IncidentsDeps | None = None,
+    ) -> None:
+        """``incidents``: None where nobody is called."""
+        self._incidents = incidents
         self.context = Context(bot=bot, sales=sales, shop=settings.shop, zone=settings.zone)
         self._bot = bot
         self._operators_chat = settings.operations.chat
@@ -66,7 +78,10 @@ class ShopBot:
                 structlog.contextvars.bound_contextvars(**_about(parsed)),
                 timed(UPDATE_SECONDS.labels(kind).observe),
             ):
-                result, reply = await self._reply(parsed) if is_private else self._in_group(parsed)
+                answer = await self._of_team(parsed)
+                if answer is None:
+                    answer = await self._reply(parsed) if is_private else self._in_group(parsed)
+                result, reply = answer
         finally:
             UPDATES.labels(kind, result).inc()
         return _as_json(reply, self._bot) if isinstance(reply, TelegramMethod) else None
@@ -106,6 +121,20 @@ class ShopBot:
         else:
             return "again" if turn.is_repeated else "ok", answer
         return result, self._sorry(update, turn, said)
+
+    async def _of_team(self, update: Update) -> tuple[str, Any] | None:
+        """What the team does with incidents; None for everything else."""
+        if self._incidents is None:
+            return None
+        try:
+            return await duty.handle(self._incidents, update)
+        except DATABASE_AWAY:
+            raise
+        except Exception:
+            log.exception("bot.update_failed")
+            query = update.callback_query
+            said = "Не вышло, мы уже знаем. Попробуйте ещё раз или командой: 2getpro incident."
+            return "failed", query.answer(said, show_alert=True) if query else None
 
     def _in_group(self, update: Update) -> tuple[str, Any]:
         """An operator's command gets one sentence, with the group's number; nothing else gets any answer."""

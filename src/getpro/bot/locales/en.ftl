@@ -381,7 +381,7 @@ slow-down = Too fast. Please wait a few seconds and try again.
 screen-old = This screen is up to date now.
 
 ## In a group
-group-ours = Reports of the checks and alerts come here. For everything else write to me in private.
+group-ours = The reports of the checks and the incidents come here. To open an incident: /incident what has happened. Everything else is in a private chat with me.
 group-other = The number of this group: <code>{ $chat }</code>. To have the reports of the checks here, put it into OPERATIONS_CHAT. For everything else write to me in private.
 
 ## Commands and descriptions

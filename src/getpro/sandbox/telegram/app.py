@@ -1,8 +1,8 @@
 """The Bot API's HTTP, the control calls of tests, and the chat page.
 
 Control calls under ``/_sandbox`` (JSON): ``POST people`` {user_id, first_name, username?, language_code?};
-``POST people/ID/send`` {text}; ``POST people/ID/press`` {message_id, button}; ``POST people/ID/callback``
-{data}; ``POST people/ID/pay`` {message_id | link}; ``POST people/ID/block|unblock|deactivate``;
+``POST people/ID/send`` {text, reply_to?}; ``POST people/ID/press`` {message_id, button};
+``POST people/ID/callback`` {data}; ``POST people/ID/pay`` {message_id | link}; ``POST people/ID/block|unblock|deactivate``;
 ``GET people/ID/messages``; ``POST groups`` {title, user_id}, a group of that person's with the bot in it; in
 it ``POST groups/ID/people/ID/send|press|block|unblock``, where to block is to put the bot out;
 ``GET groups/ID/messages``; ``GET calls?since=N``; ``GET charges``; ``GET unknown-parameters``;
@@ -264,8 +264,10 @@ class TelegramSimulator:
         return web.json_response(group.chat())
 
     async def _do_send(self, request: web.Request) -> web.Response:
-        text = str((await request.json())["text"])
-        return web.json_response(self.people.send(self._person(request), text, to=self._group(request)))
+        body, where = await request.json(), self._group(request)
+        reply_to = body.get("reply_to")
+        message = self.people.send(self._person(request), str(body["text"]), to=where, reply_to=reply_to)
+        return web.json_response(message)
 
     async def _do_press(self, request: web.Request) -> web.Response:
         body, where = await request.json(), self._group(request)

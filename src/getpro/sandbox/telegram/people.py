@@ -17,11 +17,13 @@ class People:
         self._delivery = delivery
         self._answer_seconds = answer_seconds
 
-    def send(self, person: Person, text: str, *, to: Group | None = None) -> dict[str, Any]:
+    def send(
+        self, person: Person, text: str, *, to: Group | None = None, reply_to: int | None = None
+    ) -> dict[str, Any]:
         """Write to the bot, where the first message is what lets it write back, or to a group.
 
-        Of a group a bot is brought the commands only, and of those none that names another bot: privacy
-        mode is on.
+        Of a group a bot is brought the commands, but none that names another bot, and the replies to its own
+        messages: privacy mode is on.
         """
         if to is not None:
             self._check_member(person, to)
@@ -32,9 +34,16 @@ class People:
         command = text.split(maxsplit=1)[0] if text.startswith("/") else ""
         if command:
             content["entities"] = [{"type": "bot_command", "offset": 0, "length": len(command)}]
+        replied = None if reply_to is None else (to or person).messages.get(reply_to)
+        if reply_to is not None and replied is None:
+            raise Refusal(f"there is no message {reply_to}", 404)
+        if replied is not None:
+            content["reply_to_message"] = {k: v for k, v in replied.items() if k != "reply_to_message"}
         message = self._state.post(to or person, by=person, **content)
         addressee = command.partition("@")[2] or self._state.bot_username
-        if to is None or (to.has_bot and command and addressee == self._state.bot_username):
+        is_to_bot = replied is not None and replied["from"]["is_bot"]
+        is_command = bool(command) and addressee == self._state.bot_username
+        if to is None or (to.has_bot and (is_command or is_to_bot)):
             self._delivery.add(self._state.update(message=message))
         return message
 
