@@ -9,6 +9,7 @@ from getpro.backups.deps import Prepare, prepared
 from getpro.backups.drills import Drill
 from getpro.bootstrap.backups import folder
 from getpro.checks.check import Line
+from getpro.incidents.deps import Deps as IncidentsDeps
 from getpro.kit.clock import Clock, utc_now
 from getpro.operations.chat import OperatorsChat
 from getpro.operations.dependencies import Packages
@@ -31,6 +32,7 @@ def operations_deps(
     backups: Prepare,
     clock: Clock = utc_now,
     asked_by: str = BY_SCHEDULE,
+    incidents: IncidentsDeps | None = None,
     absent: Absent = nothing_absent,
 ) -> Deps:
     async def rehearse() -> Drill:
@@ -54,6 +56,7 @@ def operations_deps(
         compare=compare if settings.backup.enabled and settings.backup.s3_bucket is not None else None,
         rehearse=rehearse if settings.backup.enabled else None,
         packages=Packages(osv_url=settings.operations.osv_url),
+        incidents=incidents,
         absent=_with_the_outside(absent) if settings.operations.firewall == "outside" else absent,
     )
 

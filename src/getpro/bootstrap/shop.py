@@ -75,7 +75,14 @@ def build(
     backups = Preparing(settings, db=db, database_url=database_url, clock=clock)
     jobs.register(incidents_job_kinds(incidents))
     operations = operations_deps(
-        settings, db=db, jobs=jobs, api=stars, backups=backups, clock=clock, absent=absent
+        settings,
+        db=db,
+        jobs=jobs,
+        api=stars,
+        backups=backups,
+        clock=clock,
+        incidents=incidents,
+        absent=absent,
     )
     jobs.register(operations_job_kinds(operations))
     jobs.register(backup_job_kinds(backups, jobs))

@@ -1,6 +1,7 @@
 """``2getpro ops``: the operator's routines by hand, and what they found before."""
 
 import asyncio
+import contextlib
 import getpass
 import json
 import sys
@@ -13,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from getpro.bootstrap.backups import Preparing
+from getpro.bootstrap.incidents import incidents_deps
 from getpro.bootstrap.operations import operations_deps
 from getpro.checks.check import Finding, worst
 from getpro.cli.database import database
@@ -25,6 +27,7 @@ from getpro.operations.deps import Deps
 from getpro.operations.routines import ROUTINES, Routine, carry_out, with_attempt
 from getpro.operations.runs import Run, history
 from getpro.platform.bot_api import BotApi
+from getpro.platform.cipher import cipher
 from getpro.platform.database import Database
 from getpro.platform.jobs import Jobs
 from getpro.platform.settings import Settings
@@ -161,16 +164,28 @@ async def _carry_out(deps: Deps, routine: Routine, *, tell: bool, draw: bool) ->
         )
 
 
+def _deps(settings: Settings, url: str, db: Database, api: BotApi, backups: Preparing) -> Deps:
+    jobs, incidents = Jobs(url), None
+    with contextlib.suppress(Trouble):  # a lost key stops nobody from looking
+        incidents = incidents_deps(settings, db=db, jobs=jobs, api=api, cipher=cipher(settings))
+    return operations_deps(
+        settings,
+        db=db,
+        jobs=jobs,
+        api=api,
+        backups=backups,
+        asked_by=getpass.getuser(),
+        incidents=incidents,
+    )
+
+
 async def _with_deps(act: Callable[[Deps], Awaitable[Any]], *, even_away: bool = False) -> Any:
     settings = read_settings(Settings)
     with database(migrate=False, even_away=even_away) as url:
         db, api = Database(url, pool_size=4), BotApi(settings.telegram)
         backups = Preparing(settings, db=db, database_url=url)
         try:
-            who = getpass.getuser()
-            return await act(
-                operations_deps(settings, db=db, jobs=Jobs(url), api=api, backups=backups, asked_by=who)
-            )
+            return await act(_deps(settings, url, db, api, backups))
         finally:
             backups.close()
             await api.close()

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from getpro.backups.claims import Compared
 from getpro.backups.drills import Drill
 from getpro.checks.check import Line
+from getpro.incidents.deps import Deps as IncidentsDeps
 from getpro.kit.clock import Clock
 from getpro.operations.dependencies import Packages
 from getpro.platform.database import Database
@@ -63,4 +64,6 @@ class Deps:
     packages: Packages = field(default_factory=Packages)
     rehearse: Rehearse | None = None
     """Holds the drill of the copies; None where they are somebody else's."""
+    incidents: IncidentsDeps | None = None
+    """What becomes of what is red; None: nobody is called."""
     absent: Absent = nothing_absent

@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 
-from getpro.operations import chat, runs, samples
+from getpro.operations import alarms, chat, runs, samples
 from getpro.operations.deps import Deps
 from getpro.operations.routines import ROUTINES, Routine, carry_out_due
 from getpro.platform.http import ServiceUnavailable
@@ -18,6 +18,7 @@ log = structlog.get_logger(__name__)
 _FOR_EVER: Final = Backoff(longest_seconds=300)
 _ONCE_MORE: Final = Backoff(longest_seconds=60, attempts=3)
 _FORGET: Final = "forget_operations"
+_MISSED: Final = "look_for_missed"
 
 
 def schedules(zone: str) -> list[Schedule]:
@@ -25,6 +26,7 @@ def schedules(zone: str) -> list[Schedule]:
     return [
         Schedule(samples.TAKE.name, f"every {samples.EVERY.total_seconds():.0f}s"),
         Schedule(_FORGET, "15 4 * * *", zone),
+        Schedule(_MISSED, "every 300s"),
         *(Schedule(routine.schedule, routine.rule, zone) for routine in ROUTINES.values()),
     ]
 
@@ -34,6 +36,7 @@ def job_kinds(deps: Deps) -> list[JobKind]:
         JobKind(chat.TELL, partial(chat.send, deps), _FOR_EVER, (ServiceUnavailable,)),
         JobKind(samples.TAKE, partial(samples.take, deps), _ONCE_MORE),
         JobKind(job_of(_FORGET), partial(_forget, deps), _ONCE_MORE),
+        JobKind(job_of(_MISSED), partial(look_for_missed, deps), _ONCE_MORE),
         *(
             JobKind(job_of(routine.schedule), _by_schedule(deps, routine), _ONCE_MORE)
             for routine in ROUTINES.values()
@@ -47,6 +50,13 @@ def _by_schedule(deps: Deps, routine: Routine) -> Callable[[], Awaitable[None]]:
         await carry_out_due(deps, routine)
 
     return carry
+
+
+async def look_for_missed(deps: Deps) -> None:
+    """Raise the alarm about routines that did not take place; a flow."""
+    if deps.incidents is not None:
+        async with deps.db.begin("operations: missed") as session:
+            await alarms.of_missed(session, deps.incidents, [*ROUTINES.values()])
 
 
 async def _forget(deps: Deps) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from getpro.checks.check import Check, Finding, Level, Line, run, worst
 from getpro.checks.machine import DISK, look_at_disks
-from getpro.operations import chat, drill, upgrade, week
+from getpro.operations import alarms, chat, drill, upgrade, week
 from getpro.operations.deps import Deps
 from getpro.operations.looks import (
     backups,
@@ -291,6 +291,8 @@ async def carry_out(
     try:
         async with deps.db.begin(f"ops: {routine.name}") as session:
             run_id = await keep(session, done, due_at=due_at)
+            if deps.incidents is not None:
+                await alarms.of_run(session, deps.incidents, routine.name, findings, raises=tell)
             if tell:
                 link = dashboard(deps.settings.grafana_url, routine.dashboard)
                 words = report(routine.title, findings, now=done.finished_at, zone=deps.zone, link=link)

@@ -2,7 +2,8 @@
 
 Control calls under ``/_sandbox`` (JSON): ``POST people`` {user_id, first_name, username?, language_code?};
 ``POST people/ID/send`` {text, reply_to?}; ``POST people/ID/press`` {message_id, button};
-``POST people/ID/callback`` {data}; ``POST people/ID/pay`` {message_id | link}; ``POST people/ID/block|unblock|deactivate``;
+``POST people/ID/callback`` {data}; ``POST people/ID/pay`` {message_id | link};
+``POST people/ID/block|unblock|deactivate``;
 ``GET people/ID/messages``; ``POST groups`` {title, user_id}, a group of that person's with the bot in it; in
 it ``POST groups/ID/people/ID/send|press|block|unblock``, where to block is to put the bot out;
 ``GET groups/ID/messages``; ``GET calls?since=N``; ``GET charges``; ``GET unknown-parameters``;
