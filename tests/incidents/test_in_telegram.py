@@ -95,15 +95,13 @@ async def test_a_reply_to_a_page_is_a_note(paged: Watch) -> None:
 
 async def test_resolved_is_asked_for_cause_and_fix(paged: Watch) -> None:
     await paged.presses(TIMUR, "Взять")
-    assert await paged.presses(TIMUR, "Решён") == (
-        "Ответьте на это сообщение двумя строками: причина, потом что сделано."
-    )
+    assert await paged.presses(TIMUR, "Решён") == ("Ответьте на это сообщение: причина; что сделано.")
     await paged.run_jobs()
     page = paged.page()
     assert "✍️ Ответьте на это сообщение" in paged.shown()
     await paged.says(OLGA, "смотрю\nв журнал", reply_to=page)
     await paged.says(TIMUR, "кончились деньги", reply_to=page)
-    assert list(paged.group.messages.values())[-1]["text"].startswith("Нужны две строки")
+    assert list(paged.group.messages.values())[-1]["text"].startswith("Нужны обе части")
     assert (await paged.one()).state == "taken"
     await paged.says(TIMUR, "кончились деньги <у нас>\nзаплатили провайдеру\nи проверили", reply_to=page)
     done = await paged.one()

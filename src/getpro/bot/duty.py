@@ -93,7 +93,7 @@ def _done(deps: Deps, deed: str, found: Incident) -> str:
             return f"Отложено до {clock(found.snoozed_until, deps.zone, now=deps.clock())}."
         case "up":
             return f"Зовём: {found.level}."
-    return "Ответьте на это сообщение двумя строками: причина, потом что сделано."
+    return "Ответьте на это сообщение: причина; что сделано."
 
 
 async def _got(deps: Deps, query: CallbackQuery, code: str) -> Answer:

@@ -60,7 +60,8 @@ def page(
     return "\n".join(lines)
 
 
-ASK: Final = "✍️ Ответьте на это сообщение двумя строками: причина, потом что сделано."
+ASK: Final = "✍️ Ответьте на это сообщение: причина; что сделано."
+"""With a semicolon, or each on a line of its own."""
 
 
 def _state(shown: Shown, zone: ZoneInfo, *, now: datetime) -> str:

@@ -153,9 +153,10 @@ async def reply(session: Session, deps: Deps, incident_id: int, said: str, *, by
     """
     found = await store.locked(session, incident_id)
     if found.asked is not None and found.asked == by.telegram_id and not await store.is_noted(session, key):
-        cause, _, fix = said.strip().partition("\n")
+        said = said.strip()
+        cause, _, fix = said.partition("\n" if "\n" in said else ";")
         if not fix.strip():
-            raise CannotDo("нужны две строки: причина, потом что сделано")
+            raise CannotDo("нужны обе части: причина; что сделано")
         done = await resolve(session, deps, incident_id, by=by, cause=cause, fix=fix)
         await store.note(
             session, incident_id, EventKind.NOTE, said.strip(), now=deps.clock(), who=by.name, key=key
