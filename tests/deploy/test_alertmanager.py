@@ -155,6 +155,7 @@ def test_an_address_of_a_mail_server_that_is_none_is_refused(mail_server: str) -
         ("ManyPaidNotDelivered", "L3", "outside,shop"),
         ("NotificationsFailing", "L2", "outside,shop"),
         ("BotApiAway", "L2", "outside,shop"),
+        ("AckOverdue", "L3", "outside"),
         ("PanelUnreachable", "L2", "shop"),
         ("DiskAlmostFull", "L2", "shop"),
         ("RoutineMissed", "L1", "shop"),

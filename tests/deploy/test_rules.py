@@ -189,6 +189,15 @@ CASES: dict[str, Case] = {
         {'alertmanager_notifications_failed_total{integration="webhook"}': steady(7)},
         labels={"integration": "webhook"},
     ),
+    "AckOverdue": Case(
+        {'getpro_incident_unanswered_seconds{level="L3"}': steady(901)},
+        {
+            'getpro_incident_unanswered_seconds{level="L1"}': steady(14400),
+            'getpro_incident_unanswered_seconds{level="L2"}': steady(3600),
+            'getpro_incident_unanswered_seconds{level="L3"}': steady(899),
+        },
+        labels={"level": "L3"},
+    ),
     "DiskAlmostFull": Case(
         {AVAIL: steady(9e9), SIZE: steady(1e11)}, {AVAIL: steady(2e10), SIZE: steady(1e11)}, labels=OF_DISK
     ),
@@ -442,6 +451,27 @@ def test_what_tuesday_could_not_ask_is_over_when_wednesday_could(tmp_path: Path)
     line, name = LEVEL % "dependencies.vulnerable", "AuditIncomplete"
     case = Case({}, {line: steady(0), line.replace("wednesday", "tuesday"): steady(2)})
     said = judged(tmp_path, name, [unit(name, case.quiet, case, [])])
+    assert said.returncode == 0, said.stdout + said.stderr
+
+
+@promtool
+@pytest.mark.parametrize(
+    ("name", "series", "labels"),
+    [
+        (
+            "NotificationsFailing",
+            'getpro_page_waiting_seconds{route="telegram"}',
+            {"integration": "telegram"},
+        ),
+        ("AckOverdue", 'getpro_incident_unanswered_seconds{level="L1"}', {"level": "L1"}),
+        ("AckOverdue", 'getpro_incident_unanswered_seconds{level="L2"}', {"level": "L2"}),
+    ],
+)
+def test_a_call_that_does_not_arrive_or_is_not_answered_fires(
+    tmp_path: Path, name: str, series: str, labels: dict[str, str]
+) -> None:
+    case = Case({series: steady(14401)}, {}, labels=labels)
+    said = judged(tmp_path, name, [unit(name, case.fires, case, [expected(rules()[name], case)])])
     assert said.returncode == 0, said.stdout + said.stderr
 
 

@@ -91,7 +91,10 @@ async def _carry_out(session: Session, deps: Deps, found: Incident, due: Call, *
 
 
 async def carry_on(deps: Deps) -> None:
-    """Carry out what is due, and close what is over by itself; a flow, run by schedule, late or twice."""
+    """Carry out what is due, close what is over by itself, send what lost its job; a flow.
+
+    Run by schedule, late or twice.
+    """
     now = deps.clock()
     async with deps.db.read("incidents: due") as session:
         due = await store.due(session, now=now, most=_AT_ONCE)
@@ -102,6 +105,8 @@ async def carry_on(deps: Deps) -> None:
     for incident_id in due:
         async with _apart(incident_id), deps.db.begin("incidents: step") as session:
             await advance(session, deps, incident_id)
+    async with deps.db.begin("incidents: pages") as session:
+        await paging.send_again(session, deps, now=now)
 
 
 @contextlib.asynccontextmanager

@@ -36,4 +36,4 @@ async def measure(session: Session) -> Impact | None:
     if not row.customers:
         return None
     amount = str(roubles(row.roubles).value).removesuffix(".00").replace(".", ",")
-    return Impact(row.customers, f"{amount} ₽", row.since)
+    return Impact(row.customers, f"{amount}\N{NO-BREAK SPACE}₽", row.since)

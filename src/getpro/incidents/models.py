@@ -195,4 +195,5 @@ pages: Final = Table(
     UniqueConstraint("incident_id", "turn", "route", "person_id", postgresql_nulls_not_distinct=True),
     CheckConstraint("(route = 'telegram') = (chat_id IS NOT NULL)", name="telegram_has_a_chat"),
     Index("pages_chat_id_message_id_idx", "chat_id", "message_id"),
+    Index("pages_waiting_idx", "created_at", postgresql_where=text("state IN ('waiting', 'sending')")),
 )

@@ -35,6 +35,7 @@ SHOW: Final = JobName("show_incident", NOTICES)
 _GATHERED: Final = timedelta(seconds=10)
 """What signals change is shown so much later: a storm of them is one edit."""
 CHAT: Final = "чат операторов"
+_OWNER: Final = "адрес из настроек"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,25 @@ async def _add(session: Session, deps: Deps, common: dict[str, Any], **values: A
         .returning(pages.c.page_id)
     )
     if page_id is not None:
-        await deps.jobs.defer(session, SEND, lock=f"page:{page_id}", page_id=page_id)
+        await _defer(session, deps, page_id)
+
+
+async def send_again(session: Session, deps: Deps, *, now: datetime) -> None:
+    """Give a job to each page that waits and has none, as after the queue was lost; a step."""
+    lost = await session.scalars(
+        select(pages.c.page_id).where(
+            pages.c.state.in_([PageState.WAITING, PageState.SENDING]),
+            pages.c.created_at < now - _GATHERED,
+            deps.jobs.none_for(SEND, pages.c.page_id),
+        )
+    )
+    for page_id in lost.all():
+        log.warning("incidents.page_without_job", page_id=page_id)
+        await _defer(session, deps, page_id)
+
+
+async def _defer(session: Session, deps: Deps, page_id: int) -> None:
+    await deps.jobs.defer(session, SEND, lock=f"page:{page_id}", page_id=page_id)
 
 
 async def send(deps: Deps, page_id: int) -> None:
@@ -158,7 +177,7 @@ async def _move(session: Session, page_id: int, to: PageState, **values: Any) ->
 
 async def _recipient(session: Session, page: _Page) -> str:
     if page.person_id is None:
-        return CHAT
+        return CHAT if page.route is Route.TELEGRAM else _OWNER
     name = await session.scalar(select(people.c.name).where(people.c.person_id == page.person_id))
     return str(name)
 

@@ -311,6 +311,27 @@ FIGURES: Final = (
         every_seconds=MINUTELY,
     ),
     Figure(
+        "getpro_incidents",
+        "Нерешённых инцидентов: open — не взят, taken — взят",
+        "SELECT level, state, count(*) FROM incidents WHERE state <> 'resolved' GROUP BY level, state",
+        ("level", "state"),
+    ),
+    Figure(
+        "getpro_incident_unanswered_seconds",
+        "Сколько уровень зовёт, и никто не взял: у L1 и L2, если их срок прошёл, а выше не позвали",
+        "SELECT level, max(extract(epoch FROM :now - called_at)) FROM incidents"
+        " WHERE state = 'open' AND called_at IS NOT NULL AND coalesce(snoozed_until, :now) <= :now"
+        " AND (level = 'L3' OR next_step_at < :now - interval '2 minutes') GROUP BY level",
+        ("level",),
+    ),
+    Figure(
+        "getpro_page_waiting_seconds",
+        "Сколько самый старый вызов на инцидент не может дойти: по какому пути",
+        "SELECT route, max(extract(epoch FROM :now - created_at)) FROM pages"
+        " WHERE state IN ('waiting', 'sending') GROUP BY route",
+        ("route",),
+    ),
+    Figure(
         "getpro_held_seconds",
         "Сколько магазин закрыт: база восстановлена на время в прошлом, сверка не кончена; 0 — открыт",
         "SELECT coalesce(extract(epoch FROM :now - min(marked_at)), 0) FROM restores"

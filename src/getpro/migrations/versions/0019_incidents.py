@@ -261,6 +261,13 @@ def upgrade() -> None:
         ),
     )
     op.create_index("pages_chat_id_message_id_idx", "pages", ["chat_id", "message_id"], unique=False)
+    op.create_index(
+        "pages_waiting_idx",
+        "pages",
+        ["created_at"],
+        unique=False,
+        postgresql_where=sa.text("state IN ('waiting', 'sending')"),
+    )
     op.create_table(
         "rota_overrides",
         sa.Column("override_id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
