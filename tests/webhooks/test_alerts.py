@@ -118,6 +118,17 @@ async def test_what_is_over_is_seen_in_the_same_message_and_closes_after_a_quiet
     assert (watch.calls(), watch.buttons()) == (["chat"], [])
 
 
+async def test_what_no_signal_speaks_of_any_more_calls_nobody(door: Knocker, watch: Watch) -> None:
+    await post(door, notification(alert("A")))
+    await watch.until(25)
+    assert watch.calls() == ["chat"]
+    await post(door, notification(alert("A", status="resolved"), status="resolved"))
+    await watch.until(34)
+    assert watch.calls() == [], "a reminder was due in between"
+    await watch.until(35)
+    assert (await watch.one()).state == "resolved"
+
+
 async def test_alerts_of_a_group_and_those_that_begin_together_are_one_incident(
     door: Knocker, watch: Watch
 ) -> None:
