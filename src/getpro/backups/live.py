@@ -33,7 +33,7 @@ _BEFORE: Final = "_before_"
 _STAMP: Final = "%Y%m%d_%H%M%S"
 _LONGEST_NAME: Final = 63
 """In bytes: PostgreSQL cuts what is longer, and two names could become one."""
-_LOCK: Final = 7_201_534
+_LOCK: Final = 7_201_537
 """Advisory lock of the maintenance database: one of us at a time on a server."""
 _ENDS_WITHIN_SECONDS: Final = 2
 """A server lets a lock go a moment after its connection was closed."""

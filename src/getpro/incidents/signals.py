@@ -17,7 +17,7 @@ from getpro.platform.database import Session
 
 log = structlog.get_logger(__name__)
 
-_LOCK: Final = 7_201_534
+_LOCK: Final = 7_201_538
 """Advisory lock: of a storm's first two signals only one may find no incident."""
 _TOGETHER: Final = timedelta(minutes=1)
 """What begins within a minute of the last has one cause, until a person finds otherwise."""
