@@ -181,6 +181,7 @@ CASES: dict[str, Case] = {
         {
             'getpro_routine_late_seconds{routine="morning"}': steady(900),
             'getpro_routine_late_seconds{routine="thursday"}': steady(5000),
+            'getpro_routine_late_seconds{routine="drill"}': steady(40000),
         },
         labels={"routine": "morning"},
     ),

@@ -1,19 +1,23 @@
 """What the routines find red calls people, once; green again it is over; a missed one calls, too."""
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import yaml
 from sqlalchemy import update
 
 from duty import MOSCOW, Watch, watch
 from getpro.checks.check import Finding, Line
+from getpro.operations.alarms import patience
 from getpro.operations.deps import Deps
 from getpro.operations.jobs import look_for_missed, schedules
 from getpro.operations.routines import ROUTINES, Routine, carry_out
 from getpro.platform import schedules as planned
 from getpro.platform.settings import OperationsSettings
+from monitors import ROOT
 from operations.test_routines import looking_at
 
 __all__ = ["watch"]
@@ -90,3 +94,17 @@ async def test_a_routine_that_did_not_take_place_calls_and_is_over_with_its_run(
     await carry_out(deps, named("morning", ROOM.ok("чисто")))
     assert (await watch.one()).quiet_since is not None
     assert "morning" in ROUTINES
+
+
+def test_the_rule_about_missed_routines_waits_as_long_as_the_shop_itself() -> None:
+    """What may run for hours is not late after half of one."""
+    rules = yaml.safe_load((ROOT / "deploy/prometheus/rules/watching.yml").read_text(encoding="utf-8"))
+    [rule] = [
+        one for group in rules["groups"] for one in group["rules"] if one.get("alert") == "RoutineMissed"
+    ]
+    own = {name: int(seconds) for name, seconds in re.findall(r'routine="(\w+)"} ?\) > (\d+)', rule["expr"])}
+    usual = re.search(r'routine!~"([\w|]+)"}\) > (\d+)', rule["expr"])
+    assert usual is not None
+    assert set(usual[1].split("|")) == set(own)
+    for routine in ROUTINES.values():
+        assert own.get(routine.name, int(usual[2])) == patience(routine).total_seconds(), routine.name

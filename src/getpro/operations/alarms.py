@@ -71,6 +71,14 @@ def _signal(name: str, those: Sequence[Finding], *, now: datetime) -> Signal:
     )
 
 
+def patience(routine: Planned) -> timedelta:
+    """How long after its hour a routine may have left no run: it is kept when it is over.
+
+    The rule RoutineMissed waits as long.
+    """
+    return max(_PATIENCE, timedelta(seconds=2 * routine.seconds))
+
+
 async def of_missed(session: Session, deps: IncidentsDeps, routines: Sequence[Planned]) -> None:
     """Raise the alarm about each routine whose time has come long ago without a run; a step."""
     now = deps.clock()
@@ -83,7 +91,7 @@ async def of_missed(session: Session, deps: IncidentsDeps, routines: Sequence[Pl
         due_at = row.next_run_at
         if row.last_run_at is not None and not await _was_run(session, routine.name, since=row.last_run_at):
             due_at = row.last_run_at
-        if now - due_at <= max(_PATIENCE, timedelta(seconds=2 * routine.seconds)):
+        if now - due_at <= patience(routine):
             continue
         missed = Signal(
             source=Source.ROUTINE,
