@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from html import escape
 from typing import Any, Final
 
+import structlog
 from aiogram.methods import TelegramMethod
 from aiogram.types import CallbackQuery, Message, Update, User
 
@@ -19,6 +20,8 @@ from getpro.incidents.store import Incident
 from getpro.incidents.team import Actor
 from getpro.incidents.words import STATES, clock
 from getpro.kit.numbers import BIGGEST_BIGINT
+
+log = structlog.get_logger(__name__)
 
 Answer = tuple[str, TelegramMethod[Any] | None]
 """How it went, in a word for the metrics, and what is answered."""
@@ -118,6 +121,7 @@ async def _command(deps: Deps, message: Message, said: str, *, key: str) -> Answ
             level, title = _level(said)
             number = await service.open_by_hand(session, deps, title, level=level, by=by, key=key)
     except NotAllowed:
+        log.warning("incidents.refused", user_id=by.telegram_id, deed=said[:64] or "посмотреть")
         return None
     except IncidentError as error:
         return "ok", message.answer(_sentence(error))

@@ -152,6 +152,7 @@ async def reply(session: Session, deps: Deps, incident_id: int, said: str, *, by
     Raises NotAllowed, CannotDo.
     """
     found = await store.locked(session, incident_id)
+    await require(session, deps, by)
     if found.asked is not None and found.asked == by.telegram_id and not await store.is_noted(session, key):
         said = said.strip()
         cause, _, fix = said.partition("\n" if "\n" in said else ";")

@@ -93,15 +93,15 @@ async def signal_over(
     now = deps.clock()
     await session.execute(select(func.pg_advisory_xact_lock(_LOCK)))
     known = await _known(session, source, fingerprint)
-    if known is None or not _is_current(known) or not known.is_firing:
-        return False
-    if began_at is not None and known.began_at > began_at:
+    if known is None or not known.is_firing or (began_at is not None and known.began_at > began_at):
         return False
     await session.execute(
         update(incident_signals)
         .where(incident_signals.c.signal_id == known.signal_id)
         .values(is_firing=False, over_at=now, last_seen_at=now)
     )
+    if not _is_current(known):
+        return False  # a person has resolved it before; now an old call of it is known to be old
     await store.note(session, known.incident_id, EventKind.OVER, f"Прошло: {known.title}", now=now)
     if not await _fires(session, known.incident_id):
         await store.change(session, known.incident_id, quiet_since=now)
