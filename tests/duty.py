@@ -46,6 +46,8 @@ class Mailbox:
 
     letters: list[tuple[str, str]] = field(default_factory=list)
     """To whom, and the subject."""
+    bodies: list[str] = field(default_factory=list)
+    """Beside them what was written."""
     is_away: bool = False
 
     async def handle_DATA(self, _: SMTP, __: Session, envelope: Envelope) -> str:  # noqa: N802 -- aiosmtpd's name
@@ -54,6 +56,8 @@ class Mailbox:
         content = envelope.content
         assert isinstance(content, bytes)
         letter = email.message_from_bytes(content, policy=email.policy.default)
+        body = letter.get_body(("plain",))
+        self.bodies += ["" if body is None else body.get_content()] * len(envelope.rcpt_tos)
         self.letters += [(to, str(letter["Subject"])) for to in envelope.rcpt_tos]
         return "250 taken"
 
@@ -149,7 +153,10 @@ class Watch:
             + (" повтор" if "повтор" in call["parameters"]["text"] else "")
             for call in sent
         ]
-        found += [f"mail {to.partition('@')[0]}" for to, _ in self.mail.letters[letters_read:]]
+        letters = zip(self.mail.letters[letters_read:], self.mail.bodies[letters_read:], strict=True)
+        found += [
+            f"mail {to.partition('@')[0]}{' повтор' if 'овтор' in body else ''}" for (to, _), body in letters
+        ]
         self._read = len(self.telegram.state.calls), len(self.mail.letters)
         return sorted(found)
 

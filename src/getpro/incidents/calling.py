@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from getpro.incidents import paging, store, team
+from getpro.incidents import anew, paging, store, team
 from getpro.incidents.deps import Deps
 from getpro.incidents.escalation import Call, Reason, call
 from getpro.incidents.states import EventKind, IncidentState
@@ -96,6 +96,8 @@ async def carry_on(deps: Deps) -> None:
     Run by schedule, late or twice.
     """
     now = deps.clock()
+    async with deps.db.begin("incidents: anew") as session:
+        await anew.reopen(session, deps, now=now)
     async with deps.db.read("incidents: due") as session:
         due = await store.due(session, now=now, most=_AT_ONCE)
         quiet = await store.quiet(session, now=now, quiet_time=QUIET)

@@ -7,6 +7,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     ForeignKey,
     Identity,
@@ -42,6 +43,7 @@ incidents: Final = Table(
     Column("snoozed_until", DateTime(timezone=True)),
     Column("quiet_since", DateTime(timezone=True), comment="no signal fires any more; null: one does"),
     Column("asked", BigInteger, comment="whose reply in Telegram will say cause and fix"),
+    Column("restored_to", DateTime(timezone=True), comment="it came back with a database of that moment"),
     Column("resolved_at", DateTime(timezone=True)),
     Column("resolved_by", Text, comment="null: it went by itself"),
     Column("cause", Text),
@@ -158,6 +160,29 @@ rota_overrides: Final = Table(
     Column("set_by", Text, nullable=False),
     CheckConstraint("since < until", name="begins_before_it_ends"),
 )
+
+holidays: Final = Table(
+    "holidays",
+    metadata,
+    Column("day", Date, primary_key=True, comment="in the operator's zone: nobody hands over on it"),
+    Column("title", Text, nullable=False),
+    Column("set_at", DateTime(timezone=True), nullable=False),
+    Column("set_by", Text, nullable=False),
+)
+
+hand_overs: Final = Table(
+    "hand_overs",
+    metadata,
+    Column("message_id", BigInteger, Identity(), primary_key=True),
+    Column("at", DateTime(timezone=True), nullable=False, comment="when it was seen; one for all messages"),
+    Column("left_id", BigInteger, ForeignKey("people.person_id"), comment="null: nobody was on call alone"),
+    Column("came_id", BigInteger, ForeignKey("people.person_id"), comment="null: nobody is any more"),
+    Column("person_id", BigInteger, ForeignKey("people.person_id"), nullable=False, comment="who is told"),
+    Column("claimed_at", DateTime(timezone=True), comment="it may have been sent"),
+    Column("sent_at", DateTime(timezone=True)),
+    Column("trouble", Text, comment="why it will never be"),
+)
+"""Who was told that the duty has passed on; the newest row says who is believed to be on call."""
 
 escalation_steps: Final = Table(
     "escalation_steps",

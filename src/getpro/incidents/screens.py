@@ -51,6 +51,7 @@ def page(
     )
     if is_repeat:
         lines.append("<i>повтор: первый раз мог не дойти</i>")
+    lines += _came_back(one, zone, now=now)
     lines += _impact(shown.impact, zone, now=now)
     lines += _signals(shown, zone, now=now)
     if one.state is IncidentState.RESOLVED:
@@ -80,6 +81,13 @@ def _state(shown: Shown, zone: ZoneInfo, *, now: datetime) -> str:
     if one.called_at is None:
         return " · ждёт утра" if one.next_step_at is not None and one.next_step_at > now else ""
     return f" · ответ до {clock(one.called_at + shown.limit, zone, now=now)}"
+
+
+def _came_back(one: Incident, zone: ZoneInfo, *, now: datetime) -> list[str]:
+    """What was solved after the moment to which the database was brought back stands there unsolved."""
+    if one.restored_to is None or one.state is not IncidentState.OPEN:
+        return []
+    return [f"⏪ База возвращена на {clock(one.restored_to, zone, now=now)}: возможно, уже решён"]
 
 
 def _impact(impact: Impact | None, zone: ZoneInfo, *, now: datetime) -> list[str]:
@@ -168,6 +176,7 @@ def in_plain(
         why for why in (_REASONS[reason], "Повтор: первый раз мог не дойти" if is_repeat else None) if why
     ]
     lines.append(f"С {clock(one.opened_at, zone, now=now)}{_state(shown, zone, now=now)}")
+    lines += _came_back(one, zone, now=now)
     lines += [f"{'горит' if s.is_firing else 'прошло'}: {s.title[:_LONGEST]}" for s in shown.signals[:_SHOWN]]
     lines += [f"Что делать: {s.runbook}" for s in shown.signals[:1] if s.runbook]
     lines.append(f"Взять: 2getpro incident take {one.incident_id}, или кнопкой в Telegram")

@@ -36,6 +36,8 @@ class Incident:
     snoozed_until: datetime | None
     quiet_since: datetime | None
     asked: int | None
+    restored_to: datetime | None
+    """It came back with a database that was brought back to that moment."""
     resolved_at: datetime | None
     resolved_by: str | None
     cause: str | None
@@ -261,6 +263,7 @@ def incident_of(row: Any) -> Incident:
         snoozed_until=row.snoozed_until,
         quiet_since=row.quiet_since,
         asked=row.asked,
+        restored_to=row.restored_to,
         resolved_at=row.resolved_at,
         resolved_by=row.resolved_by,
         cause=row.cause,

@@ -103,6 +103,13 @@ async def held_by(session: Session) -> Any:
     ).first()
 
 
+async def newest(session: Session) -> Any:
+    """The row of the last mark, whether it holds the shop or not; None where there was never a restore."""
+    return (
+        await session.execute(select(restores).order_by(restores.c.restore_id.desc()).limit(1))
+    ).one_or_none()
+
+
 async def note_numbers_moved(session: Session, restore_id: int, *, now: datetime) -> None:
     await session.execute(
         update(restores).where(restores.c.restore_id == restore_id).values(numbers_moved_at=now)

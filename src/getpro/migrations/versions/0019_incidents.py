@@ -58,6 +58,12 @@ def upgrade() -> None:
         sa.Column(
             "asked", sa.BigInteger(), nullable=True, comment="whose reply in Telegram will say cause and fix"
         ),
+        sa.Column(
+            "restored_to",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="it came back with a database of that moment",
+        ),
         sa.Column("resolved_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("resolved_by", sa.Text(), nullable=True, comment="null: it went by itself"),
         sa.Column("cause", sa.Text(), nullable=True),
@@ -282,6 +288,36 @@ def upgrade() -> None:
             ["person_id"], ["people.person_id"], name=op.f("rota_overrides_person_id_fkey")
         ),
         sa.PrimaryKeyConstraint("override_id", name=op.f("rota_overrides_pkey")),
+    )
+    op.create_table(
+        "holidays",
+        sa.Column(
+            "day", sa.Date(), nullable=False, comment="in the operator's zone: nobody hands over on it"
+        ),
+        sa.Column("title", sa.Text(), nullable=False),
+        sa.Column("set_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("set_by", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("day", name=op.f("holidays_pkey")),
+    )
+    op.create_table(
+        "hand_overs",
+        sa.Column("message_id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column(
+            "at",
+            sa.DateTime(timezone=True),
+            nullable=False,
+            comment="when it was seen; one for all messages",
+        ),
+        sa.Column("left_id", sa.BigInteger(), nullable=True, comment="null: nobody was on call alone"),
+        sa.Column("came_id", sa.BigInteger(), nullable=True, comment="null: nobody is any more"),
+        sa.Column("person_id", sa.BigInteger(), nullable=False, comment="who is told"),
+        sa.Column("claimed_at", sa.DateTime(timezone=True), nullable=True, comment="it may have been sent"),
+        sa.Column("sent_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("trouble", sa.Text(), nullable=True, comment="why it will never be"),
+        sa.ForeignKeyConstraint(["came_id"], ["people.person_id"], name=op.f("hand_overs_came_id_fkey")),
+        sa.ForeignKeyConstraint(["left_id"], ["people.person_id"], name=op.f("hand_overs_left_id_fkey")),
+        sa.ForeignKeyConstraint(["person_id"], ["people.person_id"], name=op.f("hand_overs_person_id_fkey")),
+        sa.PrimaryKeyConstraint("message_id", name=op.f("hand_overs_pkey")),
     )
     # The guide's: 4 hours, 1 hour, 15 minutes; at half the time a reminder; L3 every five minutes.
     op.execute(
