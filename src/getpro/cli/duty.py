@@ -1,8 +1,9 @@
 """Incidents and the team for one command: built, used by one flow, closed."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
-from datetime import datetime
+from datetime import date, datetime
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
@@ -50,6 +51,14 @@ def in_one_step(step: Callable[[Session, Deps], Awaitable[Result]], *, remedy: s
             return await step(session, deps)
 
     return with_incidents(flow, remedy=remedy)
+
+
+def day_of(said: str) -> date:
+    """``2027-01-01``, ``01.01.2027``; raises Trouble."""
+    for form in ("%Y-%m-%d", "%d.%m.%Y"):
+        with contextlib.suppress(ValueError):
+            return datetime.strptime(said.strip(), form).date()  # noqa: DTZ007 -- a day of the calendar
+    raise Trouble("День записан неверно.", f"{said!r} не прочесть.", "Пишите так: 2027-01-01")
 
 
 def moment_of(said: str, zone: ZoneInfo, *, now: datetime) -> datetime:

@@ -3,6 +3,7 @@
 import functools
 import os
 import re
+from collections.abc import Iterator
 from typing import Any, Final
 
 from typer.exceptions import TyperException
@@ -58,8 +59,14 @@ def speak_russian(command: Any) -> None:
     rich_utils.ARGUMENTS_PANEL_TITLE = "Что назвать"
     rich_utils.OPTIONS_PANEL_TITLE = "Параметры"
     rich_utils.COMMANDS_PANEL_TITLE = "Команды"
-    for one in (command, *getattr(command, "commands", {}).values()):
+    for one in _with_those_below(command):
         _translate(one)
+
+
+def _with_those_below(command: Any) -> Iterator[Any]:
+    yield command
+    for below in getattr(command, "commands", {}).values():
+        yield from _with_those_below(below)
 
 
 def _translate(command: Any) -> None:

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Final
 
-from getpro.incidents import calling, paging
+from getpro.incidents import calling, hand_over, paging
 from getpro.incidents.deps import Deps
 from getpro.incidents.other import NotSent
 from getpro.platform.http import ServiceUnavailable
@@ -13,8 +13,9 @@ from getpro.platform.schedules import Schedule, job_of
 _FOR_EVER: Final = Backoff(longest_seconds=60)
 _COMES_AGAIN: Final = Backoff(attempts=1)
 _CLOCK: Final = "escalate"
+_DUTY: Final = "hand_over"
 
-SCHEDULES: Final = [Schedule(_CLOCK, "every 15s")]
+SCHEDULES: Final = [Schedule(_CLOCK, "every 15s"), Schedule(_DUTY, "every 60s")]
 """The waits of the policy are minutes; a row says when each step is due."""
 
 
@@ -22,5 +23,7 @@ def job_kinds(deps: Deps) -> list[JobKind]:
     return [
         JobKind(paging.SEND, partial(paging.send, deps), _FOR_EVER, (ServiceUnavailable, NotSent)),
         JobKind(paging.SHOW, partial(paging.show, deps), _FOR_EVER, (ServiceUnavailable,)),
+        JobKind(hand_over.TELL, partial(hand_over.tell, deps), _FOR_EVER, (ServiceUnavailable, NotSent)),
         JobKind(job_of(_CLOCK), partial(calling.carry_on, deps), _COMES_AGAIN),
+        JobKind(job_of(_DUTY), partial(hand_over.look, deps), _COMES_AGAIN),
     ]

@@ -214,13 +214,13 @@ async def _send_telegram(deps: Deps, page: _Page, whom: str, shown: screens.Show
             raise RetryLater(1, str(error)) from error
         await _failed(deps, page, whom, str(error), for_good=True)
     except ServiceUnavailable as error:
-        await _failed(deps, page, whom, str(error), was_sent=_may_have_arrived(error))
+        await _failed(deps, page, whom, str(error), was_sent=may_have_arrived(error))
         raise
     else:
         await _delivered(deps, page, whom, message_id=message["message_id"], shown=_hash(words))
 
 
-def _may_have_arrived(error: ServiceUnavailable) -> bool:
+def may_have_arrived(error: ServiceUnavailable) -> bool:
     """Whether the call had left us when the line was lost; an answer that was no success is an answer."""
     cause = error.__cause__
     return cause is not None and not isinstance(cause, aiohttp.ClientConnectorError)

@@ -1,8 +1,8 @@
-"""Who is on call: a rota with its hand-over hour, and overrides; pure."""
+"""Who is on call: a rota with its hand-over hour, holidays, and overrides; pure."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 
@@ -33,12 +33,17 @@ class Turn:
 
 
 def turn_at(
-    rota: Rota | None, overrides: Sequence[Override], moment: datetime, zone: ZoneInfo
+    rota: Rota | None,
+    overrides: Sequence[Override],
+    moment: datetime,
+    zone: ZoneInfo,
+    holidays: Collection[date] = (),
 ) -> Turn | None:
     """Whose turn it is; the last of several overrides counts. None before the first hand-over.
 
     A turn is a number of the calendar's days in ``zone``, so that the hour of the hand-over stays what the
-    clock on the wall says.
+    clock on the wall says. A hand-over that falls on a holiday waits for the first day that is none; the
+    later ones stay where they are, and a turn of holidays alone is nobody's.
     """
     for override in reversed(overrides):
         if override.since <= moment < override.until:
@@ -46,15 +51,17 @@ def turn_at(
     if rota is None or moment < rota.since:
         return None
     first = rota.since.astimezone(zone)
-    days = (moment.astimezone(zone).date() - first.date()).days
-    if moment < _days_after(first, days):
-        days -= 1
-    turn = days // rota.turn_days
-    until = _days_after(first, (turn + 1) * rota.turn_days).astimezone(moment.tzinfo)
+    turn = (moment.astimezone(zone).date() - first.date()).days // rota.turn_days
+    while turn > 0 and moment < _hand_over(first, turn * rota.turn_days, holidays):
+        turn -= 1
+    until = _hand_over(first, (turn + 1) * rota.turn_days, holidays).astimezone(moment.tzinfo)
     ends = min([until, *(one.since for one in overrides if moment < one.since < until)])
     return Turn(rota.people[turn % len(rota.people)], ends)
 
 
-def _days_after(first: datetime, days: int) -> datetime:
-    """The same hour on the wall, so many days later."""
-    return datetime.combine(first.date() + timedelta(days=days), first.timetz())
+def _hand_over(first: datetime, days: int, holidays: Collection[date]) -> datetime:
+    """The same hour on the wall, so many days later; the first one was named, and stays."""
+    day = first.date() + timedelta(days=days)
+    while days and day in holidays:
+        day += timedelta(days=1)
+    return datetime.combine(day, first.timetz())

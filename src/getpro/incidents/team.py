@@ -3,21 +3,22 @@
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import ColumnElement, delete, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from getpro.incidents.deps import Deps
 from getpro.incidents.errors import CannotDo, NoSuchPerson, NotAllowed
-from getpro.incidents.models import contact_ways, outside_contacts, people, rota_overrides, rotas
+from getpro.incidents.models import contact_ways, holidays, outside_contacts, people, rota_overrides, rotas
 from getpro.incidents.rota import Override, Rota, Turn, turn_at
 from getpro.incidents.states import Role
 from getpro.platform.database import Session
 
 OUTSIDE: Final = {"hosting": "Хостинг", "yookassa": "ЮKassa", "panel": "Панель"}
 """The guide's services outside, whose support must be known before it is needed."""
+LONGEST_HOLIDAY: Final = 31
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +88,17 @@ async def require(session: Session, deps: Deps, by: Actor) -> None:
 
 async def team(session: Session) -> list[Person]:
     """Everybody who has not been removed, in the order in which they came."""
-    rows = await session.execute(select(people).where(people.c.removed_at.is_(None)).order_by("person_id"))
-    found = rows.all()
+    return await _people(session, people.c.removed_at.is_(None))
+
+
+async def on_rota(session: Session, *, now: datetime) -> list[Person]:
+    """Whom the present rota names, also those who have been removed."""
+    rota = await present_rota(session, now=now)
+    return [] if rota is None else await _people(session, people.c.person_id.in_(rota.people))
+
+
+async def _people(session: Session, which: ColumnElement[bool]) -> list[Person]:
+    found = (await session.execute(select(people).where(which).order_by(people.c.person_id))).all()
     ways: dict[int, list[Way]] = {}
     for way in await session.execute(select(contact_ways).order_by(contact_ways.c.way_id)):
         ways.setdefault(way.person_id, []).append(_way(way))
@@ -124,6 +134,16 @@ def _holding(everyone: Sequence[Person], role: Role, on_call: Turn | None) -> tu
 
 async def turn(session: Session, deps: Deps, *, now: datetime) -> Turn | None:
     """Whose turn on call it is; None without a rota, when all who have the role are called."""
+    rota = await present_rota(session, now=now)
+    found = await session.execute(
+        select(rota_overrides).where(rota_overrides.c.until > now).order_by(rota_overrides.c.override_id)
+    )
+    overrides = [Override(one.person_id, one.since, one.until) for one in found]
+    return turn_at(rota, overrides, now, deps.zone, await days_off(session))
+
+
+async def present_rota(session: Session, *, now: datetime) -> Rota | None:
+    """The one that has begun last."""
     row = (
         await session.execute(
             select(rotas)
@@ -132,12 +152,38 @@ async def turn(session: Session, deps: Deps, *, now: datetime) -> Turn | None:
             .limit(1)
         )
     ).one_or_none()
-    rota = None if row is None else Rota(tuple(row.person_ids), row.since, row.turn_days)
-    found = await session.execute(
-        select(rota_overrides).where(rota_overrides.c.until > now).order_by(rota_overrides.c.override_id)
+    return None if row is None else Rota(tuple(row.person_ids), row.since, row.turn_days)
+
+
+async def days_off(session: Session) -> dict[date, str]:
+    """The holidays on which nobody hands over, and what they are, in their order."""
+    rows = await session.execute(select(holidays).order_by(holidays.c.day))
+    return {row.day: row.title for row in rows}
+
+
+async def add_days_off(
+    session: Session, first: date, last: date, *, title: str, by: str, now: datetime
+) -> None:
+    """Nobody hands over on these days; a step, harmless when repeated. Raises CannotDo."""
+    days = (last - first).days + 1
+    if not 0 < days <= LONGEST_HOLIDAY:
+        raise CannotDo(f"праздник длится от 1 до {LONGEST_HOLIDAY} дней")
+    values = [
+        {"day": first + timedelta(days=n), "title": title, "set_at": now, "set_by": by} for n in range(days)
+    ]
+    statement = upsert(holidays).values(values)
+    new = statement.excluded
+    await session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["day"], set_={"title": new.title, "set_at": new.set_at, "set_by": new.set_by}
+        )
     )
-    overrides = [Override(one.person_id, one.since, one.until) for one in found]
-    return turn_at(rota, overrides, now, deps.zone)
+
+
+async def drop_days_off(session: Session, first: date, last: date) -> int:
+    """The duty is handed over on these days again; a step. Return how many of them were holidays."""
+    dropped = await session.execute(delete(holidays).where(holidays.c.day.between(first, last)))
+    return dropped.rowcount
 
 
 async def name_of(session: Session, telegram_id: int) -> str | None:
