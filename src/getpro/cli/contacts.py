@@ -12,6 +12,7 @@ from getpro.cli.options import By
 from getpro.cli.settings import read_settings
 from getpro.cli.tables import BIGGEST_ID, WIDE, in_words
 from getpro.incidents import contacts, other, team
+from getpro.incidents.contacts import Gaps
 from getpro.incidents.deps import Deps
 from getpro.incidents.errors import CannotDo
 from getpro.incidents.states import Role
@@ -35,10 +36,12 @@ Name = Annotated[str, typer.Argument(help="Имя, под которым чел�
 def show() -> None:
     """Показать команду и внешние службы. Код 1: кого-то не позвать или не проверить."""
 
-    async def step(session: Session, _: Deps) -> tuple[list[Person], dict[str, str | None]]:
-        return await team.team(session), await team.outside(session)
+    async def step(session: Session, deps: Deps) -> tuple[list[Person], dict[str, str | None], Gaps]:
+        people, now = await team.team(session), deps.clock()
+        gaps = contacts.gaps(people, await team.on_rota(session, now=now), now=now)
+        return people, await team.outside(session), gaps
 
-    people, outside = in_one_step(step, remedy=_LIST)
+    people, outside, gaps = in_one_step(step, remedy=_LIST)
     zone = read_settings(DatabaseSettings).zone
     table = Table("Кто", "Роли", "Как позвать", "Проверка связи", header_style="bold")
 
@@ -60,8 +63,9 @@ def show() -> None:
     Console(width=None if sys.stdout.isatty() else WIDE).print(table)
     if not people:
         typer.echo("В команде никого: инциденты зовут в чат операторов.")
-    reached = all(one.ways and all(way.answered_at for way in one.ways) for one in people)
-    raise typer.Exit(not (people and reached and all(outside.values())))
+    for what in (*gaps.red, *gaps.yellow):
+        typer.echo(f"Исправить: {what}")
+    raise typer.Exit(bool(gaps.red or gaps.yellow or not all(outside.values())))
 
 
 @app.command(name="set")

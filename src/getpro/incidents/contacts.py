@@ -1,15 +1,64 @@
 """Whether people can be reached: a message by every way, and whoever has got it says so."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from html import escape
+from typing import Final
 
 from getpro.incidents import team
 from getpro.incidents.deps import Deps
 from getpro.incidents.other import NotSent
 from getpro.incidents.screens import PREFIX
+from getpro.incidents.states import Role
 from getpro.incidents.team import Person, Way
+from getpro.incidents.words import ROLES
 from getpro.platform.bot_api import BotApiRefused
 from getpro.platform.http import ServiceUnavailable
+
+_PATIENCE: Final = timedelta(days=1)
+"""So long somebody may take to answer a test."""
+_OLD: Final = timedelta(days=180)
+"""People change their phones."""
+_NEEDED: Final = (Role.ON_CALL, Role.TECH_LEAD, Role.DEVOPS)
+"""The guide's contact list; one person may have several roles."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gaps:
+    """What is wrong with the team's contacts, a few words each."""
+
+    red: list[str]
+    """Somebody may not be reached."""
+    yellow: list[str]
+    """Not known yet, or not any more."""
+
+
+def gaps(people: Sequence[Person], on_rota: Sequence[Person], *, now: datetime) -> Gaps:
+    """Of the guide's contact list what is empty, unanswered or out of date; pure.
+
+    ``on_rota`` may be called by their turn, whether they are still of the team or not.
+    """
+    members = {one.person_id for one in people}
+    red = [f"нет: {ROLES[role].lower()}" for role in _NEEDED if not any(role in one.roles for one in people)]
+    red += [f"{one.name} в графике, а в команде нет" for one in on_rota if one.person_id not in members]
+    red += [f"{one.name}: никак не позвать" for one in people if not one.ways]
+    yellow = []
+    for one in people:
+        for way in one.ways:
+            how = f"{one.name}, {way.shown}"
+            if way.answered_at is not None:
+                if now - way.answered_at > _OLD:
+                    yellow.append(f"{how}: проверяли больше полугода назад")
+            elif way.trouble is not None:
+                red.append(f"{how}: не дошло: {way.trouble}")
+            elif way.tested_at is None:
+                red.append(f"{how}: не проверялось")
+            elif now - way.tested_at > _PATIENCE:
+                red.append(f"{how}: проверку не подтвердили")
+            else:
+                yellow.append(f"{how}: ждём ответа")
+    return Gaps(red, yellow)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from getpro.operations.deps import Deps
 from getpro.operations.looks import (
     backups,
     certificates,
+    contacts,
     dashboards,
     dependencies,
     errors,
@@ -136,6 +137,7 @@ def _wednesday(deps: Deps, now: datetime) -> list[Check]:
         Check(certificates.CERTIFICATES, partial(certificates.look, deps.urls, now=now)),
         Check(ports.PORTS, partial(ports.look_at_ports, deps.settings.ports)),
         Check(ports.FIREWALL, ports.look_at_firewall),
+        Check(contacts.TEAM, partial(contacts.look, deps.db, now=now)),
     ]
 
 
