@@ -2,7 +2,9 @@
 
 import contextlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from itertools import product
 
 import pytest
 
@@ -69,11 +71,24 @@ async def killed_unrecorded(watch: Watch) -> None:
         await watch.run_jobs()
 
 
+class Met(StrEnum):
+    """What an incident meets."""
+
+    TAKEN_IN_TIME = "taken in time"
+    TAKEN_LATE = "taken late"
+    NEVER_TAKEN = "never taken"
+    DROPPED = "taken and dropped"
+    NOBODY = "nobody on call"
+    """Of those whom the level calls; at the highest nobody at all."""
+    TELEGRAM_DOWN = "telegram down"
+    ALL_DOWN = "all routes down"
+    KILLED = "killed between page and record"
+
+
 @dataclass(frozen=True)
 class Case:
     """``calls``: who is called, by the minutes after the beginning, until ``end``; in between nobody is."""
 
-    level: Level
     calls: dict[int, list[str]]
     end: int
     deeds: dict[int, Deed] = field(default_factory=dict)
@@ -83,40 +98,36 @@ class Case:
 
 
 CASES = {
-    "L1 taken in time": Case(Level.L1, {0: TO_ENGINEER}, 600, {100: taken}),
-    "L1 taken late": Case(Level.L1, {0: TO_ENGINEER, 120: TO_ENGINEER, 240: TO_LEAD}, 600, {250: taken}),
-    "L1 never taken": Case(
-        Level.L1,
+    (Level.L1, Met.TAKEN_IN_TIME): Case({0: TO_ENGINEER}, 600, {100: taken}),
+    (Level.L1, Met.TAKEN_LATE): Case({0: TO_ENGINEER, 120: TO_ENGINEER, 240: TO_LEAD}, 600, {250: taken}),
+    (Level.L1, Met.NEVER_TAKEN): Case(
         {0: TO_ENGINEER, 120: TO_ENGINEER, 240: TO_LEAD, 270: TO_LEAD}
         | dict.fromkeys(range(300, 321, 5), TO_ALL),
         322,
     ),
-    "L1 taken and dropped": Case(
-        Level.L1,
+    (Level.L1, Met.DROPPED): Case(
         {0: TO_ENGINEER, 50: TO_ENGINEER, 170: TO_ENGINEER, 290: TO_LEAD},
         310,
         {10: taken, 50: dropped},
     ),
-    "L1 nobody on call": Case(Level.L1, {0: TO_LEAD, 120: TO_LEAD, 240: TO_LEAD}, 260, before=gone("olga")),
-    "L1 Telegram down": Case(
-        Level.L1,
+    (Level.L1, Met.NOBODY): Case({0: TO_LEAD, 120: TO_LEAD, 240: TO_LEAD}, 260, before=gone("olga")),
+    (Level.L1, Met.TELEGRAM_DOWN): Case(
         {0: ["mail olga"], 60: TO_ENGINEER, 120: TO_ENGINEER},
         200,
         {60: telegram_back},
         before=telegram_down,
     ),
-    "L1 all routes down": Case(
-        Level.L1, {60: TO_ENGINEER, 120: TO_ENGINEER}, 200, {60: all_back}, before=all_down
+    (Level.L1, Met.ALL_DOWN): Case({60: TO_ENGINEER, 120: TO_ENGINEER}, 200, {60: all_back}, before=all_down),
+    (Level.L1, Met.KILLED): Case({0: ["chat", "chat повтор", "olga"], 120: TO_ENGINEER}, 200, killed=True),
+    (Level.L2, Met.TAKEN_IN_TIME): Case({0: TO_LEAD}, 200, {20: taken}),
+    (Level.L2, Met.TAKEN_LATE): Case({0: TO_LEAD, 30: TO_LEAD, 60: TO_ALL}, 200, {62: taken}),
+    (Level.L2, Met.NEVER_TAKEN): Case(
+        {0: TO_LEAD, 30: TO_LEAD} | dict.fromkeys(range(60, 91, 5), TO_ALL), 92
     ),
-    "L1 killed": Case(Level.L1, {0: ["chat", "chat повтор", "olga"], 120: TO_ENGINEER}, 200, killed=True),
-    "L2 taken in time": Case(Level.L2, {0: TO_LEAD}, 200, {20: taken}),
-    "L2 taken late": Case(Level.L2, {0: TO_LEAD, 30: TO_LEAD, 60: TO_ALL}, 200, {62: taken}),
-    "L2 never taken": Case(Level.L2, {0: TO_LEAD, 30: TO_LEAD} | dict.fromkeys(range(60, 91, 5), TO_ALL), 92),
-    "L2 taken and dropped": Case(
-        Level.L2, {0: TO_LEAD, 50: TO_LEAD, 80: TO_LEAD, 110: TO_ALL}, 113, {10: taken, 50: dropped}
+    (Level.L2, Met.DROPPED): Case(
+        {0: TO_LEAD, 50: TO_LEAD, 80: TO_LEAD, 110: TO_ALL}, 113, {10: taken, 50: dropped}
     ),
-    "L2 nobody in charge": Case(
-        Level.L2,
+    (Level.L2, Met.NOBODY): Case(
         {
             0: ["chat", "dima", "olga"],
             30: ["chat", "dima", "olga"],
@@ -125,41 +136,43 @@ CASES = {
         62,
         before=gone("timur"),
     ),
-    "L2 Telegram down": Case(
-        Level.L2,
+    (Level.L2, Met.TELEGRAM_DOWN): Case(
         {0: ["mail timur"], 30: ["mail timur"], 40: TO_LEAD},
         50,
         {40: telegram_back},
         before=telegram_down,
     ),
-    "L2 all routes down": Case(Level.L2, {40: TO_LEAD}, 50, {40: all_back}, before=all_down),
-    "L2 killed": Case(Level.L2, {0: ["chat", "chat повтор", "timur"], 30: TO_LEAD}, 50, killed=True),
-    "L3 taken in time": Case(Level.L3, {0: TO_ALL}, 60, {4: taken}),
-    "L3 taken late": Case(Level.L3, dict.fromkeys((0, 5, 10, 15), TO_ALL), 60, {17: taken}),
-    "L3 never taken": Case(Level.L3, dict.fromkeys(range(0, 31, 5), TO_ALL), 32),
-    "L3 taken and dropped": Case(Level.L3, dict.fromkeys((0, 50, 55), TO_ALL), 57, {2: taken, 50: dropped}),
-    "L3 nobody at all": Case(
-        Level.L3, {0: ["chat"], 5: ["chat"], 10: ["chat"]}, 12, before=gone("olga", "timur", "dima")
+    (Level.L2, Met.ALL_DOWN): Case({40: TO_LEAD}, 50, {40: all_back}, before=all_down),
+    (Level.L2, Met.KILLED): Case({0: ["chat", "chat повтор", "timur"], 30: TO_LEAD}, 50, killed=True),
+    (Level.L3, Met.TAKEN_IN_TIME): Case({0: TO_ALL}, 60, {4: taken}),
+    (Level.L3, Met.TAKEN_LATE): Case(dict.fromkeys((0, 5, 10, 15), TO_ALL), 60, {17: taken}),
+    (Level.L3, Met.NEVER_TAKEN): Case(dict.fromkeys(range(0, 31, 5), TO_ALL), 32),
+    (Level.L3, Met.DROPPED): Case(dict.fromkeys((0, 50, 55), TO_ALL), 57, {2: taken, 50: dropped}),
+    (Level.L3, Met.NOBODY): Case(
+        {0: ["chat"], 5: ["chat"], 10: ["chat"]}, 12, before=gone("olga", "timur", "dima")
     ),
-    "L3 Telegram down": Case(
-        Level.L3,
+    (Level.L3, Met.TELEGRAM_DOWN): Case(
         {0: ["mail olga", "mail timur"], 5: ["mail olga", "mail timur"]}
         | {7: ["chat", "dima", "olga", "timur"], 10: TO_ALL},
         12,
         {7: telegram_back},
         before=telegram_down,
     ),
-    "L3 all routes down": Case(Level.L3, {7: TO_ALL, 10: TO_ALL}, 12, {7: all_back}, before=all_down),
-    "L3 killed": Case(Level.L3, {0: sorted([*TO_ALL, "chat повтор"]), 5: TO_ALL}, 7, killed=True),
+    (Level.L3, Met.ALL_DOWN): Case({7: TO_ALL, 10: TO_ALL}, 12, {7: all_back}, before=all_down),
+    (Level.L3, Met.KILLED): Case({0: sorted([*TO_ALL, "chat повтор"]), 5: TO_ALL}, 7, killed=True),
 }
 
 
-@pytest.mark.parametrize("name", CASES)
-async def test_exactly_those_are_called_whom_the_policy_names(name: str, staffed: Watch) -> None:
-    case = CASES[name]
+def test_every_level_meets_everything() -> None:
+    assert set(CASES) == set(product(Level, Met))
+
+
+@pytest.mark.parametrize(("level", "met"), CASES)
+async def test_exactly_those_are_called_whom_the_policy_names(level: Level, met: Met, staffed: Watch) -> None:
+    case = CASES[level, met]
     if case.before is not None:
         await case.before(staffed)
-    await opened(staffed, case.level)
+    await opened(staffed, level)
     if case.killed:
         await killed_unrecorded(staffed)
     called: dict[float, list[str]] = {}
@@ -173,3 +186,38 @@ async def test_exactly_those_are_called_whom_the_policy_names(name: str, staffed
             if moment >= 0 and (calls := staffed.calls()):
                 called[moment] = calls
     assert called == case.calls
+
+
+DEATHS = {
+    "incidents: step: before commit": TO_ALL,
+    "incidents: step: after commit": TO_ALL,
+    "page: claimed: before commit": TO_ALL,
+    # Nobody can know that the message had not left yet.
+    "page: claimed: after commit": sorted(["chat повтор", *TO_ALL[1:]]),
+    "page: delivered: before commit": sorted(["chat повтор", *TO_ALL]),
+    "page: delivered: after commit": TO_ALL,
+}
+
+
+async def test_wherever_the_process_dies_on_its_way_a_call_is_neither_lost_nor_doubled_in_silence(
+    staffed: Watch,
+) -> None:
+    await opened(staffed, Level.L3)
+    await staffed.work()
+    assert staffed.calls() == TO_ALL
+    for number, (point, calls) in enumerate(DEATHS.items(), 1):
+        await staffed.go_to(5 * number)
+        with broken_at(point), pytest.raises(Broken):
+            await staffed.work()
+        await staffed.work()
+        assert (point, staffed.calls()) == (point, calls)
+
+
+async def test_a_mail_whose_record_was_lost_comes_once_more_and_says_so(staffed: Watch) -> None:
+    await gone("timur", "dima")(staffed)
+    await staffed.rows("DELETE FROM contact_ways WHERE telegram_id IS NOT NULL RETURNING way_id")
+    staffed.deps = replace(staffed.deps, chat_id=None)
+    await opened(staffed, Level.L3)
+    await killed_unrecorded(staffed)
+    await staffed.until(4)
+    assert staffed.calls() == ["mail olga", "mail olga повтор"]
