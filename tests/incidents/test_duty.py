@@ -86,7 +86,7 @@ async def test_whoever_comes_and_whoever_leaves_is_told_once_with_what_is_open(s
     assert await pass_on(staffed, hours=4) == ["olga", "timur"]
     assert read(staffed, TIMUR) == [
         "Вы дежурите до 15.03 15:00",
-        "До вас дежурил(а): olga",
+        "До вас: olga",
         "",
         "Открытых дел: 3",
         "🔴 №3 L2 · Панель",
@@ -144,9 +144,8 @@ async def test_whoever_was_removed_is_not_told_and_one_who_stands_in_is(staffed:
     await rota_of(staffed, "olga", "timur")
     await pass_on(staffed)
     async with staffed.deps.db.begin("test") as session:
-        until = staffed.now + timedelta(hours=3)
-        stands = {"since": staffed.now, "until": until, "reason": "вечер", "by": "ольга"}
-        await team.stand_in(session, "dima", **stands, now=staffed.now)
+        now, until = staffed.now, staffed.now + timedelta(hours=3)
+        await team.stand_in(session, "dima", since=now, until=until, reason="вечер", by="ольга", now=now)
     assert await pass_on(staffed, minutes=1) == ["dima", "olga"]
     async with staffed.deps.db.begin("test") as session:
         await team.remove_person(session, "olga", now=staffed.now)

@@ -118,8 +118,8 @@ async def test_a_call_played_once_more_is_old_also_where_a_person_was_quicker_th
     firing = notification(alert("A"))
     await post(door, firing)
     async with staffed.deps.db.begin("test") as session:
-        how = {"by": "timur", "cause": "провод", "fix": "воткнули", "now": staffed.now}
-        await calling.resolved(session, staffed.deps, 1, **how)
+        now = staffed.now
+        await calling.resolved(session, staffed.deps, 1, by="timur", cause="провод", fix="нашли", now=now)
     assert await post(door, notification(alert("A", status="resolved"), status="resolved")) == 200
     assert await post(door, firing) == 409
     assert (await staffed.one()).state == "resolved"

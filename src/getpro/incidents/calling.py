@@ -96,7 +96,7 @@ async def carry_on(deps: Deps) -> None:
     Run by schedule, late or twice.
     """
     now = deps.clock()
-    async with deps.db.begin("incidents: anew") as session:
+    async with _apart(), deps.db.begin("incidents: anew") as session:
         await anew.reopen(session, deps, now=now)
     async with deps.db.read("incidents: due") as session:
         due = await store.due(session, now=now, most=_AT_ONCE)
@@ -112,7 +112,7 @@ async def carry_on(deps: Deps) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _apart(incident_id: int) -> AsyncIterator[None]:
+async def _apart(incident_id: int | None = None) -> AsyncIterator[None]:
     """What one incident meets, whatever it is, may not stop the clock of the others."""
     try:
         yield

@@ -51,7 +51,7 @@ def _lines(shown: HandOver, zone: ZoneInfo, *, now: datetime) -> list[str]:
     if shown.comes:
         lines.append(f"Вы дежурите{until}")
         if shown.other is not None:
-            lines.append(f"До вас дежурил(а): {shown.other.name}")
+            lines.append(f"До вас: {shown.other.name}")
     elif shown.other is None:
         lines += ["Ваше дежурство окончено", "По графику теперь никто: зовём всех дежурных инженеров"]
     else:

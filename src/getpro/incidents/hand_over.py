@@ -48,9 +48,10 @@ async def look(deps: Deps) -> None:
         members = {one.person_id for one in await team.team(session)}
         turn = await team.turn(session, deps, now=now)
         came_id = turn.person_id if turn is not None and turn.person_id in members else None
-        if came_id == left_id:
+        told = {left_id, came_id} & members
+        if came_id == left_id or not told:
             return
-        for person_id in {left_id, came_id} & members:
+        for person_id in told:
             message_id: int = (
                 await session.execute(
                     insert(hand_overs)
