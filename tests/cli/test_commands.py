@@ -362,7 +362,9 @@ async def test_the_embedded_database_runs_until_the_last_psql_is_left(tmp_path: 
 
 
 @pytest.mark.parametrize(
-    "command", [[name] for name in cli.COMMANDS] + [["customers", "extend"], ["payments", "list"]]
+    "command",
+    [[name] for name in cli.COMMANDS]
+    + [["customers", "extend"], ["payments", "list"], ["oncall", "steps"], ["oncall", "steps", "set"]],
 )
 def test_help_is_all_russian(command: list[str]) -> None:
     done = run_here(*command, "--help")

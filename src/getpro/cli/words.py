@@ -24,7 +24,14 @@ _COMPLAINTS: Final = tuple(
     )
 )
 
-_KINDS: Final = {"<bool>": None, "<int>": "число", "<int range>": "число", "<str>": "текст", "<path>": "путь"}
+_KINDS: Final = {
+    "<bool>": None,
+    "<int>": "число",
+    "<int range>": "число",
+    "<str>": "текст",
+    "<list[str]>": "текст",
+    "<path>": "путь",
+}
 """What a parameter takes; a switch takes nothing."""
 _HINT: Final = re.compile(r"(?<![\w/])(?<!exec bot )2getpro(?= [-a-zК])")
 """The program in a hint, not in a path, a service's name, or a container, where it is called just so."""
