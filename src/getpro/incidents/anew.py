@@ -14,7 +14,6 @@ from getpro.platform import restores
 from getpro.platform.database import Session
 
 _FROM_THE_BEGINNING: Final = {
-    "state": IncidentState.OPEN,
     "taken_by": None,
     "step": 0,
     "called_at": None,
@@ -66,6 +65,8 @@ async def _of_the_past(session: Session, deps: Deps, *, now: datetime) -> None:
 async def _reopen(
     session: Session, deps: Deps, incident_id: int, why: str, *, now: datetime, **values: Any
 ) -> None:
-    await store.change(session, incident_id, **_FROM_THE_BEGINNING, next_step_at=now, **values)
+    values |= _FROM_THE_BEGINNING | {"next_step_at": now}
+    if not await store.move(session, incident_id, IncidentState.OPEN, **values):
+        await store.change(session, incident_id, **values)  # it is open, and begins again
     await store.note(session, incident_id, EventKind.DROPPED, f"{why}: зовём заново", now=now)
     await paging.ask_to_show(session, deps, incident_id)
