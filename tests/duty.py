@@ -49,6 +49,8 @@ class Mailbox:
     bodies: list[str] = field(default_factory=list)
     """Beside them what was written."""
     is_away: bool = False
+    seconds: float = 0
+    """How long it takes to say that it has taken one."""
 
     async def handle_DATA(self, _: SMTP, __: Session, envelope: Envelope) -> str:  # noqa: N802 -- aiosmtpd's name
         if self.is_away:
@@ -59,6 +61,7 @@ class Mailbox:
         body = letter.get_body(("plain",))
         self.bodies += ["" if body is None else body.get_content()] * len(envelope.rcpt_tos)
         self.letters += [(to, str(letter["Subject"])) for to in envelope.rcpt_tos]
+        await asyncio.sleep(self.seconds)
         return "250 taken"
 
 

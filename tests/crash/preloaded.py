@@ -10,6 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+import apprise  # noqa: F401 -- a call by mail loads it, which takes seconds on a busy machine
+
 from getpro.sandbox.shop import product
 from getpro.sandbox.shop.clock import FILE_VARIABLE
 

@@ -22,8 +22,11 @@ class Telegram(Protocol):
 class OtherWay(Protocol):
     """Mail, SMS, push."""
 
-    async def send(self, addresses: Sequence[str], title: str, text: str) -> None:
-        """Send to each address of Apprise's; raises NotSent where one of them was not reached."""
+    async def send(self, addresses: Sequence[str], title: str, text: str) -> list[str]:
+        """Send to each address of Apprise's and return the kinds of those that did not take it.
+
+        Raises NotSent where none has: whoever has got it by one of them is not written to again.
+        """
 
 
 @dataclass(frozen=True, slots=True)

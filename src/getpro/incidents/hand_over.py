@@ -102,7 +102,8 @@ async def tell(deps: Deps, message_id: int) -> None:
         log.warning("incidents.hand_over_refused", message_id=message_id, error=str(error))
         await _note(deps, message_id, trouble=str(error))
     except (ServiceUnavailable, NotSent) as error:
-        if isinstance(error, NotSent) or not may_have_arrived(error):
+        unknown = error.may_have_arrived if isinstance(error, NotSent) else may_have_arrived(error)
+        if not unknown:
             await _note(deps, message_id, claimed_at=None)
         raise
     else:

@@ -233,11 +233,11 @@ async def _send_other(deps: Deps, page: _Page, whom: str, shown: screens.Shown) 
     async with deps.db.read("page: ways") as session:
         addresses = await _addresses(session, deps, page.person_id)
     try:
-        await deps.other.send(addresses, title, words)
+        lost = await deps.other.send(addresses, title, words)
     except NotSent as error:
-        await _failed(deps, page, whom, str(error))
+        await _failed(deps, page, whom, str(error), was_sent=error.may_have_arrived)
         raise
-    await _delivered(deps, page, whom)
+    await _delivered(deps, page, whom, lost=lost)
 
 
 async def _addresses(session: Session, deps: Deps, person_id: int | None) -> list[str]:
@@ -253,8 +253,15 @@ async def _addresses(session: Session, deps: Deps, person_id: int | None) -> lis
 
 
 async def _delivered(
-    deps: Deps, page: _Page, whom: str, *, message_id: int | None = None, shown: str | None = None
+    deps: Deps,
+    page: _Page,
+    whom: str,
+    *,
+    message_id: int | None = None,
+    shown: str | None = None,
+    lost: Sequence[str] = (),
 ) -> None:
+    """``lost``: by which of the person's other ways it did not arrive."""
     now = deps.clock()
     async with deps.db.begin("page: delivered") as session:
         if not await _move(
@@ -267,7 +274,8 @@ async def _delivered(
             trouble=None,
         ):
             return
-        words = f"Дошло: {whom}, {_WAYS[page.route]}{', повтор' if page.is_repeat else ''}"
+        but = f"; не приняли: {', '.join(lost)}" if lost else ""
+        words = f"Дошло: {whom}, {_WAYS[page.route]}{', повтор' if page.is_repeat else ''}{but}"
         await store.note(session, page.incident_id, EventKind.DELIVERED, words, now=now)
         await ask_to_show(session, deps, page.incident_id, is_urgent=False)
     log.info("incidents.page_sent", page_id=page.page_id, incident_id=page.incident_id, route=page.route)
