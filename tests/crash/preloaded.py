@@ -10,13 +10,13 @@ import sys
 import time
 from pathlib import Path
 
-import apprise  # noqa: F401 -- a call by mail loads it, which takes seconds on a busy machine
-
+from getpro.incidents.other import is_address
 from getpro.sandbox.shop import product
 from getpro.sandbox.shop.clock import FILE_VARIABLE
 
 
 def main() -> None:
+    is_address("mailto://127.0.0.1")  # a call by mail loads what sends it: seconds, on a busy machine
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the dead are nobody's business here
     sys.stdout.write("ready\n")
     sys.stdout.flush()

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
 import structlog
@@ -32,8 +32,9 @@ class Apprise:
         """As :class:`getpro.incidents.deps.OtherWay` says."""
         if not addresses:
             raise NotSent("другого пути нет")
-        await asyncio.to_thread(_load)  # what a busy machine needs for that is not the server's time
-        taken = await asyncio.gather(*(_in_time(address, title, text) for address in addresses))
+        # What a busy machine needs to load it all is not the server's time.
+        targets = await asyncio.to_thread(lambda: [_target(address) for address in addresses])
+        taken = await asyncio.gather(*(_in_time(target, title, text) for target in targets))
         lost = [scheme(address) for address, ok in zip(addresses, taken, strict=True) if not ok]
         if any(taken):
             return lost
@@ -42,33 +43,27 @@ class Apprise:
         raise NotSent(f"не приняли: {', '.join(lost)}")
 
 
-async def _in_time(address: str, title: str, text: str) -> bool | None:
+async def _in_time(target: Any, title: str, text: str) -> bool | None:
     """Whether it was taken; None: nobody has said so in time."""
     try:
         async with asyncio.timeout(_SECONDS):
-            return await asyncio.to_thread(_notify, address, title, text)
+            return bool(await asyncio.to_thread(target.notify, title=title, body=text, body_format="text"))
     except TimeoutError:
         return None
 
 
-def _load() -> None:
-    import apprise  # noqa: F401, PLC0415 -- heavy, and most shops' Telegram works
-
-
-def _notify(address: str, title: str, text: str) -> bool:
-    import apprise  # noqa: PLC0415 -- likewise
+def _target(address: str) -> Any:
+    """What Apprise makes of an address; empty, and takes nothing, where that is nothing."""
+    import apprise  # noqa: PLC0415 -- heavy, and most shops' Telegram works
 
     target = apprise.Apprise()
-    if not target.add(address):
-        return False
-    return bool(target.notify(title=title, body=text, body_format=apprise.NotifyFormat.TEXT))
+    target.add(address)
+    return target
 
 
 def is_address(address: str) -> bool:
     """Whether Apprise can make something of it."""
-    import apprise  # noqa: PLC0415 -- likewise
-
-    return bool(apprise.Apprise().add(address))
+    return bool(_target(address))
 
 
 def scheme(address: str) -> str:
