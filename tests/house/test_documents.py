@@ -152,9 +152,10 @@ def assert_exists(call: str, page: Path) -> None:
     assert name in COMMANDS, f"{page.name}: 2getpro {call}"
     command: Any = typer.main.get_command(importlib.import_module(COMMANDS[name][0]).app)
     known = set(opts(command))
-    if hasattr(command, "commands") and rest and re.fullmatch("[a-z]+", rest[0]):
-        assert rest[0] in command.commands, f"{page.name}: 2getpro {call}"
-        command = command.commands[rest[0]]
+    words = iter(rest)
+    while hasattr(command, "commands") and re.fullmatch("[a-z]+", word := next(words, "")):
+        assert word in command.commands, f"{page.name}: 2getpro {call}"
+        command = command.commands[word]
         known |= set(opts(command))
     if not command.ignore_unknown_options:  # psql has options of its own
         used = {word for word in rest if word.startswith("--")}
