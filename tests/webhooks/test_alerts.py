@@ -1,5 +1,7 @@
 """Alertmanager's notifications, as its webhook brings them, until they stand in the operators' chat."""
 
+import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from ipaddress import ip_network
@@ -12,6 +14,7 @@ from doors import Knocker, open_doors
 from duty import CHAT, Watch
 from getpro.incidents.calling import QUIET
 from getpro.operations.monitoring import DOOR as PATH
+from getpro.webhooks import polling
 from getpro.webhooks.deps import Doors
 from moments import broken_at
 from shop import Shop
@@ -251,6 +254,45 @@ async def test_a_storm_is_one_incident_with_a_count_and_one_page(
     assert shown[-2:] == ["И ещё 495.", "→ docs/operations/runbooks/disk.md"]
     edits = [call for call in watch.telegram.state.calls if call["method"] == "editMessageText"]
     assert len(edits) <= 1
+
+
+async def test_in_a_storm_of_single_calls_the_shop_still_sells(
+    door: Knocker, watch: Watch, figure: Callable[[str], None]
+) -> None:
+    shop = watch.shop
+
+    async def seconds_of_a_purchase(name: str) -> float:
+        customer, began = await shop.customer(name), time.monotonic()
+        await shop.purchase(customer)
+        assert await shop.subscription_end(customer) is not None
+        return time.monotonic() - began
+
+    async def alerts(first: int) -> set[int]:
+        """As a few connections of Alertmanager's bring them: each a group of its own."""
+        pairs = [(alert(f"A{one}", part="a"), alert(f"A{one}", part="b")) for one in range(first, 250, 10)]
+        return {await post(door, notification(*pair, group=str(pair))) for pair in pairs}
+
+    usual = await seconds_of_a_purchase("alice")
+    began, storm = time.monotonic(), asyncio.gather(*map(alerts, range(10)))
+    await asyncio.sleep(0.1)
+    within = await seconds_of_a_purchase("bob")
+    assert not storm.done(), "the purchase was over before the storm"
+    assert set().union(*await storm) == {200}
+    figure(f"500 alerts in {time.monotonic() - began:.1f} s; a purchase {usual:.2f} s, within {within:.2f} s")
+    assert within < 2
+    await watch.work()
+    assert watch.calls() == ["chat"]
+    assert "Сигналов: 500, горит 500" in watch.shown()
+
+
+async def test_a_shop_that_polls_hears_of_alerts(door: Knocker, watch: Watch, database_url: str) -> None:
+    async with (
+        polling._alone(database_url),
+        asyncio.timeout(5),
+    ):
+        assert await post(door, notification(alert("A"))) == 200
+    await watch.work()
+    assert watch.calls() == ["chat"]
 
 
 async def test_a_summary_is_never_too_long_nor_too_strange_to_be_told(door: Knocker, watch: Watch) -> None:
