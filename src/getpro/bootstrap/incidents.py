@@ -2,6 +2,7 @@
 
 from getpro.incidents.deps import Deps
 from getpro.incidents.escalation import Night
+from getpro.incidents.heartbeat import Service
 from getpro.incidents.other import Apprise, mail_server, mail_to
 from getpro.kit.clock import Clock, utc_now
 from getpro.operations.monitoring import RUNBOOKS, dashboard
@@ -31,4 +32,5 @@ def incidents_deps(
         mail_server=server,
         mail=None if server is None or own.mail_to is None else mail_to(server, own.mail_to),
         runbooks_url=dashboard(own.grafana_url, RUNBOOKS),
+        outside=None if own.heartbeat_url is None else Service(own.heartbeat_url, door=settings.public_url),
     )

@@ -36,6 +36,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "incident": ("getpro.cli.incident", "Инциденты: завести, взять, решить; список и хроника"),
     "oncall": ("getpro.cli.oncall", "Дежурство: кто сейчас, график, замены, кого и когда зовём"),
     "contacts": ("getpro.cli.contacts", "Контакты: команда, внешние службы, проверка связи"),
+    "heartbeat": ("getpro.cli.heartbeat", "Жив ли магазин: знак наружу, проверка со второй машины"),
     "ops": ("getpro.cli.ops", "Регламентные проверки: утро, вечер, дни недели; история"),
     "monitoring": ("getpro.cli.monitoring", "Записать настройки присмотра: Alertmanager, адреса для проб"),
     "logs": ("getpro.cli.logs", "Что в журналах не так: новое и известное, сколько раз"),

@@ -29,6 +29,13 @@ class OtherWay(Protocol):
         """
 
 
+class Outside(Protocol):
+    """Whoever raises the alarm when no sign of life comes any more."""
+
+    async def hear(self) -> None:
+        """Give the sign; raises ServiceUnavailable where it was not taken, or the shop's door is shut."""
+
+
 @dataclass(frozen=True, slots=True)
 class Deps:
     db: Database
@@ -51,3 +58,5 @@ class Deps:
     """``mailto`` of Apprise's without the one it goes to."""
     runbooks_url: str | None = None
     """Where runbooks are read in a browser; None: their files are named."""
+    outside: Outside | None = None
+    """Who is given signs of life; None: nobody, but whoever asks the shop sees them."""

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Final
 
-from getpro.incidents import calling, hand_over, paging
+from getpro.incidents import calling, hand_over, heartbeat, paging
 from getpro.incidents.deps import Deps
 from getpro.incidents.other import NotSent
 from getpro.platform.http import ServiceUnavailable
@@ -14,16 +14,25 @@ _FOR_EVER: Final = Backoff(longest_seconds=60)
 _COMES_AGAIN: Final = Backoff(attempts=1)
 _CLOCK: Final = "escalate"
 _DUTY: Final = "hand_over"
+_HEART: Final = "heartbeat"
 
-SCHEDULES: Final = [Schedule(_CLOCK, "every 15s"), Schedule(_DUTY, "every 60s")]
+SCHEDULES: Final = [
+    Schedule(_CLOCK, "every 15s"),
+    Schedule(_DUTY, "every 60s"),
+    Schedule(_HEART, "every 60s"),
+]
 """The waits of the policy are minutes; a row says when each step is due."""
 
 
 def job_kinds(deps: Deps) -> list[JobKind]:
+    async def beat() -> None:
+        await heartbeat.beat(deps)
+
     return [
         JobKind(paging.SEND, partial(paging.send, deps), _FOR_EVER, (ServiceUnavailable, NotSent)),
         JobKind(paging.SHOW, partial(paging.show, deps), _FOR_EVER, (ServiceUnavailable,)),
         JobKind(hand_over.TELL, partial(hand_over.tell, deps), _FOR_EVER, (ServiceUnavailable, NotSent)),
         JobKind(job_of(_CLOCK), partial(calling.carry_on, deps), _COMES_AGAIN),
         JobKind(job_of(_DUTY), partial(hand_over.look, deps), _COMES_AGAIN),
+        JobKind(job_of(_HEART), beat, _COMES_AGAIN),
     ]

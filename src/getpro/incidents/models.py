@@ -136,6 +136,14 @@ outside_contacts: Final = Table(
     Column("set_by", Text, nullable=False),
 )
 
+heartbeats: Final = Table(
+    "heartbeats",
+    metadata,
+    Column("name", Text, primary_key=True, comment="whose"),
+    Column("at", DateTime(timezone=True), nullable=False),
+)
+"""The last sign of life: a row that is written again and again."""
+
 rotas: Final = Table(
     "rotas",
     metadata,

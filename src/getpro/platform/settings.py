@@ -185,6 +185,13 @@ MailServer = Annotated[
     ),
 ]
 WatchdogUrl = Annotated[SecretStr, _secret(r"https?://[!-~]+", "нужен адрес вида https://hc-ping.com/uuid")]
+Addresses = Annotated[
+    SecretStr,
+    _secret(
+        r"[a-z0-9]+://[!-~]+( [a-z0-9]+://[!-~]+)*",
+        "нужны адреса Apprise через пробел, как ntfys://ntfy.sh/ops",
+    ),
+]
 Email = Annotated[str, _text(r"[^@\s]+@[^@\s]+\.[^@\s]+", "нужна почта вида receipts@shop.example")]
 Coin = Annotated[str, _text(r"[A-Z0-9]{2,10}", "нужны монеты через запятую, как USDT,TON")]
 Coins = Annotated[list[Coin], NoDecode, BeforeValidator(_split)]
@@ -288,6 +295,10 @@ class OperationsSettings(Group):
     """What Alertmanager shows at its door."""
     watchdog_url: WatchdogUrl | None = None
     """An outside service that raises the alarm when no sign has come for minutes: a secret."""
+    heartbeat_url: WatchdogUrl | None = None
+    """Another of its kind, or another check of the same: for the signs that the shop itself gives."""
+    heartbeat_other: Addresses | None = None
+    """Whom a second machine calls beside the chat when the shop is silent: addresses of Apprise's."""
     mail_to: Email | None = None
     """Whom Alertmanager itself writes when the gravest fires."""
     mail_server: MailServer | None = None
@@ -414,6 +425,14 @@ class CopySettings(DatabaseSettings):
     # NoDecode: a variable called BACKUP belongs to somebody else, and is no JSON.
     operations: Annotated[OperationsSettings, NoDecode] = OperationsSettings()
     backup: Annotated[BackupSettings, NoDecode] = BackupSettings()
+
+
+class WatcherSettings(DatabaseSettings):
+    """What a second machine needs that looks whether the shop is alive: by the shop's own names."""
+
+    public_url: Origin | None = None
+    telegram: Annotated[TelegramSettings | None, NoDecode] = None
+    operations: Annotated[OperationsSettings, NoDecode] = OperationsSettings()
 
 
 class Settings(CopySettings):

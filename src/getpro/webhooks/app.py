@@ -1,6 +1,8 @@
 """The web application: doors for notices, and whether the shop lives and is ready."""
 
 import asyncio
+import time
+from dataclasses import dataclass, field
 
 import structlog
 from fastapi import FastAPI
@@ -10,6 +12,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from getpro.incidents.heartbeat import PATH as HEARTBEAT_PATH
+from getpro.incidents.heartbeat import is_heard
 from getpro.operations.monitoring import DOOR as ALERTS_PATH
 from getpro.platform.database import DATABASE_AWAY
 from getpro.platform.metrics import WEBHOOKS
@@ -24,6 +28,8 @@ log = structlog.get_logger(__name__)
 
 _READY_SECONDS = 4
 """Less than whoever asks has patience for: a frozen database takes connections and answers nothing."""
+
+_HEART_KNOWN_SECONDS = 5
 
 
 def make_app(doors: Doors) -> FastAPI:
@@ -56,7 +62,39 @@ def make_app(doors: Doors) -> FastAPI:
             return JSONResponse({"status": "database away"}, status_code=503)
         return JSONResponse({"status": "ok"})
 
+    heart = _Heart(doors)
+
+    @app.get(HEARTBEAT_PATH)
+    async def beats() -> JSONResponse:
+        status = await heart.asked()
+        return JSONResponse({"status": status}, status_code=200 if status == "ok" else 503)
+
     return app
+
+
+@dataclass
+class _Heart:
+    """Whether the shop gave a sign of life lately; anybody may ask, the database is asked seldom."""
+
+    doors: Doors
+    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _known: tuple[float, str] = (float("-inf"), "")
+
+    async def asked(self) -> str:
+        async with self._turn:
+            at, status = self._known
+            if time.monotonic() - at > _HEART_KNOWN_SECONDS:
+                status = await self._looked()
+                self._known = time.monotonic(), status
+            return status
+
+    async def _looked(self) -> str:
+        sales = self.doors.sales
+        try:
+            async with asyncio.timeout(_READY_SECONDS), sales.db.read("heartbeat") as session:
+                return "ok" if await is_heard(session, now=sales.clock()) else "silent"
+        except (*DATABASE_AWAY, TimeoutError):
+            return "database away"
 
 
 def _count_from_nought(doors: Doors) -> None:

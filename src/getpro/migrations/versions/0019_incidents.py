@@ -329,6 +329,12 @@ def upgrade() -> None:
             ('L3', 3, 'everyone', 'all', 300)
         """
     )
+    op.create_table(
+        "heartbeats",
+        sa.Column("name", sa.Text(), nullable=False, comment="whose"),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("heartbeats_pkey")),
+    )
     op.execute(
         """
         CREATE FUNCTION keep_time_line() RETURNS trigger LANGUAGE plpgsql AS $$
