@@ -8,7 +8,7 @@ from getpro.messaging import models as messaging
 from getpro.operations import models as operations
 from getpro.panel import models as panel
 from getpro.payments import models as payments
-from getpro.platform import audit, restores, schedules
+from getpro.platform import audit, changes, restores, schedules
 from getpro.platform.database import metadata
 from getpro.subscriptions import models as subscriptions
 
@@ -16,6 +16,7 @@ __all__ = [
     "audit",
     "backups",
     "catalog",
+    "changes",
     "customers",
     "incidents",
     "messaging",

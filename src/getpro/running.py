@@ -25,8 +25,8 @@ from getpro.kit.trouble import Trouble
 from getpro.operations.deps import Absent, nothing_absent
 from getpro.operations.figures import Figures
 from getpro.operations.jobs import schedules as operations_schedules
-from getpro.platform import schedules
-from getpro.platform.database import Database
+from getpro.platform import changes, schedules
+from getpro.platform.database import DATABASE_AWAY, Database
 from getpro.platform.jobs import Ended
 from getpro.platform.logging import show_life
 from getpro.platform.metrics import BACKUP_OFF, BACKUP_OFFSITE, SYNTHETIC_OFF, WAL_OFF, CountLines, count_job
@@ -82,6 +82,7 @@ async def run_shop(
     shop.jobs.listeners.append(count_job)
     if hear_job is not None:
         shop.jobs.listeners.append(hear_job)
+    await _note_start(shop, web=web, worker=worker)
     stop = _stop_on_signals()
     try:
         async with contextlib.AsyncExitStack() as running:
@@ -101,6 +102,17 @@ async def run_shop(
         await shop.close()
         logging.getLogger().removeHandler(counting)
     log.info("shop.stopped")
+
+
+async def _note_start(shop: Shop, *, web: bool, worker: bool) -> None:
+    """For the time lines of incidents; a shop whose database has just gone starts all the same."""
+    process = "web" if not worker else "worker" if not web else "2getpro"
+    try:
+        found = await asyncio.to_thread(changes.running, shop.settings, process)
+        async with shop.db.begin("start") as session:
+            await changes.note_start(session, found, now=shop.sales.clock())
+    except DATABASE_AWAY as error:
+        log.warning("shop.start_not_noted", error=type(error).__name__)
 
 
 async def _keep(revive: Callable[[], None]) -> None:

@@ -14,6 +14,7 @@ import typer
 from typer.exceptions import Abort, TyperException
 
 from getpro import __version__
+from getpro.cli import deeds
 from getpro.cli.words import as_started, complaint, program, speak_russian
 from getpro.kit.trouble import Trouble
 
@@ -84,6 +85,7 @@ def execute(arguments: list[str]) -> int:
 
 def _run_command(name: str, arguments: list[str]) -> int:
     command = typer.main.get_command(importlib.import_module(COMMANDS[name][0]).app)
+    deeds.follow(command, name)
     if "--help" in arguments or not arguments:
         speak_russian(command)
     try:

@@ -7,6 +7,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from getpro.cli.deeds import only_looks
 from getpro.cli.duty import in_one_step, with_incidents
 from getpro.cli.options import By
 from getpro.cli.settings import read_settings
@@ -33,6 +34,7 @@ Name = Annotated[str, typer.Argument(help="Имя, под которым чел�
 
 
 @app.command(name="list")
+@only_looks
 def show() -> None:
     """Показать команду и внешние службы. Код 1: кого-то не позвать или не проверить."""
 

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import typer
 
+from getpro.cli.deeds import only_looks
 from getpro.cli.options import By, Reason
 from getpro.cli.settings import read_settings
 from getpro.cli.shop import with_shop
@@ -30,6 +31,7 @@ Number = Annotated[int, typer.Argument(help="Номер клиента в Telegr
 
 
 @app.command()
+@only_looks
 def show(
     wanted: Annotated[str, typer.Argument(help="Номер, @имя, p12 или номер платежа у провайдера")],
 ) -> None:

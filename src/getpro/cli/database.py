@@ -11,8 +11,10 @@ import psycopg
 from rich.console import Console
 
 from getpro import migrations
+from getpro.cli import deeds
 from getpro.cli.settings import read_settings
 from getpro.kit.trouble import Trouble
+from getpro.platform.looking import looking
 from getpro.platform.postgres import Cluster, default_directory
 from getpro.platform.postgres.address import wrong_address
 from getpro.platform.settings import CopySettings, DatabaseSettings
@@ -46,7 +48,21 @@ def database(
             except DatabaseAway:
                 if not even_away:
                     raise
+        running.enter_context(_deed_noted(url))
         yield url
+
+
+@contextlib.contextmanager
+def _deed_noted(url: str) -> Iterator[None]:
+    """Note the command that runs, before its deed; or after it, where it could not be noted before."""
+    deed = deeds.current()
+    if deed is None:
+        yield
+        return
+    deed.note(url)
+    with looking(only=deed.only_looks):
+        yield
+    deed.note(url)
 
 
 @contextlib.contextmanager

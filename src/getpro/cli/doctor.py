@@ -14,6 +14,7 @@ from rich.console import Console
 
 from getpro.bootstrap.checks import checks
 from getpro.checks.check import Finding, run, worst
+from getpro.cli.deeds import only_looks
 from getpro.cli.findings import CODES, plain, progress, summary, table
 from getpro.cli.settings import read_settings
 from getpro.cli.tables import WIDE
@@ -26,6 +27,7 @@ app = typer.Typer(add_completion=False)
 
 
 @app.command()
+@only_looks
 def doctor(*, as_json: Annotated[bool, typer.Option("--json", help="Для программ")] = False) -> None:
     """Проверить всё, что нужно магазину: настройки, базу, Telegram, провайдеров, панель, часы, диск.
 

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from getpro.cli.deeds import only_looks
 from getpro.cli.duty import in_one_step
 from getpro.cli.options import By
 from getpro.cli.settings import read_settings
@@ -54,6 +55,7 @@ def open_one(
 
 
 @app.command(name="list")
+@only_looks
 def show_list(
     *,
     everything: Annotated[bool, typer.Option("--all", help="И решённые")] = False,
@@ -77,6 +79,7 @@ def show_list(
 
 
 @app.command()
+@only_looks
 def show(number: Number, *, as_json: AsJson = False) -> None:
     """Показать инцидент и его хронику.
 

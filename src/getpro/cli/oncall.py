@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
+from getpro.cli.deeds import only_looks
 from getpro.cli.duty import day_of, in_one_step, moment_of
 from getpro.cli.options import By, Reason
 from getpro.cli.tables import in_words
@@ -38,6 +39,7 @@ _WHO: Final = "Кто есть: 2getpro contacts list"
 
 
 @app.callback()
+@only_looks
 def now(context: typer.Context) -> None:
     """Сказать одной строкой, кто дежурит сейчас и до какого времени."""
     if context.invoked_subcommand is not None:
@@ -102,6 +104,7 @@ def instead(
 
 
 @holidays.callback()
+@only_looks
 def show_holidays(context: typer.Context) -> None:
     """Показать праздники: в эти дни смену не передают."""
     if context.invoked_subcommand is not None:
@@ -158,6 +161,7 @@ def _days(first: date, last: date) -> str:
 
 
 @steps.callback()
+@only_looks
 def show_steps(context: typer.Context) -> None:
     """Показать, кого и когда зовём на каждом уровне."""
     if context.invoked_subcommand is not None:

@@ -18,6 +18,7 @@ from getpro.bootstrap.incidents import incidents_deps
 from getpro.bootstrap.operations import operations_deps
 from getpro.checks.check import Finding, worst
 from getpro.cli.database import database
+from getpro.cli.deeds import only_looks
 from getpro.cli.findings import CODES, WORDS, plain, progress, summary, table
 from getpro.cli.settings import read_settings
 from getpro.cli.shop import quietly, unlogged
@@ -120,6 +121,7 @@ def make_synthetic_purchase(*, as_json: AsJson = False) -> None:
 
 
 @app.command(name="history")
+@only_looks
 def show_history(
     routine: Annotated[str | None, typer.Argument(help="Какой проверки; без него всех")] = None,
     most: Annotated[int, typer.Option(help="Сколько последних", min=1, max=1000)] = 20,

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from getpro.catalog.store import PlanGone
+from getpro.cli.deeds import only_looks
 from getpro.cli.options import By, Reason
 from getpro.cli.settings import read_settings
 from getpro.cli.shop import with_shop
@@ -71,6 +72,7 @@ _REFUNDS: Final = {
 
 
 @app.command()
+@only_looks
 def stuck(*, as_json: Annotated[bool, typer.Option("--json", help="Для программ")] = False) -> None:
     """Показать всё, что ждёт решения. Код 1, если список не пуст.
 
@@ -95,6 +97,7 @@ def stuck(*, as_json: Annotated[bool, typer.Option("--json", help="Для про
 
 
 @app.command(name="list")
+@only_looks
 def list_(
     *,
     user: Annotated[

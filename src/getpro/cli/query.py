@@ -15,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from getpro.cli.database import database
+from getpro.cli.deeds import only_looks
 from getpro.cli.settings import read_settings
 from getpro.cli.tables import WIDE
 from getpro.operations.queries import QUERIES, Query
@@ -25,6 +26,7 @@ app = typer.Typer(add_completion=False)
 
 
 @app.command()
+@only_looks
 def query(
     name: Annotated[str | None, typer.Argument(help="Какой запрос; без него показывается список")] = None,
     *,

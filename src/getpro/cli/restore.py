@@ -38,6 +38,7 @@ from getpro.backups.sources import SERVER, Copy, Source, chosen_of, copies_in, m
 from getpro.backups.trial import thrown_away
 from getpro.bootstrap.backups import folder as usual_folder
 from getpro.cli.database import database
+from getpro.cli.deeds import only_looks
 from getpro.cli.progress import bars
 from getpro.cli.reconcile import reconcile
 from getpro.cli.restore_screens import (
@@ -156,6 +157,7 @@ def restore(
 
 
 @app.command(name="list")
+@only_looks
 def show(*, folder: From = None) -> None:
     """Показать, из чего можно восстановить: копии в папке и прежние базы, которые ещё хранятся."""
     settings = read_settings(ReadableSettings)

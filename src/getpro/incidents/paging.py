@@ -190,6 +190,7 @@ async def _shown(session: Session, deps: Deps, incident_id: int) -> screens.Show
         impact=await impact.measure(session),
         limit=answer_within(await store.policy(session), found.level),
         runbooks_url=deps.runbooks_url,
+        before=await store.shortly_before(session, found.opened_at),
     )
 
 

@@ -12,6 +12,7 @@ from getpro.incidents.impact import Impact
 from getpro.incidents.states import IncidentState, Level
 from getpro.incidents.store import Incident, SignalSeen
 from getpro.incidents.words import LIGHTS, clock, span
+from getpro.platform.changes import Change
 
 PREFIX: Final = "inc"
 SNOOZE: Final = timedelta(minutes=30)
@@ -35,6 +36,8 @@ class Shown:
     limit: timedelta
     """The level's."""
     runbooks_url: str | None = None
+    before: Change | None = None
+    """What was done to the shop shortly before."""
 
 
 def page(
@@ -53,6 +56,7 @@ def page(
         lines.append("<i>повтор: первый раз мог не дойти</i>")
     lines += _came_back(one, zone, now=now)
     lines += _impact(shown.impact, zone, now=now)
+    lines += _before(shown)
     lines += _signals(shown, zone, now=now)
     if one.state is IncidentState.RESOLVED:
         lines += ["", f"Причина: {_short(one.cause or '')}", f"Сделано: {_short(one.fix or '')}"]
@@ -95,6 +99,14 @@ def _impact(impact: Impact | None, zone: ZoneInfo, *, now: datetime) -> list[str
         return []
     since = clock(impact.since, zone, now=now)
     return [f"Заплатили и ждут: {impact.customers}, на {impact.roubles}, с {since}"]
+
+
+def _before(shown: Shown) -> list[str]:
+    """Who answers asks first what was changed."""
+    if shown.before is None or shown.incident.state is IncidentState.RESOLVED:
+        return []
+    ago = span(shown.incident.opened_at - shown.before.at)
+    return [f"За {ago} до этого: {_short(shown.before.words)}"]
 
 
 def _signals(shown: Shown, zone: ZoneInfo, *, now: datetime) -> list[str]:

@@ -108,3 +108,5 @@ class EventKind(StrEnum):
     REFUSED = "refused"
     """Somebody without the right to tried."""
     RESOLVED = "resolved"
+    CHANGE = "change"
+    """What was done to the shop at that time: of ``changes``, not of the incident's own lines."""

@@ -1,8 +1,9 @@
 """Incidents and their time lines: conditional updates, so that of two who press one wins."""
 
+import heapq
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 from sqlalchemy import func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
@@ -12,10 +13,16 @@ from getpro.incidents.escalation import Policy, Step
 from getpro.incidents.models import escalation_steps, incident_events, incident_signals, incidents
 from getpro.incidents.states import MOVES, EventKind, IncidentState, Level, Reach, Role
 from getpro.kit.states import sources_of
+from getpro.platform import changes
+from getpro.platform.changes import ChangeKind
 from getpro.platform.database import Session
 
-SHOP = "магазин"
+SHOP = changes.SHOP
 """Who, on the time line, where nobody did it by hand."""
+BEFORE: Final = timedelta(hours=1)
+"""What was done to the shop so shortly before may be the cause."""
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
+_LIKELY: Final = {ChangeKind.DEPLOYED, ChangeKind.SETTINGS}
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +194,22 @@ async def opened_by(session: Session, key: str) -> int | None:
 
 
 async def time_line(session: Session, incident_id: int) -> list[Event]:
+    """With what was done to the shop from shortly before it began until it ended."""
+    found, own = await incident(session, incident_id), await _own_line(session, incident_id)
+    done = await changes.between(session, found.opened_at - BEFORE, found.resolved_at or _NEVER)
+    others = [Event(one.at, one.who, EventKind.CHANGE, one.words) for one in done]
+    # Each in its own order, also where a clock was set back.
+    return list(heapq.merge(others, own, key=lambda one: one.at))
+
+
+async def shortly_before(session: Session, opened_at: datetime) -> changes.Change | None:
+    """The last deployment, or change of settings, before it began; where there was none, the last command."""
+    found = await changes.between(session, opened_at - BEFORE, opened_at)
+    graver = [one for one in found if one.kind in _LIKELY]
+    return next(reversed(graver or found), None)
+
+
+async def _own_line(session: Session, incident_id: int) -> list[Event]:
     rows = await session.execute(
         select(incident_events)
         .where(incident_events.c.incident_id == incident_id)

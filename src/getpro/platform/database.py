@@ -14,6 +14,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from getpro.kit import crashpoints
+from getpro.platform.looking import is_looking
 
 metadata = MetaData(
     naming_convention={
@@ -43,7 +44,8 @@ SESSION_OPTIONS: Final = " ".join(
 
 def session_options(schema: str | None = None) -> str:
     """The options of a connection; with ``schema`` it sees the tables of that one, and no others."""
-    return SESSION_OPTIONS if schema is None else f"{SESSION_OPTIONS} -c search_path={schema}"
+    options = f"{SESSION_OPTIONS} -c default_transaction_read_only=on" if is_looking() else SESSION_OPTIONS
+    return options if schema is None else f"{options} -c search_path={schema}"
 
 
 class NoConnection(Exception):

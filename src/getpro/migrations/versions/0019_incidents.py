@@ -350,6 +350,23 @@ def upgrade() -> None:
         FOR EACH STATEMENT EXECUTE FUNCTION keep_time_line()
         """
     )
+    op.create_table(
+        "changes",
+        sa.Column("change_id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("who", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("words", sa.Text(), nullable=False),
+        sa.Column("data", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.PrimaryKeyConstraint("change_id", name=op.f("changes_pkey")),
+    )
+    op.create_index("changes_at_idx", "changes", ["at"], unique=False)
+    op.execute(
+        """
+        CREATE TRIGGER keep_time_line BEFORE UPDATE OR DELETE OR TRUNCATE ON changes
+        FOR EACH STATEMENT EXECUTE FUNCTION keep_time_line()
+        """
+    )
 
 
 def downgrade() -> None:
