@@ -1,9 +1,11 @@
 """An incident in the operators' chat: taken, put off, raised, noted, resolved; and not by strangers."""
 
+from datetime import timedelta
+
 import pytest
 
 from duty import CHAT, DIMA, OLGA, TIMUR, Watch
-from getpro.incidents import service, team
+from getpro.incidents import paging, service, team
 from getpro.incidents.states import Level
 from getpro.incidents.team import Actor
 from getpro.sandbox.telegram.state import Person
@@ -27,6 +29,17 @@ def stranger(watch: Watch) -> Person:
     bob = watch.telegram.state.add_person(STRANGER, "Боб", username="bob")
     watch.group.members.append(bob)
     return bob
+
+
+async def test_who_presses_sees_it_at_once_also_right_after_the_call(paged: Watch) -> None:
+    """What waits to gather more stands before it in the queue, by the same lock."""
+    async with paged.deps.db.begin("test") as session:
+        await paging.ask_to_show(session, paged.deps, 1, is_urgent=False)
+        await service.take(session, paged.deps, 1, by=Actor("Ольга"))
+    rows = await paged.rows("SELECT scheduled_at FROM procrastinate_jobs WHERE lock = 'incident:1'")
+    gathered = paged.now + timedelta(seconds=10)
+    assert rows
+    assert gathered not in {row.scheduled_at for row in rows}
 
 
 async def test_whoever_takes_it_is_seen_on_everybodys_copy_and_nobody_is_called_any_more(

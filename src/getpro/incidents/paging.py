@@ -335,6 +335,8 @@ async def _has_people(session: Session, page: _Page) -> bool:
 async def ask_to_show(session: Session, deps: Deps, incident_id: int, *, is_urgent: bool = True) -> None:
     """Have the incident's messages brought up to date; what is not urgent waits for more of its kind."""
     if is_urgent:
+        # A lock is served in its order: what waits for more of its kind would hold this one back.
+        await deps.jobs.bring_forward(session, f"incident:{incident_id}")
         await deps.jobs.defer(session, SHOW, lock=f"incident:{incident_id}", incident_id=incident_id)
         return
     is_asked = await session.scalar(
