@@ -21,6 +21,8 @@ from getpro.incidents import store, team
 from getpro.incidents.deps import Deps
 from getpro.incidents.states import Role
 from getpro.kit.clock import utc_now
+from getpro.platform import changes
+from getpro.platform.changes import ChangeKind
 from getpro.platform.database import Session
 
 __all__ = ["settings", "watch"]
@@ -139,6 +141,15 @@ async def test_an_incident_is_read_with_what_was_done_shortly_before_and_meanwhi
     assert words[0] == "Новая версия: web, 1 → 2"
     assert words.index("Команда: 2getpro customers block 101 --reason …") > words.index("L1: Беда")
     assert not any("unblock" in one or "давно" in one for one in words)
+
+
+async def test_a_first_start_explains_nothing(watch: Watch) -> None:
+    async with watch.deps.db.begin("test") as session:
+        await changes.note(session, ChangeKind.FIRST, "Первый запуск: web, версия 1", now=utc_now())
+    await typed("incident", "open", "Беда", "--level", "L1", "--by", "ольга")
+    await watch.run_jobs()
+    assert "до этого" not in watch.shown()
+    assert "Первый запуск" in (await typed("incident", "show", "1")).said
 
 
 async def test_a_deed_is_neither_changed_nor_forgotten(watch: Watch, database_url: str) -> None:

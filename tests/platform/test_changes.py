@@ -33,7 +33,7 @@ def running(*, process: str = "web", program: str = "1 (a)", key: str = KEY, **v
 
 
 CASES: dict[str, tuple[Running | None, Running, ChangeKind, str]] = {
-    "first": (None, running(), ChangeKind.DEPLOYED, "Первый запуск: web, версия 1 (a)"),
+    "first": (None, running(), ChangeKind.FIRST, "Первый запуск: web, версия 1 (a)"),
     "the same": (running(), running(), ChangeKind.RESTARTED, "Перезапущен: web, версия 1 (a)"),
     "another program": (
         running(),

@@ -204,7 +204,8 @@ async def time_line(session: Session, incident_id: int) -> list[Event]:
 
 async def shortly_before(session: Session, opened_at: datetime) -> changes.Change | None:
     """The last deployment, or change of settings, before it began; where there was none, the last command."""
-    found = await changes.between(session, opened_at - BEFORE, opened_at)
+    done = await changes.between(session, opened_at - BEFORE, opened_at)
+    found = [one for one in done if one.kind is not ChangeKind.FIRST]  # nothing was otherwise before
     graver = [one for one in found if one.kind in _LIKELY]
     return next(reversed(graver or found), None)
 

@@ -47,6 +47,8 @@ changes: Final = Table(
 class ChangeKind(StrEnum):
     COMMAND = "command"
     """By the command line."""
+    FIRST = "first"
+    """A process begins of which nothing is known before."""
     DEPLOYED = "deployed"
     """A process runs another program than before."""
     SETTINGS = "settings"
@@ -114,7 +116,7 @@ async def note_start(session: Session, running: Running, *, now: datetime) -> No
 def told(known: Running | None, running: Running) -> tuple[ChangeKind, str]:
     """What to call a start after the one that is known, if any; pure."""
     if known is None:
-        return ChangeKind.DEPLOYED, f"Первый запуск: {running.process}, версия {running.program}"
+        return ChangeKind.FIRST, f"Первый запуск: {running.process}, версия {running.program}"
     names = _changed(known.settings, running.settings)
     settings = f"настройки изменены: {', '.join(names)}" if names else ""
     if known.program != running.program:
