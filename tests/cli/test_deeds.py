@@ -69,6 +69,17 @@ async def test_deeds_on_incidents_stand_there_once(watch: Watch) -> None:
     assert (await noted(watch), shown.count("Взял"), "Команда" in shown) == ([], 1, False)
 
 
+async def test_what_asks_for_no_database_is_noted_as_well(watch: Watch, tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    settings = (tmp_path / ".env").read_text()
+    (tmp_path / ".env").write_text(f"{settings}\nGETPRO_LOG_DIR=logs\n")
+    await typed("logs")
+    await typed("heartbeat", "check")
+    assert await noted(watch) == []
+    await typed("logs", "--delete-older", "7d")
+    assert [words for _, words in await noted(watch)] == ["Команда: 2getpro logs --delete-older …"]
+
+
 async def write(session: Session, deps: Deps) -> None:
     await team.add_person(session, "новый", [Role.DEVOPS], now=deps.clock())
 
@@ -76,7 +87,7 @@ async def write(session: Session, deps: Deps) -> None:
 def of(command: Callable[[], None]) -> ModuleType:
     module = ModuleType("new_command")
     module.app = typer.Typer()  # type: ignore[attr-defined]
-    module.app.command()(command)  # type: ignore[attr-defined]
+    module.app.command()(command)
     return module
 
 
@@ -137,10 +148,10 @@ async def test_an_incident_is_read_with_what_was_done_shortly_before_and_meanwhi
     await typed("customers", "unblock", "101", "--reason", "жалоба", "--by", "ольга")
     async with watch.deps.db.read("test") as session:
         line = await store.time_line(session, 1)
-    words = [one.words for one in line]
-    assert words[0] == "Новая версия: web, 1 → 2"
-    assert words.index("Команда: 2getpro customers block 101 --reason …") > words.index("L1: Беда")
-    assert not any("unblock" in one or "давно" in one for one in words)
+    read = [one.words for one in line]
+    assert read[0] == "Новая версия: web, 1 → 2"
+    assert read.index("Команда: 2getpro customers block 101 --reason …") > read.index("L1: Беда")
+    assert not any("unblock" in one or "давно" in one for one in read)
 
 
 async def test_a_first_start_explains_nothing(watch: Watch) -> None:

@@ -84,8 +84,10 @@ def execute(arguments: list[str]) -> int:
 
 
 def _run_command(name: str, arguments: list[str]) -> int:
+    from getpro.cli.database import note_beside  # noqa: PLC0415 -- --help answers without it
+
     command = typer.main.get_command(importlib.import_module(COMMANDS[name][0]).app)
-    deeds.follow(command, name)
+    deeds.follow(command, name, note_beside)
     if "--help" in arguments or not arguments:
         speak_russian(command)
     try:

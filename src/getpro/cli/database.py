@@ -65,6 +65,18 @@ def _deed_noted(url: str) -> Iterator[None]:
     deed.note(url)
 
 
+def note_beside(deed: deeds.Deed) -> None:
+    """Note a command that has not asked for the database, if there is one that answers: none is started."""
+    with contextlib.suppress(Trouble):
+        settings = read_settings(DatabaseSettings)
+        if settings.database_url is not None:
+            deed.note(settings.database_url.get_secret_value())
+            return
+        cluster = Cluster(_embedded_directory(settings), time_zone=settings.time_zone)
+        if cluster.server_pid() is not None:
+            deed.note(cluster.url())
+
+
 @contextlib.contextmanager
 def database_if_any() -> Iterator[str | None]:
     """The address of the database while the block runs; None where there is none yet.

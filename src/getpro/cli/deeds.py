@@ -21,8 +21,8 @@ from getpro.platform.postgres.address import impatient
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-_TELL_THEMSELVES: Final = frozenset({"incident", "run", "web", "worker"})
-"""Their deeds stand on the time line as what they are."""
+_TELL_THEMSELVES: Final = frozenset({"incident", "run", "web", "worker", "sandbox"})
+"""Their deeds stand on the time line as what they are; the sandbox is another world."""
 _PLAIN: Final = re.compile(r"[A-Za-z]?\d{1,12}|\d{4}-\d\d-\d\d( \d\d:\d\d)?")
 """Numbers of payments and customers, levels, days. Any other text could be a secret, and is not kept."""
 _NOTE: Final = "INSERT INTO changes (at, who, kind, words, data) VALUES (%s, %s, 'command', %s, '{}')"
@@ -37,11 +37,13 @@ class Deed:
     only_looks: bool
     is_noted: bool
     """Or need not be."""
+    was_tried: bool = False
 
     def note(self, url: str) -> None:
         """Once; where it cannot be done now, the next call tries again."""
         if self.is_noted:
             return
+        self.was_tried = True
         try:
             with psycopg.connect(impatient(url), autocommit=True) as connection:
                 connection.execute(_NOTE, [utc_now(), self.who, self.words])
@@ -55,8 +57,17 @@ _RUNNING: ContextVar[Deed | None] = ContextVar("deed", default=None)
 
 def only_looks(command: Command) -> Command:
     """Mark a command that changes nothing."""
-    command.only_looks = True  # type: ignore[attr-defined]
-    return command
+    return only_looks_unless("")(command)
+
+
+def only_looks_unless(parameter: str) -> Callable[[Command], Command]:
+    """Mark a command that changes nothing, except where that parameter is given."""
+
+    def mark(command: Command) -> Command:
+        command.looks_unless = parameter  # type: ignore[attr-defined]
+        return command
+
+    return mark
 
 
 def current() -> Deed | None:
@@ -64,11 +75,14 @@ def current() -> Deed | None:
     return _RUNNING.get()
 
 
-def follow(command: Any, name: str) -> None:
-    """Have it known, while the command or one of its own runs, which it is."""
+def follow(command: Any, name: str, beside: Callable[[Deed], None]) -> None:
+    """Have it known, while the command or one of its own runs, which it is.
+
+    ``beside`` notes one that has not asked for the database.
+    """
     for path, one in _all(command, name):
         if one.callback is not None:
-            one.callback = _followed(one, path)
+            one.callback = _followed(one, path, beside)
 
 
 def _all(command: Any, path: str) -> Iterator[tuple[str, Any]]:
@@ -77,20 +91,25 @@ def _all(command: Any, path: str) -> Iterator[tuple[str, Any]]:
         yield from _all(one, f"{path} {name}")
 
 
-def _followed(command: Any, path: str) -> Callable[..., Any]:
+def _followed(command: Any, path: str, beside: Callable[[Deed], None]) -> Callable[..., Any]:
     callback = command.callback
 
     @wraps(callback)
     def run(*arguments: Any, **given: Any) -> Any:
-        is_looking = getattr(callback, "only_looks", False)
+        unless = getattr(callback, "looks_unless", None)
+        is_looking = unless is not None and not given.get(unless)
         deed = Deed(
             who=_who(given),
             words=f"Команда: 2getpro {path}{''.join(_words(command, given))}",
             only_looks=is_looking,
             is_noted=is_looking or path.partition(" ")[0] in _TELL_THEMSELVES,
         )
-        with _running(deed):
-            return callback(*arguments, **given)
+        try:
+            with _running(deed):
+                return callback(*arguments, **given)
+        finally:
+            if not deed.is_noted and not deed.was_tried and not getattr(command, "commands", {}):
+                beside(deed)
 
     return run
 

@@ -9,6 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
+from getpro.cli.deeds import only_looks
 from getpro.cli.settings import read_settings
 from getpro.incidents import silence
 from getpro.incidents.other import Apprise, mail_server, mail_to
@@ -31,6 +32,7 @@ _SILENT: Final = 2
 
 
 @app.command()
+@only_looks
 def check(
     *,
     after: Annotated[int, typer.Option(help="Через сколько минут молчания звать", min=0, max=60)] = 3,

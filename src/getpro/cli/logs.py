@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from getpro.cli.deeds import only_looks
+from getpro.cli.deeds import only_looks_unless
 from getpro.cli.settings import read_settings
 from getpro.cli.tables import WIDE, in_words
 from getpro.kit.clock import utc_now
@@ -28,7 +28,7 @@ _LEVELS: Final = {level.lower(): level for level in logs.LEVELS}
 
 
 @app.command(name="logs")
-@only_looks
+@only_looks_unless("delete_older")
 def show(
     since: Annotated[str, typer.Option(help="За какое время: 30m, 24h, 7d")] = "24h",
     level: Annotated[str, typer.Option(help="С какой важности: info, warning, error")] = "error",
