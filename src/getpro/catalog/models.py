@@ -1,6 +1,6 @@
-"""Table ``plans``."""
+"""Tables ``plans`` and ``closures``: what is sold, and what of it is not just now."""
 
-from sqlalchemy import Boolean, CheckConstraint, Column, Integer, Numeric, Table, Text, false, true
+from sqlalchemy import Boolean, CheckConstraint, Column, DateTime, Integer, Numeric, Table, Text, false, true
 
 from getpro.platform.database import metadata
 
@@ -18,4 +18,14 @@ plans = Table(
     CheckConstraint("duration_months > 0 AND days > 0", name="length_positive"),
     CheckConstraint("price > 0 AND stars > 0", name="price_positive"),
     Column("comment", Text, comment="for the owner's eyes"),
+)
+
+closures = Table(
+    "closures",
+    metadata,
+    Column("what", Text, primary_key=True, comment="shop, or a way to pay as provider:yookassa"),
+    Column("closed_at", DateTime(timezone=True), nullable=False),
+    Column("closed_by", Text, nullable=False),
+    Column("words_ru", Text, comment="for customers; null: what the bot says by itself"),
+    Column("words_en", Text),
 )

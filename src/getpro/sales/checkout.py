@@ -16,8 +16,9 @@ from getpro.payments.states import Actor, CancelReason, PaymentStatus
 from getpro.payments.store import NewOrder, Payment
 from getpro.platform.database import Session
 from getpro.sales import reads
+from getpro.sales.closing import require_open
 from getpro.sales.deps import Deps
-from getpro.sales.errors import CustomerBlocked, EmailNeeded
+from getpro.sales.errors import CustomerBlocked, EmailNeeded, WayClosed
 from getpro.sales.names import TURN_SCREEN
 
 log = structlog.get_logger(__name__)
@@ -43,10 +44,12 @@ async def write_order(
 ) -> Payment:
     """Write a pending payment with everything the create call will say; a step, it does not commit.
 
-    Raises PlanGone, UnknownProvider, EmailNeeded, CustomerBlocked, CustomerGone.
+    Raises PlanGone, UnknownProvider, ShopClosed, WayClosed, EmailNeeded, CustomerBlocked, CustomerGone.
     """
     now = deps.clock()
     provider = deps.provider(provider_code)
+    if provider.code in (await require_open(session)).ways:
+        raise WayClosed
     plan = await catalog.active_plan(session, plan_id)
     customer = await customers.customer(session, user_id)
     if customer.is_blocked:

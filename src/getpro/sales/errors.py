@@ -8,6 +8,8 @@ SaleError
 ├── CannotResolve       the operator asked for something that does not fit the entry
 ├── CannotRefund        the money cannot be given back, or not in this way
 ├── CustomerBlocked     an operator has shut the customer out
+├── ShopClosed          people work on the shop: nothing new is sold
+├── WayClosed           no new payments are begun in this way
 ├── ShopHeld            the database was brought back, and its books are not whole yet
 ├── RestoreBusy         another process is at the books of a restored database
 ├── NotAllowed          whoever asks is no operator
@@ -45,6 +47,14 @@ class CannotRefund(SaleError):
 
 class CustomerBlocked(SaleError):
     """An operator has shut the customer out: nothing is sold to them."""
+
+
+class ShopClosed(SaleError):
+    """People work on the shop: nothing new is sold."""
+
+
+class WayClosed(SaleError):
+    """No new payments are begun in this way."""
 
 
 class ShopHeld(SaleError):

@@ -5,9 +5,21 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Exists, bindparam, exists, select, true
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    Exists,
+    bindparam,
+    column,
+    exists,
+    select,
+    true,
+    values,
+)
 
-from getpro.catalog.models import plans
+from getpro.catalog.closures import SHOP, Closure, closure_of
+from getpro.catalog.models import closures, plans
 from getpro.customers.models import users
 from getpro.customers.store import Customer, customer_of
 from getpro.kit.money import Money, roubles
@@ -22,15 +34,16 @@ from getpro.platform.database import Session
 from getpro.platform.prepared import Prepared, last_parts
 from getpro.platform.restores import HELD
 from getpro.subscriptions.models import subscriptions
-from getpro.subscriptions.store import Subscription, of_customer, subscription_of
+from getpro.subscriptions.store import Subscription, subscription_of
 
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """What the menu shows. ``trial_days`` is 0 where no trial is offered."""
+    """What the menu shows. ``trial_days`` is 0 where no trial is offered; ``closed``: nothing new is sold."""
 
     subscription: Subscription | None
     trial_days: int
+    closed: Closure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +69,27 @@ class Prices:
     stars: Money
 
 
+_HOME = Prepared(
+    select(closures, subscriptions)
+    .select_from(values(column("is_here", Boolean), name="one").data([(True,)]))
+    .outerjoin(closures, closures.c.what == SHOP)
+    .outerjoin(subscriptions, subscriptions.c.user_id == bindparam("user_id", type_=BigInteger))
+    .order_by(subscriptions.c.subscription_id)
+    .limit(1)
+)
+"""One row, whatever there is: a menu is the most shown of screens, and asks once."""
+
+
 async def home(session: Session, customer: Customer, *, trial_days: int) -> Home:
-    subscription = await of_customer(session, customer.user_id)
-    may_try = subscription is None and customer.trial_started_at is None
-    return Home(subscription, trial_days if may_try else 0)
+    row = await _HOME.first(session, user_id=customer.user_id)
+    closed, given = last_parts(row, closures, subscriptions)
+    subscription = None if given.subscription_id is None else subscription_of(given)
+    may_try = subscription is None and customer.trial_started_at is None and closed.what is None
+    return Home(
+        subscription,
+        trial_days if may_try else 0,
+        None if closed.what is None else closure_of(closed),
+    )
 
 
 async def history(session: Session, user_id: int, *, most: int = 10) -> list[Bought]:

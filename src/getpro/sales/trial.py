@@ -2,6 +2,7 @@
 
 from getpro.customers import store as customers
 from getpro.platform.database import Session
+from getpro.sales.closing import require_open
 from getpro.sales.delivery import defer_delivery
 from getpro.sales.deps import Deps
 from getpro.sales.errors import CustomerBlocked, TrialUsed
@@ -13,11 +14,12 @@ from getpro.subscriptions.store import Subscription
 async def start_trial(session: Session, deps: Deps, *, user_id: int) -> Subscription:
     """Give the customer the trial's days; a step.
 
-    Raises TrialUsed, CustomerBlocked, CustomerGone.
+    Raises TrialUsed, ShopClosed, CustomerBlocked, CustomerGone.
 
     Whoever has (had) a subscription needs no trial. It makes no payments row.
     """
     now = deps.clock()
+    await require_open(session)
     await customers.lock(session, user_id)
     if (await customers.customer(session, user_id)).is_blocked:
         raise CustomerBlocked

@@ -17,16 +17,19 @@ from getpro.bot.screens import buying as screens
 from getpro.bot.screens.screen import AboutOrder, Buy, ChoosePlan, Go, Screen
 from getpro.bot.showing import message_id_of, nothing, say, send, show
 from getpro.bot.turn import Turn
+from getpro.catalog import closures
 from getpro.catalog import store as catalog
+from getpro.catalog.closures import Closure, Closures
 from getpro.catalog.store import PlanGone
 from getpro.customers import store as customers
 from getpro.customers.store import CustomerGone
 from getpro.payments import store as payments
+from getpro.payments.provider import Provider
 from getpro.payments.states import PaymentStatus
 from getpro.payments.store import Payment
 from getpro.platform.database import Session
 from getpro.sales import checkout, polling, precheckout, reads
-from getpro.sales.errors import EmailNeeded, UnknownProvider
+from getpro.sales.errors import EmailNeeded, ShopClosed, UnknownProvider, WayClosed
 from getpro.sales.reads import OnScreen
 
 router = Router(name="buying")
@@ -272,8 +275,10 @@ async def _order(session: Session, wanted: Buy, turn: Turn, context: Context) ->
         dialog = EmailFor(wanted.plan_id, wanted.provider)
         await customers.set_dialog(session, turn.customer.user_id, dialog.pack())
         return Instead(screens.ask_email(context.texts(turn.customer)))
-    except UnknownProvider:
+    except (UnknownProvider, WayClosed):
         return Instead(await _ways(session, wanted.plan_id, turn, context, note="ways-gone"))
+    except ShopClosed:
+        return Instead(await _plans(session, turn, context))
     except PlanGone:
         return Instead(await _plans(session, turn, context, note="plans-gone"))
     return Ordered(payment)
@@ -302,19 +307,34 @@ async def _last_time(session: Session, turn: Turn) -> Buy | None:
 
 async def _plans(session: Session, turn: Turn, context: Context, *, note: str | None = None) -> Screen:
     t = context.texts(turn.customer)
+    closed = await closures.read(session)
+    if closed.shop is not None:
+        return screens.closed_shop(t, closed.shop)
     offered = await catalog.active_plans(session)
-    return screens.plans(t, offered, ways=context.sales.providers.active, note=t(note) if note else None)
+    ways, shut = _open(context, closed)
+    return screens.plans(t, offered, ways=ways, closed=shut, note=t(note) if note else None)
 
 
 async def _ways(
     session: Session, plan_id: int | None, turn: Turn, context: Context, *, note: str | None = None
 ) -> Screen:
     t = context.texts(turn.customer)
+    closed = await closures.read(session)
+    if closed.shop is not None:
+        return screens.closed_shop(t, closed.shop)
     try:
         plan = await catalog.active_plan(session, plan_id or 0)
     except PlanGone:
         return await _plans(session, turn, context, note="plans-gone")
-    return screens.ways_to_pay(t, plan, context.sales.providers.active, note=t(note) if note else None)
+    ways, shut = _open(context, closed)
+    return screens.ways_to_pay(t, plan, ways, closed=shut, note=t(note) if note else None)
+
+
+def _open(context: Context, closed: Closures) -> tuple[list[Provider], dict[str, Closure]]:
+    """The ways in which a payment can be begun, and those of the shop's that are shut just now."""
+    every = context.sales.providers.active
+    shut = {way.code: closed.ways[way.code] for way in every if way.code in closed.ways}
+    return [way for way in every if way.code not in shut], shut
 
 
 def _paid_meanwhile(payment: Payment, turn: Turn, context: Context) -> str | None:

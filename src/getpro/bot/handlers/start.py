@@ -15,7 +15,7 @@ from getpro.bot.turn import Turn
 from getpro.customers import store as customers
 from getpro.platform.database import Session
 from getpro.sales import reads
-from getpro.sales.errors import TrialUsed
+from getpro.sales.errors import ShopClosed, TrialUsed
 from getpro.sales.trial import start_trial
 from getpro.subscriptions import store as subscriptions
 
@@ -54,6 +54,8 @@ async def trial(query: CallbackQuery, turn: Turn, context: Context) -> TelegramM
             found = await subscriptions.of_customer(session, turn.customer.user_id)
             is_second_tap = found is not None and is_trial(found) and runs(t, found)
             toast = None if is_second_tap else t("trial-used")
+        except ShopClosed:
+            toast = None  # the menu says so
         screen = await menu_screen(session, turn, context)
     return await show(query, screen, toast)
 

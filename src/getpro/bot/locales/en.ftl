@@ -89,6 +89,13 @@ ways-title = <b>How would you like to pay?</b>
 ways-plan = Subscription for { $duration }
 ways-gone = This way to pay is not available right now. Please choose another.
 
+## Closed for a while; words are the operators' own
+closed-title = <b>Maintenance</b>
+closed-shop = Buying and renewing is not possible just now: we are working on the shop. What is paid works; what you have just paid for we will open ourselves.
+closed-shop-words = { $words }
+closed-way = { $provider }: not working for a while. Payments already begun are safe.
+closed-way-words = { $provider }: not working for a while. { $words }
+
 ## E-mail
 email-title = <b>Where should we send the receipt?</b>
 email-ask = Send your e-mail address in one message. We only ask once.

@@ -93,6 +93,13 @@ ways-title = <b>Как оплатить?</b>
 ways-plan = Подписка на { $duration }
 ways-gone = Этот способ оплаты сейчас не работает, выберите другой.
 
+## Closed for a while; words are the operators' own
+closed-title = <b>Идут работы</b>
+closed-shop = Купить или продлить пока нельзя: идут работы. То, что оплачено, работает; оплаченное только что откроем сами.
+closed-shop-words = { $words }
+closed-way = { $provider }: временно не работает. Уже начатые платежи не пропадут.
+closed-way-words = { $provider }: временно не работает. { $words }
+
 ## E-mail
 email-title = <b>Куда прислать чек?</b>
 email-ask = Напишите адрес электронной почты одним сообщением. Спросим один раз.

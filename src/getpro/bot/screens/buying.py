@@ -1,12 +1,13 @@
 """From the choice of a plan to the end of a payment."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
 from getpro.bot.screens.period import coming, news, runs, standing
 from getpro.bot.screens.screen import AboutOrder, Button, Buy, ChoosePlan, Go, Screen, in_pairs, lines
 from getpro.bot.texts import NO_BREAK, Texts
+from getpro.catalog.closures import Closure
 from getpro.catalog.store import Plan
 from getpro.kit.money import MINOR_DIGITS, Money
 from getpro.payments.provider import Provider
@@ -30,21 +31,51 @@ _WHY: Final = {
 """The providers' reasons that a customer can do something about; all others read the same."""
 
 
-def plans(t: Texts, offered: Sequence[Plan], *, ways: Sequence[Provider], note: str | None = None) -> Screen:
-    """Each plan with its price, the price of a month, and what is saved against the dearest month."""
+def plans(
+    t: Texts,
+    offered: Sequence[Plan],
+    *,
+    ways: Sequence[Provider],
+    closed: Mapping[str, Closure] | None = None,
+    note: str | None = None,
+) -> Screen:
+    """Each plan with its price, the price of a month, and what is saved against the dearest month.
+
+    ``closed``: the ways in which nothing new is paid just now.
+    """
     menu_row = (Button(t("button-menu"), Go(to="menu")),)
+    shut = closed_ways(t, closed or {})
+    if offered and not ways and shut:
+        return Screen(lines(t("plans-title"), "", *shut), (menu_row,))
     if not (offered and ways):
         return Screen(lines(t("plans-title"), "", t("plans-none")), (menu_row,))
     dearest = max(_per_month(plan).minor for plan in offered)
     text = lines(
-        t("plans-title"), note or t("plans-hint"), "", *[_plan(t, plan, dearest) for plan in offered]
+        t("plans-title"),
+        note or t("plans-hint"),
+        "",
+        *[_plan(t, plan, dearest) for plan in offered],
+        *(("", *shut) if shut else ()),
     )
     buttons = [Button(_plan_button(t, plan), _after_plan(plan, ways)) for plan in offered]
     return Screen(text, (*in_pairs(buttons), menu_row))
 
 
-def ways_to_pay(t: Texts, plan: Plan, ways: Sequence[Provider], *, note: str | None = None) -> Screen:
-    text = lines(t("ways-title"), note, t("ways-plan", duration=t.duration(plan.duration_months)))
+def ways_to_pay(
+    t: Texts,
+    plan: Plan,
+    ways: Sequence[Provider],
+    *,
+    closed: Mapping[str, Closure] | None = None,
+    note: str | None = None,
+) -> Screen:
+    shut = closed_ways(t, closed or {})
+    text = lines(
+        t("ways-title"),
+        note,
+        t("ways-plan", duration=t.duration(plan.duration_months)),
+        *(("", *shut) if shut else ()),
+    )
     rows = [
         (
             Button(
@@ -55,6 +86,29 @@ def ways_to_pay(t: Texts, plan: Plan, ways: Sequence[Provider], *, note: str | N
         for way in ways
     ]
     return Screen(text, (*rows, (Button(t("button-back"), Go(to="plans")),)))
+
+
+def closed_ways(t: Texts, closed: Mapping[str, Closure]) -> list[str]:
+    """Of each way that is shut, that it is, and what the people who have shut it say."""
+    return [
+        t("closed-way", provider=t.provider(code))
+        if (said := one.words.get(t.language)) is None
+        else t("closed-way-words", provider=t.provider(code), words=said)
+        for code, one in closed.items()
+    ]
+
+
+def closed_shop(t: Texts, closed: Closure) -> Screen:
+    """Nothing new is sold; what is paid works, and is said to."""
+    text = lines(t("closed-title"), "", closed_words(t, closed))
+    subscription = (Button(t("button-subscription"), Go(to="sub")),)
+    return Screen(text, (subscription, (Button(t("button-menu"), Go(to="menu")),)))
+
+
+def closed_words(t: Texts, closed: Closure) -> str:
+    """Theirs who have closed the shop, else the bot's."""
+    said = closed.words.get(t.language)
+    return t("closed-shop") if said is None else t("closed-shop-words", words=said)
 
 
 def ask_email(t: Texts, *, is_wrong: bool = False) -> Screen:

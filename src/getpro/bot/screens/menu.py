@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from getpro.bot.screens.buying import closed_words
 from getpro.bot.screens.period import more_time, runs, standing
 from getpro.bot.screens.screen import Button, Go, Screen, Speak, lines
 from getpro.bot.texts import LANGUAGES, Texts
@@ -28,6 +29,7 @@ def menu(t: Texts, home: Home, *, shop: str, terms_url: str | None, note: str | 
         t("menu-title", shop=shop),
         "",
         *((note, "") if note else ()),
+        *((closed_words(t, home.closed), "") if home.closed is not None else ()),
         *(standing(t, found) if found is not None else (t("menu-nothing"),)),
         *(("", t("menu-terms", url=terms_url)) if terms_url and found is None else ()),
     )

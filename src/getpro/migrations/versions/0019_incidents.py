@@ -367,6 +367,18 @@ def upgrade() -> None:
         FOR EACH STATEMENT EXECUTE FUNCTION keep_time_line()
         """
     )
+    # What helps: what is closed for new sales.
+    op.create_table(
+        "closures",
+        sa.Column("what", sa.Text(), nullable=False, comment="shop, or a way to pay as provider:yookassa"),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("closed_by", sa.Text(), nullable=False),
+        sa.Column(
+            "words_ru", sa.Text(), nullable=True, comment="for customers; null: what the bot says by itself"
+        ),
+        sa.Column("words_en", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("what", name=op.f("closures_pkey")),
+    )
 
 
 def downgrade() -> None:
