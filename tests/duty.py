@@ -145,12 +145,13 @@ class Watch:
     def calls(self) -> list[str]:
         """Who was called since the last look, e.g. ``olga``, ``chat``, ``mail olga``; a repeat is marked."""
         calls_read, letters_read = self._read
+        names = {CHAT: "chat", OLGA: "olga", TIMUR: "timur", DIMA: "dima"}
         sent = [
             call
             for call in self.telegram.state.calls[calls_read:]
             if call["method"] == "sendMessage" and call["status"] == 200
+            if call["parameters"]["chat_id"] in names and "Чем помочь" not in call["parameters"]["text"]
         ]
-        names = {CHAT: "chat", OLGA: "olga", TIMUR: "timur", DIMA: "dima"}
         found = [
             names[call["parameters"]["chat_id"]]
             + (" повтор" if "повтор" in call["parameters"]["text"] else "")
@@ -258,6 +259,7 @@ async def watch(shop: Shop) -> AsyncIterator[Watch]:
             telegram=api,
             other=Apprise(),
             cipher=shop.cipher,
+            sales=shop.deps,
             chat_id=CHAT,
             operators=frozenset({OLGA}),
             mail_server=f"mailto://127.0.0.1:{port}/?smtp=127.0.0.1&mode=insecure&from=shop@shop.example",

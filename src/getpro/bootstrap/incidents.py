@@ -4,29 +4,26 @@ from getpro.incidents.deps import Deps
 from getpro.incidents.escalation import Night
 from getpro.incidents.heartbeat import Service
 from getpro.incidents.other import Apprise, mail_server, mail_to
-from getpro.kit.clock import Clock, utc_now
 from getpro.operations.monitoring import RUNBOOKS, dashboard
 from getpro.platform.bot_api import BotApi
-from getpro.platform.cipher import Cipher
-from getpro.platform.database import Database
-from getpro.platform.jobs import Jobs
 from getpro.platform.settings import Settings
+from getpro.sales.deps import Deps as SalesDeps
 
 
-def incidents_deps(
-    settings: Settings, *, db: Database, jobs: Jobs, api: BotApi, cipher: Cipher, clock: Clock = utc_now
-) -> Deps:
+def incidents_deps(settings: Settings, *, sales: SalesDeps, api: BotApi) -> Deps:
+    """Beside the shop ``sales``: with its database, its queue and its clock."""
     own = settings.operations
     server = mail_server(own)
     return Deps(
-        db=db,
-        jobs=jobs,
-        clock=clock,
+        db=sales.db,
+        jobs=sales.jobs,
+        clock=sales.clock,
         zone=settings.zone,
         night=Night(settings.zone, own.night_from, own.night_until),
         telegram=api,
         other=Apprise(),
-        cipher=cipher,
+        cipher=sales.cipher,
+        sales=sales,
         chat_id=own.chat,
         operators=frozenset(settings.shop.operators),
         mail_server=server,

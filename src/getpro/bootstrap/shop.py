@@ -68,7 +68,7 @@ def build(
     stars = BotApi(settings.telegram)
     sales = sales_deps(settings, db=db, jobs=jobs, telegram=StarsOverHttp(stars), clock=clock)
     message_log = MessageLog(db)
-    incidents = incidents_deps(settings, db=db, jobs=jobs, api=stars, cipher=sales.cipher, clock=clock)
+    incidents = incidents_deps(settings, sales=sales, api=stars)
     bot = ShopBot(bot=telegram, sales=sales, settings=settings, log=message_log, incidents=incidents)
     jobs.register(sales_job_kinds(sales, zone=settings.zone))
     jobs.register(bot_job_kinds(bot))

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from getpro.bot import duty
 from getpro.bot.context import Context
 from getpro.bot.flood import Flood
-from getpro.bot.handlers import again, buying, desk, other, own, start
+from getpro.bot.handlers import again, buying, desk, other, own, start, trouble
 from getpro.bot.message_log import MessageLog
 from getpro.bot.screens.menu import COMMANDS, blocked
 from getpro.bot.showing import say, show
@@ -46,7 +46,9 @@ class ShopBot:
     ) -> None:
         """``incidents``: None where nobody is called."""
         self._incidents = incidents
-        self.context = Context(bot=bot, sales=sales, shop=settings.shop, zone=settings.zone)
+        self.context = Context(
+            bot=bot, sales=sales, shop=settings.shop, zone=settings.zone, incidents=incidents
+        )
         self._bot = bot
         self._operators_chat = settings.operations.chat
         self._log = log
@@ -185,7 +187,13 @@ def _dispatcher() -> Dispatcher:
     """The handlers in their order. Made once: what a call needs is handed to each call."""
     dispatcher = Dispatcher(disable_fsm=True)
     dispatcher.include_routers(
-        again.router, desk.router, start.router, buying.router, own.router, other.router
+        again.router,
+        desk.router,
+        start.router,
+        buying.router,
+        own.router,
+        trouble.router,
+        other.router,
     )
     return dispatcher
 

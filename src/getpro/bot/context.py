@@ -8,6 +8,7 @@ from aiogram import Bot
 
 from getpro.bot.texts import Texts, texts_of
 from getpro.customers.store import Customer
+from getpro.incidents.deps import Deps as IncidentsDeps
 from getpro.platform.settings import ShopSettings
 from getpro.sales.deps import Deps
 
@@ -18,6 +19,8 @@ class Context:
     sales: Deps
     shop: ShopSettings
     zone: ZoneInfo
+    incidents: IncidentsDeps | None = None
+    """Where complaints go; None where nobody is called."""
 
     def texts(self, customer: Customer, *, language: str | None = None) -> Texts:
         """The words in the language that the customer has chosen, times as their clock shows them."""

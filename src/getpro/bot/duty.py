@@ -4,6 +4,7 @@ Apart from the customers' way: who presses here buys nothing, and a group is nob
 """
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from html import escape
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ import structlog
 from aiogram.methods import TelegramMethod
 from aiogram.types import CallbackQuery, Message, Update, User
 
+from getpro.bot import helping
 from getpro.incidents import paging, service, store, team
 from getpro.incidents.deps import Deps
 from getpro.incidents.errors import CannotDo, IncidentError, NotAllowed
@@ -51,6 +53,8 @@ async def handle(deps: Deps, update: Update) -> Answer | None:
     Raises what says that the database is away.
     """
     query, message = update.callback_query, update.message
+    if query is not None and (query.data or "").startswith((f"{helping.PREFIX}:", f"{PREFIX}:help:")):
+        return await helping.press(deps, query, await _actor(deps, query.from_user))
     if query is not None and (query.data or "").startswith(f"{PREFIX}:"):
         return await _press(deps, query)
     if message is None or message.from_user is None or message.from_user.is_bot or not message.text:
@@ -59,7 +63,8 @@ async def handle(deps: Deps, update: Update) -> Answer | None:
     if command.partition("@")[0] == _COMMAND:
         return await _command(deps, message, rest.strip(), key=f"update:{update.update_id}")
     if message.reply_to_message is not None and not message.text.startswith("/"):
-        return await _reply(deps, message, key=f"update:{update.update_id}")
+        words = await helping.reply(deps, message, partial(_actor, deps, message.from_user))
+        return words or await _reply(deps, message, key=f"update:{update.update_id}")
     return None
 
 

@@ -102,6 +102,11 @@ async def _tell(context: Context, notice_id: int) -> None:
             is_ours = await _claim_reminder(session, context, row)
         if not is_ours:
             return
+    if row.kind in {NoticeKind.TROUBLE, NoticeKind.WORKS_AGAIN}:
+        async with context.sales.db.begin("notice: claim") as session:
+            is_ours = await _claim_status(session, context, row)
+        if not is_ours:
+            return
     t = context.texts(customer)
     screen = notice(t, row.kind, row.arguments, has_connected=customer.platform is not None)
     try:
@@ -156,6 +161,19 @@ async def _claim_reminder(session: Session, context: Context, row: Any) -> bool:
     elif not await messaging.claim(session, row.notice_id, now=context.now):
         trouble = "lost on its way"
         log.error("reminder.lost", notice_id=row.notice_id)
+    if trouble is not None:
+        await messaging.drop(session, row.notice_id, trouble=trouble, now=context.now)
+    return trouble is None
+
+
+async def _claim_status(session: Session, context: Context, row: Any) -> bool:
+    """Whether this is still news, and ours alone to tell: twice would annoy, and of money it says nothing."""
+    trouble = None
+    if context.now >= datetime.fromisoformat(row.arguments["until"]):
+        trouble = "too late"
+    elif not await messaging.claim(session, row.notice_id, now=context.now):
+        trouble = "lost on its way"
+        log.error("status.lost", notice_id=row.notice_id)
     if trouble is not None:
         await messaging.drop(session, row.notice_id, trouble=trouble, now=context.now)
     return trouble is None

@@ -8,14 +8,15 @@ from typing import TypeVar
 from zoneinfo import ZoneInfo
 
 from getpro.bootstrap.incidents import incidents_deps
+from getpro.bootstrap.sales import close, sales_deps
 from getpro.cli.database import database
 from getpro.cli.settings import read_settings
 from getpro.cli.shop import quietly
 from getpro.incidents.deps import Deps
 from getpro.incidents.errors import IncidentError
 from getpro.kit.trouble import Trouble
+from getpro.payments.providers.stars.http import StarsOverHttp
 from getpro.platform.bot_api import BotApi
-from getpro.platform.cipher import cipher
 from getpro.platform.database import Database, Session
 from getpro.platform.jobs import Jobs
 from getpro.platform.settings import Settings
@@ -28,13 +29,15 @@ def with_incidents(flow: Callable[[Deps], Awaitable[Result]], *, remedy: str) ->
     settings = read_settings(Settings)
 
     async def run(url: str) -> Result:
-        db, api = Database(url, pool_size=2), BotApi(settings.telegram)
-        deps = incidents_deps(settings, db=db, jobs=Jobs(url), api=api, cipher=cipher(settings))
+        api = BotApi(settings.telegram)
+        sales = sales_deps(
+            settings, db=Database(url, pool_size=2), jobs=Jobs(url), telegram=StarsOverHttp(api)
+        )
         try:
-            return await flow(deps)
+            return await flow(incidents_deps(settings, sales=sales, api=api))
         finally:
             await api.close()
-            await db.close()
+            await close(sales)
 
     with database(migrate=False) as url, quietly("Спрашиваем базу…"):
         try:

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from getpro.cli import incident_help
 from getpro.cli.deeds import only_looks
 from getpro.cli.duty import in_one_step
 from getpro.cli.options import By
@@ -169,6 +170,9 @@ def note(number: Number, words: Annotated[str, typer.Argument(help="Что за�
 
     in_one_step(step, remedy=_LIST)
     typer.echo("Записано.")
+
+
+incident_help.add_to(app)
 
 
 def _act(deed: Callable[..., Awaitable[Incident]], number: int, by: str, done: str) -> None:

@@ -16,6 +16,7 @@ from rich.table import Table
 from getpro.bootstrap.backups import Preparing
 from getpro.bootstrap.incidents import incidents_deps
 from getpro.bootstrap.operations import operations_deps
+from getpro.bootstrap.sales import sales_deps
 from getpro.checks.check import Finding, worst
 from getpro.cli.database import database
 from getpro.cli.deeds import only_looks
@@ -27,8 +28,8 @@ from getpro.kit.trouble import Trouble, system_words
 from getpro.operations.deps import Deps
 from getpro.operations.routines import ROUTINES, Routine, carry_out, with_attempt
 from getpro.operations.runs import Run, history
+from getpro.payments.providers.stars.http import StarsOverHttp
 from getpro.platform.bot_api import BotApi
-from getpro.platform.cipher import cipher
 from getpro.platform.database import Database
 from getpro.platform.jobs import Jobs
 from getpro.platform.settings import Settings
@@ -169,7 +170,8 @@ async def _carry_out(deps: Deps, routine: Routine, *, tell: bool, draw: bool) ->
 def _deps(settings: Settings, url: str, db: Database, api: BotApi, backups: Preparing) -> Deps:
     jobs, incidents = Jobs(url), None
     with contextlib.suppress(Trouble):  # a lost key stops nobody from looking
-        incidents = incidents_deps(settings, db=db, jobs=jobs, api=api, cipher=cipher(settings))
+        sales = sales_deps(settings, db=db, jobs=jobs, telegram=StarsOverHttp(api))  # it opens nothing
+        incidents = incidents_deps(settings, sales=sales, api=api)
     return operations_deps(
         settings,
         db=db,

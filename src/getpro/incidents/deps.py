@@ -10,6 +10,7 @@ from getpro.kit.clock import Clock
 from getpro.platform.cipher import Cipher
 from getpro.platform.database import Database
 from getpro.platform.jobs import Jobs
+from getpro.sales.deps import Deps as SalesDeps
 
 
 class Telegram(Protocol):
@@ -48,6 +49,8 @@ class Deps:
     other: OtherWay
     cipher: Cipher
     """Of people's addresses."""
+    sales: SalesDeps
+    """What is done to the shop from an incident is done by it."""
     chat_id: int | None = None
     """The operators' chat; None where none is set."""
     operators: frozenset[int] = frozenset()

@@ -1,24 +1,55 @@
-"""What an incident costs, counted in the tables: who has paid and waits, how much, since when."""
+"""What an incident costs, counted in the tables: who has paid and waits, how much, since when.
+
+See ``docs/decisions/0027-help.md``.
+"""
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Final
+from datetime import datetime, timedelta
+from typing import Any, Final
 
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 
-from getpro.kit.money import roubles
+from getpro.incidents.models import complaints, told_customers
+from getpro.incidents.states import IncidentState, Level
+from getpro.incidents.store import Incident
+from getpro.kit.money import Money, roubles
 from getpro.platform.database import Session
 
-_UNDELIVERED: Final = text(
-    "SELECT count(DISTINCT s.user_id) AS customers, coalesce(sum(bought.roubles), 0) AS roubles,"
-    " min(s.wanted_at) AS since FROM subscriptions s, LATERAL ("
-    "SELECT sum(p.amount) AS roubles FROM (SELECT payment_id FROM subscription_changes c"
-    " WHERE c.subscription_id = s.subscription_id AND c.refund_id IS NULL ORDER BY change_id DESC"
-    " LIMIT s.wanted_version - s.provisioned_version) AS missing"
-    " JOIN payments p USING (payment_id)) AS bought"
-    " WHERE s.provisioned_version < s.wanted_version AND bought.roubles IS NOT NULL"
+BEFORE: Final = timedelta(hours=1)
+"""Who began to wait earlier than so long before an incident was opened does not wait because of it."""
+WAITING: Final = """
+SELECT s.user_id, p.payment_id, missing.changed_at AS since, p.amount - coalesce(
+    (SELECT sum(r.amount) FROM refunds r WHERE r.payment_id = p.payment_id AND r.status = 'succeeded'), 0
+) AS roubles
+FROM subscriptions s
+CROSS JOIN LATERAL (
+    SELECT payment_id, refund_id, changed_at FROM subscription_changes c
+    WHERE c.subscription_id = s.subscription_id ORDER BY change_id DESC
+    LIMIT s.wanted_version - s.provisioned_version
+) AS missing
+JOIN payments p ON p.payment_id = missing.payment_id
+WHERE s.provisioned_version < s.wanted_version AND missing.refund_id IS NULL
+"""
+"""A row for each order among what the panel lacks: one change made each version. Less what was given back."""
+_FIGURES: Final = (
+    "SELECT count(DISTINCT user_id) AS customers, count(*) AS payments, coalesce(sum(roubles), 0) AS roubles,"
+    " min(since) AS since"
 )
-"""Of each subscription that the panel does not have as it is wanted, the orders among what it lacks."""
+_MEASURE: Final = text(
+    f"{_FIGURES} FROM ({WAITING}) AS waiting"
+    " WHERE roubles > 0 AND (cast(:since AS timestamptz) IS NULL OR since >= :since)"
+)
+_IS_WAITING: Final = text(
+    f"SELECT EXISTS (SELECT FROM ({WAITING}) AS waiting WHERE roubles > 0 AND user_id = :user_id)"  # noqa: S608 -- likewise
+)
+_KEEP: Final = text(
+    f"""
+INSERT INTO touched_payments (incident_id, payment_id, user_id, roubles, since)
+SELECT :incident_id, payment_id, user_id, roubles, since FROM ({WAITING}) AS waiting
+WHERE roubles > 0 AND since >= :since ON CONFLICT DO NOTHING RETURNING payment_id
+"""  # noqa: S608 -- likewise
+)
+_KEPT: Final = text(f"{_FIGURES} FROM touched_payments WHERE incident_id = :incident_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +57,86 @@ class Impact:
     """``since`` is when the first of them began to wait."""
 
     customers: int
-    roubles: str
+    payments: int
+    amount: Money
     since: datetime
 
+    @property
+    def roubles(self) -> str:
+        """``1393 ₽``, ``198,50 ₽``."""
+        amount = str(self.amount.value).removesuffix(".00").replace(".", ",")
+        return f"{amount}\N{NO-BREAK SPACE}₽"
 
-async def measure(session: Session) -> Impact | None:
-    """None where nobody waits."""
-    row = (await session.execute(_UNDELIVERED)).one()
+
+@dataclass(frozen=True, slots=True)
+class _Grave:
+    """What asks for a level: so many customers, roubles, or one who has waited for so long."""
+
+    customers: int
+    amount: Money
+    wait: timedelta
+
+
+GRAVE: Final = {
+    Level.L3: _Grave(21, Money(20_000_00, "RUB"), timedelta(hours=1)),
+    Level.L2: _Grave(5, Money(2_500_00, "RUB"), timedelta(minutes=15)),
+}
+"""The gravest first; L3 is what the rule ManyPaidNotDelivered says."""
+
+
+def asked_level(impact: Impact, *, now: datetime) -> Level | None:
+    """The level that the figures ask for; None where they ask for none."""
+    for level, grave in GRAVE.items():
+        if (
+            impact.customers >= grave.customers
+            or impact.amount.minor >= grave.amount.minor
+            or now - impact.since >= grave.wait
+        ):
+            return level
+    return None
+
+
+async def measure(session: Session, *, since: datetime | None = None) -> Impact | None:
+    """Who waits now; None where nobody does. ``since``: only those who began to wait then or later."""
+    return _impact((await session.execute(_MEASURE, {"since": since})).one())
+
+
+async def is_waiting(session: Session, user_id: int) -> bool:
+    """Whether this customer has paid for what the panel does not have yet."""
+    return bool(await session.scalar(_IS_WAITING, {"user_id": user_id}))
+
+
+async def keep(session: Session, incident_id: int, *, since: datetime) -> bool:
+    """Remember each payment that waits now as touched by the incident; a step. True where one is new."""
+    kept = await session.execute(_KEEP, {"incident_id": incident_id, "since": since})
+    return kept.first() is not None
+
+
+async def touched(session: Session, incident_id: int) -> Impact | None:
+    """All that the incident has touched, also what has been delivered since; None where that is nothing."""
+    return _impact((await session.execute(_KEPT, {"incident_id": incident_id})).one())
+
+
+async def of(session: Session, found: Incident) -> Impact | None:
+    """What its page shows: who waits now; of one that is over, all whom it has touched."""
+    if found.state is IncidentState.RESOLVED:
+        return await touched(session, found.incident_id)
+    return await measure(session)
+
+
+async def complaints_of(session: Session, incident_id: int) -> int:
+    """How many customers complain of it."""
+    query = select(func.count(complaints.c.user_id.distinct())).where(complaints.c.incident_id == incident_id)
+    return await session.scalar(query) or 0
+
+
+async def told_of(session: Session, incident_id: int) -> int:
+    """How many customers have been told of it, or are about to be."""
+    query = select(func.count()).where(told_customers.c.incident_id == incident_id)
+    return await session.scalar(query) or 0
+
+
+def _impact(row: Any) -> Impact | None:
     if not row.customers:
         return None
-    amount = str(roubles(row.roubles).value).removesuffix(".00").replace(".", ",")
-    return Impact(row.customers, f"{amount}\N{NO-BREAK SPACE}₽", row.since)
+    return Impact(row.customers, row.payments, roubles(row.roubles), row.since)

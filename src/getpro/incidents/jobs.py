@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Final
 
-from getpro.incidents import calling, hand_over, heartbeat, paging
+from getpro.incidents import calling, hand_over, heartbeat, paging, tellings, weighing
 from getpro.incidents.deps import Deps
 from getpro.incidents.other import NotSent
 from getpro.platform.http import ServiceUnavailable
@@ -13,11 +13,15 @@ from getpro.platform.schedules import Schedule, job_of
 _FOR_EVER: Final = Backoff(longest_seconds=60)
 _COMES_AGAIN: Final = Backoff(attempts=1)
 _CLOCK: Final = "escalate"
+_WEIGH: Final = "weigh_incidents"
+_TELL: Final = "tell_customers"
 _DUTY: Final = "hand_over"
 _HEART: Final = "heartbeat"
 
 SCHEDULES: Final = [
     Schedule(_CLOCK, "every 15s"),
+    Schedule(_WEIGH, "every 15s"),
+    Schedule(_TELL, "every 15s"),
     Schedule(_DUTY, "every 60s"),
     Schedule(_HEART, "every 60s"),
 ]
@@ -33,6 +37,8 @@ def job_kinds(deps: Deps) -> list[JobKind]:
         JobKind(paging.SHOW, partial(paging.show, deps), _FOR_EVER, (ServiceUnavailable,)),
         JobKind(hand_over.TELL, partial(hand_over.tell, deps), _FOR_EVER, (ServiceUnavailable, NotSent)),
         JobKind(job_of(_CLOCK), partial(calling.carry_on, deps), _COMES_AGAIN),
+        JobKind(job_of(_WEIGH), partial(weighing.weigh, deps), _COMES_AGAIN),
+        JobKind(job_of(_TELL), partial(tellings.carry_on, deps), _COMES_AGAIN),
         JobKind(job_of(_DUTY), partial(hand_over.look, deps), _COMES_AGAIN),
         JobKind(job_of(_HEART), beat, _COMES_AGAIN),
     ]

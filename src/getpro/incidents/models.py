@@ -14,6 +14,7 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
+    Numeric,
     Table,
     Text,
     UniqueConstraint,
@@ -42,6 +43,9 @@ incidents: Final = Table(
     Column("next_step_at", DateTime(timezone=True), comment="null: nobody has to be called"),
     Column("snoozed_until", DateTime(timezone=True)),
     Column("quiet_since", DateTime(timezone=True), comment="no signal fires any more; null: one does"),
+    Column(
+        "weighed", Text, comment="the level that its impact has asked for; a person may have lowered it since"
+    ),
     Column("asked", BigInteger, comment="whose reply in Telegram will say cause and fix"),
     Column("restored_to", DateTime(timezone=True), comment="it came back with a database of that moment"),
     Column("resolved_at", DateTime(timezone=True)),
@@ -229,4 +233,63 @@ pages: Final = Table(
     CheckConstraint("(route = 'telegram') = (chat_id IS NOT NULL)", name="telegram_has_a_chat"),
     Index("pages_chat_id_message_id_idx", "chat_id", "message_id"),
     Index("pages_waiting_idx", "created_at", postgresql_where=text("state IN ('waiting', 'sending')")),
+)
+
+complaints: Final = Table(
+    "complaints",
+    metadata,
+    Column("complaint_id", BigInteger, Identity(), primary_key=True),
+    Column("user_id", BigInteger, ForeignKey("users.user_id"), nullable=False),
+    Column("kind", Text, nullable=False, comment="paid, connection or other"),
+    Column("words", Text, nullable=False, server_default="", comment="what the customer has written"),
+    Column("is_proved", Boolean, nullable=False, comment="the tables show that they have paid and wait"),
+    Column("made_at", DateTime(timezone=True), nullable=False),
+    Column("last_at", DateTime(timezone=True), nullable=False),
+    Column("times", Integer, nullable=False, server_default="1"),
+    Column("incident_id", BigInteger, ForeignKey("incidents.incident_id"), index=True),
+    Index("complaints_last_at_idx", "last_at"),
+    Index("complaints_user_id_kind_idx", "user_id", "kind", "last_at"),
+)
+"""What customers say does not work."""
+
+touched_payments: Final = Table(
+    "touched_payments",
+    metadata,
+    Column("incident_id", BigInteger, ForeignKey("incidents.incident_id"), primary_key=True),
+    Column("payment_id", BigInteger, ForeignKey("payments.payment_id"), primary_key=True),
+    Column("user_id", BigInteger, ForeignKey("users.user_id"), nullable=False),
+    Column("roubles", Numeric(12, 2), nullable=False),
+    Column("since", DateTime(timezone=True), nullable=False),
+)
+"""What was paid and not delivered while an incident was not resolved."""
+
+deeds: Final = Table(
+    "deeds",
+    metadata,
+    Column("deed_id", BigInteger, Identity(), primary_key=True),
+    Column("incident_id", BigInteger, ForeignKey("incidents.incident_id"), nullable=False, index=True),
+    Column("kind", Text, nullable=False),
+    Column("argument", JSONB, nullable=False, comment="which way to pay, words for customers"),
+    Column("state", Text, nullable=False),
+    Column("proposed_at", DateTime(timezone=True), nullable=False),
+    Column("proposed_by", Text, nullable=False),
+    Column("done_at", DateTime(timezone=True)),
+    Column("done_by", Text),
+    Column("outcome", Text, comment="what came of it"),
+    Column("chat_id", BigInteger, comment="where it is asked whether to do it"),
+    Column("message_id", BigInteger),
+    CheckConstraint("(state = 'done') = (done_at IS NOT NULL)", name="done_says_when"),
+    Index("deeds_chat_id_message_id_idx", "chat_id", "message_id"),
+)
+"""What somebody of the team wants to do about an incident and has still to confirm, or has done."""
+
+told_customers: Final = Table(
+    "told_customers",
+    metadata,
+    Column("incident_id", BigInteger, ForeignKey("incidents.incident_id"), primary_key=True),
+    Column("user_id", BigInteger, ForeignKey("users.user_id"), primary_key=True),
+    Column("deed_id", BigInteger, ForeignKey("deeds.deed_id"), nullable=False, comment="with which words"),
+    Column("told_at", DateTime(timezone=True), comment="null: their notice is not written yet"),
+    Column("over_at", DateTime(timezone=True), comment="null: they are still to hear that it works again"),
+    Index("told_customers_to_tell_idx", "incident_id", postgresql_where=text("over_at IS NULL")),
 )

@@ -15,7 +15,9 @@ import structlog
 from sqlalchemy import and_, exists, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
+from getpro.catalog import closures
 from getpro.incidents import impact, screens, store
+from getpro.incidents.closed import closed_in_words
 from getpro.incidents.deps import Deps
 from getpro.incidents.escalation import Reason, answer_within
 from getpro.incidents.models import contact_ways, pages, people
@@ -187,10 +189,13 @@ async def _shown(session: Session, deps: Deps, incident_id: int) -> screens.Show
     return screens.Shown(
         incident=found,
         signals=await store.signals_of(session, incident_id),
-        impact=await impact.measure(session),
+        impact=await impact.of(session, found),
         limit=answer_within(await store.policy(session), found.level),
         runbooks_url=deps.runbooks_url,
         before=await store.shortly_before(session, found.opened_at),
+        complaints=await impact.complaints_of(session, incident_id),
+        told=await impact.told_of(session, incident_id),
+        closed=closed_in_words(deps, await closures.read(session), now=deps.clock()),
     )
 
 
@@ -203,7 +208,7 @@ async def _send_telegram(deps: Deps, page: _Page, whom: str, shown: screens.Show
             text=words,
             parse_mode="HTML",
             link_preview_options={"is_disabled": True},
-            reply_markup=screens.keyboard(shown.incident),
+            reply_markup=screens.keyboard(shown.incident, is_closed=bool(shown.closed)),
         )
     except TooManyRequests as error:
         await _not_yet(deps, page, str(error))
@@ -379,7 +384,12 @@ async def show(deps: Deps, incident_id: int) -> None:
         )
         if message.shown == _hash(words):
             continue
-        buttons = screens.keyboard(shown.incident) if message.is_newest else {"inline_keyboard": []}
+        is_closed = bool(shown.closed)
+        buttons = (
+            screens.keyboard(shown.incident, is_closed=is_closed)
+            if message.is_newest
+            else {"inline_keyboard": []}
+        )
         await _edit(deps, message, words, buttons)
 
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from getpro.incidents.escalation import Reason
+from getpro.incidents.first_steps import first_steps
 from getpro.incidents.impact import Impact
 from getpro.incidents.states import IncidentState, Level
 from getpro.incidents.store import Incident, SignalSeen
@@ -38,6 +39,12 @@ class Shown:
     runbooks_url: str | None = None
     before: Change | None = None
     """What was done to the shop shortly before."""
+    complaints: int = 0
+    """Of how many customers."""
+    told: int = 0
+    """How many customers have been told how things stand."""
+    closed: Sequence[str] = ()
+    """What is not sold just now, in words."""
 
 
 def page(
@@ -55,7 +62,8 @@ def page(
     if is_repeat:
         lines.append("<i>повтор: первый раз мог не дойти</i>")
     lines += _came_back(one, zone, now=now)
-    lines += _impact(shown.impact, zone, now=now)
+    lines += _impact(shown, zone, now=now)
+    lines += [f"⛔ {_short(what)}" for what in shown.closed]
     lines += _before(shown)
     lines += _signals(shown, zone, now=now)
     if one.state is IncidentState.RESOLVED:
@@ -94,11 +102,24 @@ def _came_back(one: Incident, zone: ZoneInfo, *, now: datetime) -> list[str]:
     return [f"⏪ База возвращена на {clock(one.restored_to, zone, now=now)}: возможно, уже решён"]
 
 
-def _impact(impact: Impact | None, zone: ZoneInfo, *, now: datetime) -> list[str]:
-    if impact is None or not impact.customers:
-        return []
-    since = clock(impact.since, zone, now=now)
-    return [f"Заплатили и ждут: {impact.customers}, на {impact.roubles}, с {since}"]
+def _impact(shown: Shown, zone: ZoneInfo, *, now: datetime) -> list[str]:
+    """Who waits now; of what is over, all who have waited."""
+    lines = []
+    if (impact := shown.impact) is not None:
+        is_over = shown.incident.state is IncidentState.RESOLVED
+        what = "Заплатили и ждали" if is_over else "Заплатили и ждут"
+        orders = "" if impact.payments == impact.customers else f", заказов {impact.payments}"
+        since = clock(impact.since, zone, now=now)
+        lines.append(f"{what}: {impact.customers}{orders}, на {impact.roubles}, с {since}")
+    customers = [
+        f"{what}: {count}"
+        for what, count in (("Жалуются", shown.complaints), ("им написали", shown.told))
+        if count
+    ]
+    if customers:
+        said = ", ".join(customers)
+        lines.append(f"{said[:1].upper()}{said[1:]}")
+    return lines
 
 
 def _before(shown: Shown) -> list[str]:
@@ -141,9 +162,19 @@ def _what_to_do(shown: Shown) -> list[str]:
     runbook = next((one.runbook for one in shown.signals if one.runbook), None)
     if runbook is None:
         return []
+    steps = _first_steps(runbook)
     if shown.runbooks_url is not None and runbook.endswith(".md"):
-        return [f'→ <a href="{escape(shown.runbooks_url)}">Что делать</a>: {escape(_name(runbook))}']
-    return [f"→ {_short(runbook)}"]
+        return [*steps, f'→ <a href="{escape(shown.runbooks_url)}">Что делать</a>: {escape(_name(runbook))}']
+    return [*steps, f"→ {_short(runbook)}"]
+
+
+def _first_steps(runbook: str) -> list[str]:
+    """What to look at and what to do about it, short: the page is one tap away."""
+    steps = first_steps(runbook)
+    if steps is None:
+        return []
+    command = [f"<code>{escape(steps.command)}</code>"] if steps.command else []
+    return ["", f"1. {_short(steps.look)}", *command, f"2. {_short(steps.mend)}"]
 
 
 def _name(runbook: str) -> str:
@@ -155,16 +186,25 @@ def _short(text: str) -> str:
     return escape(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…")
 
 
-def keyboard(one: Incident) -> dict[str, Any] | None:
-    """The buttons as the Bot API takes them; None where there is nothing to be done any more."""
+def keyboard(one: Incident, *, is_closed: bool = False) -> dict[str, Any]:
+    """The buttons as the Bot API takes them.
+
+    ``is_closed``: something is not sold just now, so that also what is resolved leads to opening it.
+    """
     up = [("Выше", "up")] if one.level is not Level.L3 else []
+    help_row = [("Чем помочь", "help")]
     match one.state:
         case IncidentState.OPEN:
-            rows = [[("Взять", "take")], [("Отложить 30 мин", "later"), *up], [("Решён", "done")]]
+            rows = [
+                [("Взять", "take")],
+                [("Отложить 30 мин", "later"), *up],
+                help_row,
+                [("Решён", "done")],
+            ]
         case IncidentState.TAKEN:
-            rows = [[("Решён", "done")], [("Отпустить", "drop"), *up]]
+            rows = [[("Решён", "done")], help_row, [("Отпустить", "drop"), *up]]
         case _:
-            return {"inline_keyboard": []}
+            rows = [help_row] if is_closed else []
     return {
         "inline_keyboard": [
             [{"text": text, "callback_data": f"{PREFIX}:{deed}:{one.incident_id}"} for text, deed in row]
@@ -190,6 +230,10 @@ def in_plain(
     lines.append(f"С {clock(one.opened_at, zone, now=now)}{_state(shown, zone, now=now)}")
     lines += _came_back(one, zone, now=now)
     lines += [f"{'горит' if s.is_firing else 'прошло'}: {s.title[:_LONGEST]}" for s in shown.signals[:_SHOWN]]
-    lines += [f"Что делать: {s.runbook}" for s in shown.signals[:1] if s.runbook]
+    lines += _impact(shown, zone, now=now)
+    for runbook in [s.runbook for s in shown.signals[:1] if s.runbook]:
+        steps = first_steps(runbook)
+        lines += [said for said in (steps.look, steps.command, steps.mend) if said] if steps else []
+        lines.append(f"Что делать: {runbook}")
     lines.append(f"Взять: 2getpro incident take {one.incident_id}, или кнопкой в Telegram")
     return title, "\n".join(lines)

@@ -107,6 +107,27 @@ async def raise_level(session: Session, deps: Deps, incident_id: int, *, by: Act
     return await _shown(session, deps, incident_id)
 
 
+async def set_level(session: Session, deps: Deps, incident_id: int, level: Level, *, by: Actor) -> Incident:
+    """It is this grave, whatever the rule and the figures say; a step. Raises as :func:`take`.
+
+    A lower level's people are called anew where nobody has taken it. The figures do not raise it again to a
+    level that they have asked for.
+    """
+    found, now = await _begin(session, deps, incident_id, by)
+    if level == found.level:
+        raise CannotDo(f"это и так {level}")
+    if level > found.level:
+        await signals.graver(session, deps, found, level, "решил человек", now=now, who=by.name)
+        return await _shown(session, deps, incident_id)
+    is_open = found.state is IncidentState.OPEN
+    clock_anew = {"step": 0, "called_at": None, "next_step_at": now, "snoozed_until": None} if is_open else {}
+    await store.change(session, incident_id, level=level, **clock_anew)
+    words = f"{found.level} → {level}: решил человек"
+    await store.note(session, incident_id, EventKind.LEVEL, words, now=now, who=by.name)
+    await calling.advance(session, deps, incident_id)
+    return await _shown(session, deps, incident_id)
+
+
 async def ask_how_it_ended(session: Session, deps: Deps, incident_id: int, *, by: Actor) -> Incident:
     """The next reply of theirs in Telegram says cause and fix; a step. Raises as :func:`take`."""
     found, _ = await _begin(session, deps, incident_id, by)

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import false, func, insert, or_, select, update
+from sqlalchemy import func, insert, or_, select, update
 
 from getpro.incidents import calling, paging, store
 from getpro.incidents.deps import Deps
@@ -173,12 +173,12 @@ async def _one_to_join(session: Session, signal: Signal, *, now: datetime) -> An
         if value is not None
     ]
     began_together = (current.first_seen_at > now - _TOGETHER) & incidents.c.opened_by.is_(None)
-    is_kin = or_(*kin) if kin else false()
+    kin_first = [or_(*kin).desc().nulls_last()] if kin else []
     found = await session.execute(
         select(incidents)
         .join(incident_signals, incidents.c.incident_id == current.incident_id)
         .where(current.is_current, incidents.c.state != IncidentState.RESOLVED, or_(began_together, *kin))
-        .order_by(is_kin.desc().nulls_last(), current.signal_id.desc())
+        .order_by(*kin_first, current.signal_id.desc())
         .limit(1)
         .with_for_update(of=incidents)
     )

@@ -89,6 +89,7 @@ class Source(StrEnum):
 
     ALERTMANAGER = "alertmanager"
     ROUTINE = "routine"
+    CUSTOMERS = "customers"
 
 
 class EventKind(StrEnum):
@@ -107,6 +108,45 @@ class EventKind(StrEnum):
     NOTE = "note"
     REFUSED = "refused"
     """Somebody without the right to tried."""
+    DEED = "deed"
+    """Something was done to the shop, or told to customers, from the incident."""
     RESOLVED = "resolved"
     CHANGE = "change"
     """What was done to the shop at that time: of ``changes``, not of the incident's own lines."""
+
+
+class Complaint(StrEnum):
+    """What a customer says does not work."""
+
+    PAID = "paid"
+    """They have paid, and have no access."""
+    CONNECTION = "connection"
+    OTHER = "other"
+
+
+class DeedKind(StrEnum):
+    """What can be done from an incident's page."""
+
+    RETRY = "retry"
+    """Deliver now what is paid and not delivered."""
+    WAY_OFF = "way_off"
+    WAY_ON = "way_on"
+    SHOP_OFF = "shop_off"
+    SHOP_ON = "shop_on"
+    TELL = "tell"
+    """Tell the customers who are touched how things stand."""
+    RESTART = "restart"
+    """Say how the shop is restarted; it does nothing."""
+
+
+class DeedState(StrEnum):
+    PROPOSED = "proposed"
+    DONE = "done"
+    DROPPED = "dropped"
+
+
+DEED_MOVES: Final[Mapping[DeedState, frozenset[DeedState]]] = {
+    DeedState.PROPOSED: frozenset({DeedState.DONE, DeedState.DROPPED}),
+    DeedState.DONE: frozenset(),  # what undoes it is another
+    DeedState.DROPPED: frozenset(),
+}

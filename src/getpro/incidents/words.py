@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from getpro.incidents.states import IncidentState, Level, Role
+from getpro.incidents.states import Complaint, IncidentState, Level, Role
 
 ROLES: Final = {
     Role.ON_CALL: "Дежурный инженер",
@@ -17,6 +17,11 @@ STATES: Final = {
     IncidentState.OPEN: "не взят",
     IncidentState.TAKEN: "взят",
     IncidentState.RESOLVED: "решён",
+}
+COMPLAINTS: Final = {
+    Complaint.PAID: "Оплатил, а доступа нет",
+    Complaint.CONNECTION: "VPN не подключается",
+    Complaint.OTHER: "Что-то не работает",
 }
 LIGHTS: Final = {Level.L1: "🟡", Level.L2: "🔴", Level.L3: "🚨"}
 _MINUTE: Final = 60

@@ -13,3 +13,7 @@ class NoticeKind(StrEnum):
     """What an operator has written."""
     REMINDER = "reminder"
     """Told at most once: twice would annoy, and nothing is lost if it is not told."""
+    TROUBLE = "trouble"
+    """Something does not work, and is being mended; at most once, likewise."""
+    WORKS_AGAIN = "works_again"
+    """To those who were told of the trouble; at most once, likewise."""

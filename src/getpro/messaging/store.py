@@ -66,7 +66,9 @@ async def claim(session: Session, notice_id: int, *, now: datetime) -> bool:
     """Take a notice that is told at most once; False if somebody has, and died before it was noted."""
     claimed = await session.scalar(
         update(notices)
-        .where(notices.c.notice_id == notice_id, notices.c.claimed_at.is_(None))
+        .where(
+            notices.c.notice_id == notice_id, notices.c.claimed_at.is_(None), notices.c.dropped_at.is_(None)
+        )
         .values(claimed_at=now)
         .returning(notices.c.notice_id)
     )
@@ -76,6 +78,20 @@ async def claim(session: Session, notice_id: int, *, now: datetime) -> bool:
 async def give_back(session: Session, notice_id: int) -> None:
     """Undo a claim: the message has surely not gone out."""
     await session.execute(update(notices).where(notices.c.notice_id == notice_id).values(claimed_at=None))
+
+
+async def withdraw(session: Session, key: str, *, trouble: str, now: datetime) -> bool:
+    """Keep a notice from being sent; False where it has been, or may have been, or is forgotten."""
+    withdrawn = await session.scalar(
+        update(notices)
+        .where(notices.c.key == key, notices.c.sent_at.is_(None), notices.c.claimed_at.is_(None))
+        .values(
+            dropped_at=func.coalesce(notices.c.dropped_at, now),
+            trouble=func.coalesce(notices.c.trouble, trouble),
+        )
+        .returning(notices.c.notice_id)
+    )
+    return withdrawn is not None
 
 
 async def mark_sent(session: Session, notice_id: int, *, message_id: int, now: datetime) -> None:

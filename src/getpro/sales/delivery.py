@@ -24,6 +24,7 @@ from getpro.payments.provider import Charge, ChargeState
 from getpro.payments.refunds import given_back
 from getpro.payments.states import StuckMoney
 from getpro.payments.store import Payment, payment_of
+from getpro.platform import audit
 from getpro.platform.database import Session
 from getpro.platform.jobs import RetryLater
 from getpro.platform.metrics import DELIVERY_SECONDS
@@ -32,6 +33,7 @@ from getpro.platform.restores import HELD, HELD_SECONDS
 from getpro.sales.checkout import turn_screen
 from getpro.sales.deps import Deps
 from getpro.sales.names import DELIVER
+from getpro.sales.staff import Operator, require
 from getpro.subscriptions import store as subscriptions
 from getpro.subscriptions.models import subscription_changes
 from getpro.subscriptions.models import subscriptions as subscriptions_table
@@ -83,6 +85,35 @@ async def bring_delivery_forward(session: Session, deps: Deps, subscription_id: 
     """Deliver now: a delivery that waits for its next try holds the lock, so it is let run."""
     await deps.jobs.bring_forward(session, _lock(subscription_id))
     await defer_delivery(session, deps, subscription_id)
+
+
+async def retry_undelivered(
+    session: Session, deps: Deps, *, by: Operator, reason: str, most: int = 1000
+) -> int:
+    """Deliver now whatever the panel does not have, the longest waiting first; a step. Return how many.
+
+    Raises NotAllowed.
+    """
+    require(deps, by)
+    waiting = await session.scalars(
+        select(subscriptions_table.c.subscription_id)
+        .where(subscriptions_table.c.provisioned_version < subscriptions_table.c.wanted_version)
+        .order_by(subscriptions_table.c.wanted_at)
+        .limit(most)
+    )
+    found = waiting.all()
+    for subscription_id in found:
+        await bring_delivery_forward(session, deps, subscription_id)
+    await audit.note(
+        session,
+        actor=by.name,
+        action="sales.retry_undelivered",
+        subject="deliveries",
+        reason=reason,
+        outcome=str(len(found)),
+        now=deps.clock(),
+    )
+    return len(found)
 
 
 def _lock(subscription_id: int) -> str:

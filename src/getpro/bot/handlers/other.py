@@ -5,6 +5,7 @@ from aiogram.methods import TelegramMethod
 from aiogram.types import CallbackQuery, Message
 
 from getpro.bot.context import Context
+from getpro.bot.handlers import trouble
 from getpro.bot.handlers.buying import EmailFor, Instead, Ordered, show_new_order, take_email
 from getpro.bot.handlers.start import menu_screen
 from getpro.bot.showing import say, show
@@ -18,8 +19,11 @@ async def text(message: Message, turn: Turn, context: Context) -> TelegramMethod
     """A message answers the question that was asked last, if any; else the menu says what can be done."""
     async with turn.begin("text") as session:
         asked = EmailFor.parse(turn.customer.dialog)
-        if asked is None:
-            result: Ordered | Instead = Instead(await menu_screen(session, turn, context, is_lost=True))
+        if turn.customer.dialog == trouble.DIALOG:
+            said = message.text or message.caption or ""
+            result: Ordered | Instead = Instead(await trouble.take_words(session, said, turn, context))
+        elif asked is None:
+            result = Instead(await menu_screen(session, turn, context, is_lost=True))
         else:
             result = await take_email(session, message.text or "", asked, turn, context)
     if isinstance(result, Instead):

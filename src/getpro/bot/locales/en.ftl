@@ -232,6 +232,45 @@ support-nobody = The shop has not given a support contact yet.
 paysupport-title = <b>Help with payments</b>
 paysupport-text = Your money will not get lost: once the payment goes through, access opens by itself. If something is wrong, write to us and we will sort it out or refund you.
 
+## Something does not work
+button-trouble = Something does not work
+button-trouble-paid = Paid, but no access
+button-trouble-connection = VPN does not connect
+button-trouble-other = Something else
+button-connect-anew = Connect again
+trouble-title = <b>Something does not work</b>
+trouble-what = What exactly? We will look at once and tell the team.
+trouble-known = You are not the only one. The team is already mending it.
+trouble-passed-on = We have told the team. If this did not help, please write to support.
+trouble-too-many = You have written to us many times today, and all of it is kept. Please write the rest to support.
+trouble-waiting-title = <b>We have your money and are opening access</b>
+trouble-paid-fact = Paid: { $price }, { $date }
+trouble-waiting-next = Your money is safe, there is no need to pay again.
+trouble-unpaid-title = <b>We see no payment yet</b>
+trouble-unpaid = There are no orders of yours, neither paid nor waiting to be.
+trouble-unpaid-next = Has the money been taken? It is not lost: write to support and attach the receipt, we will find it and open access or give it back.
+trouble-pending-title = <b>The money has not arrived yet</b>
+trouble-pending = An order waits to be paid: { $duration }, { $price }.
+trouble-pending-next = If your bank has taken it already, press “Check payment”: we will ask the payment system right now. If it comes later, access opens by itself.
+trouble-refunded-title = <b>This money has been given back: { $price }</b>
+trouble-open-title = <b>Access is open</b>
+trouble-open-next = All that is left is to connect a device.
+trouble-ended-title = <b>The period is over</b>
+trouble-connection-title = <b>VPN does not connect</b>
+trouble-connection-tips = What helps most often: update the subscription in the app, switch the VPN off and on, change the network (Wi-Fi to mobile or back).
+trouble-other-title = <b>What does not work?</b>
+trouble-other-ask = Describe it in one message: what you did and what you saw.
+trouble-thanks-title = <b>Thank you, it is noted</b>
+
+## How things stand, to those whom a trouble touches
+status-title = <b>We know that something is wrong</b>
+status-delay = The access you have paid for opens late. We have your money, there is no need to pay again. We will open it ourselves and write when it works.
+status-connection = The VPN may not connect just now. Your money and days are safe. We are mending it and will write when it works.
+status-payments = Payments do not go through for everybody just now. If money has been taken, it is not lost. We are mending it and will write when it works.
+status-other = Not everything works just now. Your money and days are safe. We are mending it and will write when it works.
+status-over-title = <b>Everything works again</b>
+status-over = We are sorry that you had to wait. If something is still wrong, press “Support” in the menu.
+
 ## Help
 help-title = <b>Help</b>
 help-what = This bot sells a VPN subscription, opens your access and helps you connect your devices. Everything works with buttons; these commands do the same:

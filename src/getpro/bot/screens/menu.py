@@ -58,7 +58,8 @@ def about(t: Texts) -> Screen:
     ]
     text = lines(t("help-title"), "", t("help-what"), "", *commands, "", t("help-support"))
     support = Button(t("button-support"), Go(to="support"))
-    return Screen(text, ((support,), (Button(t("button-menu"), Go(to="menu")),)))
+    trouble = Button(t("button-trouble"), Go(to="trouble"))
+    return Screen(text, ((trouble,), (support,), (Button(t("button-menu"), Go(to="menu")),)))
 
 
 def terms(t: Texts, *, url: str | None) -> Screen:

@@ -28,6 +28,8 @@ def notice(t: Texts, kind: str, arguments: dict[str, Any], *, has_connected: boo
         return _message(t, arguments)
     if kind == NoticeKind.REMINDER:
         return _reminder(t, arguments)
+    if kind in {NoticeKind.TROUBLE, NoticeKind.WORKS_AGAIN}:
+        return _status(t, kind, arguments)
     raise KeyError(kind)
 
 
@@ -61,6 +63,23 @@ def _message(t: Texts, arguments: dict[str, Any]) -> Screen:
     text = lines(t("message-from"), "", escape(arguments["text"]))
     support = Button(t("button-support"), Go(to="support"))
     return Screen(text, ((support,), (Button(t("button-menu"), Go(to="menu")),)))
+
+
+def _status(t: Texts, kind: str, arguments: dict[str, Any]) -> Screen:
+    """How things stand where something does not work, or did; in an operator's words where there are any."""
+    is_over = kind == NoticeKind.WORKS_AGAIN
+    said = arguments["words"].get(t.language)
+    words = status_words(t, "over" if is_over else arguments["about"]) if said is None else escape(said)
+    text = lines(t("status-over-title" if is_over else "status-title"), "", words)
+    return Screen(
+        text,
+        ((Button(t("button-subscription"), Go(to="sub")),), (Button(t("button-menu"), Go(to="menu")),)),
+    )
+
+
+def status_words(t: Texts, about: str) -> str:
+    """What is said where nobody has written anything else."""
+    return t(f"status-{about}")
 
 
 def _reminder(t: Texts, arguments: dict[str, Any]) -> Screen:

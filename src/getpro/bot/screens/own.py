@@ -143,9 +143,10 @@ def support(
     """Whom to write to; what we know already stands in the message that the button begins."""
     title = t("paysupport-title" if about_money else "support-title")
     ask = t("paysupport-text" if about_money else "support-text")
+    trouble_row = (Button(t("button-trouble"), Go(to="trouble")),)
     menu_row = (Button(t("button-menu"), Go(to="menu")),)
     if not contact:
-        return Screen(lines(title, "", ask, "", t("support-nobody")), (menu_row,))
+        return Screen(lines(title, "", ask, "", t("support-nobody")), (trouble_row, menu_row))
     facts = lines(
         t("support-id", id=str(customer.user_id)),
         *(standing(t, found)[:1] if found is not None else ()),
@@ -153,7 +154,7 @@ def support(
     )
     text = lines(title, "", ask, "", t("support-facts"), facts)
     url = f"https://t.me/{contact.removeprefix('@')}?text={quote(facts)}"
-    return Screen(text, ((Button(t("button-write-support"), url=url),), menu_row))
+    return Screen(text, (trouble_row, (Button(t("button-write-support"), url=url),), menu_row))
 
 
 def _bought(t: Texts, bought: Bought) -> str:

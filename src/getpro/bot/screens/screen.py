@@ -55,6 +55,12 @@ class MyTime(CallbackData, prefix="time"):
     hours: int
 
 
+class Trouble(CallbackData, prefix="trouble"):
+    """Something does not work: paid, connection, other."""
+
+    kind: str
+
+
 class Desk(CallbackData, prefix="desk"):
     """An operator's place: day, find, stuck."""
 

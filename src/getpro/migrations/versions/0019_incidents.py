@@ -56,6 +56,12 @@ def upgrade() -> None:
             comment="no signal fires any more; null: one does",
         ),
         sa.Column(
+            "weighed",
+            sa.Text(),
+            nullable=True,
+            comment="the level that its impact has asked for; a person may have lowered it since",
+        ),
+        sa.Column(
             "asked", sa.BigInteger(), nullable=True, comment="whose reply in Telegram will say cause and fix"
         ),
         sa.Column(
@@ -378,6 +384,110 @@ def upgrade() -> None:
         ),
         sa.Column("words_en", sa.Text(), nullable=True),
         sa.PrimaryKeyConstraint("what", name=op.f("closures_pkey")),
+    )
+    # What customers complain of, whom an incident touches, what is done for them and told to them.
+    op.create_table(
+        "complaints",
+        sa.Column("complaint_id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("user_id", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False, comment="paid, connection or other"),
+        sa.Column(
+            "words", sa.Text(), server_default="", nullable=False, comment="what the customer has written"
+        ),
+        sa.Column(
+            "is_proved",
+            sa.Boolean(),
+            nullable=False,
+            comment="the tables show that they have paid and wait",
+        ),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("times", sa.Integer(), server_default="1", nullable=False),
+        sa.Column("incident_id", sa.BigInteger(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["incident_id"], ["incidents.incident_id"], name=op.f("complaints_incident_id_fkey")
+        ),
+        sa.ForeignKeyConstraint(["user_id"], ["users.user_id"], name=op.f("complaints_user_id_fkey")),
+        sa.PrimaryKeyConstraint("complaint_id", name=op.f("complaints_pkey")),
+    )
+    op.create_index(op.f("complaints_incident_id_idx"), "complaints", ["incident_id"], unique=False)
+    op.create_index("complaints_last_at_idx", "complaints", ["last_at"], unique=False)
+    op.create_index("complaints_user_id_kind_idx", "complaints", ["user_id", "kind", "last_at"], unique=False)
+    op.create_table(
+        "touched_payments",
+        sa.Column("incident_id", sa.BigInteger(), nullable=False),
+        sa.Column("payment_id", sa.BigInteger(), nullable=False),
+        sa.Column("user_id", sa.BigInteger(), nullable=False),
+        sa.Column("roubles", sa.Numeric(precision=12, scale=2), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["incident_id"], ["incidents.incident_id"], name=op.f("touched_payments_incident_id_fkey")
+        ),
+        sa.ForeignKeyConstraint(
+            ["payment_id"], ["payments.payment_id"], name=op.f("touched_payments_payment_id_fkey")
+        ),
+        sa.ForeignKeyConstraint(["user_id"], ["users.user_id"], name=op.f("touched_payments_user_id_fkey")),
+        sa.PrimaryKeyConstraint("incident_id", "payment_id", name=op.f("touched_payments_pkey")),
+    )
+    op.create_table(
+        "deeds",
+        sa.Column("deed_id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("incident_id", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column(
+            "argument",
+            postgresql.JSONB(astext_type=sa.Text()),
+            nullable=False,
+            comment="which way to pay, words for customers",
+        ),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("proposed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("proposed_by", sa.Text(), nullable=False),
+        sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("done_by", sa.Text(), nullable=True),
+        sa.Column("outcome", sa.Text(), nullable=True, comment="what came of it"),
+        sa.Column("chat_id", sa.BigInteger(), nullable=True, comment="where it is asked whether to do it"),
+        sa.Column("message_id", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint(
+            "(state = 'done') = (done_at IS NOT NULL)", name=op.f("deeds_done_says_when_check")
+        ),
+        sa.ForeignKeyConstraint(
+            ["incident_id"], ["incidents.incident_id"], name=op.f("deeds_incident_id_fkey")
+        ),
+        sa.PrimaryKeyConstraint("deed_id", name=op.f("deeds_pkey")),
+    )
+    op.create_index("deeds_chat_id_message_id_idx", "deeds", ["chat_id", "message_id"], unique=False)
+    op.create_index(op.f("deeds_incident_id_idx"), "deeds", ["incident_id"], unique=False)
+    op.create_table(
+        "told_customers",
+        sa.Column("incident_id", sa.BigInteger(), nullable=False),
+        sa.Column("user_id", sa.BigInteger(), nullable=False),
+        sa.Column("deed_id", sa.BigInteger(), nullable=False, comment="with which words"),
+        sa.Column(
+            "told_at",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="null: their notice is not written yet",
+        ),
+        sa.Column(
+            "over_at",
+            sa.DateTime(timezone=True),
+            nullable=True,
+            comment="null: they are still to hear that it works again",
+        ),
+        sa.ForeignKeyConstraint(["deed_id"], ["deeds.deed_id"], name=op.f("told_customers_deed_id_fkey")),
+        sa.ForeignKeyConstraint(
+            ["incident_id"], ["incidents.incident_id"], name=op.f("told_customers_incident_id_fkey")
+        ),
+        sa.ForeignKeyConstraint(["user_id"], ["users.user_id"], name=op.f("told_customers_user_id_fkey")),
+        sa.PrimaryKeyConstraint("incident_id", "user_id", name=op.f("told_customers_pkey")),
+    )
+    op.create_index(
+        "told_customers_to_tell_idx",
+        "told_customers",
+        ["incident_id"],
+        unique=False,
+        postgresql_where=sa.text("over_at IS NULL"),
     )
 
 
