@@ -154,7 +154,7 @@ class Watch:
         ]
         found = [
             names[call["parameters"]["chat_id"]]
-            + (" повтор" if "повтор" in call["parameters"]["text"] else "")
+            + (" повтор" if "повтор: первый" in call["parameters"]["text"] else "")
             for call in sent
         ]
         letters = zip(self.mail.letters[letters_read:], self.mail.bodies[letters_read:], strict=True)

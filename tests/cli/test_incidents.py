@@ -123,3 +123,31 @@ async def test_an_address_lies_encrypted(watch: Watch) -> None:
     assert "secret" not in str(way)
     assert way.shown == "json://…"
     assert "secret" not in (await typed("contacts", "list")).said
+
+
+async def test_customers_are_helped_by_command(watch: Watch) -> None:
+    await typed("incident", "open", "Панель молчит", "--level", "L2")
+    assert (await typed("incident", "level", "1", "L1")).said == "№1: теперь L1.\n"
+    assert (await typed("incident", "retry", "1")).said == "№1: Повторить выдачу: ждущих нет.\n"
+    refused = await typed("incident", "off", "1", "paypal", "--yes")
+    assert refused.code == 1
+    assert "такого способа оплаты нет" in refused.complained.lower()
+    off = await typed("incident", "off", "1", "stars", "--text", "Telegram чинит.", "--yes")
+    assert off.said == "№1: Новые оплаты выключены: Telegram Stars. Клиентам: «Telegram чинит.».\n"
+    closed = await typed("incident", "closed")
+    assert (closed.code, closed.said.startswith("Не принимаем новых оплат: Telegram Stars, с ")) == (1, True)
+    assert (await typed("incident", "close", "1", "--yes")).said == "№1: Магазин закрыт на работы.\n"
+    assert (await typed("incident", "on", "1", "stars")).code == 0
+    assert (await typed("incident", "reopen", "1")).said == "№1: Магазин снова открыт.\n"
+    assert (await typed("incident", "closed")).said == "Ничего не закрыто.\n"
+    told = await typed("incident", "tell", "1", "--about", "delay", "--yes")
+    assert "ru: Оплаченный доступ открывается с задержкой." in told.said
+    assert told.code == 1
+    assert "Писать некому" in told.complained
+    assert (await typed("incident", "complaints")).said == "Жалоб нет.\n"
+
+
+async def test_what_customers_would_see_is_asked_about(watch: Watch) -> None:
+    await typed("incident", "open", "Панель молчит", "--level", "L2")
+    await typed("incident", "close", "1")  # nobody answers
+    assert (await typed("incident", "closed")).code == 0

@@ -176,6 +176,7 @@ async def test_they_join_the_incident_of_an_alert_about_the_same(people: Custome
 async def test_when_nobody_waits_any_more_it_closes_by_itself(people: Customers, staffed: Watch) -> None:
     for number in range(1, 6):
         await people.complains(await people.waiting(number))
+    await staffed.work()
     await weighing.weigh(staffed.deps)
     assert (await staffed.one()).quiet_since is None
     await staffed.shop.run_jobs()

@@ -53,7 +53,7 @@ async def test_whoever_takes_it_is_seen_on_everybodys_copy_and_nobody_is_called_
             "🔴 L2 · Касса <молчит>",
             "№1 · с 15:00 · взял timur в 15:00",
         ]
-        assert paged.buttons(chat) == ["Решён", "Отпустить", "Выше"]
+        assert paged.buttons(chat) == ["Решён", "Чем помочь", "Отпустить", "Выше"]
     assert await paged.presses(DIMA, "Отпустить") == "№1 отпущен, зовём заново."
     await paged.work()
     assert paged.calls() == ["chat", "timur"]
@@ -81,7 +81,7 @@ async def test_raised_it_calls_everybody_at_once(paged: Watch) -> None:
     assert await paged.presses(TIMUR, "Выше") == "Зовём: L3."
     await paged.work()
     assert paged.calls() == ["chat", "dima", "mail olga", "mail timur", "olga", "timur"]
-    assert paged.buttons() == ["Взять", "Отложить 30 мин", "Решён"]
+    assert paged.buttons() == ["Взять", "Отложить 30 мин", "Чем помочь", "Решён"]
     assert "timur: L2 → L3: позвал выше" in await paged.line()
 
 
