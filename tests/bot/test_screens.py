@@ -11,11 +11,12 @@ import pytest
 
 from bot.chat import breakable, plain
 from fakes import FakeProvider
-from getpro.bot.screens import buying, menu, notices, own
+from getpro.bot.screens import buying, menu, notices, own, trouble
 from getpro.bot.screens.screen import Screen, is_web_address
 from getpro.bot.texts import LANGUAGES, Texts, texts_of
 from getpro.catalog.store import Plan
 from getpro.customers.store import Customer
+from getpro.incidents.tellings import Text
 from getpro.kit.money import Money
 from getpro.panel.service import Usage
 from getpro.payments.states import PaymentStatus
@@ -134,6 +135,21 @@ def menu_of(t: Texts, found: Subscription | None, trial_days: int = 0, **more: A
     return menu.menu(t, home, **{"shop": "Тест <&>", "terms_url": "https://shop.example/terms"} | more)
 
 
+def about_payment(
+    t: Texts,
+    found: Subscription | None,
+    last: Payment | None,
+    *,
+    is_waiting: bool = False,
+    is_known: bool = False,
+    given_back: Money | None = None,
+) -> Screen:
+    bought = None if last is None else Bought(last, last is KEPT, given_back)
+    return trouble.about_payment(
+        t, found, bought, contact="@helper", is_waiting=is_waiting, is_known=is_known
+    )
+
+
 def order(
     t: Texts,
     payment: Payment,
@@ -233,6 +249,37 @@ SCREENS: dict[str, Make] = {
         t, replace(CUSTOMER, platform=None), None, contact="helper", about_money=True
     ),
     "support: nobody": lambda t: own.support(t, CUSTOMER, None, contact=""),
+    "trouble": trouble.choose,
+    "trouble: words": trouble.ask_words,
+    "trouble: waiting": lambda t: about_payment(t, OPENING, SUCCEEDED, is_waiting=True, is_known=True),
+    "trouble: delayed": lambda t: about_payment(t, DELAYED, SUCCEEDED, is_waiting=True),
+    "trouble: pending": lambda t: about_payment(t, None, WAITING),
+    "trouble: kept": lambda t: about_payment(t, None, KEPT),
+    "trouble: refunded": lambda t: about_payment(t, ENDED, SUCCEEDED, given_back=SUCCEEDED.paid),
+    "trouble: open": lambda t: about_payment(t, PAID, SUCCEEDED),
+    "trouble: ended": lambda t: about_payment(t, ENDED, SUCCEEDED),
+    "trouble: nothing": lambda t: about_payment(t, None, None),
+    "trouble: connection": lambda t: trouble.about_connection(t, PAID, contact="@helper", is_known=False),
+    "trouble: connection, opening": lambda t: trouble.about_connection(
+        t, DELAYED, contact="@helper", is_known=True
+    ),
+    "trouble: connection, ended": lambda t: trouble.about_connection(
+        t, ENDED, contact="@helper", is_known=False
+    ),
+    "trouble: connection, stranger": lambda t: trouble.about_connection(
+        t, None, contact="@helper", is_known=False
+    ),
+    "trouble: thanks": lambda t: trouble.thanks(t, contact="@helper", is_known=True),
+    "trouble: thanks, nobody": lambda t: trouble.thanks(t, contact="", is_known=False),
+    "trouble: too many": lambda t: trouble.too_many(t, contact="@helper"),
+    **{
+        f"notice: trouble, {about}": lambda t, a=about: notice_of(t, "trouble", {"about": a, "words": {}})  # type: ignore[misc]
+        for about in Text
+    },
+    "notice: works again": lambda t: notice_of(t, "works_again", {"about": "delay", "words": {}}),
+    "notice: trouble, own words": lambda t: notice_of(
+        t, "trouble", {"about": "other", "words": {"ru": "Меняем <сервер>.", "en": "A new <server>."}}
+    ),
     "terms": lambda t: menu.terms(t, url='https://shop.example/?a="b"&c'),
     "terms: no link": lambda t: menu.terms(t, url=None),
     "help": menu.about,
@@ -386,7 +433,7 @@ def test_the_menu_says_how_it_stands(name: str, said: list[str]) -> None:
         ("order: kept, canceled", [["Поддержка"]]),
         ("order: paid, paid", [["Подключить"]]),
         ("order: renewed", [["Моя подписка"]]),
-        ("help", [["Поддержка"]]),
+        ("help", [["Что-то не работает"], ["Поддержка"]]),
         ("order: paid, opening", [["Моя подписка"]]),
         ("order: paid, ended", [["Моя подписка"]]),
         ("order: insufficient_funds", [["Попробовать ещё раз"], ["Другой способ"], ["Поддержка"]]),
@@ -397,7 +444,14 @@ def test_the_menu_says_how_it_stands(name: str, said: list[str]) -> None:
         ("notice: open", [["Подключить"]]),
         ("notice: renewed", [["Моя подписка"]]),
         ("notice: delayed", [["Моя подписка"]]),
-        ("support: nobody", []),
+        ("support: nobody", [["Что-то не работает"]]),
+        ("trouble: waiting", [["Поддержка"]]),
+        ("trouble: pending", [["Проверить оплату"], ["Поддержка"]]),
+        ("trouble: open", [["Подключить"], ["Поддержка"]]),
+        ("trouble: nothing", [["Поддержка"]]),
+        ("trouble: ended", [["Продлить"], ["Другой срок"], ["Поддержка"]]),
+        ("trouble: connection", [["Подключить заново"], ["Поддержка"]]),
+        ("trouble: thanks, nobody", []),
     ],
 )
 def test_buttons_are_for_exactly_what_can_be_done_now(name: str, main: list[list[str]]) -> None:
@@ -555,7 +609,7 @@ def test_payments_are_a_line_each_in_what_was_paid_with() -> None:
 
 
 def test_a_message_to_support_begins_with_what_we_know() -> None:
-    url = SCREENS["support"](texts()).rows[0][0].url
+    url = SCREENS["support"](texts()).rows[1][0].url
     assert url is not None
     assert url.startswith("https://t.me/helper?text=%D0%9D%D0%BE%D0%BC%D0%B5%D1%80%3A%20101%0A")
     facts = ["Номер: 101", "Подписка работает до 30 апреля, 18:00 (МСК)", "Устройство: iPhone и iPad"]

@@ -130,7 +130,7 @@ async def test_customers_are_helped_by_command(watch: Watch) -> None:
     assert (await typed("incident", "level", "1", "L1")).said == "№1: теперь L1.\n"
     assert (await typed("incident", "retry", "1")).said == "№1: Повторить выдачу: ждущих нет.\n"
     refused = await typed("incident", "off", "1", "paypal", "--yes")
-    assert refused.code == 1
+    assert refused.code == 2
     assert "такого способа оплаты нет" in refused.complained.lower()
     off = await typed("incident", "off", "1", "stars", "--text", "Telegram чинит.", "--yes")
     assert off.said == "№1: Новые оплаты выключены: Telegram Stars. Клиентам: «Telegram чинит.».\n"
@@ -142,12 +142,13 @@ async def test_customers_are_helped_by_command(watch: Watch) -> None:
     assert (await typed("incident", "closed")).said == "Ничего не закрыто.\n"
     told = await typed("incident", "tell", "1", "--about", "delay", "--yes")
     assert "ru: Оплаченный доступ открывается с задержкой." in told.said
-    assert told.code == 1
+    assert told.code == 2
     assert "Писать некому" in told.complained
     assert (await typed("incident", "complaints")).said == "Жалоб нет.\n"
 
 
 async def test_what_customers_would_see_is_asked_about(watch: Watch) -> None:
     await typed("incident", "open", "Панель молчит", "--level", "L2")
-    await typed("incident", "close", "1")  # nobody answers
+    asked = await typed("incident", "close", "1")  # there is nobody to answer
+    assert (asked.code, "добавьте --yes" in asked.complained) == (2, True)
     assert (await typed("incident", "closed")).code == 0

@@ -1,6 +1,7 @@
 """``2getpro incident``, further: what is done about it for customers; all that its page's buttons do."""
 
 import json
+import sys
 from datetime import timedelta
 from typing import Annotated, Final
 
@@ -22,6 +23,7 @@ from getpro.incidents.team import Actor
 from getpro.incidents.tellings import Text
 from getpro.incidents.words import COMPLAINTS
 from getpro.kit.clock import utc_now
+from getpro.kit.trouble import Trouble
 from getpro.platform.database import Session
 from getpro.platform.settings import DatabaseSettings
 
@@ -196,8 +198,14 @@ def _do(
 
 
 def _ask(question: str, *, yes: bool) -> None:
-    if not yes:
-        typer.confirm(question, abort=True)
+    """Customers will see it: somebody says yes, or it is not done."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise Trouble("Не сделано.", "Это увидят клиенты, а спросить некого.", "Решили: добавьте --yes.")
+    if input(f"{question} [нет]: ").strip().lower() not in {"да", "д", "yes", "y"}:
+        typer.echo("Ничего не сделано.")
+        raise typer.Exit(1)
 
 
 def _plain(one: Listed) -> dict[str, object]:

@@ -242,6 +242,7 @@ trouble-title = <b>Something does not work</b>
 trouble-what = What exactly? We will look at once and tell the team.
 trouble-known = You are not the only one. The team is already mending it.
 trouble-passed-on = We have told the team. If this did not help, please write to support.
+trouble-passed-on-only = We have told the team.
 trouble-too-many = You have written to us many times today, and all of it is kept. Please write the rest to support.
 trouble-waiting-title = <b>We have your money and are opening access</b>
 trouble-paid-fact = Paid: { $price }, { $date }

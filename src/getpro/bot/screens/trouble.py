@@ -90,7 +90,8 @@ def too_many(t: Texts, *, contact: str) -> Screen:
 def _answer(
     t: Texts, text: list[str | None], first: list[tuple[Button, ...]], *, contact: str, is_known: bool
 ) -> Screen:
-    said = t("trouble-known") if is_known else t("trouble-passed-on")
+    passed_on = t("trouble-passed-on") if contact else t("trouble-passed-on-only")
+    said = t("trouble-known") if is_known else passed_on
     return Screen(lines(*text, "", said), (*first, *_last_rows(t, contact)))
 
 
