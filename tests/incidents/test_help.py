@@ -7,7 +7,7 @@ import pytest
 from duty import CHAT, OLGA, TIMUR, Watch
 from getpro.catalog import closures
 from getpro.incidents import deeds, impact, service, store, tellings, weighing
-from getpro.incidents.errors import CannotDo
+from getpro.incidents.errors import CannotDo, NotAllowed
 from getpro.incidents.impact import Impact, asked_level
 from getpro.incidents.signals import Signal, raise_signal, signal_over
 from getpro.incidents.states import DEED_MOVES, DeedKind, DeedState, Level, Source
@@ -350,6 +350,22 @@ async def test_a_stranger_may_press_nothing_and_it_stands_on_record(paged: Watch
             "снизить уровень",
         )
     ]
+    assert not await shop_is_closed(paged)
+
+
+async def test_each_deed_asks_by_itself_whether_one_may(paged: Watch) -> None:
+    stranger = Actor("боб", 900)
+    async with paged.deps.db.begin("test") as session:
+        made = await deeds.propose(session, paged.deps, 1, DeedKind.SHOP_OFF, by=BY)
+        for deed in (deeds.confirm, deeds.drop):
+            with pytest.raises(NotAllowed):
+                await deed(session, paged.deps, made.deed_id, by=stranger)
+        with pytest.raises(NotAllowed):
+            await deeds.set_words(session, paged.deps, made.deed_id, {}, by=stranger)
+        with pytest.raises(NotAllowed):
+            await deeds.do(session, paged.deps, 1, DeedKind.RETRY, by=stranger)
+        with pytest.raises(NotAllowed):
+            await service.set_level(session, paged.deps, 1, Level.L3, by=stranger)
     assert not await shop_is_closed(paged)
 
 

@@ -97,7 +97,7 @@ async def test_what_fires_is_one_page_however_often_alertmanager_repeats_it(
         "№1 · с 15:00 · ответ до 16:00",
         "→ docs/operations/runbooks/disk.md",
     ]
-    assert watch.buttons() == ["Взять", "Отложить 30 мин", "Выше", "Решён"]
+    assert watch.buttons() == ["Взять", "Отложить 30 мин", "Выше", "Чем помочь", "Решён"]
 
 
 async def test_what_is_over_is_seen_in_the_same_message_and_closes_after_a_quiet_time(
