@@ -133,9 +133,9 @@ async def test_customers_are_helped_by_command(watch: Watch) -> None:
     assert refused.code == 2
     assert "такого способа оплаты нет" in refused.complained.lower()
     off = await typed("incident", "off", "1", "stars", "--text", "Telegram чинит.", "--yes")
-    assert off.said == "№1: Новые оплаты выключены: Telegram Stars. Клиентам: «Telegram чинит.».\n"
+    assert off.said == "№1: Новые оплаты выключены: Звёзды Telegram. Клиентам: «Telegram чинит.».\n"
     closed = await typed("incident", "closed")
-    assert (closed.code, closed.said.startswith("Не принимаем новых оплат: Telegram Stars, с ")) == (1, True)
+    assert (closed.code, closed.said.startswith("Не принимаем новых оплат: Звёзды Telegram, с ")) == (1, True)
     assert (await typed("incident", "close", "1", "--yes")).said == "№1: Магазин закрыт на работы.\n"
     assert (await typed("incident", "on", "1", "stars")).code == 0
     assert (await typed("incident", "reopen", "1")).said == "№1: Магазин снова открыт.\n"
