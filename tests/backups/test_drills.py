@@ -12,7 +12,8 @@ from getpro.backups.deps import Deps
 from getpro.backups.drills import Drill
 from getpro.backups.errors import NotRestored
 from getpro.operations import drill
-from getpro.operations.pictures import Bar, draw, one_by_one
+from getpro.operations.pictures import Bar, one_by_one
+from getpro.platform.typesetting import draw
 from shop import Shop
 
 PLAN = "before\n<!-- учения -->\nold\n<!-- /учения -->\nafter\n"

@@ -9,8 +9,9 @@ import pytest
 
 from getpro.operations import week
 from getpro.operations.deps import Deps
-from getpro.operations.pictures import Bars, NotDrawn, draw, week_against_week
+from getpro.operations.pictures import Bars, week_against_week
 from getpro.platform.settings import OperationsSettings
+from getpro.platform.typesetting import NotDrawn, draw
 from shop import Shop
 
 

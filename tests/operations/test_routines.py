@@ -26,7 +26,6 @@ from getpro.operations.dependencies import Packages
 from getpro.operations.deps import Deps
 from getpro.operations.jobs import job_kinds, schedules
 from getpro.operations.monitoring import RUNBOOKS
-from getpro.operations.pictures import NotDrawn
 from getpro.operations.report import report
 from getpro.operations.routines import ROUTINES, Routine, carry_out, carry_out_due
 from getpro.operations.runs import history
@@ -36,6 +35,7 @@ from getpro.platform.http import ServiceUnavailable
 from getpro.platform.jobs import RetryLater
 from getpro.platform.schedules import Schedule, declare, next_run, run_due
 from getpro.platform.settings import OperationsSettings, TelegramSettings
+from getpro.platform.typesetting import NotDrawn
 from getpro.sandbox.serving import serving
 from getpro.sandbox.telegram import TelegramSimulator
 from shop import Shop

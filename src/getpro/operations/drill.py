@@ -8,7 +8,8 @@ from getpro.backups.drills import in_words, newest_first
 from getpro.backups.errors import Busy
 from getpro.checks.check import Finding, Line
 from getpro.operations.deps import Deps, Rehearse
-from getpro.operations.pictures import Bar, draw, one_by_one
+from getpro.operations.pictures import Bar, one_by_one
+from getpro.platform.typesetting import draw
 
 DRILL: Final = Line("drill", "Учения")
 RTO: Final = timedelta(minutes=15)

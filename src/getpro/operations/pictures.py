@@ -1,19 +1,10 @@
 """Pictures for a phone: charts with the figures written on them, drawn by Typst."""
 
-import asyncio
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import Final
 
-from getpro.platform.programs import run_program
-
-_TYPESETTER: Final = Path(__file__).with_name("typesetting.py")
-_SECONDS: Final = 30
-"""It takes less than one."""
-_PNG: Final = b"\x89PNG"
 _WEEKDAYS: Final = ("пн", "вт", "ср", "чт", "пт", "сб", "вс")
 _MONTHS: Final = (
     "января", "февраля", "марта", "апреля", "мая", "июня",
@@ -34,10 +25,6 @@ _BAD: Final = 'rgb("#b3261e")'
 _BEFORE_EDGE: Final = 'rgb("#7d8894")'
 
 
-class NotDrawn(Exception):
-    """The text says why."""
-
-
 @dataclass(frozen=True, slots=True)
 class Bars:
     """A figure by day: of a week, and of the week before it, the same weekdays."""
@@ -45,21 +32,6 @@ class Bars:
     title: str
     now: Sequence[float]
     before: Sequence[float]
-
-
-async def draw(source: str) -> bytes:
-    """A PNG of Typst's source; raises NotDrawn."""
-    try:
-        async with asyncio.timeout(_SECONDS):
-            # -P: what lies beside that program is ours, and none of its libraries.
-            ended = await run_program(sys.executable, "-P", _TYPESETTER, stdin=source.encode())
-    except TimeoutError as error:
-        raise NotDrawn(f"не готова за {_SECONDS} с") from error
-    except OSError as error:
-        raise NotDrawn(type(error).__name__) from error
-    if ended.code != 0 or not ended.said.startswith(_PNG):
-        raise NotDrawn(ended.last_words)
-    return ended.said
 
 
 @dataclass(frozen=True, slots=True)

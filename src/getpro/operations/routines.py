@@ -37,12 +37,12 @@ from getpro.operations.looks import (
 )
 from getpro.operations.models import BY_SCHEDULE, check_runs
 from getpro.operations.monitoring import dashboard
-from getpro.operations.pictures import NotDrawn
 from getpro.operations.report import report
 from getpro.operations.runs import AlreadyRun, Run, keep
 from getpro.operations.vacuum import VACUUM, clean
 from getpro.platform.database import DATABASE_AWAY
 from getpro.platform.schedules import schedules
+from getpro.platform.typesetting import NotDrawn
 
 _CHECK_SECONDS: Final = 60
 _ATTEMPT_SECONDS: Final = 4 * 3600

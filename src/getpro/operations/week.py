@@ -7,7 +7,8 @@ from sqlalchemy import text
 
 from getpro.kit.clock import midnight
 from getpro.operations.deps import Deps
-from getpro.operations.pictures import Bars, draw, week_against_week
+from getpro.operations.pictures import Bars, week_against_week
+from getpro.platform.typesetting import draw
 
 _REVENUE: Final = (
     "SELECT (paid_at AT TIME ZONE :zone)::date, sum(amount) FROM payments"
