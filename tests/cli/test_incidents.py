@@ -1,6 +1,7 @@
 """``2getpro incident``, ``oncall``, ``contacts`` as an operator types them."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -29,16 +30,25 @@ async def test_an_incident_lives_its_life_on_the_command_line(watch: Watch) -> N
         (("take", "1"), "Взят"),
         (("note", "1", "ищем"), "Записано"),
         (("drop", "1"), "Отпущен"),
-        (("resolve", "1", "--cause", "сертификат", "--fix", "продлили"), "Решён"),
     ):
         done = await typed("incident", *command, "--by", "ольга")
         assert (done.code, said in done.said) == (0, True), (command, done)
+    ending = ("resolve", "1", "--cause", "сертификат", "--fix", "продлили", "--by", "ольга")
+    ended = await typed("incident", *ending)
+    assert ended.code == 1
+    assert ended.said.startswith(
+        "№1 ещё не закрыт:\n• пробная покупка не проходит: Зачёт и выдача: panel: нет ответа"
+    )
+    assert '2getpro incident resolve 1 --force "почему"' in ended.said
+    forced = await typed("incident", "resolve", "1", "--force", "панели ещё нет", "--by", "ольга")
+    assert (forced.code, forced.said) == (0, "№1 L3: Решён.\n")
     again = await typed("incident", "take", "1", "--by", "ольга")
     assert (again.code, "№1 уже решён" in again.complained) == (2, True)
     shown = await typed("incident", "show", "1")
     for words in (
         "ольга: L2: Ссылка не открывается",
         "ольга: ищем",
+        "ольга: Закрыт принудительно: панели ещё нет. Не тихо: пробная покупка не проходит: Зачёт",
         "Причина: сертификат. Сделано: продлили",
     ):
         assert words in shown.said
@@ -152,3 +162,66 @@ async def test_what_customers_would_see_is_asked_about(watch: Watch) -> None:
     asked = await typed("incident", "close", "1")  # there is nobody to answer
     assert (asked.code, "добавьте --yes" in asked.complained) == (2, True)
     assert (await typed("incident", "closed")).code == 0
+
+
+async def test_papers_actions_and_figures_on_the_command_line(watch: Watch, tmp_path: Path) -> None:
+    by = ("--by", "ольга")
+    await typed("incident", "open", "Ссылка не открывается", *by)
+    closing = ("--cause", "сертификат", "--fix", "продлили", "--force", "панели ещё нет")
+    assert (await typed("incident", "resolve", "1", *closing, *by)).code == 0
+    shown = await typed("incident", "report", "1")
+    assert shown.said.startswith("# Отчёт об инциденте №1: Ссылка не открывается\n")
+    assert "- **Закрыт принудительно: панели ещё нет. Не тихо: " in shown.said
+    page, text = tmp_path / "report.pdf", tmp_path / "razbor.md"
+    assert (await typed("incident", "report", "1", "--out", str(page))).said == f"Готово: {page}\n"
+    assert page.read_bytes().startswith(b"%PDF-")
+    await typed("incident", "postmortem", "1", "--out", str(text))
+    with text.open("a") as file:
+        file.write("|  | Оповещать за две недели | olga | 08.12.2030 |  |\n")
+    saved = await typed("incident", "postmortem", "1", "--save", str(text), *by)
+    assert (saved.code, saved.said.startswith("Сохранена версия 1. PDF: ")) == (0, True), saved
+    assert "| 3 | Оповещать за две недели |" in (await typed("incident", "postmortem", "1")).said
+    listed = await typed("incident", "actions")
+    assert "Оповещать за две недели" in listed.said
+    assert "Провести разбор" not in listed.said
+    refused = await typed("incident", "actions", "done", "2", *by)
+    assert (refused.code, "нужна ссылка" in refused.complained.lower()) == (2, True)
+    assert "--link АДРЕС" in refused.complained
+    for action in (("2", "--reason", "страницы нет"), ("3",)):
+        assert (await typed("incident", "actions", "done", *action, *by)).code == 0
+    added = await typed("incident", "actions", "add", "1", "Ещё", "--who", "я", "--until", "01.02.2020", *by)
+    assert added.said.startswith("Записано действие 4.")
+    late = await typed("incident", "actions")
+    assert (late.code, "просрочено" in late.said) == (1, True)
+    [row] = await watch.rows("SELECT opened_at FROM incidents")
+    asked = ("incident", "figures", "--month", f"{row.opened_at:%Y-%m}")
+    figures = await typed(*asked)
+    assert "Запас ошибок: не измерен, Prometheus не задан." in figures.said
+    plain = json.loads(
+        (await typed("incident", "figures", "--month", f"{row.opened_at:%Y-%m}", "--json")).said
+    )
+    assert [(one["level"], one["count"], one["kept"]) for one in plain["levels"]] == [
+        ("L1", 0, 0),
+        ("L2", 1, 1),
+        ("L3", 0, 0),
+        (None, 1, 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "complaint"),
+    [
+        (("report", "7"), 2, "Инцидента №7 нет"),
+        (("report", "7", "--out", "report.doc"), 64, ".md или .pdf"),
+        (("postmortem", "7", "--save", "нет.md"), 2, "Файл не прочесть"),
+        (("actions", "done", "7"), 2, "Действия 7 нет"),
+        (("actions", "add", "7", "x", "--who", "я", "--until", "завтра"), 2, "Инцидента №7 нет"),
+        (("figures", "--month", "ноябрь"), 64, "2026-11"),
+        (("resolve", "7"), 2, "Инцидента №7 нет"),
+    ],
+)
+async def test_what_cannot_be_done_afterwards_is_said(
+    arguments: tuple[str, ...], code: int, complaint: str
+) -> None:
+    done = await typed("incident", *arguments)
+    assert (done.code, complaint.lower() in done.complained.lower()) == (code, True), done

@@ -4,6 +4,7 @@ from getpro.incidents.deps import Deps
 from getpro.incidents.escalation import Night
 from getpro.incidents.heartbeat import Service
 from getpro.incidents.other import Apprise, mail_server, mail_to
+from getpro.operations.looks import synthetic
 from getpro.operations.monitoring import RUNBOOKS, dashboard
 from getpro.platform.bot_api import BotApi
 from getpro.platform.settings import Settings
@@ -28,6 +29,8 @@ def incidents_deps(settings: Settings, *, sales: SalesDeps, api: BotApi) -> Deps
         operators=frozenset(settings.shop.operators),
         mail_server=server,
         mail=None if server is None or own.mail_to is None else mail_to(server, own.mail_to),
+        purchases=synthetic if own.synthetic else None,
+        shop_name=settings.shop.name,
         runbooks_url=dashboard(own.grafana_url, RUNBOOKS),
         outside=None if own.heartbeat_url is None else Service(own.heartbeat_url, door=settings.public_url),
     )

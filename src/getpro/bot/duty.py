@@ -13,10 +13,10 @@ from aiogram.methods import TelegramMethod
 from aiogram.types import CallbackQuery, Message, Update, User
 
 from getpro.bot import helping
-from getpro.incidents import paging, service, store, team
+from getpro.incidents import documents, paging, screens, service, store, team
 from getpro.incidents.deps import Deps
 from getpro.incidents.errors import CannotDo, IncidentError, NotAllowed
-from getpro.incidents.screens import PREFIX
+from getpro.incidents.service import Ending
 from getpro.incidents.states import Level
 from getpro.incidents.store import Incident
 from getpro.incidents.team import Actor
@@ -29,12 +29,16 @@ Answer = tuple[str, TelegramMethod[Any] | None]
 """How it went, in a word for the metrics, and what is answered."""
 
 _COMMAND: Final = "/incident"
+_PAPERS: Final = {f"/{command}": kind for kind, command in documents.COMMANDS.items()}
 _DEEDS: Final[dict[str, Callable[..., Awaitable[Incident]]]] = {
     "take": service.take,
     "drop": service.drop,
     "later": service.snooze,
     "up": service.raise_level,
+}
+_ENDS: Final[dict[str, Callable[..., Awaitable[Ending]]]] = {
     "done": service.ask_how_it_ended,
+    "force": service.ask_why_not_wait,
 }
 _TRIED: Final = {
     "take": "взять",
@@ -42,8 +46,11 @@ _TRIED: Final = {
     "later": "отложить",
     "up": "поднять",
     "done": "закрыть",
+    "force": "закрыть, хотя не тихо",
 }
 _STRANGER: Final = "Эта кнопка для команды магазина. Вас в ней нет."
+_LONGEST_ALERT: Final = 200
+"""Of what Telegram shows after a press."""
 _OLD: Final = "Кнопка от другой версии: откройте новое сообщение."
 
 
@@ -53,41 +60,50 @@ async def handle(deps: Deps, update: Update) -> Answer | None:
     Raises what says that the database is away.
     """
     query, message = update.callback_query, update.message
-    if query is not None and (query.data or "").startswith((f"{helping.PREFIX}:", f"{PREFIX}:help:")):
-        return await helping.press(deps, query, await _actor(deps, query.from_user))
-    if query is not None and (query.data or "").startswith(f"{PREFIX}:"):
+    if query is not None:
         return await _press(deps, query)
     if message is None or message.from_user is None or message.from_user.is_bot or not message.text:
         return None
     command, _, rest = message.text.partition(" ")
     if command.partition("@")[0] == _COMMAND:
         return await _command(deps, message, rest.strip(), key=f"update:{update.update_id}")
+    if (kind := _PAPERS.get(command.partition("@")[0])) is not None:
+        return await _paper(deps, message, kind, rest.strip())
     if message.reply_to_message is not None and not message.text.startswith("/"):
         words = await helping.reply(deps, message, partial(_actor, deps, message.from_user))
         return words or await _reply(deps, message, key=f"update:{update.update_id}")
     return None
 
 
-async def _press(deps: Deps, query: CallbackQuery) -> Answer:
+async def _press(deps: Deps, query: CallbackQuery) -> Answer | None:
     match (query.data or "").split(":"):
-        case [_, "got", code]:
+        case [helping.PREFIX, *_] | [screens.PREFIX, "help", _]:
+            return await helping.press(deps, query, await _actor(deps, query.from_user))
+        case [screens.PREFIX, "got", code]:
             return await _got(deps, query, code)
-        case [_, deed, number] if deed in _DEEDS and number.isdecimal() and int(number) <= BIGGEST_BIGINT:
+        case [screens.PREFIX, deed, number] if (
+            deed in _TRIED and number.isdecimal() and int(number) <= BIGGEST_BIGINT
+        ):
             return await _act(deps, query, deed, int(number))
-    return "ignored", query.answer(_OLD)
+        case [screens.PREFIX, *_]:
+            return "ignored", query.answer(_OLD)
+    return None
 
 
 async def _act(deps: Deps, query: CallbackQuery, deed: str, incident_id: int) -> Answer:
     by = await _actor(deps, query.from_user)
     try:
         async with deps.db.begin(f"incident: {deed}") as session:
-            found = await _DEEDS[deed](session, deps, incident_id, by=by)
+            if (end := _ENDS.get(deed)) is not None:
+                said = _asked(deed, await end(session, deps, incident_id, by=by))
+            else:
+                said = _done(deps, deed, await _DEEDS[deed](session, deps, incident_id, by=by))
     except NotAllowed:
         await service.refused(deps, incident_id, _TRIED[deed], by=by)
         return "refused", query.answer(_STRANGER, show_alert=True)
     except IncidentError as error:
         return "ok", query.answer(_sentence(error))
-    return "ok", query.answer(_done(deps, deed, found), show_alert=deed == "done")
+    return "ok", query.answer(said, show_alert=end is not None)
 
 
 def _done(deps: Deps, deed: str, found: Incident) -> str:
@@ -99,9 +115,21 @@ def _done(deps: Deps, deed: str, found: Incident) -> str:
         case "later":
             assert found.snoozed_until is not None
             return f"Отложено до {clock(found.snoozed_until, deps.zone, now=deps.clock())}."
-        case "up":
-            return f"Зовём: {found.level}."
-    return "Ответьте на это сообщение: причина; что сделано."
+    return f"Зовём: {found.level}."
+
+
+def _asked(deed: str, ending: Ending) -> str:
+    if ending.is_over:
+        return f"№{ending.incident.incident_id} решён."
+    if ending.against:
+        return _not_yet(ending)[:_LONGEST_ALERT]
+    why = "почему закрыть, хотя не тихо" if deed == "force" else "причина; что сделано"
+    return f"Ответьте на это сообщение: {why}."
+
+
+def _not_yet(ending: Ending) -> str:
+    lines = "".join(f"\n• {line}" for line in ending.against)
+    return f"№{ending.incident.incident_id} ещё не закрыт:{lines}\nСтанет тихо — закрою сам."
 
 
 async def _got(deps: Deps, query: CallbackQuery, code: str) -> Answer:
@@ -131,6 +159,24 @@ async def _command(deps: Deps, message: Message, said: str, *, key: str) -> Answ
     except IncidentError as error:
         return "ok", message.answer(_sentence(error))
     return "ok", message.answer(f"№{number} заведён, {level}. Зовём.", disable_notification=True)
+
+
+async def _paper(deps: Deps, message: Message, kind: str, said: str) -> Answer | None:
+    """``/report 12``: its PDF to read and its Markdown to edit come as files."""
+    assert message.from_user is not None
+    by = await _actor(deps, message.from_user)
+    number = said.removeprefix("№")
+    try:
+        async with deps.db.begin("incident: paper") as session:
+            await team.require(session, deps, by)
+            if not number.isdecimal() or int(number) > BIGGEST_BIGINT:
+                return "ok", message.answer(f"Какого инцидента? Например: /{documents.COMMANDS[kind]} 12")
+            await documents.ask_for(session, deps, int(number), kind, chat_id=message.chat.id)
+    except NotAllowed:
+        return None
+    except IncidentError as error:
+        return "ok", message.answer(_sentence(error))
+    return "ok", None
 
 
 def _level(said: str) -> tuple[Level, str]:
@@ -166,8 +212,15 @@ async def _reply(deps: Deps, message: Message, *, key: str) -> Answer | None:
         return "refused", None
     except IncidentError as error:
         return "ok", message.reply(_sentence(error), disable_notification=True)
-    said = f"№{incident_id} решён." if done.is_resolved else f"Записано в хронику №{incident_id}."
-    return "ok", message.reply(said, disable_notification=True)
+    return "ok", message.reply(_replied(incident_id, done.ending), disable_notification=True)
+
+
+def _replied(incident_id: int, ending: Ending | None) -> str:
+    if ending is None:
+        return f"Записано в хронику №{incident_id}."
+    if ending.is_over:
+        return f"№{incident_id} решён."
+    return f"{escape(_not_yet(ending))} Не ждать: «Закрыть всё равно» под сообщением инцидента."
 
 
 async def _actor(deps: Deps, person: User) -> Actor:

@@ -1,5 +1,6 @@
 """``2getpro incident``: open, take, resolve; the list and the time line. All that the buttons do."""
 
+import asyncio
 import json
 import sys
 from collections.abc import Awaitable, Callable
@@ -10,21 +11,25 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from getpro.cli import incident_help
+from getpro.cli import aftermath, incident_help
+from getpro.cli.database import database
 from getpro.cli.deeds import only_looks
 from getpro.cli.duty import in_one_step
 from getpro.cli.options import By
 from getpro.cli.settings import read_settings
+from getpro.cli.shop import quietly
 from getpro.cli.tables import BIGGEST_ID, WIDE, in_words
 from getpro.incidents import service, store
+from getpro.incidents.closing import NO_PURCHASES
 from getpro.incidents.deps import Deps
+from getpro.incidents.service import Ending
 from getpro.incidents.states import IncidentState, Level
 from getpro.incidents.store import Event, Incident
 from getpro.incidents.team import Actor
 from getpro.incidents.words import STATES, span
 from getpro.kit.clock import utc_now
 from getpro.platform.database import Session
-from getpro.platform.settings import DatabaseSettings
+from getpro.platform.settings import DatabaseSettings, Settings
 
 app = typer.Typer(
     add_completion=False,
@@ -32,6 +37,8 @@ app = typer.Typer(
     help="Инциденты: завести, взять, решить; список и хроника.",
 )
 
+app.add_typer(aftermath.papers)
+app.add_typer(aftermath.things, name="actions")
 _LIST: Final = "Список: 2getpro incident list"
 Number = Annotated[int, typer.Argument(help="Номер инцидента", min=1, max=BIGGEST_ID)]
 AsJson = Annotated[bool, typer.Option("--json", help="Для программ")]
@@ -143,19 +150,48 @@ def up(number: Number, by: By) -> None:
 @app.command()
 def resolve(
     number: Number,
-    cause: Annotated[str, typer.Option(help="Причина")],
-    fix: Annotated[str, typer.Option(help="Что сделано")],
     by: By,
+    cause: Annotated[str | None, typer.Option(help="Причина; сказанную повторять не нужно")] = None,
+    fix: Annotated[str | None, typer.Option(help="Что сделано")] = None,
+    force: Annotated[
+        str | None, typer.Option("--force", help="Закрыть, хотя не тихо: почему; останется в хронике")
+    ] = None,
 ) -> None:
     """Закрыть: причина и что сделано остаются в хронике.
+
+    Закроется, если сигналы прошли и после них удалась пробная покупка; нужна новая — сделает сама. Ещё не
+    тихо — код 1; закроется само, когда станет.
 
     Пример: 2getpro incident resolve 12 --cause "кончилось место" --fix "удалили старые журналы"
     """
 
-    async def close(session: Session, deps: Deps, incident_id: int, *, by: Actor) -> Incident:
-        return await service.resolve(session, deps, incident_id, by=by, cause=cause, fix=fix)
+    async def close(session: Session, deps: Deps) -> Ending:
+        return await service.resolve(session, deps, number, by=Actor(by), cause=cause, fix=fix, force=force)
 
-    _act(close, number, by, "Решён")
+    remedy = f"Как обстоят дела: 2getpro incident show {number}"
+    ending = in_one_step(close, remedy=remedy)
+    if ending.needs_purchase:
+        _buy(by)
+        ending = in_one_step(close, remedy=remedy)
+    if ending.is_over:
+        off = "" if read_settings(Settings).operations.synthetic else f" {NO_PURCHASES.capitalize()}."
+        typer.echo(f"№{number} {ending.incident.level}: Решён.{off}")
+        return
+    typer.echo(f"№{number} ещё не закрыт:")
+    for line in ending.against:
+        typer.echo(f"• {line}")
+    typer.echo("Станет тихо — закроется сам. Не ждать:")
+    typer.echo(f'2getpro incident resolve {number} --force "почему"')
+    raise typer.Exit(1)
+
+
+def _buy(by: str) -> None:
+    """A synthetic purchase now: how it went is read where it is kept."""
+    from getpro.bootstrap.synthetic import buy  # noqa: PLC0415 -- the other commands need no bot
+
+    settings = read_settings(Settings)
+    with database(migrate=False) as url, quietly("Пробная покупка…"):
+        asyncio.run(buy(settings, database_url=url, asked_by=by))
 
 
 @app.command()

@@ -76,7 +76,16 @@ async def _carry_out(session: Session, deps: Deps, found: Incident, due: Call, *
     whom = names([*(one.name for one in audience.people), *chat]) or "никого"
     reminder = "Напоминание" if due.reason is Reason.REMINDER else "Позвали"
     words = f"{reminder}: {whom}"
-    await store.note(session, found.incident_id, EventKind.PAGED, words, now=now, turn=turn)
+    await store.note(
+        session,
+        found.incident_id,
+        EventKind.PAGED,
+        words,
+        now=now,
+        turn=turn,
+        level=due.level,
+        reason=due.reason,
+    )
     await paging.write(
         session,
         deps,
@@ -96,23 +105,23 @@ async def carry_on(deps: Deps) -> None:
     Run by schedule, late or twice.
     """
     now = deps.clock()
-    async with _apart(), deps.db.begin("incidents: anew") as session:
+    async with apart(), deps.db.begin("incidents: anew") as session:
         await anew.reopen(session, deps, now=now)
     async with deps.db.read("incidents: due") as session:
         due = await store.due(session, now=now, most=_AT_ONCE)
         quiet = await store.quiet(session, now=now, quiet_time=QUIET)
     for incident_id in quiet:
-        async with _apart(incident_id), deps.db.begin("incidents: over") as session:
+        async with apart(incident_id), deps.db.begin("incidents: over") as session:
             await _close(session, deps, incident_id, now=now)
     for incident_id in due:
-        async with _apart(incident_id), deps.db.begin("incidents: step") as session:
+        async with apart(incident_id), deps.db.begin("incidents: step") as session:
             await advance(session, deps, incident_id)
     async with deps.db.begin("incidents: pages") as session:
         await paging.send_again(session, deps, now=now)
 
 
 @contextlib.asynccontextmanager
-async def _apart(incident_id: int | None = None) -> AsyncIterator[None]:
+async def apart(incident_id: int | None = None) -> AsyncIterator[None]:
     """What one incident meets, whatever it is, may not stop the clock of the others."""
     try:
         yield
@@ -142,11 +151,9 @@ async def resolved(
         IncidentState.RESOLVED,
         resolved_at=now,
         resolved_by=by,
-        cause=cause,
-        fix=fix,
         next_step_at=None,
         snoozed_until=None,
-        asked=None,
+        **store.NOT_CLOSING | {"cause": cause, "fix": fix},
     )
     if is_over:
         await store.retire_signals(session, incident_id)

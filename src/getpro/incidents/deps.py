@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from getpro.incidents.escalation import Night
 from getpro.kit.clock import Clock
 from getpro.platform.cipher import Cipher
-from getpro.platform.database import Database
+from getpro.platform.database import Database, Session
 from getpro.platform.jobs import Jobs
 from getpro.sales.deps import Deps as SalesDeps
 
@@ -38,6 +39,26 @@ class Outside(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Bought:
+    """How the last synthetic purchase went."""
+
+    began_at: datetime
+    trouble: str | None = None
+    """None: it passed."""
+    remedy: str = ""
+
+
+class Purchases(Protocol):
+    """The synthetic purchases that the shop makes."""
+
+    async def last(self, session: Session) -> Bought | None:
+        """The newest; None before the first."""
+
+    async def between(self, session: Session, since: datetime, until: datetime) -> tuple[int, int]:
+        """How many were made in that time, and how many of them failed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Deps:
     db: Database
     jobs: Jobs
@@ -59,6 +80,9 @@ class Deps:
     """An Apprise address for whom the settings name, where the team has nobody to be called otherwise."""
     mail_server: str | None = None
     """``mailto`` of Apprise's without the one it goes to."""
+    purchases: Purchases | None = None
+    """None where none are made."""
+    shop_name: str = "2GETPRO"
     runbooks_url: str | None = None
     """Where runbooks are read in a browser; None: their files are named."""
     outside: Outside | None = None

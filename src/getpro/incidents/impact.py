@@ -52,6 +52,14 @@ WHERE roubles > 0 AND since >= :since ON CONFLICT DO NOTHING RETURNING payment_i
 _KEPT: Final = text(f"{_FIGURES} FROM touched_payments WHERE incident_id = :incident_id")
 
 
+_TRADE: Final = text(
+    "SELECT count(*) FILTER (WHERE paid_at BETWEEN :since AND :until) AS paid,"
+    " coalesce(sum(amount) FILTER (WHERE paid_at BETWEEN :since AND :until), 0) AS amount,"
+    " count(*) FILTER (WHERE created_at BETWEEN :since AND :until AND status <> 'succeeded') AS unpaid"
+    " FROM payments WHERE paid_at BETWEEN :since AND :until OR created_at BETWEEN :since AND :until"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Impact:
     """``since`` is when the first of them began to wait."""
@@ -63,9 +71,7 @@ class Impact:
 
     @property
     def roubles(self) -> str:
-        """``1393 ₽``, ``198,50 ₽``."""
-        amount = str(self.amount.value).removesuffix(".00").replace(".", ",")
-        return f"{amount}\N{NO-BREAK SPACE}₽"
+        return in_roubles(self.amount)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,3 +146,26 @@ def _impact(row: Any) -> Impact | None:
     if not row.customers:
         return None
     return Impact(row.customers, row.payments, roubles(row.roubles), row.since)
+
+
+def in_roubles(amount: Money) -> str:
+    """``198,50 ₽``."""
+    return (
+        f"{amount.value:,}".replace(",", "\N{NO-BREAK SPACE}").removesuffix(".00").replace(".", ",")
+        + "\N{NO-BREAK SPACE}₽"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """What was sold while an incident lasted."""
+
+    paid: int
+    amount: Money
+    unpaid: int
+    """Orders that were made and have not been paid."""
+
+
+async def trade(session: Session, since: datetime, until: datetime) -> Trade:
+    row = (await session.execute(_TRADE, {"since": since, "until": until})).one()
+    return Trade(row.paid, roubles(row.amount), row.unpaid)

@@ -48,6 +48,9 @@ incidents: Final = Table(
     ),
     Column("asked", BigInteger, comment="whose reply in Telegram will say cause and fix"),
     Column("restored_to", DateTime(timezone=True), comment="it came back with a database of that moment"),
+    Column("is_asked_why", Boolean, nullable=False, server_default=false(), comment="not to wait for quiet"),
+    Column("closing_by", Text, comment="has said cause and fix; it closes when it is quiet"),
+    Column("closing_at", DateTime(timezone=True), comment="when they said so"),
     Column("resolved_at", DateTime(timezone=True)),
     Column("resolved_by", Text, comment="null: it went by itself"),
     Column("cause", Text),
@@ -292,4 +295,49 @@ told_customers: Final = Table(
     Column("told_at", DateTime(timezone=True), comment="null: their notice is not written yet"),
     Column("over_at", DateTime(timezone=True), comment="null: they are still to hear that it works again"),
     Index("told_customers_to_tell_idx", "incident_id", postgresql_where=text("over_at IS NULL")),
+)
+
+incident_documents: Final = Table(
+    "incident_documents",
+    metadata,
+    Column("document_id", BigInteger, Identity(), primary_key=True),
+    Column("incident_id", BigInteger, ForeignKey("incidents.incident_id"), nullable=False),
+    Column("kind", Text, nullable=False, comment="report, post_mortem"),
+    Column("version", Integer, nullable=False),
+    Column("markdown", Text, nullable=False),
+    Column("pdf", LargeBinary, comment="of this very Markdown; null: not rendered yet"),
+    Column("made_by", Text, nullable=False),
+    Column("made_at", DateTime(timezone=True), nullable=False),
+    UniqueConstraint("incident_id", "kind", "version"),
+)
+"""Each saving is a version; none is written over."""
+
+incident_actions: Final = Table(
+    "incident_actions",
+    metadata,
+    Column("action_id", BigInteger, Identity(), primary_key=True),
+    Column("incident_id", BigInteger, ForeignKey("incidents.incident_id"), nullable=False),
+    Column("kind", Text, nullable=False, comment="runbook, post_mortem, other"),
+    Column("what", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("due_on", Date, nullable=False, comment="in the operator's zone"),
+    Column("added_by", Text, nullable=False),
+    Column("added_at", DateTime(timezone=True), nullable=False),
+    Column("done_at", DateTime(timezone=True)),
+    Column("done_by", Text),
+    Column("link", Text, comment="where what was done can be seen"),
+    Column("reason", Text, comment="why there is nothing to be linked"),
+    CheckConstraint(
+        "kind <> 'runbook' OR done_at IS NULL OR link IS NOT NULL OR reason IS NOT NULL",
+        name="runbook_is_linked",
+    ),
+    Index("incident_actions_incident_id_idx", "incident_id"),
+    Index("incident_actions_open_idx", "due_on", postgresql_where=text("done_at IS NULL")),
+    Index(
+        "incident_actions_asked_idx",
+        "incident_id",
+        "kind",
+        unique=True,
+        postgresql_where=text("kind <> 'other'"),
+    ),
 )

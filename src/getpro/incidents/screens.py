@@ -69,12 +69,16 @@ def page(
     if one.state is IncidentState.RESOLVED:
         lines += ["", f"Причина: {_short(one.cause or '')}", f"Сделано: {_short(one.fix or '')}"]
     elif one.asked is not None:
-        lines += ["", ASK]
+        lines += ["", ASK_WHY if one.is_asked_why else ASK]
+    elif one.closing_by is not None:
+        lines += ["", f"⏳ {escape(one.closing_by)}: решён. Закроется, когда станет тихо."]
     return "\n".join(lines)
 
 
 ASK: Final = "✍️ Ответьте на это сообщение: причина; что сделано."
 """With a semicolon, or each on a line of its own."""
+
+ASK_WHY: Final = "✍️ Ответьте на это сообщение: почему закрыть, хотя не тихо."
 
 
 def _state(shown: Shown, zone: ZoneInfo, *, now: datetime) -> str:
@@ -202,7 +206,8 @@ def keyboard(one: Incident, *, is_closed: bool = False) -> dict[str, Any]:
                 [("Решён", "done")],
             ]
         case IncidentState.TAKEN:
-            rows = [[("Решён", "done")], help_row, [("Отпустить", "drop"), *up]]
+            end = ("Решён", "done") if one.closing_by is None else ("Закрыть всё равно", "force")
+            rows = [[end], help_row, [("Отпустить", "drop"), *up]]
         case _:
             rows = [help_row] if is_closed else []
     return {

@@ -1,12 +1,13 @@
 """What people do with an incident; each asks by itself whether they may, and each is on the time line."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
-from getpro.incidents import calling, paging, signals, store
+from getpro.incidents import calling, closing, paging, signals, store
 from getpro.incidents.deps import Deps
 from getpro.incidents.errors import CannotDo
 from getpro.incidents.screens import SNOOZE
@@ -78,7 +79,7 @@ async def drop(session: Session, deps: Deps, incident_id: int, *, by: Actor) -> 
         step=0,
         called_at=None,
         next_step_at=now,
-        asked=None,
+        **store.NOT_CLOSING,
     )
     await store.note(session, incident_id, EventKind.DROPPED, "Отпустил", now=now, who=by.name)
     await calling.advance(session, deps, incident_id)
@@ -128,22 +129,102 @@ async def set_level(session: Session, deps: Deps, incident_id: int, level: Level
     return await _shown(session, deps, incident_id)
 
 
-async def ask_how_it_ended(session: Session, deps: Deps, incident_id: int, *, by: Actor) -> Incident:
-    """The next reply of theirs in Telegram says cause and fix; a step. Raises as :func:`take`."""
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What has become of the wish to close an incident."""
+
+    incident: Incident
+    against: tuple[str, ...] = ()
+    """What is not quiet, a line each; it closes by itself when nothing is."""
+    needs_purchase: bool = False
+    """It wants a synthetic purchase, and nothing else."""
+
+    @property
+    def is_over(self) -> bool:
+        return self.incident.state is IncidentState.RESOLVED
+
+
+async def ask_how_it_ended(session: Session, deps: Deps, incident_id: int, *, by: Actor) -> Ending:
+    """The next reply of theirs in Telegram says cause and fix; a step. Raises as :func:`take`.
+
+    Said already, they are not asked for again.
+    """
     found, _ = await _begin(session, deps, incident_id, by)
-    await store.change(session, found.incident_id, asked=by.telegram_id)
-    return await _shown(session, deps, incident_id)
+    if found.closing_by is not None:
+        return await resolve(session, deps, incident_id, by=by)
+    await store.change(session, incident_id, asked=by.telegram_id, is_asked_why=False)
+    return Ending(await _shown(session, deps, incident_id))
+
+
+async def ask_why_not_wait(session: Session, deps: Deps, incident_id: int, *, by: Actor) -> Ending:
+    """The next reply of theirs in Telegram says why to close it at once; a step. Raises as :func:`take`."""
+    found, _ = await _begin(session, deps, incident_id, by)
+    if found.closing_by is None:
+        raise CannotDo("сначала «Решён»: причина и что сделано")
+    await store.change(session, incident_id, asked=by.telegram_id, is_asked_why=True)
+    return Ending(await _shown(session, deps, incident_id))
 
 
 async def resolve(
-    session: Session, deps: Deps, incident_id: int, *, by: Actor, cause: str, fix: str
-) -> Incident:
-    """It is over, and is said why and what was done; a step. Raises as :func:`take`."""
+    session: Session,
+    deps: Deps,
+    incident_id: int,
+    *,
+    by: Actor,
+    cause: str | None = None,
+    fix: str | None = None,
+    force: str | None = None,
+) -> Ending:
+    """It is over, and is said why and what was done; a step. Raises as :func:`take`.
+
+    Closed where what was wrong is quiet (see :mod:`getpro.incidents.closing`), or where ``force`` says why
+    not to wait for that. Otherwise it stays with whoever has said so, and closes by itself. What was said
+    before need not be said again.
+    """
     found, now = await _begin(session, deps, incident_id, by)
+    cause, fix = cause or found.cause, fix or found.fix
+    if cause is None or fix is None:
+        raise CannotDo("не сказаны причина и что сделано")
     cause, fix = _said(cause, "причина"), _said(fix, "что сделано")
-    await calling.resolved(session, deps, incident_id, by=by.name, cause=cause, fix=fix, now=now)
-    words = f"Решён. Причина: {cause}. Сделано: {fix}"
-    return await _done(session, deps, found, EventKind.RESOLVED, words, by=by, now=now)
+    why = None if force is None else _said(force, "почему не ждать")
+    firing, missing = await closing.against(session, deps, found, now=now)
+    lines = (*firing, *missing)
+    if lines and why is None:
+        await _wait_for_quiet(session, found, lines, by=by, cause=cause, fix=fix, now=now)
+        return Ending(await _shown(session, deps, incident_id), lines, needs_purchase=not firing)
+    if lines:
+        words = f"Закрыт принудительно: {why}. Не тихо: {'; '.join(lines)}"
+        await store.note(session, incident_id, EventKind.FORCED, words, now=now, who=by.name)
+    await closing.close(session, deps, found, by=by.name, cause=cause, fix=fix, now=now)
+    return Ending(await _shown(session, deps, incident_id), lines)
+
+
+async def _wait_for_quiet(
+    session: Session,
+    found: Incident,
+    lines: Sequence[str],
+    *,
+    by: Actor,
+    cause: str,
+    fix: str,
+    now: datetime,
+) -> None:
+    values: dict[str, Any] = {
+        "closing_by": by.name,
+        "closing_at": found.closing_at or now,
+        "cause": cause,
+        "fix": fix,
+        "asked": None,
+    }
+    if found.state is IncidentState.OPEN:
+        taken = {"taken_by": by.name, "taken_at": now, "next_step_at": None, "snoozed_until": None}
+        await _move(session, found, IncidentState.TAKEN, **values, **taken)
+    else:
+        await store.change(session, found.incident_id, **values)
+    if (found.cause, found.fix) == (cause, fix):
+        return
+    words = f"Причина: {cause}. Сделано: {fix}. Закроется, когда станет тихо: {'; '.join(lines)}"
+    await store.note(session, found.incident_id, EventKind.CLOSING, words, now=now, who=by.name)
 
 
 async def add_note(
@@ -164,7 +245,8 @@ class Replied:
     """What a reply to a page has become."""
 
     incident: Incident
-    is_resolved: bool
+    ending: Ending | None
+    """None: it was a note."""
 
 
 async def reply(session: Session, deps: Deps, incident_id: int, said: str, *, by: Actor, key: str) -> Replied:
@@ -176,16 +258,19 @@ async def reply(session: Session, deps: Deps, incident_id: int, said: str, *, by
     await require(session, deps, by)
     if found.asked is not None and found.asked == by.telegram_id and not await store.is_noted(session, key):
         said = said.strip()
-        cause, _, fix = said.partition("\n" if "\n" in said else ";")
-        if not fix.strip():
-            raise CannotDo("нужны обе части: причина; что сделано")
-        done = await resolve(session, deps, incident_id, by=by, cause=cause, fix=fix)
+        if found.is_asked_why:
+            done = await resolve(session, deps, incident_id, by=by, force=said)
+        else:
+            cause, _, fix = said.partition("\n" if "\n" in said else ";")
+            if not fix.strip():
+                raise CannotDo("нужны обе части: причина; что сделано")
+            done = await resolve(session, deps, incident_id, by=by, cause=cause, fix=fix)
         await store.note(
             session, incident_id, EventKind.NOTE, said.strip(), now=deps.clock(), who=by.name, key=key
         )
-        return Replied(done, is_resolved=True)
+        return Replied(done.incident, done)
     await add_note(session, deps, incident_id, said, by=by, key=key)
-    return Replied(found, is_resolved=False)
+    return Replied(found, None)
 
 
 async def _begin(session: Session, deps: Deps, incident_id: int, by: Actor) -> tuple[Incident, datetime]:

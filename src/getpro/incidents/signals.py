@@ -129,6 +129,7 @@ async def _seen_again(session: Session, deps: Deps, signal: Signal, known: Any, 
         return Outcome.KNOWN
     await store.note(session, known.incident_id, EventKind.SIGNAL, f"Снова: {_title(signal)}", now=now)
     await store.change(session, known.incident_id, quiet_since=None)
+    await _not_over(session, deps, await store.incident(session, known.incident_id), now=now)
     await paging.ask_to_show(session, deps, known.incident_id, is_urgent=False)
     return Outcome.AGAIN
 
@@ -215,7 +216,20 @@ async def _joined(session: Session, deps: Deps, signal: Signal, found: Incident,
         await graver(
             session, deps, found, signal.level, "сигнал важнее прежних", now=now, title=_title(signal)
         )
+    else:
+        await _not_over(session, deps, found, now=now)
     await paging.ask_to_show(session, deps, incident_id, is_urgent=False)
+
+
+async def _not_over(session: Session, deps: Deps, found: Incident, *, now: datetime) -> None:
+    """Where somebody has said that it is over, it is not: they may have gone, and are called anew."""
+    if found.closing_by is None:
+        return
+    values = dict(store.NOT_CLOSING) | {"taken_by": None, "step": 0, "called_at": None, "next_step_at": now}
+    await store.move(session, found.incident_id, IncidentState.OPEN, **values)
+    words = f"{found.closing_by} сказал, что решён, а сигналы снова: зовём"
+    await store.note(session, found.incident_id, EventKind.CLOSING, words, now=now)
+    await calling.advance(session, deps, found.incident_id)
 
 
 async def graver(
@@ -230,7 +244,8 @@ async def graver(
     title: str | None = None,
 ) -> None:
     """Raise the level and call those of that one; who has taken it has not taken this."""
-    values: dict[str, Any] = {"level": level, "step": 0, "called_at": None, "next_step_at": now}
+    again = {"step": 0, "called_at": None, "next_step_at": now}
+    values: dict[str, Any] = dict(store.NOT_CLOSING) | again | {"level": level}
     if title is not None:
         values["title"] = title
     if found.state is IncidentState.TAKEN:

@@ -1,7 +1,8 @@
 """Incidents and their time lines: conditional updates, so that of two who press one wins."""
 
 import heapq
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -25,6 +26,17 @@ _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 _LIKELY: Final = {ChangeKind.DEPLOYED, ChangeKind.SETTINGS}
 
 
+NOT_CLOSING: Final[Mapping[str, Any]] = {
+    "asked": None,
+    "is_asked_why": False,
+    "closing_by": None,
+    "closing_at": None,
+    "cause": None,
+    "fix": None,
+}
+"""Nobody is asked how it ended, and what was said of it does not hold any more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Incident:
     incident_id: int
@@ -45,6 +57,10 @@ class Incident:
     asked: int | None
     restored_to: datetime | None
     """It came back with a database that was brought back to that moment."""
+    is_asked_why: bool
+    closing_by: str | None
+    """Who has said cause and fix; it closes when it is quiet."""
+    closing_at: datetime | None
     resolved_at: datetime | None
     resolved_by: str | None
     cause: str | None
@@ -59,6 +75,7 @@ class Event:
     who: str
     kind: EventKind
     words: str
+    data: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +86,8 @@ class SignalSeen:
     level: Level
     runbook: str | None
     source: str
+    began_at: datetime
+    """By its source."""
     first_seen_at: datetime
     over_at: datetime | None
     times: int
@@ -146,6 +165,16 @@ async def quiet(session: Session, *, now: datetime, quiet_time: timedelta) -> li
     return list(found)
 
 
+async def closing(session: Session) -> list[int]:
+    """Those that close when they are quiet."""
+    found = await session.scalars(
+        select(incidents.c.incident_id).where(
+            incidents.c.state != IncidentState.RESOLVED, incidents.c.closing_by.is_not(None)
+        )
+    )
+    return list(found)
+
+
 async def move(session: Session, incident_id: int, to: IncidentState, **values: Any) -> bool:
     """Move it by the table, with what changes beside; False where it is not where it could be moved from."""
     moved = await session.execute(
@@ -216,7 +245,7 @@ async def _own_line(session: Session, incident_id: int) -> list[Event]:
         .where(incident_events.c.incident_id == incident_id)
         .order_by(incident_events.c.event_id)
     )
-    return [Event(row.at, row.who, EventKind(row.kind), row.words) for row in rows]
+    return [Event(row.at, row.who, EventKind(row.kind), row.words, row.data) for row in rows]
 
 
 async def signals_of(session: Session, incident_id: int) -> list[SignalSeen]:
@@ -234,6 +263,7 @@ async def signals_of(session: Session, incident_id: int) -> list[SignalSeen]:
             level=Level(row.level),
             runbook=row.runbook,
             source=row.source,
+            began_at=row.began_at,
             first_seen_at=row.first_seen_at,
             over_at=row.over_at,
             times=row.times,
@@ -288,6 +318,9 @@ def incident_of(row: Any) -> Incident:
         quiet_since=row.quiet_since,
         asked=row.asked,
         restored_to=row.restored_to,
+        is_asked_why=row.is_asked_why,
+        closing_by=row.closing_by,
+        closing_at=row.closing_at,
         resolved_at=row.resolved_at,
         resolved_by=row.resolved_by,
         cause=row.cause,

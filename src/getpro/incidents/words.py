@@ -1,5 +1,6 @@
 """The words that pages, time lines and commands share."""
 
+import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Final
@@ -25,6 +26,7 @@ COMPLAINTS: Final = {
 }
 LIGHTS: Final = {Level.L1: "🟡", Level.L2: "🔴", Level.L3: "🚨"}
 _MINUTE: Final = 60
+_SPECIAL: Final = re.compile(r"([\\`*_\[\]<>|#])")
 
 
 def span(length: timedelta) -> str:
@@ -43,6 +45,11 @@ def clock(moment: datetime, zone: ZoneInfo, *, now: datetime) -> str:
     local = moment.astimezone(zone)
     is_today = local.date() == now.astimezone(zone).date()
     return f"{local:%H:%M}" if is_today else f"{local:%d.%m %H:%M}"
+
+
+def plain(text: str) -> str:
+    """Of anybody's words, Markdown that shows just them, in one line."""
+    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
 
 
 def names(those: Iterable[str]) -> str:

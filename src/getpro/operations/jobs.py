@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 
-from getpro.operations import alarms, chat, runs, samples
+from getpro.operations import alarms, chasing, chat, runs, samples
 from getpro.operations.deps import Deps
 from getpro.operations.routines import ROUTINES, Routine, carry_out_due
 from getpro.platform.http import ServiceUnavailable
@@ -19,6 +19,7 @@ _FOR_EVER: Final = Backoff(longest_seconds=300)
 _ONCE_MORE: Final = Backoff(longest_seconds=60, attempts=3)
 _FORGET: Final = "forget_operations"
 _MISSED: Final = "look_for_missed"
+_CHASE: Final = "chase_actions"
 
 
 def schedules(zone: str) -> list[Schedule]:
@@ -27,6 +28,7 @@ def schedules(zone: str) -> list[Schedule]:
         Schedule(samples.TAKE.name, f"every {samples.EVERY.total_seconds():.0f}s"),
         Schedule(_FORGET, "15 4 * * *", zone),
         Schedule(_MISSED, "every 300s"),
+        Schedule(_CHASE, chasing.RULE, zone),
         *(Schedule(routine.schedule, routine.rule, zone) for routine in ROUTINES.values()),
     ]
 
@@ -36,6 +38,7 @@ def job_kinds(deps: Deps) -> list[JobKind]:
         JobKind(chat.TELL, partial(chat.send, deps), _FOR_EVER, (ServiceUnavailable,)),
         JobKind(samples.TAKE, partial(samples.take, deps), _ONCE_MORE),
         JobKind(job_of(_FORGET), partial(_forget, deps), _ONCE_MORE),
+        JobKind(job_of(_CHASE), partial(chasing.chase, deps), _ONCE_MORE),
         JobKind(job_of(_MISSED), partial(look_for_missed, deps), _ONCE_MORE),
         *(
             JobKind(job_of(routine.schedule), _by_schedule(deps, routine), _ONCE_MORE)

@@ -70,6 +70,20 @@ def upgrade() -> None:
             nullable=True,
             comment="it came back with a database of that moment",
         ),
+        sa.Column(
+            "is_asked_why",
+            sa.Boolean(),
+            server_default=sa.false(),
+            nullable=False,
+            comment="not to wait for quiet",
+        ),
+        sa.Column(
+            "closing_by",
+            sa.Text(),
+            nullable=True,
+            comment="has said cause and fix; it closes when it is quiet",
+        ),
+        sa.Column("closing_at", sa.DateTime(timezone=True), nullable=True, comment="when they said so"),
         sa.Column("resolved_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("resolved_by", sa.Text(), nullable=True, comment="null: it went by itself"),
         sa.Column("cause", sa.Text(), nullable=True),
@@ -488,6 +502,68 @@ def upgrade() -> None:
         ["incident_id"],
         unique=False,
         postgresql_where=sa.text("over_at IS NULL"),
+    )
+    _after_an_incident()
+
+
+def _after_an_incident() -> None:
+    op.create_table(
+        "incident_documents",
+        sa.Column("document_id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("incident_id", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False, comment="report, post_mortem"),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("markdown", sa.Text(), nullable=False),
+        sa.Column(
+            "pdf", sa.LargeBinary(), nullable=True, comment="of this very Markdown; null: not rendered yet"
+        ),
+        sa.Column("made_by", sa.Text(), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["incident_id"], ["incidents.incident_id"], name=op.f("incident_documents_incident_id_fkey")
+        ),
+        sa.PrimaryKeyConstraint("document_id", name=op.f("incident_documents_pkey")),
+        sa.UniqueConstraint(
+            "incident_id", "kind", "version", name=op.f("incident_documents_incident_id_kind_version_key")
+        ),
+    )
+    op.create_table(
+        "incident_actions",
+        sa.Column("action_id", sa.BigInteger(), sa.Identity(always=False), nullable=False),
+        sa.Column("incident_id", sa.BigInteger(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False, comment="runbook, post_mortem, other"),
+        sa.Column("what", sa.Text(), nullable=False),
+        sa.Column("owner", sa.Text(), nullable=False),
+        sa.Column("due_on", sa.Date(), nullable=False, comment="in the operator's zone"),
+        sa.Column("added_by", sa.Text(), nullable=False),
+        sa.Column("added_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("done_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("done_by", sa.Text(), nullable=True),
+        sa.Column("link", sa.Text(), nullable=True, comment="where what was done can be seen"),
+        sa.Column("reason", sa.Text(), nullable=True, comment="why there is nothing to be linked"),
+        sa.CheckConstraint(
+            "kind <> 'runbook' OR done_at IS NULL OR link IS NOT NULL OR reason IS NOT NULL",
+            name=op.f("incident_actions_runbook_is_linked_check"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["incident_id"], ["incidents.incident_id"], name=op.f("incident_actions_incident_id_fkey")
+        ),
+        sa.PrimaryKeyConstraint("action_id", name=op.f("incident_actions_pkey")),
+    )
+    op.create_index("incident_actions_incident_id_idx", "incident_actions", ["incident_id"], unique=False)
+    op.create_index(
+        "incident_actions_open_idx",
+        "incident_actions",
+        ["due_on"],
+        unique=False,
+        postgresql_where=sa.text("done_at IS NULL"),
+    )
+    op.create_index(
+        "incident_actions_asked_idx",
+        "incident_actions",
+        ["incident_id", "kind"],
+        unique=True,
+        postgresql_where=sa.text("kind <> 'other'"),
     )
 
 
