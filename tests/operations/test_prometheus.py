@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 
 from getpro.checks.check import Finding, Level
+from getpro.operations.budget import budget
 from getpro.operations.looks import dashboards, services, targets
 from getpro.operations.looks.dashboards import SERIES, judged
 from getpro.platform.programs import run_program
@@ -20,7 +21,7 @@ from getpro.sandbox.serving import serving
 pytestmark = pytest.mark.monitoring
 
 NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=2)
-HOUR, WEEK = timedelta(hours=1), timedelta(days=7)
+SECOND, HOUR, WEEK = timedelta(seconds=1), timedelta(hours=1), timedelta(days=7)
 USUAL = {"getpro_updates_total": 400, "getpro_charges_total": 40, "failed": 2}
 """Within an hour."""
 
@@ -194,3 +195,22 @@ async def test_a_prometheus_that_is_away_or_speaks_in_riddles_is_red() -> None:
             assert [one.level for one in await seen(dashboards.look(where, now=NOW))] == [Level.UNKNOWN]
             restarts = services.look_at_restarts(where, ["bot"], now=NOW)
             assert [one.level for one in await seen(restarts)] == [Level.UNKNOWN]
+
+
+async def test_the_error_budget_is_what_the_synthetic_purchases_have_used_of_it(prometheus: Running) -> None:
+    name, since = "getpro:synthetic_purchase:failed", NOW - timedelta(days=30)
+    looks = [
+        f"{name} {int(number < 60)} {(since + number * 30 * SECOND).timestamp():.0f}"
+        for number in range(1, 241)
+    ]
+    text = "\n".join([f"# TYPE {name} gauge", *looks, "# EOF\n"])
+    async with prometheus(text) as url:
+        used = await budget(url, since=since, until=NOW, now=NOW + HOUR)
+        goes_on = await budget(url, since=since, until=since + timedelta(days=60), now=NOW)
+        nothing = await budget(url, since=since - timedelta(days=30), until=since, now=NOW)
+    assert used is not None
+    assert (used.down, used.measured) == (59 * 30 * SECOND, 2 * HOUR)
+    assert used.allowed == timedelta(minutes=216)
+    assert goes_on is not None
+    assert (goes_on.down, goes_on.allowed) == (used.down, timedelta(minutes=432))
+    assert nothing is None

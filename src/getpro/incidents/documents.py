@@ -1,6 +1,6 @@
 """The papers of an incident: drafted, edited as Markdown, kept in versions with their PDF, sent to the team.
 
-See ``docs/decisions/0027-documents.md``.
+See ``docs/decisions/0028-documents.md``.
 """
 
 from collections.abc import Sequence
