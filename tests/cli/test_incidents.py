@@ -164,7 +164,9 @@ async def test_what_customers_would_see_is_asked_about(watch: Watch) -> None:
     assert (await typed("incident", "closed")).code == 0
 
 
-async def test_papers_actions_and_figures_on_the_command_line(watch: Watch, tmp_path: Path) -> None:
+async def test_papers_actions_and_figures_on_the_command_line(
+    watch: Watch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     by = ("--by", "ольга")
     await typed("incident", "open", "Ссылка не открывается", *by)
     closing = ("--cause", "сертификат", "--fix", "продлили", "--force", "панели ещё нет")
@@ -181,8 +183,15 @@ async def test_papers_actions_and_figures_on_the_command_line(watch: Watch, tmp_
     saved = await typed("incident", "postmortem", "1", "--save", str(text), *by)
     assert (saved.code, saved.said.startswith("Сохранена версия 1. PDF: ")) == (0, True), saved
     assert "| 3 | Оповещать за две недели |" in (await typed("incident", "postmortem", "1")).said
+    monkeypatch.setenv("EDITOR", "sed -i s/две/три/")
+    assert "Сохранена версия 2" in (await typed("incident", "postmortem", "1", "--edit", *by)).said
+    assert "Оповещать за три недели" in (await typed("incident", "postmortem", "1")).said
+    assert "Оповещать за две" in (await typed("incident", "postmortem", "1", "--version", "1")).said
+    assert (await typed("incident", "postmortem", "1", "--edit")).said == "Ничего не изменено.\n"
+    monkeypatch.setenv("EDITOR", "/nowhere/editor")
+    assert "--out FILE.md" in (await typed("incident", "postmortem", "1", "--edit")).complained
     listed = await typed("incident", "actions")
-    assert "Оповещать за две недели" in listed.said
+    assert "Оповещать за три недели" in listed.said
     assert "Провести разбор" not in listed.said
     refused = await typed("incident", "actions", "done", "2", *by)
     assert (refused.code, "нужна ссылка" in refused.complained.lower()) == (2, True)

@@ -13,7 +13,7 @@ from getpro.incidents import actions, documents, drafts, paper, service
 from getpro.incidents.actions import Action, Written
 from getpro.incidents.drafts import POST_MORTEM, REPORT
 from getpro.incidents.errors import CannotDo, NotAllowed
-from getpro.incidents.states import Level
+from getpro.incidents.states import EventKind, Level
 from getpro.incidents.team import Actor
 from getpro.operations import chasing
 from getpro.operations.chat import OperatorsChat
@@ -256,7 +256,7 @@ async def test_a_storms_signals_are_one_line_of_the_report(staffed: Watch) -> No
     async with staffed.deps.db.read("test") as session:
         facts = await documents.known(session, staffed.deps, 1)
     first = facts.line[0]
-    storm = [replace(first, kind=drafts.EventKind.SIGNAL, words=f"Ещё: {number}") for number in range(500)]
+    storm = [replace(first, kind=EventKind.SIGNAL, words=f"Ещё: {number}") for number in range(500)]
     report = drafts.draft(REPORT, replace(facts, line=[first, *storm, *facts.line[1:]]), MOSCOW)
     assert "| 15:00 | olga | Ещё сигналы: 500, до 15:00 |" in report
     assert len(report) < 3000

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
 
+import click
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -104,7 +105,7 @@ def _paper(
     shown = None
     if edit:
         before = _find(kind, number, fresh=fresh, version=version)
-        changed = typer.edit(before.markdown, extension=".md")
+        changed = _edited(before.markdown)
         if changed is None or changed.strip() == before.markdown.strip():
             typer.echo("Ничего не изменено.")
             return
@@ -119,6 +120,15 @@ def _paper(
         _write(out, _printed(shown) if out.suffix == ".pdf" else shown.markdown.encode())
     if send:
         _send(kind, number)
+
+
+def _edited(markdown: str) -> str | None:
+    """By ``EDITOR``; None where it was left without saving."""
+    try:
+        return click.edit(markdown, extension=".md")
+    except click.ClickException as error:
+        remedy = "Задайте EDITOR, или возьмите файл: --out FILE.md, потом --save FILE.md"
+        raise Trouble("Редактор не открылся.", error.message, remedy) from error
 
 
 def _find(kind: str, number: int, *, fresh: bool, version: int | None) -> Document:

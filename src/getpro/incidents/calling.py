@@ -153,7 +153,7 @@ async def resolved(
         resolved_by=by,
         next_step_at=None,
         snoozed_until=None,
-        **store.NOT_CLOSING | {"cause": cause, "fix": fix},
+        **{**store.NOT_CLOSING, "cause": cause, "fix": fix},
     )
     if is_over:
         await store.retire_signals(session, incident_id)
