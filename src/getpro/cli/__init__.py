@@ -101,7 +101,7 @@ def _run_command(name: str, arguments: list[str]) -> int:
         return INTERRUPTED
     except Trouble as trouble:
         return _say(trouble, WRONG)
-    return code if isinstance(code, int) else 0
+    return int(code) if isinstance(code, int) else 0  # a command may leave with True
 
 
 def help_text() -> str:
