@@ -220,21 +220,23 @@ async def test_an_incident_opened_by_hand_waits_for_a_purchase_after_the_word(st
         assert again.is_over
 
 
+NOT_YET = "после 15:00 нет удачной пробной покупки"
+
+
 @pytest.mark.parametrize(
-    ("last", "said"),
+    ("last", "minutes", "said"),
     [
-        (None, "после 15:00 нет удачной пробной покупки"),
-        (Bought(NOW), None),
-        (Bought(NOW + 4 * MINUTE), None),
-        (Bought(NOW - MINUTE), "после 15:00 нет удачной пробной покупки"),
-        (Bought(NOW + MINUTE), "после 15:00 нет удачной пробной покупки"),
-        (
-            Bought(NOW + 4 * MINUTE, "Меню бота: не за 20 с"),
-            "пробная покупка не проходит: Меню бота: не за 20 с",
-        ),
+        (None, 1, NOT_YET),
+        (Bought(NOW), 1, None),
+        (Bought(NOW + 4 * MINUTE), 5, None),
+        (Bought(NOW - MINUTE), 1, NOT_YET),
+        (Bought(NOW + MINUTE), 5, NOT_YET),
+        (Bought(NOW + MINUTE, "Меню: нет"), 2, "пробная покупка не проходит: Меню: нет"),
+        (Bought(NOW - MINUTE, "Меню: нет"), 5, NOT_YET),
     ],
-    ids=["none", "just then", "after", "before", "long ago", "failed"],
+    ids=["none", "just then", "after", "before", "long ago", "failed", "failed long ago"],
 )
-def test_the_last_purchase_counts_if_it_is_new_and_passed(last: Bought | None, said: str | None) -> None:
-    now = NOW + (4.5 if last != Bought(NOW) else 2) * MINUTE
-    assert missing_purchase(last, MOSCOW, since=NOW, now=now) == said
+def test_the_last_purchase_counts_if_it_is_new_and_passed(
+    last: Bought | None, minutes: int, said: str | None
+) -> None:
+    assert missing_purchase(last, MOSCOW, since=NOW, now=NOW + minutes * MINUTE) == said
