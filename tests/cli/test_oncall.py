@@ -2,7 +2,7 @@
 
 import pytest
 
-from cli.test_incidents import settings, typed
+from cli_typed import settings, typed
 from duty import OLGA, watch
 
 __all__ = ["settings", "watch"]

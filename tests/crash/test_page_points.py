@@ -14,12 +14,13 @@ from points import a_shop, killed_at
 
 from duty import Mailbox
 from getpro.bootstrap.incidents import incidents_deps
+from getpro.bootstrap.sales import close, sales_deps
 from getpro.incidents import service, team
 from getpro.incidents.deps import Deps
 from getpro.incidents.states import Level, Role
 from getpro.incidents.team import Actor
+from getpro.payments.providers.stars.http import StarsOverHttp
 from getpro.platform.bot_api import BotApi
-from getpro.platform.cipher import cipher
 from getpro.platform.database import Database
 from getpro.platform.jobs import Jobs
 from getpro.sandbox.shop.product import SandboxSettings
@@ -63,11 +64,12 @@ async def incidents(here: World) -> AsyncIterator[Deps]:
     settings = SandboxSettings(**json.loads(here.product.settings_file.read_text(encoding="utf-8")))
     db, api = Database(here.database_url, pool_size=2), BotApi(settings.telegram)
     jobs = Jobs(here.database_url)
+    sales = sales_deps(settings, db=db, jobs=jobs, telegram=StarsOverHttp(api), clock=here.clock)
     try:
-        yield incidents_deps(settings, db=db, jobs=jobs, api=api, cipher=cipher(settings), clock=here.clock)
+        yield incidents_deps(settings, sales=sales, api=api)
     finally:
         await api.close()
-        await db.close()
+        await close(sales)
 
 
 def change_settings(here: World, **operations: object) -> None:
