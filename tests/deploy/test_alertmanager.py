@@ -16,6 +16,8 @@ import aiohttp
 import pytest
 import yaml
 
+from getpro.incidents.escalation import GUIDES
+from getpro.incidents.states import Level
 from getpro.operations import monitoring
 from getpro.operations.monitoring import DOOR as PATH
 from getpro.platform.settings import Settings
@@ -83,6 +85,16 @@ def test_what_is_set_is_who_is_told(tmp_path: Path) -> None:
     assert mail["smarthost"] == "smtp.shop.example:587"
     [watchdog] = found["watchdog"]["webhook_configs"]
     assert (watchdog["url"], watchdog["send_resolved"]) == (WATCHDOG_URL, False)
+
+
+def test_of_a_shop_that_stands_and_calls_nobody_people_hear_as_often_as_it_would_call(tmp_path: Path) -> None:
+    """Every five minutes, as of any L3 that nobody has taken."""
+    top = parsed(tmp_path / "own", settings(**COMPLETE))["route"]
+    gravest = next(one for one in top["routes"] if one["matchers"] == ['severity="L3"'])
+    assert (gravest["continue"], [one["repeat_interval"] for one in gravest["routes"]]) == (True, ["5m"])
+    assert timedelta(minutes=5) == GUIDES[Level.L3][0].wait
+    standing = set(re.findall(r"\w+Down", gravest["routes"][0]["matchers"][0]))
+    assert standing == {"BotDown", "WorkerDown", "PostgresDown"}
 
 
 def test_what_is_not_set_tells_nobody_and_leaves_nothing_behind(tmp_path: Path) -> None:
