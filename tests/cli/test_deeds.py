@@ -144,7 +144,8 @@ async def test_an_incident_is_read_with_what_was_done_shortly_before_and_meanwhi
     await watch.run_jobs()
     assert "За 12 мин до этого: Новая версия: web, 1 → 2" in watch.shown()
     await typed("customers", "block", "101", "--reason", "жалоба", "--by", "ольга")
-    await typed("incident", "resolve", "1", "--cause", "выкладка", "--fix", "откатили", "--by", "ольга")
+    said = ("--cause", "выкладка", "--fix", "откатили", "--force", "пробных покупок ещё не было")
+    await typed("incident", "resolve", "1", *said, "--by", "ольга")
     await typed("customers", "unblock", "101", "--reason", "жалоба", "--by", "ольга")
     async with watch.deps.db.read("test") as session:
         line = await store.time_line(session, 1)

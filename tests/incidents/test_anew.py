@@ -54,7 +54,7 @@ async def test_what_came_back_with_an_older_database_calls_once_more_and_says_wh
         await staffed.work()
     assert staffed.calls() == ["chat", "timur"]
     assert "⏪ База возвращена на 01.03 20:00: возможно, уже решён" in staffed.shown(TIMUR).splitlines()
-    assert staffed.buttons(TIMUR) == ["Взять", "Отложить 30 мин", "Выше", "Решён"]
+    assert staffed.buttons(TIMUR) == ["Взять", "Отложить 30 мин", "Выше", "Чем помочь", "Решён"]
     await staffed.until(629)
     assert staffed.calls() == []
     await staffed.presses(TIMUR, "Взять")

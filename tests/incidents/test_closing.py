@@ -103,7 +103,7 @@ async def test_while_it_fires_it_is_not_closed_and_what_fires_is_said(bench: Ben
     ]
     assert await bench.state() == "taken"
     assert bench.watch.shown().endswith("⏳ timur: решён. Закроется, когда станет тихо.")
-    assert bench.watch.buttons() == ["Закрыть всё равно", "Отпустить", "Выше"]
+    assert bench.watch.buttons() == ["Закрыть всё равно", "Чем помочь", "Отпустить", "Выше"]
 
 
 async def test_what_was_said_is_not_asked_again_it_closes_when_it_is_quiet(bench: Bench) -> None:

@@ -296,7 +296,7 @@ async def test_who_complains_is_told_in_the_words_of_the_team(paged: Watch, peop
     await people.news()
     assert people.sees(everyone[0]) == ["Мы знаем о сбое", "", "Меняем <сервер>."]
     async with paged.deps.db.begin("test") as session:
-        await service.resolve(session, paged.deps, 2, by=BY, cause="сервер", fix="сменили")
+        await service.resolve(session, paged.deps, 2, by=BY, cause="сервер", fix="сменили", force="проба")
     await tellings.carry_on(paged.deps)
     await people.news()
     assert people.sees(everyone[0]) == ["Всё снова работает", "", "Сменили."]

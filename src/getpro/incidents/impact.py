@@ -149,7 +149,7 @@ def _impact(row: Any) -> Impact | None:
 
 
 def in_roubles(amount: Money) -> str:
-    """``198,50 ₽``."""
+    """``1 393 ₽``, ``198,50 ₽``."""
     return (
         f"{amount.value:,}".replace(",", "\N{NO-BREAK SPACE}").removesuffix(".00").replace(".", ",")
         + "\N{NO-BREAK SPACE}₽"
