@@ -266,7 +266,7 @@ class Live:
 
 
 @contextlib.asynccontextmanager
-async def live(folder: Path) -> AsyncIterator[Live]:
+async def live(folder: Path, *, is_alertmanager_hasty: bool = True) -> AsyncIterator[Live]:
     """The shop and all that watches it, as in the stack, on free ports of this machine."""
     names = ("bot", "worker", "prometheus", "alertmanager", "node", "blackbox")
     at = {name: f"127.0.0.1:{free_port()}" for name in names}
@@ -301,7 +301,9 @@ async def live(folder: Path) -> AsyncIterator[Live]:
         own = folder / "own"
         found = monitoring.configuration(settings, bot_url=here.urls["product"])
         alertmanager = found[monitoring.ALERTMANAGER]
-        monitoring.write(own, found | {monitoring.ALERTMANAGER: quickened(alertmanager)})
+        if is_alertmanager_hasty:
+            alertmanager = quickened(alertmanager)
+        monitoring.write(own, found | {monitoring.ALERTMANAGER: alertmanager})
         rules = folder / "rules"
         rules.mkdir()
         for file in RULES:
