@@ -55,6 +55,7 @@ def test_every_query_of_the_guide_is_timed_on_it(past: str) -> None:
     assert timed.keys() > LONG_LOOKS
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 def test_copies_are_measured_from_the_dump_to_the_drill(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -332,6 +332,7 @@ async def test_a_release_without_a_wheel_is_not_built(
     assert (found.level, "shaky>1" in found.seen, "built" in found.seen) == (Level.UNKNOWN, True, False)
 
 
+@pytest.mark.long
 async def test_the_doctor_examines_a_shop_that_there_is_not(tmp_path: Path) -> None:
     """The true one: it goes through its checks, and none of them breaks."""
     (tmp_path / "src").symlink_to(Path(getpro.__file__).parents[1])

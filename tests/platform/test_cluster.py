@@ -61,6 +61,7 @@ def test_a_killed_server_comes_back_at_the_same_address_with_its_data(home: Path
     assert Cluster(home).server_pid() is None
 
 
+@pytest.mark.long
 def test_a_world_made_anew_keeps_its_server_when_a_user_of_the_old_one_leaves(home: Path) -> None:
     old = Cluster(home, durable=False)
     old.start()

@@ -113,6 +113,7 @@ def next_monday(now: datetime) -> datetime:
     return midnight + timedelta(days=7 - now.weekday())
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 async def test_every_routine_reports_in_the_group_at_its_hour_and_after_a_leap_once(
     operators: Operators, figure: Callable[[str], None]

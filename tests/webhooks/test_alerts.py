@@ -256,6 +256,7 @@ async def test_a_storm_is_one_incident_with_a_count_and_one_page(
     assert len(edits) <= 1
 
 
+@pytest.mark.long
 async def test_in_a_storm_of_single_calls_the_shop_still_sells(
     door: Knocker, watch: Watch, figure: Callable[[str], None]
 ) -> None:

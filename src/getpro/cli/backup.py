@@ -29,7 +29,6 @@ from getpro.backups.states import BackupKind, BackupState
 from getpro.backups.store import Backup
 from getpro.bootstrap.backups import Preparing, bucket, folder
 from getpro.cli.database import database, database_if_any
-from getpro.cli.deeds import only_looks
 from getpro.cli.settings import read_settings
 from getpro.cli.shop import quietly
 from getpro.cli.tables import WIDE, in_words
@@ -115,7 +114,6 @@ def verify(
 
 
 @app.command(name="list")
-@only_looks
 def show(*, as_json: AsJson = False) -> None:
     """Показать копии: когда сделаны, сколько весят, когда восстановлены для пробы."""
 
