@@ -80,5 +80,6 @@ def test_what_the_proxy_answers_stands_in_a_block_of_its_own_for_each_path() -> 
         "/webhooks/alertmanager": "respond",
         "/webhooks/*": "reverse_proxy",
         "/health/live": "reverse_proxy",
+        "/health/heartbeat": "reverse_proxy",
         "": "respond",
     }
