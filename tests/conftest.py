@@ -102,7 +102,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--kills", type=int, default=8, help="how often the crash test kills")
+    parser.addoption("--kills", type=int, default=6, help="how often the crash test kills")
     parser.addoption("--examples", type=int, default=None, help="how many random sequences are played")
 
 

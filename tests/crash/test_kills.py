@@ -206,6 +206,7 @@ async def test_killed_again_and_again_while_orders_are_paid_nothing_is_lost_or_d
     await killed_again_and_again(tmp_path, kills, figure, by_polling=False)
 
 
+@pytest.mark.long
 async def test_killed_without_a_public_address_nothing_is_lost_or_doubled(
     tmp_path: Path, kills: int, figure: Callable[[str], None]
 ) -> None:

@@ -34,7 +34,7 @@ from getpro.sandbox.telegram.state import Person
 from shop import CAST, OLGA
 from town import Town, town, unheard
 
-FEW = 3
+FEW = 2
 STEPS = 20
 PAUSE = timedelta(minutes=11)
 """Three of them: as long as the shop may take to find what nobody has told it of."""

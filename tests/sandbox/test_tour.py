@@ -46,6 +46,7 @@ def troubles(here: World, name: str) -> list[str]:
     return next(verdict.troubles for verdict in judge(here) if verdict.name == name)
 
 
+@pytest.mark.long
 async def test_a_day_and_a_month_are_lived_and_the_judge_sees_whatever_is_wrong(
     here: World, capsys: pytest.CaptureFixture[str], figure: Callable[[str], None]
 ) -> None:
