@@ -1,5 +1,6 @@
 """As whom the server runs: PostgreSQL refuses to run as root."""
 
+import fcntl
 import os
 import pwd
 import shutil
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 NAME: Final = "getpro"
+USERS: Final = Path("/etc/passwd")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +55,15 @@ def _exists(name: str) -> bool:
 
 
 def _make(name: str) -> None:
-    if useradd := shutil.which("useradd"):
-        subprocess.run(  # noqa: S603 -- our own constant name
-            [useradd, "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", name],
-            check=False,
-            capture_output=True,
-        )
+    useradd = shutil.which("useradd")
+    if useradd is None:
+        return
+    with USERS.open() as users:
+        # Of two that make the same user at once useradd lets the second give it another number.
+        fcntl.flock(users, fcntl.LOCK_EX)
+        if not _exists(name):
+            subprocess.run(  # noqa: S603 -- our own constant name
+                [useradd, "--system", "--no-create-home", "--shell", "/usr/sbin/nologin", name],
+                check=False,
+                capture_output=True,
+            )
