@@ -8,6 +8,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
+from databases import Databases
 from folders import open_up
 from getpro import migrations
 from getpro.platform import cipher
@@ -51,14 +52,16 @@ def template(server: str) -> str:
     return name
 
 
+@pytest.fixture(scope="session")
+def databases(server: str, template: str) -> Databases:
+    return Databases(server, template)
+
+
 @pytest.fixture
-def database_url(server: str, template: str) -> Iterator[str]:
+def database_url(databases: Databases) -> Iterator[str]:
     """A migrated database of the test's own."""
-    name = f"test_{uuid4().hex[:12]}"
-    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
-        yield f"{server}/{name}"
-        connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    with databases.lent() as url:
+        yield url
 
 
 @pytest.fixture

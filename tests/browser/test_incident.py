@@ -37,6 +37,8 @@ async def test_an_incident_is_answered_on_a_phone(here: World, phone: Page) -> N
     await expect(page).to_contain_text("взял @anna")
     await taken(phone, page, "51-incident-taken")
     here.panel.faults.clear()
+    await here.move_clock(300)
+    await actor.has_access(boris, "Доступ открыт")
     await to_the_next_routine(control)
     await expect(page).to_contain_text("Сигналов больше нет", timeout=PATIENCE)
     await button(phone, "Решён").click()

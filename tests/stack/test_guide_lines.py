@@ -158,8 +158,11 @@ def test_our_copy_is_restored_by_the_guides_line_and_proven_in_its_container(sta
         assert stack.type(GUIDE["G23"]).code == 0
     counts = "SELECT (SELECT count(*) FROM users), count(*), sum(amount) FROM payments"
     assert stack.sql(counts, database="test_db") == stack.sql(counts)
-    refused = stack.say(GUIDE["G23"].replace("test_db", "2getpro_v2"))
-    assert "ничего не изменено" in refused.text
+    # psql leaves with most of the file unread, and podman may lose its last words with that.
+    refused = [stack.say(GUIDE["G23"].replace("test_db", "2getpro_v2")) for _ in range(5)]
+    assert all(one.code != 0 for one in refused)
+    assert any("ничего не изменено" in one.text for one in refused)
+    assert stack.sql(counts, database="test_db") == stack.sql(counts)
     tried = stack.say("docker-compose exec -T worker 2getpro backup verify")
     assert (tried.code, tried.text.rstrip().endswith("годится")) == (0, True), tried.text
 
