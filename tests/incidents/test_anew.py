@@ -3,8 +3,9 @@
 from datetime import timedelta
 
 from duty import TIMUR, Watch
-from getpro.incidents import calling, service, team
-from getpro.incidents.states import Level
+from getpro.incidents import calling, closing, service, team
+from getpro.incidents.signals import Signal, raise_signal, signal_over
+from getpro.incidents.states import Level, Source
 from getpro.incidents.team import Actor
 from getpro.platform import restores
 
@@ -91,3 +92,19 @@ async def test_a_mail_says_that_it_came_back(staffed: Watch) -> None:
     await staffed.work()
     assert "mail olga" in staffed.calls()
     assert "⏪ База возвращена на 15:05: возможно, уже решён" in staffed.mail.bodies[-1]
+
+
+async def test_a_removed_colleagues_word_closes_nothing(staffed: Watch) -> None:
+    signal = Signal(Source.ROUTINE, "касса", Level.L2, "Касса молчит", staffed.now)
+    async with staffed.deps.db.begin("test") as session:
+        await raise_signal(session, staffed.deps, signal)
+        await service.take(session, staffed.deps, 1, by=LEAD)
+        await service.resolve(session, staffed.deps, 1, by=LEAD, cause="деньги", fix="пополнили")
+        await team.remove_person(session, "timur", now=staffed.now)
+    await staffed.work()
+    async with staffed.deps.db.begin("test") as session:
+        await signal_over(session, staffed.deps, Source.ROUTINE, "касса")
+    staffed.shop.clock.forward(minutes=6)
+    await closing.carry_on(staffed.deps)
+    found = await staffed.one()
+    assert (found.state, found.closing_by, found.cause) == ("open", None, None)

@@ -1,17 +1,25 @@
 """How calls behave where something is in the way: the night, a lost answer, a lost queue, two workers."""
 
 import asyncio
+import contextlib
+import socket
 from dataclasses import replace
+from datetime import timedelta
 
+import pytest
 from sqlalchemy import text
 
 from duty import MOSCOW, TIMUR, Watch
-from getpro.incidents import calling, service
+from getpro.incidents import calling, hand_over, paging, service
 from getpro.incidents.escalation import Night
-from getpro.incidents.states import Level
+from getpro.incidents.signals import Outcome, Signal, raise_signal, signal_over
+from getpro.incidents.states import Level, Source
 from getpro.incidents.team import Actor
+from getpro.messaging.store import SEND_NOTICE
 from getpro.operations.figures import Figures
 from getpro.platform.bot_api import BotApiRefused
+from getpro.platform.http import Service, ServiceUnavailable
+from getpro.platform.jobs import PAGES
 from moments import lose_jobs
 
 BY = Actor("Ольга")
@@ -187,3 +195,109 @@ async def test_impact_is_who_has_paid_and_waits(staffed: Watch) -> None:
     await opened(staffed, Level.L2)
     await staffed.run_jobs()
     assert "Заплатили и ждут: 2, на 398\N{NO-BREAK SPACE}₽, с 15:00" in staffed.shown(TIMUR)
+
+
+async def test_a_line_that_loses_every_answer_repeats_a_page_once(staffed: Watch) -> None:
+    staffed.telegram.faults.change({"lose_answer_rate": 1})
+    await opened(staffed, Level.L2)
+    for _ in range(6):
+        await staffed.work()
+    assert staffed.calls() == ["chat", "chat повтор", "mail timur", "timur", "timur повтор"]
+    line = await staffed.line()
+    assert "магазин: timur, Telegram: послано дважды, дошло ли, неизвестно" in line
+    staffed.telegram.faults.clear()
+    await staffed.until(30)
+    assert staffed.calls() == ["chat", "timur"], "the reminder comes all the same"
+
+
+async def test_a_door_that_does_not_open_makes_no_repeat() -> None:
+    """Its queue is full and the kernel drops whoever knocks: what was never taken cannot have arrived."""
+    with socket.socket() as door, contextlib.ExitStack() as waiting:
+        door.bind(("127.0.0.1", 0))
+        door.listen(0)
+        for _ in range(3):
+            one = waiting.enter_context(socket.socket())
+            one.settimeout(0)
+            one.connect_ex(door.getsockname())
+        shut = Service("shut", f"http://127.0.0.1:{door.getsockname()[1]}", timeout_seconds=2)
+        with pytest.raises(ServiceUnavailable) as failed:
+            await shut.call("knock", "GET", "/")
+        await shut.close()
+    assert not paging.may_have_arrived(failed.value)
+
+
+async def test_pages_do_not_stand_behind_what_customers_are_told() -> None:
+    assert paging.SEND.queue == hand_over.TELL.queue == PAGES != SEND_NOTICE.queue
+
+
+async def test_what_is_put_off_comes_no_sooner_for_it(staffed: Watch) -> None:
+    number = await opened(staffed, Level.L1)
+    await staffed.until(1)
+    async with staffed.deps.db.begin("test") as session:
+        found = await service.snooze(session, staffed.deps, number, by=BY)
+    assert found.snoozed_until == staffed.began + timedelta(hours=2)
+    await staffed.until(119)
+    assert staffed.calls() == ["chat", "olga"]
+    await staffed.until(120)
+    assert staffed.calls() == ["chat", "olga"]
+
+
+async def test_what_flaps_does_not_put_the_next_call_off(staffed: Watch) -> None:
+    """Each time it is quiet for less than the quiet time; L3 calls every five minutes all the same."""
+    signal = Signal(Source.ROUTINE, "касса", Level.L3, "Касса молчит", staffed.now)
+
+    async def fires(*, now: bool) -> None:
+        async with staffed.deps.db.begin("test") as session:
+            if now:
+                await raise_signal(session, staffed.deps, signal)
+            else:
+                await signal_over(session, staffed.deps, Source.ROUTINE, "касса")
+
+    await fires(now=True)
+    await staffed.work()
+    assert len(staffed.calls()) == 6
+    for minute in (1, 3, 6):
+        await staffed.go_to(minute)
+        await fires(now=minute == 3)
+        await staffed.work()
+    assert len(staffed.calls()) == 0, "it is quiet"
+    await staffed.go_to(7)
+    await fires(now=True)
+    await staffed.work()
+    assert len(staffed.calls()) == 6, "it was due two minutes ago"
+
+
+async def test_what_was_closed_by_force_is_not_told_again_for_a_day(staffed: Watch) -> None:
+    signal = Signal(Source.ROUTINE, "правило", Level.L2, "Правило врёт", staffed.now)
+
+    async def tells(told: Signal = signal) -> Outcome:
+        async with staffed.deps.db.begin("test") as session:
+            return await raise_signal(session, staffed.deps, told)
+
+    await tells()
+    async with staffed.deps.db.begin("test") as session:
+        await service.resolve(
+            session, staffed.deps, 1, by=BY, cause="правило врёт", fix="завтра", force="ждать нечего"
+        )
+    await staffed.go_to(23 * 60)
+    assert await tells() is Outcome.KNOWN
+    assert len(await staffed.rows("SELECT FROM incidents")) == 1
+    await staffed.go_to(24 * 60)
+    assert await tells() is Outcome.OPENED
+
+
+async def test_nobody_silences_l3_by_force(staffed: Watch) -> None:
+    signal = Signal(Source.ROUTINE, "база", Level.L3, "Базы нет", staffed.now)
+    async with staffed.deps.db.begin("test") as session:
+        await raise_signal(session, staffed.deps, signal)
+        await service.resolve(session, staffed.deps, 1, by=BY, cause="?", fix="?", force="устал")
+        assert await raise_signal(session, staffed.deps, signal) is Outcome.OPENED
+
+
+async def test_what_grows_graver_is_nobodys_any_more(staffed: Watch) -> None:
+    number = await opened(staffed, Level.L1)
+    async with staffed.deps.db.begin("test") as session:
+        await service.take(session, staffed.deps, number, by=BY)
+        await service.raise_level(session, staffed.deps, number, by=BY)
+    found = await staffed.one()
+    assert (found.state, found.level, found.taken_by) == ("open", "L2", None)

@@ -195,7 +195,10 @@ async def test_without_synthetic_purchases_quiet_is_enough_and_that_is_said(benc
     bench.watch.deps = replace(bench.watch.deps, purchases=None)
     bench.watch.bot._incidents = bench.watch.deps
     await bench.is_over()
-    assert await bench.says_it_is_over() == "№1 решён."
+    await bench.passes(4)
+    assert "• тихо только с 15:00" in await bench.says_it_is_over()
+    await bench.passes(1)
+    assert await bench.state() == "resolved"
     assert any(
         "timur: Решён (пробные покупки выключены: по сигналам)." in one for one in await bench.watch.line()
     )

@@ -5,10 +5,11 @@ import asyncio
 import pytest
 
 from duty import Watch
-from getpro.incidents import complaints, weighing
+from getpro.incidents import complaints, service, weighing
 from getpro.incidents.complaints import TooManyComplaints
 from getpro.incidents.signals import Signal, raise_signal
 from getpro.incidents.states import Complaint, Level, Source
+from getpro.incidents.team import Actor
 from incidents.customers import Customers
 
 RUNBOOK = "docs/operations/runbooks/paid-not-delivered.md"
@@ -78,6 +79,10 @@ async def test_five_who_have_paid_and_wait_are_one_incident_and_one_call(
     await people.complains(everyone[5])
     await staffed.work()
     assert staffed.calls() == ["chat", "timur"]
+    staffed.shop.clock.forward(minutes=1)
+    await weighing.weigh(staffed.deps)
+    staffed.shop.clock.forward(minutes=1)
+    await staffed.run_jobs()
     page = staffed.shown().replace("\N{NO-BREAK SPACE}", " ")
     assert "Заплатили и ждут: 6, на 1 194 ₽, с 15:00\nЖалуются: 6" in page
     assert [row.incident_id for row in await staffed.rows("SELECT incident_id FROM complaints")] == [1] * 6
@@ -177,12 +182,13 @@ async def test_when_nobody_waits_any_more_it_closes_by_itself(people: Customers,
     for number in range(1, 6):
         await people.complains(await people.waiting(number))
     await staffed.work()
+    staffed.shop.clock.forward(minutes=1)
     await weighing.weigh(staffed.deps)
     assert (await staffed.one()).quiet_since is None
     await staffed.shop.run_jobs()
     await weighing.weigh(staffed.deps)
     assert "магазин: Прошло: Клиенты заплатили и ждут доступа, жалуются" in await staffed.line()
-    await staffed.until(10)
+    await staffed.until(11)
     assert (await staffed.one()).state == "resolved"
     await staffed.run_jobs()
     page = staffed.shown().replace("\N{NO-BREAK SPACE}", " ")
@@ -205,3 +211,15 @@ async def test_a_forged_kind_of_trouble_changes_nothing(people: Customers, staff
     anna = await people.come(1)
     await people.complains(anna, "everything")
     assert await staffed.rows("SELECT FROM complaints") == []
+
+
+async def test_a_sixth_after_it_was_mended_makes_no_new_incident(people: Customers, staffed: Watch) -> None:
+    for number in range(1, 6):
+        await people.complains(await people.come(number), "connection")
+    async with staffed.deps.db.begin("test") as session:
+        await service.resolve(
+            session, staffed.deps, 1, by=Actor("timur"), cause="узел", fix="починили", force="проверили сами"
+        )
+    staffed.shop.clock.forward(minutes=2)
+    await people.complains(await people.come(6), "connection")
+    assert len(await staffed.rows("SELECT FROM incidents")) == 1

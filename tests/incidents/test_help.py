@@ -79,11 +79,15 @@ async def test_the_figures_raise_a_level_once_and_a_person_decides(staffed: Watc
     for number in range(1, 6):
         await people.waiting(number)
     await opened(staffed, Level.L1)
+    staffed.shop.clock.forward(seconds=59)
+    await weighing.weigh(staffed.deps)
+    assert (await staffed.one()).level == "L1", "what is delivered within a minute is not late"
+    staffed.shop.clock.forward(seconds=1)
     for _ in range(2):
         await weighing.weigh(staffed.deps)
     assert (await staffed.one()).level == "L2"
     line = [said for said in await staffed.line() if "→" in said]
-    assert line == ["магазин: L1 → L2: заплатили и ждут: 5, на 995\N{NO-BREAK SPACE}₽, дольше всех 0 мин"]
+    assert line == ["магазин: L1 → L2: заплатили и ждут: 5, на 995\N{NO-BREAK SPACE}₽, дольше всех 1 мин"]
     async with staffed.deps.db.begin("test") as session:
         await service.set_level(session, staffed.deps, 1, Level.L1, by=BY)
     await weighing.weigh(staffed.deps)
@@ -107,6 +111,7 @@ async def test_of_two_incidents_the_graver_carries_the_impact(staffed: Watch, pe
         await people.waiting(number)
     await opened(staffed, Level.L1)
     await opened(staffed, Level.L2)
+    staffed.shop.clock.forward(minutes=1)
     await weighing.weigh(staffed.deps)
     levels = await staffed.rows("SELECT level FROM incidents ORDER BY incident_id")
     assert [row.level for row in levels] == ["L1", "L3"]
@@ -116,10 +121,11 @@ async def test_what_was_touched_is_kept_when_it_is_delivered(staffed: Watch, peo
     anna = await people.waiting(1)
     await people.pay(anna)
     await opened(staffed)
+    staffed.shop.clock.forward(minutes=1)
     await weighing.weigh(staffed.deps)
     await staffed.shop.run_jobs()
     async with staffed.deps.db.begin("test") as session:
-        assert await impact.measure(session) is None
+        assert await impact.everybody(session) is None
         kept = await impact.touched(session, 1)
     assert kept == Impact(1, 2, Money(398_00, "RUB"), NOW)
 
@@ -295,10 +301,46 @@ async def test_who_complains_is_told_in_the_words_of_the_team(paged: Watch, peop
     await tellings.carry_on(paged.deps)
     await people.news()
     assert people.sees(everyone[0]) == ["Мы знаем о сбое", "", "Меняем <сервер>."]
+    paged.shop.clock.forward(minutes=31)
+    await weighing.weigh(paged.deps)
+    paged.shop.clock.forward(minutes=5)
     async with paged.deps.db.begin("test") as session:
-        await service.resolve(session, paged.deps, 2, by=BY, cause="сервер", fix="сменили", force="проба")
+        await service.resolve(session, paged.deps, 2, by=BY, cause="сервер", fix="сменили")
     await tellings.carry_on(paged.deps)
     await people.news()
+    assert people.sees(everyone[0]) == ["Всё снова работает", "", "Сменили."]
+
+
+async def test_that_it_works_again_is_not_claimed_of_what_was_closed_by_force(
+    paged: Watch, people: Customers
+) -> None:
+    """Until a person says so, once."""
+    everyone = [await people.come(number) for number in range(1, 6)]
+    for user_id in everyone:
+        await people.complains(user_id, "connection")
+    await paged.work()
+    async with paged.deps.db.begin("test") as session:
+        await deeds.do(session, paged.deps, 2, DeedKind.TELL, by=BY, over={"ru": "Сменили."})
+    await tellings.carry_on(paged.deps)
+    async with paged.deps.db.begin("test") as session:
+        with pytest.raises(CannotDo, match="некому"):
+            await deeds.do(session, paged.deps, 2, DeedKind.OVER, by=BY)
+        await service.resolve(session, paged.deps, 2, by=BY, cause="сервер", fix="завтра", force="ночь")
+    for _ in range(2):
+        await tellings.carry_on(paged.deps)
+        await people.news()
+    assert await people.told(everyone[0]) == ["trouble"]
+    await paged.run_jobs()
+    page = paged.shown()
+    assert "Закрыт не по тишине: «снова работает» не писали 5, решите сами" in page
+    await paged.presses(TIMUR, "Чем помочь")
+    await paged.presses(TIMUR, "Написать, что работает: 5")
+    assert "ru: Сменили." in paged.shown()
+    await paged.presses(TIMUR, "Отправить: 5")
+    for _ in range(2):
+        await tellings.carry_on(paged.deps)
+        await people.news()
+    assert await people.told(everyone[0]) == ["trouble", "works_again"]
     assert people.sees(everyone[0]) == ["Всё снова работает", "", "Сменили."]
 
 

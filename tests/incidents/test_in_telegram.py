@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from duty import CHAT, DIMA, OLGA, TIMUR, Watch
+from getpro.bot.flood import Flood
 from getpro.incidents import paging, service, team
 from getpro.incidents.states import Level
 from getpro.incidents.team import Actor
@@ -204,3 +205,41 @@ async def test_a_time_line_cannot_be_changed(paged: Watch) -> None:
     ):
         with pytest.raises(Exception, match="neither changed nor deleted"):
             await paged.rows(statement)
+
+
+async def test_two_who_press_at_once_do_not_wake_everybody(paged: Watch) -> None:
+    async with paged.deps.db.begin("test") as session:
+        await service.set_level(session, paged.deps, 1, Level.L1, by=Actor("timur", TIMUR))
+    await paged.work()
+    press = paged.telegram.people.press
+    for who in (TIMUR, OLGA):
+        press(paged.person(who), paged.page(), "Выше", where=paged.group)
+    await paged.answer()
+    assert (await paged.one()).level == "L2"
+    assert paged.group.toasts[-1]["text"] == "Уже L2."
+
+
+async def test_whoever_pressed_resolved_by_mistake_takes_it_back(paged: Watch) -> None:
+    await paged.presses(TIMUR, "Взять")
+    await paged.presses(TIMUR, "Решён")
+    await paged.run_jobs()
+    page = paged.page()
+    assert "Решён" not in paged.buttons()
+    await paged.presses(TIMUR, "Ещё не решён")
+    await paged.says(TIMUR, "смотрю; перезапускаю", reply_to=page)
+    assert (await paged.one()).state == "taken"
+    assert "timur: смотрю; перезапускаю" in await paged.line()
+
+
+async def test_a_strangers_thousand_presses_are_one_line(paged: Watch) -> None:
+    stranger(paged)
+    for _ in range(3):
+        await paged.presses(STRANGER, "Взять")
+    assert len([said for said in await paged.line() if "Отказано" in said]) == 1
+    paged.bot._flood = Flood()
+    for _ in range(30):
+        paged.telegram.people.callback(paged.person(STRANGER), "inc:take:77", None, where=paged.group)
+        await paged.answer()
+    said = [toast.get("text") for toast in paged.group.toasts[-30:]]
+    assert {one for one in said if one} == {"Эта кнопка для команды магазина. Вас в ней нет."}
+    assert None in said[20:], "a flood is not looked at"

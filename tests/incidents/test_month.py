@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from duty import MOSCOW, NO_NIGHT, TIMUR, Watch
-from getpro.incidents import month, service
-from getpro.incidents.escalation import GUIDES, Night
+from getpro.incidents import month, policy, service
+from getpro.incidents.escalation import GUIDES, Night, Step
 from getpro.incidents.month import Case, Times, figures
 from getpro.incidents.response import Response, response
-from getpro.incidents.states import EventKind, Level
+from getpro.incidents.states import EventKind, Level, Reach, Role
 from getpro.incidents.store import Event
 from getpro.incidents.team import Actor
 from getpro.operations.budget import Budget
@@ -128,3 +128,25 @@ def test_the_budget_of_thirty_days_is_216_minutes() -> None:
     days: dict[str, Any] = {"allowed": timedelta(days=30) * 0.005, "measured": timedelta(days=30)}
     assert days["allowed"] == timedelta(minutes=216)
     assert Budget(down=timedelta(minutes=54), **days).used == 0.25
+
+
+async def test_a_lowered_level_and_another_policy_do_not_change_what_was(staffed: Watch) -> None:
+    by = Actor("timur", TIMUR)
+    since = staffed.now
+    async with staffed.deps.db.begin("test") as session:
+        number = await service.open_by_hand(session, staffed.deps, "Беда", level=Level.L3, by=by)
+    staffed.shop.clock.forward(minutes=10)
+    async with staffed.deps.db.begin("test") as session:
+        await service.take(session, staffed.deps, number, by=by)
+        await service.set_level(session, staffed.deps, number, Level.L1, by=by)
+        await policy.set_steps(
+            session,
+            staffed.deps,
+            Level.L3,
+            [Step(Role.EVERYONE, Reach.ALL, timedelta(minutes=1))],
+            by=by,
+            reason="строже",
+        )
+    async with staffed.deps.db.read("test") as session:
+        [found] = await month.cases(session, staffed.deps, since=since, until=staffed.now)
+    assert (found.level, found.response.is_kept) == (Level.L3, True)

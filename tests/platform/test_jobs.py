@@ -13,12 +13,23 @@ from sqlalchemy import text
 
 from getpro.platform import jobs as jobs_module
 from getpro.platform.database import Database
-from getpro.platform.jobs import MONEY, NOTICES, OUTSIDE, UPKEEP, Backoff, JobKind, JobName, Jobs, RetryLater
+from getpro.platform.jobs import (
+    MONEY,
+    NOTICES,
+    OUTSIDE,
+    PAGES,
+    UPKEEP,
+    Backoff,
+    JobKind,
+    JobName,
+    Jobs,
+    RetryLater,
+)
 
 FOR_EVER = Backoff(longest_seconds=1)
 WORK = JobName("work", MONEY)
 HANG = JobName("hang", NOTICES)
-QUEUES = len((MONEY, NOTICES, OUTSIDE, UPKEEP))
+QUEUES = len((MONEY, NOTICES, PAGES, OUTSIDE, UPKEEP))
 """Each has a worker."""
 
 
@@ -382,11 +393,11 @@ async def test_messages_that_hang_stop_no_routine_and_no_delivery(db: Database, 
     async with db.begin("test") as session:
         for _ in range(20):
             await jobs.defer(session, HANG)
-        for queue in (MONEY, OUTSIDE, UPKEEP):
+        for queue in (MONEY, PAGES, OUTSIDE, UPKEEP):
             await jobs.defer(session, JobName("work", queue), where=queue)
 
     async def all_done() -> bool:
-        return sorted(done) == sorted([MONEY, OUTSIDE, UPKEEP])
+        return sorted(done) == sorted([MONEY, PAGES, OUTSIDE, UPKEEP])
 
     async with working(jobs):
         await until(all_done)

@@ -301,3 +301,13 @@ async def test_a_summary_is_never_too_long_nor_too_strange_to_be_told(door: Knoc
     await watch.work()
     assert watch.shown(CHAT).startswith("🚨 L3 · <беда><беда>")
     assert len(watch.shown()) < 1000
+
+
+async def test_an_old_alert_among_new_ones_is_heard_of_and_the_new_ones_are_written(
+    door: Knocker, watch: Watch
+) -> None:
+    await post(door, notification(alert("A")))
+    await post(door, notification(alert("A", status="resolved"), status="resolved"))
+    assert await post(door, notification(alert("A"), alert("B"))) == 409
+    titles = await watch.rows("SELECT title FROM incident_signals ORDER BY signal_id")
+    assert [row.title for row in titles] == ["A", "B"]

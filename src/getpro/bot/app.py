@@ -80,7 +80,7 @@ class ShopBot:
                 structlog.contextvars.bound_contextvars(**_about(parsed)),
                 timed(UPDATE_SECONDS.labels(kind).observe),
             ):
-                answer = await self._of_team(parsed)
+                answer = self._too_fast(parsed) or await self._of_team(parsed)
                 if answer is None:
                     answer = await self._reply(parsed) if is_private else self._in_group(parsed)
                 result, reply = answer
@@ -102,9 +102,6 @@ class ShopBot:
         person = getattr(update.event, "from_user", None)
         if person is None or person.is_bot:
             return "ignored", None
-        if _is_flood(update, person.id, self._flood):
-            query = update.callback_query
-            return "flood", AnswerCallbackQuery(callback_query_id=query.id) if query else None
         turn = Turn(self.context.sales, update.update_id, person, is_answer=_is_answer(update))
         try:
             answer = await self._feed(update, turn)
@@ -123,6 +120,14 @@ class ShopBot:
         else:
             return "again" if turn.is_repeated else "ok", answer
         return result, self._sorry(update, turn, said)
+
+    def _too_fast(self, update: Update) -> tuple[str, Any] | None:
+        """What somebody hears who presses more than a person can; None where they do not."""
+        person = getattr(update.event, "from_user", None)
+        if person is None or person.is_bot or not _is_flood(update, person.id, self._flood):
+            return None
+        query = update.callback_query
+        return "flood", AnswerCallbackQuery(callback_query_id=query.id) if query else None
 
     async def _of_team(self, update: Update) -> tuple[str, Any] | None:
         """What the team does with incidents; None for everything else."""

@@ -34,7 +34,10 @@ _DEEDS: Final[dict[str, Callable[..., Awaitable[Incident]]]] = {
     "take": service.take,
     "drop": service.drop,
     "later": service.snooze,
+    "still": service.still,
+    "wait": service.not_over_yet,
     "up": service.raise_level,
+    **{f"up{level}": partial(service.raise_level, seen=level) for level in Level},
 }
 _ENDS: Final[dict[str, Callable[..., Awaitable[Ending]]]] = {
     "done": service.ask_how_it_ended,
@@ -44,7 +47,10 @@ _TRIED: Final = {
     "take": "взять",
     "drop": "отпустить",
     "later": "отложить",
+    "still": "сказать, что занимается",
+    "wait": "не закрывать",
     "up": "поднять",
+    **{f"up{level}": "поднять" for level in Level},
     "done": "закрыть",
     "force": "закрыть, хотя не тихо",
 }
@@ -112,6 +118,10 @@ def _done(deps: Deps, deed: str, found: Incident) -> str:
             return f"№{found.incident_id} ваш. Дальше никого не зовём."
         case "drop":
             return f"№{found.incident_id} отпущен, зовём заново."
+        case "still":
+            return "Записано: занимаетесь."
+        case "wait":
+            return "Хорошо, не закрываем. Ответ на сообщение будет заметкой."
         case "later":
             assert found.snoozed_until is not None
             return f"Отложено до {clock(found.snoozed_until, deps.zone, now=deps.clock())}."

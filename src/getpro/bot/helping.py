@@ -8,7 +8,7 @@ from html import escape
 from typing import Any, Final
 
 import structlog
-from aiogram.exceptions import TelegramBadRequest
+from aiogram.exceptions import TelegramAPIError, TelegramBadRequest
 from aiogram.types import CallbackQuery, InlineKeyboardButton, InlineKeyboardMarkup, Message
 
 from getpro.bot.screens.notices import status_words
@@ -47,6 +47,7 @@ _TRIED: Final = {
     "restart": "узнать, как перезапустить",
     "lower": "снизить уровень",
     "tell": "написать клиентам",
+    "works": "написать клиентам",
     "say": "написать клиентам",
     "ways": "выключить оплату",
     "off": "выключить оплату",
@@ -82,7 +83,12 @@ async def press(deps: Deps, query: CallbackQuery, by: Actor) -> tuple[str, Any]:
     except IncidentError as error:
         return "ok", query.answer(_sentence(error), show_alert=True)
     if isinstance(query.message, Message):
-        await (_send if deed == "menu" else _turn)(query.message, view)
+        try:
+            await (_send if deed == "menu" else _turn)(query.message, view)
+        except TelegramAPIError as error:
+            # It is done, whatever the message shows: nobody is told that it was not.
+            log.warning("incidents.help_not_shown", deed=deed, error=type(error).__name__)
+            return "ok", query.answer(toast or "Сообщение не обновилось: нажмите ещё раз.")
     return "ok", query.answer(toast)
 
 
@@ -175,10 +181,12 @@ async def _menu(session: Session, deps: Deps, number: int) -> View:
     ways = ("Способы оплаты", f"ways:{number}")
     shop = ("Открыть магазин", f"open:{number}") if closed.shop else ("Закрыть на работы", f"stop:{number}")
     if found.state is IncidentState.RESOLVED:
-        text.append("Инцидент решён: можно только открыть закрытое.")
+        text.append("Инцидент решён: можно открыть закрытое и сказать клиентам, что снова работает.")
         opening = [*([[ways]] if closed.ways else []), *([[shop]] if closed.shop else [])]
+        if owed := await tellings.owed(session, number):
+            opening.append([(f"Написать, что работает: {owed}", f"works:{number}")])
         return "\n".join(text), opening
-    waiting, whom = await impact.measure(session), await tellings.audience(session, found)
+    waiting, whom = await impact.everybody(session), await tellings.audience(session, found)
     if waiting is None:
         text.append("Оплаченного и не выданного нет.")
     else:
@@ -223,6 +231,14 @@ async def _preview(session: Session, deps: Deps, made: Deed) -> View:
         whom = await tellings.audience(session, await store.incident(session, made.incident_id))
         what, yes = f"Напишем клиентам: {whom}", f"Отправить: {whom}"
         after = ["Когда инцидент решат, им же придёт:", *_said(deps, made.argument["over"], _OVER)]
+    elif made.kind is DeedKind.OVER:
+        whom = await tellings.owed(session, made.incident_id)
+        what, yes = f"Напишем тем, кому писали о сбое: {whom}", f"Отправить: {whom}"
+        text = [
+            f"<b>{escape(what)}</b>",
+            *_said(deps, await tellings.over_of(session, made.incident_id), _OVER),
+        ]
+        return "\n".join(text), [[(yes, f"yes:{made.deed_id}")], no]
     elif made.kind is DeedKind.WAY_OFF:
         what = f"Выключим новые оплаты: {title(deps, made.argument['provider'])}"
         yes, after = "Выключить", ["Начатые оплаты дойдут до конца."]
@@ -278,7 +294,12 @@ _VIEWS: Final[dict[str, Callable[[Session, Deps, int], Awaitable[View]]]] = {
     "ways": _ways,
     "tell": _choose_text,
 }
-_PROPOSED: Final = {"say": DeedKind.TELL, "off": DeedKind.WAY_OFF, "stop": DeedKind.SHOP_OFF}
+_PROPOSED: Final = {
+    "say": DeedKind.TELL,
+    "works": DeedKind.OVER,
+    "off": DeedKind.WAY_OFF,
+    "stop": DeedKind.SHOP_OFF,
+}
 """Shown first, and confirmed."""
 _AT_ONCE: Final = {
     "retry": DeedKind.RETRY,

@@ -38,7 +38,7 @@ Yes = Annotated[bool, typer.Option("--yes", help="Не спрашивать")]
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands, in the order in which they are listed."""
-    for command in (level, retry, off, on, close, reopen, tell):
+    for command in (level, retry, off, on, close, reopen, tell, works):
         app.command()(command)
     app.command(name="complaints")(show_complaints)
     app.command(name="closed")(show_closed)
@@ -123,6 +123,20 @@ def tell(
         typer.echo(f"{language}, когда решат: {afterwards[language] or t('status-over')}")
     _ask(f"Написать клиентам: {whom}?", yes=yes)
     _do(number, DeedKind.TELL, by, about=about, words=words, over=afterwards)
+
+
+def works(number: Number, by: By, *, yes: Yes = False) -> None:
+    """Написать «снова работает» тем, кому писали о сбое, если закрыли его не по тишине.
+
+    Пример: 2getpro incident works 12
+    """
+
+    async def count(session: Session, _: Deps) -> int:
+        return await tellings.owed(session, number)
+
+    whom = in_one_step(count, remedy=_SHOW.format(number=number))
+    _ask(f"Написать клиентам, что снова работает: {whom}?", yes=yes)
+    _do(number, DeedKind.OVER, by)
 
 
 def show_complaints(

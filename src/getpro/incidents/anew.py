@@ -1,7 +1,7 @@
 """What nobody answers for any more is called anew: whoever held it has left, or the past has come back."""
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from sqlalchemy import select
 
@@ -12,14 +12,6 @@ from getpro.incidents.states import EventKind, IncidentState
 from getpro.incidents.words import clock
 from getpro.platform import restores
 from getpro.platform.database import Session
-
-_FROM_THE_BEGINNING: Final = {
-    "taken_by": None,
-    "step": 0,
-    "called_at": None,
-    "snoozed_until": None,
-    "asked": None,
-}
 
 
 async def reopen(session: Session, deps: Deps, *, now: datetime) -> None:
@@ -65,7 +57,7 @@ async def _of_the_past(session: Session, deps: Deps, *, now: datetime) -> None:
 async def _reopen(
     session: Session, deps: Deps, incident_id: int, why: str, *, now: datetime, **values: Any
 ) -> None:
-    values |= _FROM_THE_BEGINNING | {"next_step_at": now}
+    values |= store.called_anew(now)
     if not await store.move(session, incident_id, IncidentState.OPEN, **values):
         await store.change(session, incident_id, **values)  # it is open, and begins again
     await store.note(session, incident_id, EventKind.DROPPED, f"{why}: зовём заново", now=now)

@@ -12,7 +12,8 @@ import structlog
 
 from getpro.incidents import anew, paging, store, team
 from getpro.incidents.deps import Deps
-from getpro.incidents.escalation import Call, Reason, call
+from getpro.incidents.escalation import Call, Policy, Reason, call
+from getpro.incidents.response import due_at
 from getpro.incidents.states import EventKind, IncidentState
 from getpro.incidents.store import Incident
 from getpro.incidents.words import ROLES, clock, names, span
@@ -33,26 +34,22 @@ async def advance(session: Session, deps: Deps, incident_id: int) -> bool:
     found = await store.locked(session, incident_id)
     if found.state is not IncidentState.OPEN or found.next_step_at is None or found.next_step_at > now:
         return False
-    if (until := _held_until(deps, found, now)) > now:
+    if found.quiet_since is not None and found.opened_by is None:
+        return False  # no signal speaks of it any more: it closes, or fires again and goes on from here
+    if (until := deps.night.over(found.level, now)) > now:
         await store.change(session, incident_id, next_step_at=until)
-        if until == deps.night.over(found.level, now):
-            words = f"Ночь: до {clock(until, deps.zone, now=now)} никого не зовём"
-            await store.note(session, incident_id, EventKind.NOT_PAGED, words, now=now)
+        words = f"Ночь: до {clock(until, deps.zone, now=now)} никого не зовём"
+        await store.note(session, incident_id, EventKind.NOT_PAGED, words, now=now)
         return False
-    due = call(await store.policy(session), found.level, found.step, now=now, night=deps.night)
-    await _carry_out(session, deps, found, due, now=now)
+    policy = await store.policy(session)
+    due = call(policy, found.level, found.step, now=now, night=deps.night)
+    await _carry_out(session, deps, found, due, policy, now=now)
     return True
 
 
-def _held_until(deps: Deps, found: Incident, now: datetime) -> datetime:
-    """The night's end for L1; what no signal speaks of any more calls nobody, it closes or fires again."""
-    until = deps.night.over(found.level, now)
-    if found.quiet_since is not None and found.opened_by is None:
-        until = max(until, found.quiet_since + QUIET)
-    return until
-
-
-async def _carry_out(session: Session, deps: Deps, found: Incident, due: Call, *, now: datetime) -> None:
+async def _carry_out(
+    session: Session, deps: Deps, found: Incident, due: Call, policy: Policy, *, now: datetime
+) -> None:
     audience = await team.audience(session, deps, due.whom.role, now=now)
     called_at = now if due.step == 1 or found.called_at is None else found.called_at
     turn = found.turn + 1
@@ -85,6 +82,8 @@ async def _carry_out(session: Session, deps: Deps, found: Incident, due: Call, *
         turn=turn,
         level=due.level,
         reason=due.reason,
+        # As the policy is now: another one does not change what was kept.
+        answer_by=due_at(policy, due.level, called_at, deps.night).isoformat(),
     )
     await paging.write(
         session,

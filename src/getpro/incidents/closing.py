@@ -22,6 +22,7 @@ log = structlog.get_logger(__name__)
 
 PURCHASE_OLD: Final = timedelta(minutes=3)
 """What was bought longer ago says nothing of now."""
+QUIET_WITHOUT_PURCHASES: Final = timedelta(minutes=5)
 NO_PURCHASES: Final = "пробные покупки выключены: по сигналам"
 _SHOWN: Final = 3
 _LONGEST: Final = 100
@@ -34,10 +35,18 @@ async def against(
     signals = await store.signals_of(session, found.incident_id)
     firing = firing_of(signals, deps.zone, now=now)
     if deps.purchases is None:
-        return firing, []
+        return firing, _too_short(signals, deps.zone, now=now)
     since = quiet_since(signals, said_at=found.closing_at or now)
     missing = missing_purchase(await deps.purchases.last(session), deps.zone, since=since, now=now)
     return firing, [] if missing is None else [missing]
+
+
+def _too_short(signals: Sequence[SignalSeen], zone: ZoneInfo, *, now: datetime) -> list[str]:
+    """Where no purchase shows it: what has just stopped may only flap."""
+    over = max((one.over_at for one in signals if one.over_at is not None), default=None)
+    if over is None or now - over >= QUIET_WITHOUT_PURCHASES:
+        return []
+    return [f"тихо только с {clock(over, zone, now=now)}"]
 
 
 def firing_of(signals: Sequence[SignalSeen], zone: ZoneInfo, *, now: datetime) -> list[str]:

@@ -8,14 +8,14 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import structlog
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Select, func, insert, select, update
 
 from getpro.customers.models import users
 from getpro.incidents import impact
 from getpro.incidents.deps import Deps
-from getpro.incidents.models import complaints, incident_signals
+from getpro.incidents.models import complaints, incident_signals, incidents
 from getpro.incidents.signals import Signal, raise_signal, signal_over
-from getpro.incidents.states import Complaint, Level, Source
+from getpro.incidents.states import Complaint, IncidentState, Level, Source
 from getpro.platform.database import Session
 
 log = structlog.get_logger(__name__)
@@ -139,6 +139,8 @@ async def _gather(
         complaints.c.kind == kind,
         complaints.c.is_proved.is_(is_proved),
         complaints.c.last_at > now - TOGETHER,
+        # What was said of trouble that is over makes no new one.
+        complaints.c.incident_id.is_(None) | complaints.c.incident_id.in_(_unresolved()),
     )
     group = _PROVED if is_proved else kind
     fingerprint = f"customers:{group}"
@@ -165,6 +167,10 @@ async def _gather(
         update(complaints).where(*ours, complaints.c.incident_id.is_(None)).values(incident_id=incident_id)
     )
     return incident_id
+
+
+def _unresolved() -> Select[tuple[int]]:
+    return select(incidents.c.incident_id).where(incidents.c.state != IncidentState.RESOLVED)
 
 
 async def _incident_of(session: Session, fingerprint: str) -> int | None:
@@ -209,7 +215,7 @@ async def end_what_is_over(session: Session, deps: Deps) -> None:
 
 async def _is_over(session: Session, group: str, *, now: datetime) -> bool:
     if group == _PROVED:
-        return await impact.measure(session) is None
+        return await impact.everybody(session) is None
     found = select(complaints.c.complaint_id).where(
         complaints.c.kind == group, complaints.c.is_proved.is_(False), complaints.c.last_at > now - _STILL
     )

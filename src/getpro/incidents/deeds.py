@@ -37,7 +37,7 @@ GOOD_FOR: Final = timedelta(minutes=15)
 """An older proposal is made anew: it shows what was so then."""
 _RETRIED_FOR: Final = timedelta(minutes=1)
 """A second press within it does nothing."""
-_UNDOING: Final = frozenset({DeedKind.WAY_ON, DeedKind.SHOP_ON})
+_AFTERWARDS: Final = frozenset({DeedKind.WAY_ON, DeedKind.SHOP_ON, DeedKind.OVER})
 """Also of an incident that is resolved: what was closed must not stay so for want of a button."""
 WITH_WORDS: Final = frozenset({DeedKind.TELL, DeedKind.WAY_OFF, DeedKind.SHOP_OFF})
 RESTART_ADVICE: Final = (
@@ -91,7 +91,7 @@ async def propose(
     """
     found = await store.incident(session, incident_id)
     await require(session, deps, by)
-    if found.state is IncidentState.RESOLVED and kind not in _UNDOING:
+    if found.state is IncidentState.RESOLVED and kind not in _AFTERWARDS:
         raise CannotDo(f"№{incident_id} уже решён")
     argument: dict[str, Any] = {}
     if kind is DeedKind.WAY_OFF:
@@ -139,7 +139,7 @@ async def confirm(session: Session, deps: Deps, deed_id: int, *, by: Actor) -> D
     if now - found.proposed_at > GOOD_FOR:
         raise CannotDo("предложение устарело, начните заново")
     incident = await store.locked(session, found.incident_id)
-    if incident.state is IncidentState.RESOLVED and found.kind not in _UNDOING:
+    if incident.state is IncidentState.RESOLVED and found.kind not in _AFTERWARDS:
         raise CannotDo(f"№{found.incident_id} уже решён")
     try:
         outcome = await _carried_out(session, deps, incident, found, by)
@@ -242,6 +242,8 @@ async def _carried_out(session: Session, deps: Deps, incident: Incident, found: 
             return await _retry(session, deps, operator, reason)
         case DeedKind.TELL:
             return await _tell(session, incident, found)
+        case DeedKind.OVER:
+            return await _tell_over(session, incident)
         case DeedKind.RESTART:
             return "Посмотрел, как перезапустить"
         case DeedKind.WAY_OFF | DeedKind.SHOP_OFF:
@@ -275,6 +277,13 @@ async def _tell(session: Session, incident: Incident, found: Deed) -> str:
         raise CannotDo("писать некому: никто не ждёт, или им уже написали")
     words = _in_words(found) or f", готовый текст «{found.argument['about']}»"
     return f"Пишем клиентам: {count}{words}"
+
+
+async def _tell_over(session: Session, incident: Incident) -> str:
+    """The notices go when this is done."""
+    if not (count := await tellings.owed(session, incident.incident_id)):
+        raise CannotDo("писать некому: все, кому писали, узнают или уже узнали")
+    return f"Пишем, что снова работает: {count}"
 
 
 def _known_provider(deps: Deps, code: str | None) -> str:

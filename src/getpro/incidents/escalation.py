@@ -41,6 +41,8 @@ class Reason(StrEnum):
     REMINDER = "reminder"
     ESCALATED = "escalated"
     """The level below has let its time pass."""
+    STILL = "still"
+    """Whoever has taken it has said nothing for long."""
 
 
 @dataclass(frozen=True, slots=True)

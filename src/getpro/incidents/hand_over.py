@@ -21,11 +21,11 @@ from getpro.incidents.team import Person
 from getpro.platform.bot_api import BotApiRefused, TooManyRequests
 from getpro.platform.database import Session
 from getpro.platform.http import ServiceUnavailable
-from getpro.platform.jobs import NOTICES, JobName, RetryLater
+from getpro.platform.jobs import PAGES, JobName, RetryLater
 
 log = structlog.get_logger(__name__)
 
-TELL: Final = JobName("tell_hand_over", NOTICES)
+TELL: Final = JobName("tell_hand_over", PAGES)
 _LOCK: Final = 7_201_539
 """Advisory lock: of two who look at once one sees that the other has told."""
 _MOST: Final = 100

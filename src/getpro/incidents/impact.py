@@ -4,7 +4,7 @@ See ``docs/decisions/0027-help.md``.
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import func, select, text
@@ -31,13 +31,14 @@ JOIN payments p ON p.payment_id = missing.payment_id
 WHERE s.provisioned_version < s.wanted_version AND missing.refund_id IS NULL
 """
 """A row for each order among what the panel lacks: one change made each version. Less what was given back."""
+_LATE: Final = timedelta(minutes=1)
+"""What is delivered within it is in time (SLO B); who waits no longer than that waits for nothing."""
 _FIGURES: Final = (
     "SELECT count(DISTINCT user_id) AS customers, count(*) AS payments, coalesce(sum(roubles), 0) AS roubles,"
     " min(since) AS since"
 )
 _MEASURE: Final = text(
-    f"{_FIGURES} FROM ({WAITING}) AS waiting"
-    " WHERE roubles > 0 AND (cast(:since AS timestamptz) IS NULL OR since >= :since)"
+    f"{_FIGURES} FROM ({WAITING}) AS waiting WHERE roubles > 0 AND since >= :since AND since <= :until"
 )
 _IS_WAITING: Final = text(
     f"SELECT EXISTS (SELECT FROM ({WAITING}) AS waiting WHERE roubles > 0 AND user_id = :user_id)"  # noqa: S608 -- likewise
@@ -46,7 +47,7 @@ _KEEP: Final = text(
     f"""
 INSERT INTO touched_payments (incident_id, payment_id, user_id, roubles, since)
 SELECT :incident_id, payment_id, user_id, roubles, since FROM ({WAITING}) AS waiting
-WHERE roubles > 0 AND since >= :since ON CONFLICT DO NOTHING RETURNING payment_id
+WHERE roubles > 0 AND since >= :since AND since <= :until ON CONFLICT DO NOTHING RETURNING payment_id
 """  # noqa: S608 -- likewise
 )
 _KEPT: Final = text(f"{_FIGURES} FROM touched_payments WHERE incident_id = :incident_id")
@@ -102,9 +103,15 @@ def asked_level(impact: Impact, *, now: datetime) -> Level | None:
     return None
 
 
-async def measure(session: Session, *, since: datetime | None = None) -> Impact | None:
-    """Who waits now; None where nobody does. ``since``: only those who began to wait then or later."""
-    return _impact((await session.execute(_MEASURE, {"since": since})).one())
+async def measure(session: Session, found: Incident, *, now: datetime) -> Impact | None:
+    """Who waits now, longer than usual, and perhaps because of this incident; None where nobody does."""
+    return _impact((await session.execute(_MEASURE, _late(found, now))).one())
+
+
+async def everybody(session: Session) -> Impact | None:
+    """All who have paid for what the panel does not have yet, however long ago."""
+    ever = {"since": datetime.min.replace(tzinfo=UTC), "until": datetime.max.replace(tzinfo=UTC)}
+    return _impact((await session.execute(_MEASURE, ever)).one())
 
 
 async def is_waiting(session: Session, user_id: int) -> bool:
@@ -112,10 +119,14 @@ async def is_waiting(session: Session, user_id: int) -> bool:
     return bool(await session.scalar(_IS_WAITING, {"user_id": user_id}))
 
 
-async def keep(session: Session, incident_id: int, *, since: datetime) -> bool:
-    """Remember each payment that waits now as touched by the incident; a step. True where one is new."""
-    kept = await session.execute(_KEEP, {"incident_id": incident_id, "since": since})
+async def keep(session: Session, found: Incident, *, now: datetime) -> bool:
+    """Remember each payment that :func:`measure` counts as touched by it; a step. True where one is new."""
+    kept = await session.execute(_KEEP, _late(found, now) | {"incident_id": found.incident_id})
     return kept.first() is not None
+
+
+def _late(found: Incident, now: datetime) -> dict[str, Any]:
+    return {"since": found.opened_at - BEFORE, "until": now - _LATE}
 
 
 async def touched(session: Session, incident_id: int) -> Impact | None:
@@ -123,11 +134,11 @@ async def touched(session: Session, incident_id: int) -> Impact | None:
     return _impact((await session.execute(_KEPT, {"incident_id": incident_id})).one())
 
 
-async def of(session: Session, found: Incident) -> Impact | None:
+async def of(session: Session, found: Incident, *, now: datetime) -> Impact | None:
     """What its page shows: who waits now; of one that is over, all whom it has touched."""
     if found.state is IncidentState.RESOLVED:
         return await touched(session, found.incident_id)
-    return await measure(session)
+    return await measure(session, found, now=now)
 
 
 async def complaints_of(session: Session, incident_id: int) -> int:

@@ -9,6 +9,7 @@ from getpro.incidents import (
     documents,
     hand_over,
     heartbeat,
+    holding,
     paging,
     tellings,
     weighing,
@@ -20,9 +21,10 @@ from getpro.platform.jobs import Backoff, JobKind
 from getpro.platform.schedules import Schedule, job_of
 
 _FOR_EVER: Final = Backoff(longest_seconds=60)
-_ONCE_MORE: Final = Backoff(longest_seconds=300, attempts=5)
+_ONCE_MORE: Final = Backoff(longest_seconds=300, attempts=15)
 _COMES_AGAIN: Final = Backoff(attempts=1)
 _CLOCK: Final = "escalate"
+_HOLD: Final = "ask_holders"
 _CLOSE: Final = "close_incidents"
 _WEIGH: Final = "weigh_incidents"
 _TELL: Final = "tell_customers"
@@ -31,6 +33,7 @@ _HEART: Final = "heartbeat"
 
 SCHEDULES: Final = [
     Schedule(_CLOCK, "every 15s"),
+    Schedule(_HOLD, "every 60s"),
     Schedule(_CLOSE, "every 15s"),
     Schedule(_WEIGH, "every 15s"),
     Schedule(_TELL, "every 15s"),
@@ -51,6 +54,7 @@ def job_kinds(deps: Deps) -> list[JobKind]:
         JobKind(documents.SEND, partial(documents.send, deps), _ONCE_MORE, (ServiceUnavailable,)),
         JobKind(hand_over.TELL, partial(hand_over.tell, deps), _FOR_EVER, (ServiceUnavailable, NotSent)),
         JobKind(job_of(_CLOCK), partial(calling.carry_on, deps), _COMES_AGAIN),
+        JobKind(job_of(_HOLD), partial(holding.carry_on, deps), _COMES_AGAIN),
         JobKind(job_of(_CLOSE), partial(closing.carry_on, deps), _COMES_AGAIN),
         JobKind(job_of(_WEIGH), partial(weighing.weigh, deps), _COMES_AGAIN),
         JobKind(job_of(_TELL), partial(tellings.carry_on, deps), _COMES_AGAIN),

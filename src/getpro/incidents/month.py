@@ -99,13 +99,18 @@ async def cases(session: Session, deps: Deps, *, since: datetime, until: datetim
     rules = await policy(session)
     return [
         Case(
-            Level(row.level),
+            max(Level(row.level), *_called(lines.get(row.incident_id, []))),
             row.opened_at,
             row.resolved_at,
             response(lines.get(row.incident_id, []), rules, deps.night),
         )
         for row in rows
     ]
+
+
+def _called(line: Iterable[Event]) -> list[Level]:
+    """The levels that were called: a person may have lowered it since."""
+    return [Level.L1, *(Level(one.data["level"]) for one in line if one.kind is EventKind.PAGED)]
 
 
 _TELLING = (EventKind.PAGED, EventKind.TAKEN, EventKind.CLOSING, EventKind.FORCED, EventKind.RESOLVED)

@@ -16,28 +16,30 @@ from sqlalchemy import and_, exists, func, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from getpro.catalog import closures
-from getpro.incidents import impact, screens, store
+from getpro.incidents import impact, screens, store, tellings
 from getpro.incidents.closed import closed_in_words
 from getpro.incidents.deps import Deps
-from getpro.incidents.escalation import Reason, answer_within
+from getpro.incidents.escalation import Reason
 from getpro.incidents.models import contact_ways, pages, people
 from getpro.incidents.other import NotSent
+from getpro.incidents.response import due_at
 from getpro.incidents.states import PAGE_MOVES, EventKind, IncidentState, PageState, Reach, Route
 from getpro.incidents.team import Person
 from getpro.kit.states import sources_of
 from getpro.platform.bot_api import BotApiRefused, TooManyRequests
 from getpro.platform.database import Session
 from getpro.platform.http import ServiceUnavailable
-from getpro.platform.jobs import NOTICES, JobName, RetryLater
+from getpro.platform.jobs import NOTICES, PAGES, JobName, RetryLater
 
 log = structlog.get_logger(__name__)
 
-SEND: Final = JobName("send_page", NOTICES)
+SEND: Final = JobName("send_page", PAGES)
 SHOW: Final = JobName("show_incident", NOTICES)
 _GATHERED: Final = timedelta(seconds=10)
 """What signals change is shown so much later: a storm of them is one edit."""
 CHAT: Final = "чат операторов"
 _OWNER: Final = "адрес из настроек"
+_UNKNOWN: Final = "послано дважды, дошло ли, неизвестно"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +119,7 @@ async def _defer(session: Session, deps: Deps, page_id: int) -> None:
 async def send(deps: Deps, page_id: int) -> None:
     """Send one page; a flow, run as a job until it has arrived, or nobody needs it any more."""
     async with deps.db.begin("page: claimed") as session:
-        page = await _claim(session, page_id, now=deps.clock())
+        page = await _claim(session, deps, page_id, now=deps.clock())
         if page is None:
             return
         whom = await _recipient(session, page)
@@ -128,8 +130,11 @@ async def send(deps: Deps, page_id: int) -> None:
         await _send_telegram(deps, page, whom, shown)
 
 
-async def _claim(session: Session, page_id: int, *, now: datetime) -> _Page | None:
-    """Take the page to send it; one that was taken before and not noted is a repeat. None: not needed."""
+async def _claim(session: Session, deps: Deps, page_id: int, *, now: datetime) -> _Page | None:
+    """Take the page to send it; one that was taken before and not noted is a repeat. None: not needed.
+
+    It is repeated once: a line that loses each answer would carry one every minute.
+    """
     row = (
         await session.execute(select(pages).where(pages.c.page_id == page_id).with_for_update())
     ).one_or_none()
@@ -150,22 +155,36 @@ async def _claim(session: Session, page_id: int, *, now: datetime) -> _Page | No
         )
     )
     found = await store.incident(session, row.incident_id)
-    if is_needless or found.state is not IncidentState.OPEN:
+    wanted_in = IncidentState.TAKEN if row.reason == Reason.STILL else IncidentState.OPEN
+    if is_needless or found.state is not wanted_in:
         await _move(session, page_id, PageState.DROPPED)
         return None
-    is_repeat = row.is_repeat or row.state == PageState.SENDING
-    await _move(session, page_id, PageState.SENDING, claimed_at=now, is_repeat=is_repeat)
-    return _Page(
+    may_have_arrived = row.state == PageState.SENDING
+    page = _Page(
         page_id=page_id,
         incident_id=row.incident_id,
         turn=row.turn,
         person_id=row.person_id,
         route=Route(row.route),
         reason=Reason(row.reason),
-        is_repeat=is_repeat,
+        is_repeat=row.is_repeat or may_have_arrived,
         instead_of=row.instead_of,
         chat_id=row.chat_id,
     )
+    if row.is_repeat and may_have_arrived:
+        await _give_up(session, deps, page, now=now)
+        return None
+    await _move(session, page_id, PageState.SENDING, claimed_at=now, is_repeat=page.is_repeat)
+    return page
+
+
+async def _give_up(session: Session, deps: Deps, page: _Page, *, now: datetime) -> None:
+    """Sent twice, and nobody has said that it arrived: the next step calls again."""
+    await _move(session, page.page_id, PageState.REFUSED, trouble=_UNKNOWN)
+    words = f"{await _recipient(session, page)}, {_WAYS[page.route]}: {_UNKNOWN}"
+    await store.note(session, page.incident_id, EventKind.NOT_PAGED, words, now=now)
+    if page.route is Route.TELEGRAM:
+        await _by_the_other_route(session, deps, page, now=now)
 
 
 async def _move(session: Session, page_id: int, to: PageState, **values: Any) -> bool:
@@ -189,12 +208,16 @@ async def _shown(session: Session, deps: Deps, incident_id: int) -> screens.Show
     return screens.Shown(
         incident=found,
         signals=await store.signals_of(session, incident_id),
-        impact=await impact.of(session, found),
-        limit=answer_within(await store.policy(session), found.level),
+        impact=await impact.of(session, found, now=deps.clock()),
+        answer_by=None
+        if found.called_at is None
+        else due_at(await store.policy(session), found.level, found.called_at, deps.night),
+        is_asked_still=await store.is_asked_still(session, found),
         runbooks_url=deps.runbooks_url,
         before=await store.shortly_before(session, found.opened_at),
         complaints=await impact.complaints_of(session, incident_id),
         told=await impact.told_of(session, incident_id),
+        owed=await tellings.owed(session, incident_id),
         closed=closed_in_words(deps, await closures.read(session), now=deps.clock()),
     )
 
@@ -208,7 +231,7 @@ async def _send_telegram(deps: Deps, page: _Page, whom: str, shown: screens.Show
             text=words,
             parse_mode="HTML",
             link_preview_options={"is_disabled": True},
-            reply_markup=screens.keyboard(shown.incident, is_closed=bool(shown.closed)),
+            reply_markup=screens.keyboard(shown),
         )
     except TooManyRequests as error:
         await _not_yet(deps, page, str(error))
@@ -229,7 +252,9 @@ async def _send_telegram(deps: Deps, page: _Page, whom: str, shown: screens.Show
 def may_have_arrived(error: ServiceUnavailable) -> bool:
     """Whether the call had left us when the line was lost; an answer that was no success is an answer."""
     cause = error.__cause__
-    return cause is not None and not isinstance(cause, aiohttp.ClientConnectorError)
+    return cause is not None and not isinstance(
+        cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError
+    )
 
 
 async def _send_other(deps: Deps, page: _Page, whom: str, shown: screens.Shown) -> None:
@@ -384,12 +409,7 @@ async def show(deps: Deps, incident_id: int) -> None:
         )
         if message.shown == _hash(words):
             continue
-        is_closed = bool(shown.closed)
-        buttons = (
-            screens.keyboard(shown.incident, is_closed=is_closed)
-            if message.is_newest
-            else {"inline_keyboard": []}
-        )
+        buttons = screens.keyboard(shown) if message.is_newest else {"inline_keyboard": []}
         await _edit(deps, message, words, buttons)
 
 

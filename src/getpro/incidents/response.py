@@ -44,10 +44,11 @@ def response(line: Sequence[Event], policy: Policy, night: Night) -> Response:
         return Response(**said)  # type: ignore[arg-type]
     level = Level(called[-1].data["level"])
     since = next(one.at for one in called if one.data["level"] == level)
+    known = called[-1].data.get("answer_by")
     return Response(
         called_at=called[0].at,
         level=level,
-        due_at=due_at(policy, level, since, night),
+        due_at=due_at(policy, level, since, night) if known is None else datetime.fromisoformat(known),
         was_escalated=any(one.data["reason"] == Reason.ESCALATED for one in called),
         **said,  # type: ignore[arg-type]
     )

@@ -24,6 +24,7 @@ _REASONS: Final = {
     Reason.PAGE: None,
     Reason.REMINDER: "⏰ Напоминание: никто не взял",
     Reason.ESCALATED: "⬆️ Прежний уровень не ответил",
+    Reason.STILL: None,
 }
 
 
@@ -34,8 +35,10 @@ class Shown:
     incident: Incident
     signals: Sequence[SignalSeen]
     impact: Impact | None
-    limit: timedelta
-    """The level's."""
+    answer_by: datetime | None = None
+    """When the level's time is over; None: nobody was called yet."""
+    is_asked_still: bool = False
+    """Whoever has taken it is asked whether they still work on it."""
     runbooks_url: str | None = None
     before: Change | None = None
     """What was done to the shop shortly before."""
@@ -43,6 +46,8 @@ class Shown:
     """Of how many customers."""
     told: int = 0
     """How many customers have been told how things stand."""
+    owed: int = 0
+    """Of these, how many do not hear by themselves that it works again: it was closed before it did."""
     closed: Sequence[str] = ()
     """What is not sold just now, in words."""
 
@@ -56,6 +61,7 @@ def page(
     lines = [f"{light} <b>{one.level} · {_short(one.title)}</b>"]
     if one.state is IncidentState.OPEN and (why := _REASONS[reason]) is not None:
         lines.append(why)
+    lines += _asked_still(shown)
     lines.append(
         f"№{one.incident_id} · с {clock(one.opened_at, zone, now=now)}{_state(shown, zone, now=now)}"
     )
@@ -94,9 +100,15 @@ def _state(shown: Shown, zone: ZoneInfo, *, now: datetime) -> str:
             return f" · решён в {at}{who}, за {span(one.resolved_at - one.opened_at)}"
     if one.snoozed_until is not None and one.snoozed_until > now:
         return f" · отложен до {clock(one.snoozed_until, zone, now=now)}"
-    if one.called_at is None:
+    if shown.answer_by is None:
         return " · ждёт утра" if one.next_step_at is not None and one.next_step_at > now else ""
-    return f" · ответ до {clock(one.called_at + shown.limit, zone, now=now)}"
+    return f" · ответ до {clock(shown.answer_by, zone, now=now)}"
+
+
+def _asked_still(shown: Shown) -> list[str]:
+    if not shown.is_asked_still or shown.incident.state is not IncidentState.TAKEN:
+        return []
+    return [f"⏰ {escape(shown.incident.taken_by or '')}, ещё занимаетесь? Без ответа зовём заново."]
 
 
 def _came_back(one: Incident, zone: ZoneInfo, *, now: datetime) -> list[str]:
@@ -123,6 +135,8 @@ def _impact(shown: Shown, zone: ZoneInfo, *, now: datetime) -> list[str]:
     if customers:
         said = ", ".join(customers)
         lines.append(f"{said[:1].upper()}{said[1:]}")
+    if shown.owed:
+        lines.append(f"Закрыт не по тишине: «снова работает» не писали {shown.owed}, решите сами")
     return lines
 
 
@@ -190,12 +204,14 @@ def _short(text: str) -> str:
     return escape(text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…")
 
 
-def keyboard(one: Incident, *, is_closed: bool = False) -> dict[str, Any]:
+def keyboard(shown: Shown) -> dict[str, Any]:
     """The buttons as the Bot API takes them.
 
-    ``is_closed``: something is not sold just now, so that also what is resolved leads to opening it.
+    Also what is resolved leads to help, where something is not sold just now or customers wait for a word.
     """
-    up = [("Выше", "up")] if one.level is not Level.L3 else []
+    one = shown.incident
+    up = [("Выше", f"up{one.level}")] if one.level is not Level.L3 else []
+    asked = [[("Ещё не решён", "wait")]] if one.asked is not None else []
     help_row = [("Чем помочь", "help")]
     match one.state:
         case IncidentState.OPEN:
@@ -203,13 +219,14 @@ def keyboard(one: Incident, *, is_closed: bool = False) -> dict[str, Any]:
                 [("Взять", "take")],
                 [("Отложить 30 мин", "later"), *up],
                 help_row,
-                [("Решён", "done")],
+                *(asked or [[("Решён", "done")]]),
             ]
         case IncidentState.TAKEN:
             end = ("Решён", "done") if one.closing_by is None else ("Закрыть всё равно", "force")
-            rows = [[end], help_row, [("Отпустить", "drop"), *up]]
+            still = [[("Занимаюсь", "still")]] if shown.is_asked_still else []
+            rows = [*still, *(asked or [[end]]), help_row, [("Отпустить", "drop"), *up]]
         case _:
-            rows = [help_row] if is_closed else []
+            rows = [help_row] if shown.closed or shown.owed else []
     return {
         "inline_keyboard": [
             [{"text": text, "callback_data": f"{PREFIX}:{deed}:{one.incident_id}"} for text, deed in row]
@@ -232,6 +249,7 @@ def in_plain(
     lines = [
         why for why in (_REASONS[reason], "Повтор: первый раз мог не дойти" if is_repeat else None) if why
     ]
+    lines += _asked_still(shown)
     lines.append(f"С {clock(one.opened_at, zone, now=now)}{_state(shown, zone, now=now)}")
     lines += _came_back(one, zone, now=now)
     lines += [f"{'горит' if s.is_firing else 'прошло'}: {s.title[:_LONGEST]}" for s in shown.signals[:_SHOWN]]

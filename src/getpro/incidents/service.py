@@ -9,12 +9,12 @@ import structlog
 
 from getpro.incidents import calling, closing, paging, signals, store
 from getpro.incidents.deps import Deps
-from getpro.incidents.errors import CannotDo
+from getpro.incidents.errors import CannotDo, NoSuchIncident
 from getpro.incidents.screens import SNOOZE
 from getpro.incidents.states import EventKind, IncidentState, Level
 from getpro.incidents.store import Incident
 from getpro.incidents.team import Actor, require
-from getpro.incidents.words import STATES
+from getpro.incidents.words import STATES, clock
 from getpro.platform.database import Session
 
 log = structlog.get_logger(__name__)
@@ -75,15 +75,19 @@ async def drop(session: Session, deps: Deps, incident_id: int, *, by: Actor) -> 
         session,
         found,
         IncidentState.OPEN,
-        taken_by=None,
-        step=0,
-        called_at=None,
-        next_step_at=now,
-        **store.NOT_CLOSING,
+        **store.called_anew(now),
     )
     await store.note(session, incident_id, EventKind.DROPPED, "Отпустил", now=now, who=by.name)
     await calling.advance(session, deps, incident_id)
     return await _shown(session, deps, incident_id)
+
+
+async def still(session: Session, deps: Deps, incident_id: int, *, by: Actor) -> Incident:
+    """Say that they work on it, so that nobody is called anew; a step. Raises as :func:`take`."""
+    found, now = await _begin(session, deps, incident_id, by)
+    if found.state is not IncidentState.TAKEN or found.taken_by != by.name:
+        raise CannotDo("его никто не взял" if found.taken_by is None else f"его взял {found.taken_by}")
+    return await _done(session, deps, found, EventKind.NOTE, "Занимается", by=by, now=now)
 
 
 async def snooze(
@@ -93,15 +97,22 @@ async def snooze(
     found, now = await _begin(session, deps, incident_id, by)
     if found.state is IncidentState.TAKEN:
         raise CannotDo(f"его взял {found.taken_by}: никого не зовём")
-    until = now + length
+    until = max(now + length, found.next_step_at or now)  # what was to come later comes no sooner for it
     await store.change(session, incident_id, next_step_at=until, snoozed_until=until)
-    words = f"Отложил на {round(length.total_seconds() / 60)} мин"
+    words = f"Отложил до {clock(until, deps.zone, now=now)}"
     return await _done(session, deps, found, EventKind.SNOOZED, words, by=by, now=now)
 
 
-async def raise_level(session: Session, deps: Deps, incident_id: int, *, by: Actor) -> Incident:
-    """Call the next level now, whoever has taken it; a step. Raises as :func:`take`."""
+async def raise_level(
+    session: Session, deps: Deps, incident_id: int, *, by: Actor, seen: Level | None = None
+) -> Incident:
+    """Call the next level now, whoever has taken it; a step. Raises as :func:`take`.
+
+    ``seen``: the level that they saw when they pressed; two who press at once do not wake everybody.
+    """
     found, now = await _begin(session, deps, incident_id, by)
+    if seen is not None and seen != found.level:
+        raise CannotDo(f"уже {found.level}")
     if (above := found.level.above) is None:
         raise CannotDo(f"{found.level} — высший уровень, зовём всех")
     await signals.graver(session, deps, found, above, "позвал выше", now=now, who=by.name)
@@ -120,8 +131,7 @@ async def set_level(session: Session, deps: Deps, incident_id: int, level: Level
     if level > found.level:
         await signals.graver(session, deps, found, level, "решил человек", now=now, who=by.name)
         return await _shown(session, deps, incident_id)
-    is_open = found.state is IncidentState.OPEN
-    clock_anew = {"step": 0, "called_at": None, "next_step_at": now, "snoozed_until": None} if is_open else {}
+    clock_anew = store.called_anew(now) if found.state is IncidentState.OPEN else {}
     await store.change(session, incident_id, level=level, **clock_anew)
     words = f"{found.level} → {level}: решил человек"
     await store.note(session, incident_id, EventKind.LEVEL, words, now=now, who=by.name)
@@ -154,6 +164,15 @@ async def ask_how_it_ended(session: Session, deps: Deps, incident_id: int, *, by
         return await resolve(session, deps, incident_id, by=by)
     await store.change(session, incident_id, asked=by.telegram_id, is_asked_why=False)
     return Ending(await _shown(session, deps, incident_id))
+
+
+async def not_over_yet(session: Session, deps: Deps, incident_id: int, *, by: Actor) -> Incident:
+    """It was asked how it ended by mistake: their next reply is a note; a step. Raises as :func:`take`."""
+    found, _ = await _begin(session, deps, incident_id, by)
+    if found.asked is None:
+        raise CannotDo("его и не спрашивают, чем кончилось")
+    await store.change(session, incident_id, asked=None, is_asked_why=False)
+    return await _shown(session, deps, incident_id)
 
 
 async def ask_why_not_wait(session: Session, deps: Deps, incident_id: int, *, by: Actor) -> Ending:
@@ -234,8 +253,8 @@ async def add_note(
 
     Raises NotAllowed, CannotDo, NoSuchIncident.
     """
-    await store.incident(session, incident_id)
     await require(session, deps, by)
+    await store.incident(session, incident_id)
     words = _said(said, "заметка")
     await store.note(session, incident_id, EventKind.NOTE, words, now=deps.clock(), who=by.name, key=key)
 
@@ -254,8 +273,8 @@ async def reply(session: Session, deps: Deps, incident_id: int, said: str, *, by
 
     Raises NotAllowed, CannotDo.
     """
-    found = await store.locked(session, incident_id)
     await require(session, deps, by)
+    found = await store.locked(session, incident_id)
     if found.asked is not None and found.asked == by.telegram_id and not await store.is_noted(session, key):
         said = said.strip()
         if found.is_asked_why:
@@ -275,8 +294,8 @@ async def reply(session: Session, deps: Deps, incident_id: int, said: str, *, by
 
 async def _begin(session: Session, deps: Deps, incident_id: int, by: Actor) -> tuple[Incident, datetime]:
     """The unresolved incident, held; and the moment."""
-    found = await store.locked(session, incident_id)
     await require(session, deps, by)
+    found = await store.locked(session, incident_id)
     if found.state is IncidentState.RESOLVED:
         raise CannotDo(f"№{incident_id} уже решён")
     return found, deps.clock()
@@ -285,10 +304,16 @@ async def _begin(session: Session, deps: Deps, incident_id: int, by: Actor) -> t
 async def refused(deps: Deps, incident_id: int, deed: str, *, by: Actor) -> None:
     """Put on record that somebody tried who may not; a flow, for what they tried was rolled back."""
     log.warning("incidents.refused", incident_id=incident_id, user_id=by.telegram_id, deed=deed)
+    now = deps.clock()
+    # Who may not may press a thousand times: nothing of the time line can be removed again.
+    key = f"refused:{incident_id}:{by.telegram_id or by.name}:{deed}:{now:%Y%m%d%H}"
     async with deps.db.begin("incidents: refused") as session:
-        await store.note(
-            session, incident_id, EventKind.REFUSED, f"Отказано: {deed}", now=deps.clock(), who=by.name
-        )
+        try:
+            await store.incident(session, incident_id)
+        except NoSuchIncident:
+            return
+        words = f"Отказано: {deed}"
+        await store.note(session, incident_id, EventKind.REFUSED, words, now=now, who=by.name, key=key)
 
 
 async def _move(session: Session, found: Incident, to: IncidentState, **values: object) -> None:

@@ -21,6 +21,7 @@ _LOCK: Final = 7_201_538
 """Advisory lock: of a storm's first two signals only one may find no incident."""
 _TOGETHER: Final = timedelta(minutes=1)
 """What begins within a minute of the last has one cause, until a person finds otherwise."""
+_MUTED_FOR: Final = timedelta(days=1)
 _LONGEST_TITLE: Final = 250
 
 
@@ -61,6 +62,8 @@ async def raise_signal(session: Session, deps: Deps, signal: Signal) -> Outcome:
         return await _seen_again(session, deps, signal, known, now=now)
     if known is not None and _is_stale(signal, known):
         return Outcome.STALE
+    if known is not None and await _is_muted(session, signal, known, now=now):
+        return Outcome.KNOWN
     joined = await _one_to_join(session, signal, now=now)
     incident_id = None if joined is None else joined.incident_id
     outcome = Outcome.OPENED if incident_id is None else Outcome.JOINED
@@ -144,10 +147,22 @@ def _is_stale(signal: Signal, known: Any) -> bool:
     return was_over and signal.source is Source.ALERTMANAGER
 
 
+async def _is_muted(session: Session, signal: Signal, known: Any, *, now: datetime) -> bool:
+    """Whether a person closed it by force while it fired, and it has not stopped since: they know of it.
+
+    For a day: "the rule is wrong, I mend it tomorrow". Neither L3 nor customers can be silenced so.
+    """
+    if not known.is_firing or signal.level is Level.L3 or signal.source is Source.CUSTOMERS:
+        return False
+    if known.resolved_at is None or known.resolved_at <= now - _MUTED_FOR:
+        return False
+    return await store.is_forced(session, known.incident_id)
+
+
 async def _known(session: Session, source: Source, fingerprint: str) -> Any:
     """What was last told under this fingerprint; its incident is held, so that nobody resolves it now."""
     found = await session.execute(
-        select(incident_signals, incidents.c.state.label("incident_state"))
+        select(incident_signals, incidents.c.state.label("incident_state"), incidents.c.resolved_at)
         .join(incidents, incidents.c.incident_id == incident_signals.c.incident_id)
         .where(
             incident_signals.c.source == source,
@@ -225,8 +240,7 @@ async def _not_over(session: Session, deps: Deps, found: Incident, *, now: datet
     """Where somebody has said that it is over, it is not: they may have gone, and are called anew."""
     if found.closing_by is None:
         return
-    values = dict(store.NOT_CLOSING) | {"taken_by": None, "step": 0, "called_at": None, "next_step_at": now}
-    await store.move(session, found.incident_id, IncidentState.OPEN, **values)
+    await store.move(session, found.incident_id, IncidentState.OPEN, **store.called_anew(now))
     words = f"{found.closing_by} сказал, что решён, а сигналы снова: зовём"
     await store.note(session, found.incident_id, EventKind.CLOSING, words, now=now)
     await calling.advance(session, deps, found.incident_id)
@@ -244,14 +258,13 @@ async def graver(
     title: str | None = None,
 ) -> None:
     """Raise the level and call those of that one; who has taken it has not taken this."""
-    again = {"step": 0, "called_at": None, "next_step_at": now}
-    values: dict[str, Any] = dict(store.NOT_CLOSING) | again | {"level": level}
+    values = store.called_anew(now) | {"level": level}
     if title is not None:
         values["title"] = title
     if found.state is IncidentState.TAKEN:
         await store.move(session, found.incident_id, IncidentState.OPEN, **values)
     else:
-        await store.change(session, found.incident_id, snoozed_until=None, **values)
+        await store.change(session, found.incident_id, **values)
     words = f"{found.level} → {level}: {why}"
     await store.note(session, found.incident_id, EventKind.LEVEL, words, now=now, who=who)
     await calling.advance(session, deps, found.incident_id)

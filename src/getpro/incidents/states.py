@@ -105,6 +105,8 @@ class EventKind(StrEnum):
     TAKEN = "taken"
     DROPPED = "dropped"
     SNOOZED = "snoozed"
+    ASKED = "asked"
+    """Whoever has taken it, whether they still work on it."""
     NOTE = "note"
     REFUSED = "refused"
     """Somebody without the right to tried."""
@@ -139,6 +141,8 @@ class DeedKind(StrEnum):
     SHOP_ON = "shop_on"
     TELL = "tell"
     """Tell the customers who are touched how things stand."""
+    OVER = "over"
+    """Tell those that it works again, of an incident that was closed before it was quiet."""
     RESTART = "restart"
     """Say how the shop is restarted; it does nothing."""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from getpro.incidents.errors import NoSuchIncident
@@ -35,6 +35,18 @@ NOT_CLOSING: Final[Mapping[str, Any]] = {
     "fix": None,
 }
 """Nobody is asked how it ended, and what was said of it does not hold any more."""
+
+
+def called_anew(now: datetime) -> dict[str, Any]:
+    """The columns of one that nobody holds: its level is called from its first step, at once."""
+    return {
+        "taken_by": None,
+        "step": 0,
+        "called_at": None,
+        "next_step_at": now,
+        "snoozed_until": None,
+        **NOT_CLOSING,
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +155,13 @@ async def newest(session: Session, *, most: int, is_unresolved: bool = False) ->
 
 
 async def due(session: Session, *, now: datetime, most: int) -> list[int]:
-    """The open ones whose next step has come, the longest due first."""
+    """Those whose next step has come, the longest due first; of what is quiet nobody is called."""
     found = await session.scalars(
         select(incidents.c.incident_id)
-        .where(incidents.c.next_step_at <= now)
+        .where(
+            incidents.c.next_step_at <= now,
+            or_(incidents.c.quiet_since.is_(None), incidents.c.opened_by.is_not(None)),
+        )
         .order_by(incidents.c.next_step_at)
         .limit(most)
     )
@@ -207,6 +222,37 @@ async def note(
     )
     added = await session.execute(statement.on_conflict_do_nothing(index_elements=["key"]))
     return added.rowcount == 1
+
+
+async def heard_of_holder(session: Session, found: Incident) -> tuple[datetime, datetime | None]:
+    """When whoever has taken it last did or said something of it; and when they were asked since, if ever."""
+    assert found.taken_at is not None
+    line = incident_events.c
+    last = await session.scalar(
+        select(func.max(line.at)).where(line.incident_id == found.incident_id, line.who == found.taken_by)
+    )
+    heard_at = max(found.taken_at, last or found.taken_at)
+    asked_at: datetime | None = await session.scalar(
+        select(func.max(line.at)).where(
+            line.incident_id == found.incident_id, line.kind == EventKind.ASKED, line.at > heard_at
+        )
+    )
+    return heard_at, asked_at
+
+
+async def is_asked_still(session: Session, found: Incident) -> bool:
+    """Whether it is waited for a sign of whoever has taken it."""
+    if found.state is not IncidentState.TAKEN:
+        return False
+    return (await heard_of_holder(session, found))[1] is not None
+
+
+async def is_forced(session: Session, incident_id: int) -> bool:
+    """Whether it was closed although it was not quiet."""
+    found = select(incident_events.c.event_id).where(
+        incident_events.c.incident_id == incident_id, incident_events.c.kind == EventKind.FORCED
+    )
+    return await session.scalar(found.limit(1)) is not None
 
 
 async def is_noted(session: Session, key: str) -> bool:

@@ -4,6 +4,7 @@ Whom to tell is written first, with the words that a person has chosen and confi
 See ``docs/decisions/0027-help.md``.
 """
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
@@ -53,10 +54,28 @@ _CHOOSE: Final = text(
     f" SELECT :incident_id, user_id, :deed_id FROM ({_AUDIENCE}) AS audience"
     " ON CONFLICT DO NOTHING RETURNING user_id"
 )
+_MAY_HEAR: Final = """
+i.state = 'resolved' AND (
+    NOT EXISTS (SELECT FROM incident_events e WHERE e.incident_id = i.incident_id AND e.kind = 'forced')
+    OR EXISTS (
+        SELECT FROM deeds o WHERE o.incident_id = i.incident_id AND o.kind = 'over' AND o.state = 'done'
+    )
+)
+"""
+"""It works again: it was quiet when it was closed, or a person has said so since."""
+_OWED: Final = text(
+    "SELECT count(*) FROM told_customers t JOIN incidents i USING (incident_id)"  # noqa: S608 -- likewise
+    " WHERE t.incident_id = :incident_id AND t.told_at IS NOT NULL AND t.over_at IS NULL"
+    f" AND i.state = 'resolved' AND NOT ({_MAY_HEAR})"
+)
+_LAST_TOLD: Final = text(
+    "SELECT argument FROM deeds WHERE incident_id = :incident_id AND kind = 'tell' AND state = 'done'"
+    " ORDER BY deed_id DESC LIMIT 1"
+)
 _TO_TELL: Final = text(
     "SELECT t.incident_id, t.user_id, t.told_at, d.argument, i.state FROM told_customers t"  # noqa: S608 -- likewise
     " JOIN deeds d USING (deed_id) JOIN incidents i ON i.incident_id = t.incident_id"
-    " WHERE t.over_at IS NULL AND (t.told_at IS NULL OR i.state = 'resolved'"
+    f" WHERE t.over_at IS NULL AND (t.told_at IS NULL OR {_MAY_HEAR}"
     f" AND t.user_id NOT IN (SELECT user_id FROM ({WAITING}) AS waiting WHERE roubles > 0))"
     " ORDER BY t.incident_id, t.user_id LIMIT :most FOR UPDATE OF t SKIP LOCKED"
 )
@@ -69,6 +88,17 @@ _MARK: Final = text(
 async def audience(session: Session, found: Incident) -> int:
     """How many customers would be told now."""
     return await session.scalar(_COUNT, _whom(found)) or 0
+
+
+async def owed(session: Session, incident_id: int) -> int:
+    """How many have heard of the trouble and hear of its end only when a person says so."""
+    return await session.scalar(_OWED, {"incident_id": incident_id}) or 0
+
+
+async def over_of(session: Session, incident_id: int) -> Mapping[str, str]:
+    """What those hear last, by language; without one, what the bot says by itself."""
+    found: Mapping[str, Any] | None = await session.scalar(_LAST_TOLD, {"incident_id": incident_id})
+    return {} if found is None else found["over"]
 
 
 async def choose(session: Session, found: Incident, deed_id: int) -> int:

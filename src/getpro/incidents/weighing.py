@@ -31,10 +31,9 @@ async def weigh(deps: Deps) -> None:
         if row is None:
             return
         now, found = deps.clock(), store.incident_of(row)
-        since = found.opened_at - impact.BEFORE
-        if await impact.keep(session, found.incident_id, since=since):
+        if await impact.keep(session, found, now=now):
             await paging.ask_to_show(session, deps, found.incident_id, is_urgent=False)
-        measured = await impact.measure(session, since=since)
+        measured = await impact.measure(session, found, now=now)
         level = None if measured is None else impact.asked_level(measured, now=now)
         if measured is None or level is None or level <= (row.weighed or ""):
             return

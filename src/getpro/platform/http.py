@@ -3,12 +3,15 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import aiohttp
 
 from getpro.kit import crashpoints
 from getpro.platform import metrics
+
+_CONNECTED_WITHIN: Final = 5
+"""Seconds."""
 
 
 class ServiceUnavailable(Exception):
@@ -44,7 +47,10 @@ class Service:
         self._base_url = base_url.rstrip("/")
         self._headers = dict(headers or {})
         self._proxy = proxy
-        self._timeout = aiohttp.ClientTimeout(total=timeout_seconds)
+        # A door that does not open is known apart from an answer that does not come.
+        self._timeout = aiohttp.ClientTimeout(
+            total=timeout_seconds, sock_connect=min(_CONNECTED_WITHIN, timeout_seconds / 2)
+        )
         self._session: aiohttp.ClientSession | None = None
 
     async def call(

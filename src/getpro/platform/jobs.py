@@ -53,10 +53,12 @@ NOTICES: Final = "notices"
 """Messages to customers: slowed down by Telegram's limits."""
 OUTSIDE: Final = "outside"
 """Asking providers and the panel how things stand: may wait long for them, and holds up nothing else."""
+PAGES: Final = "pages"
+"""Calls of whoever is on duty: never behind what customers are told."""
 UPKEEP: Final = "upkeep"
 """Sweeps and routines."""
 
-WORKERS_A_PROCESS: Final = 4
+WORKERS_A_PROCESS: Final = 5
 """As the queue's books count them: one for each of these."""
 GRACE_SECONDS: Final = 10
 """What running jobs are given to end when their worker is told to stop, before they are cancelled."""
@@ -356,7 +358,7 @@ class Jobs:
                 asyncio.create_task(self._work_on(MONEY, money, stopping)),
                 *(
                     asyncio.create_task(self._work_on(queue, others, stopping))
-                    for queue in (NOTICES, OUTSIDE, UPKEEP)
+                    for queue in (NOTICES, PAGES, OUTSIDE, UPKEEP)
                 ),
                 asyncio.create_task(self._rescue_until(stopping)),
             ]
@@ -400,7 +402,8 @@ class Jobs:
             concurrency=concurrency,
             name=queue,
             fetch_job_polling_interval=1,
-            listen_notify=queue in {MONEY, NOTICES},  # somebody waits for these; each holds a connection
+            listen_notify=queue
+            in {MONEY, NOTICES, PAGES},  # somebody waits for these; each holds a connection
             install_signal_handlers=False,
             delete_jobs="successful",
             shutdown_graceful_timeout=GRACE_SECONDS,

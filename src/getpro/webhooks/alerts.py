@@ -51,8 +51,9 @@ class Notification(BaseModel):
 async def alertmanager(request: Request) -> Response:
     """``POST /webhooks/alertmanager``: 200 once what it says is written down, 401 for a wrong token.
 
-    409 where all that it says was told to be over before: somebody plays an old call once more. Should
-    Alertmanager mean it, that is a failed notification to it, of which we hear past the shop.
+    409 where some of what it says was told to be over before, the rest written down all the same: somebody
+    plays an old call once more. Should Alertmanager mean it, that is a failed notification to it, of which
+    we hear past the shop.
     """
     doors: Doors = request.app.state.doors
     if doors.alerts_token is None or doors.incidents is None:
@@ -71,14 +72,14 @@ async def alertmanager(request: Request) -> Response:
     # The gravest opens the incident: those that join it then call nobody.
     firing = sorted((one for one in told.alerts if one.is_firing), key=lambda one: one.level, reverse=True)
     over = [one for one in told.alerts if not one.is_firing]
-    async with doors.incidents.db.begin("alerts") as session:
+    async with doors.alerts_at_once, doors.incidents.db.begin("alerts") as session:
         for one in over:
             began_at = one.startsAt
             await signal_over(
                 session, doors.incidents, Source.ALERTMANAGER, one.fingerprint, began_at=began_at
             )
         outcomes = [await raise_signal(session, doors.incidents, _signal(one, told)) for one in firing]
-    if outcomes and not over and set(outcomes) == {Outcome.STALE}:
+    if Outcome.STALE in outcomes:
         return doors.refuse(request, "alertmanager", "replay", 409)
     log.info("alerts.told", status=told.status, alerts=len(told.alerts), is_news=Outcome.OPENED in outcomes)
     WEBHOOKS.labels("alertmanager", "taken").inc()

@@ -1,7 +1,8 @@
 """What the doors for notices need."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -32,6 +33,8 @@ class Doors:
     """What Alertmanager shows; None: its door is shut."""
     incidents: IncidentsDeps | None = None
     """What becomes of alerts; None: there is no such door."""
+    alerts_at_once: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
+    """Of a storm only so many calls wait for each other, and the rest of the shop has its connections."""
 
     def refuse(self, request: Request, door: str, reason: str, status: int) -> Response:
         """Count and log a refusal with where it came from, and say so: nothing was changed."""
