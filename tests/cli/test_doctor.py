@@ -5,6 +5,7 @@ import contextlib
 import io
 import json
 import re
+import shutil
 import time
 from asyncio import StreamReader, StreamWriter
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -476,6 +477,14 @@ async def test_the_shops_own_database_is_looked_at_but_neither_made_nor_started(
         told = await clinic.examine()
         assert told.levels == NOT_RUNNING
         assert told.at("database.migrations")[0] == "пока нет: их создаст 2getpro run"
+    copy = clinic.services.folder / "backups/2getpro-20260301-023000.dump.zst.age"
+    copy.parent.mkdir(exist_ok=True)
+    copy.touch()
+    shutil.move(home, clinic.services.folder / "elsewhere")
+    told = await clinic.examine()
+    assert told.levels == {"database": "wrong"} | NOT_RUNNING
+    assert "2getpro restore --to end" in told.at("database")[1]
+    shutil.move(clinic.services.folder / "elsewhere", home)
     told = await clinic.examine()
     assert told.levels == {"database": "attention"} | NOT_RUNNING
     assert Cluster(home).server_pid() is None

@@ -105,3 +105,38 @@ def test_where_others_make_the_copies_none_is_made(
 def test_an_empty_database_has_nothing_to_copy(fresh: str, tmp_path: Path) -> None:
     assert execute("migrate") == (0, "База данных обновлена.\n", "")
     assert (version(fresh), copies(tmp_path)) == (migrations.HEAD, [])
+
+
+def test_an_empty_database_beside_copies_is_one_that_was_lost_and_is_not_begun_anew(
+    fresh: str, tmp_path: Path
+) -> None:
+    copy = tmp_path / "backups/2getpro-20260301-023000.dump.zst.age"
+    copy.parent.mkdir()
+    copy.touch()
+    code, _, told = execute("migrate")
+    assert code == 2
+    assert "База магазина пропала, а копии её целы." in told
+    assert "2getpro restore --over-live --to end" in told
+    assert not migrations.has_tables(fresh)
+    copy.unlink()
+    assert execute("migrate") == (0, "База данных обновлена.\n", "")
+
+
+@pytest.mark.parametrize("arguments", [["psql", "-c", "SELECT 1"], ["backup", "list"], ["migrate"]])
+def test_a_command_that_looks_makes_no_database_and_none_is_made_beside_copies_of_one(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(open_up(tmp_path))
+    monkeypatch.setenv("GETPRO_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    for name, value in {"TELEGRAM_BOT_TOKEN": "42:T", "PANEL_URL": "http://p", "PANEL_TOKEN": "t"}.items():
+        monkeypatch.setenv(name, value)
+    if arguments != ["migrate"]:
+        code, _, told = execute(*arguments)
+        assert (code, "Базы ещё нет." in told, "2getpro run" in told) == (2, True, True), told
+        assert not (tmp_path / "data/postgres").exists()
+    (tmp_path / "data/backups/wal/1").mkdir(parents=True)
+    (tmp_path / "data/backups/wal/1/000000010000000000000001.zst.age").touch()
+    code, _, told = execute(*arguments)
+    assert (code, f"2getpro restore --to end --into {tmp_path / 'data'}" in told) == (2, True), told
+    assert not (tmp_path / "data/postgres").exists()

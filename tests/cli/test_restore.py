@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import io
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -91,6 +92,23 @@ async def test_on_a_new_machine_the_folder_and_the_key_are_enough(past: Past, ma
         assert marks(url) == [past.manifest.moment]
     again = await restore(*given, "--yes")
     assert (again.code, "там уже есть база" in again.complained) == (2, True)
+
+
+async def test_a_lost_database_comes_back_to_where_it_was(past: Past, machine: Path) -> None:
+    data = machine / "data"
+    shutil.copytree(past.folder, data / "backups")
+    open_up(data)
+    (data / "backup.key").write_bytes(past.key_file.read_bytes())
+    (data / SERVER).mkdir()
+    left = await restore("--into", str(data), "--yes")
+    assert (left.code, f"mv {data / SERVER}" in left.complained) == (2, True), left
+    (data / SERVER).rmdir()
+    done = await restore("--into", str(data), "--yes")
+    assert (done.code, "GETPRO_DATA_DIR" in done.said) == (0, False), done
+    assert "сначала сверка с провайдерами и панелью: 2getpro reconcile" in done.said
+    assert await asyncio.to_thread(cli.execute, ["migrate"]) == 0
+    with Cluster.running(data / SERVER) as url:
+        assert (set(customers(url)), marks(url)) == ({101, 102}, [past.manifest.moment])
 
 
 async def test_over_the_living_one_only_with_its_name_and_back(

@@ -73,6 +73,20 @@ def test_a_world_made_anew_keeps_its_server_when_a_user_of_the_old_one_leaves(ho
     old.stop()
 
 
+def test_where_the_data_of_a_running_shop_are_gone_no_empty_ones_are_made(home: Path) -> None:
+    shop = Cluster(home, durable=False)
+    shop.start()
+    shop.kill()
+    shop.data.rename(home / "gone")
+    with pytest.raises(Trouble, match="База магазина пропала"):
+        shop.revive()
+    assert not shop.is_made
+    (home / "gone").rename(shop.data)
+    shop.revive()
+    assert answer(shop.url()) == (1,)
+    shop.stop()
+
+
 def test_a_folder_of_somebody_elses_is_left_to_them(home: Path) -> None:
     if os.geteuid() != 0:
         return  # only root could take it

@@ -122,6 +122,11 @@ def abandon(folder: Path) -> None:
             folder.rmdir()
 
 
+def has_copies(folder: Path) -> bool:
+    """Whether anything closed lies there: a copy, or some of the log."""
+    return any(folder.rglob("*.age"))
+
+
 def names(folder: Path) -> list[str]:
     """Of the copies that have a manifest, whole or not; whatever else lies there is somebody else's."""
     return sorted(

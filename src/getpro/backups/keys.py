@@ -7,6 +7,7 @@ from pathlib import Path
 import structlog
 from pyrage import IdentityError, RecipientError, x25519
 
+from getpro.backups.folder import has_copies
 from getpro.kit.files import write_new
 from getpro.kit.trouble import Trouble, system_words
 
@@ -69,7 +70,7 @@ def _read(path: Path) -> x25519.Identity | None:
 
 def _first(path: Path, copies: Path) -> x25519.Identity:
     """Of two that come at once one wins."""
-    if any(copies.rglob("*.age")):
+    if has_copies(copies):
         raise Trouble(
             "Ключа копий нет.",
             f"{path}: такого файла нет, а в {copies} лежат копии, закрытые им.",

@@ -17,6 +17,7 @@ from getpro.backups.sources import SERVER, Source
 from getpro.backups.trial import clear, thrown_away
 from getpro.kit import crashpoints
 from getpro.kit.trouble import system_words
+from getpro.platform.postgres import Cluster
 from getpro.platform.postgres.address import impatient
 
 RESTORED: Final = "restored"
@@ -30,8 +31,11 @@ _HALF: Final = f"{UNFINISHED}restored"
 def require_empty(directory: Path) -> None:
     """That a data directory may be made there; raises Unsuitable and NoFolder."""
     try:
-        if (directory / SERVER).exists():
+        server = directory / SERVER
+        if Cluster(server).is_made:
             raise Unsuitable(f"{directory}: там уже есть база")
+        if server.exists():
+            raise Unsuitable(f"{server}: там остатки базы, уберите их в сторону: mv {server} {server}-lost")
     except OSError as error:
         raise NoFolder(f"{directory}: {system_words(error)}") from error
 

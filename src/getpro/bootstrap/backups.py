@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -16,6 +17,7 @@ from getpro.backups import service
 from getpro.backups.bucket import Bucket
 from getpro.backups.deps import Deps
 from getpro.backups.errors import NotRestored
+from getpro.backups.folder import has_copies
 from getpro.backups.interruption import ended_by
 from getpro.backups.keys import keys
 from getpro.backups.retention import Keep
@@ -164,6 +166,27 @@ async def copy_before_migration(settings: CopySettings, database_url: str) -> st
 def folder(settings: CopySettings) -> Path:
     """Where copies lie: beside the data unless it is said otherwise."""
     return settings.operations.backups or (settings.data_dir or default_directory()) / "backups"
+
+
+def lost_beside_copies(settings: CopySettings) -> Trouble | None:
+    """What to say of a database that is not there, or is empty, while copies lie there: it was lost.
+
+    A new one would be an empty shop, whose copies in time drive out those of the one that was. None: there
+    was none.
+    """
+    copies, data = folder(settings), settings.data_dir or default_directory()
+    if not has_copies(copies):
+        return None
+    if settings.database_url is None:
+        where, command = f"В {data} базы нет", f"2getpro restore --to end --into {shlex.quote(str(data))}"
+    else:
+        where, command = "База под DATABASE_URL пуста", "2getpro restore --over-live --to end"
+    return Trouble(
+        "База магазина пропала, а копии её целы.",
+        f"{where}, а в {copies} лежат её копии: начать с новой значит начать пустой магазин.",
+        f"Вернуть прежнюю: {command} (журнала нет — без --to end)."
+        " Нужен и правда новый магазин: уберите из папки прежние копии вместе с wal.",
+    )
 
 
 def sell_once(database_url: str) -> None:

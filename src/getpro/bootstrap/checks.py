@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 
 from getpro.backups.check import BUCKET, look_at_bucket
-from getpro.bootstrap.backups import bucket
+from getpro.bootstrap.backups import bucket, lost_beside_copies
 from getpro.checks import database, machine, panel, settings, telegram, web
 from getpro.checks import providers as paying
 from getpro.checks.check import CALL_SECONDS, Check
@@ -44,12 +44,11 @@ async def checks(
 
 
 def _database(read: ReadableSettings) -> Check:
-    url = read.database_url
+    url, lost = read.database_url, functools.partial(lost_beside_copies, read)
     if url is None:
-        return Check(
-            database.DATABASE, lambda: database.look_at_own(_data(read) / "postgres", read.time_zone)
-        )
-    return Check(database.DATABASE, lambda: database.look(url.get_secret_value(), read.time_zone))
+        own = _data(read) / "postgres"
+        return Check(database.DATABASE, lambda: database.look_at_own(own, read.time_zone, lost=lost))
+    return Check(database.DATABASE, lambda: database.look(url.get_secret_value(), read.time_zone, lost=lost))
 
 
 def _outside(read: ReadableSettings, running: contextlib.AsyncExitStack) -> Iterator[Check]:

@@ -1,7 +1,7 @@
 """The database: there, new enough, ours, private, and of the same time."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import ip_address
@@ -27,6 +27,13 @@ _CLOCK: Final = Line("database.clock", "База: часы")
 _OLDEST: Final = 15
 _POINT_IN_TIME: Final = 17
 
+Lost = Callable[[], Trouble | None]
+"""Says of a database that is not there, or is empty, that there was one: its copies are left."""
+
+
+def never() -> Trouble | None:
+    return None
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -43,7 +50,7 @@ class Seen:
     """How far its clock is ahead of ours."""
 
 
-async def look(url: str, zone: str) -> AsyncIterator[Finding]:
+async def look(url: str, zone: str, *, lost: Lost = never) -> AsyncIterator[Finding]:
     """``zone`` is the shop's time zone."""
     if (told := wrong_address(url)) is not None:
         yield DATABASE.wrong(*told)
@@ -57,6 +64,9 @@ async def look(url: str, zone: str) -> AsyncIterator[Finding]:
         )
         return
     yield judged_version(seen)
+    if not seen.has_tables and (trouble := lost()) is not None:
+        yield _SCHEMA.wrong(trouble.why.rstrip("."), trouble.remedy)
+        return
     schema = await asyncio.to_thread(_look_at_schema, url, seen)
     yield schema
     if seen.has_tables and schema.level is Level.OK and await asyncio.to_thread(_is_held, url):
@@ -70,23 +80,25 @@ async def look(url: str, zone: str) -> AsyncIterator[Finding]:
     yield judged_clock(_CLOCK, seen.skew_seconds, "по часам базы")
 
 
-async def look_at_own(directory: Path, zone: str) -> AsyncIterator[Finding]:
+async def look_at_own(directory: Path, zone: str, *, lost: Lost = never) -> AsyncIterator[Finding]:
     """The embedded one, as it is: it is neither made nor started for this."""
     try:
-        is_made = (directory / "data" / "PG_VERSION").exists()
-        cluster = Cluster(directory) if is_made else None
+        own = Cluster(directory)
+        cluster = own if own.is_made else None
         runs = cluster is not None and cluster.server_pid() is not None
     except OSError as error:
         yield DATABASE.unknown(
             f"{directory}: {system_words(error)}", "Запустите от того пользователя, что и магазин."
         )
         return
-    if cluster is None:
+    if cluster is None and (trouble := lost()) is not None:
+        yield DATABASE.wrong(trouble.why.rstrip("."), trouble.remedy)
+    elif cluster is None:
         yield DATABASE.ok(f"своя, будет создана при первом запуске в {directory}")
     elif not runs:
         yield DATABASE.attention(f"своя, в {directory}: остановлена", "Её запускает 2getpro run.")
     else:
-        async for finding in look(cluster.url(), zone):
+        async for finding in look(cluster.url(), zone, lost=lost):
             yield finding
 
 

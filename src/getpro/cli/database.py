@@ -31,14 +31,16 @@ def database(
     """The address of the database while the block runs, the embedded one started and stopped for it.
 
     Migrated only when asked: another process may work on it with a program of another version; and copied
-    before that, unless the caller does without or BACKUP_ENABLED says that others make the copies. Otherwise
-    Trouble is raised when its version is not ours, unless the caller takes ``any_version``, and when it
-    cannot be had at all, unless the caller has something to do ``even_away`` from it.
+    before that, unless the caller does without or BACKUP_ENABLED says that others make the copies. Only then
+    is an embedded one made where there is none, and an empty one filled, and not beside the copies of one
+    that was. Otherwise Trouble is raised when its version is not ours, unless the caller takes
+    ``any_version``, and when it cannot be had at all, unless the caller has something to do ``even_away``
+    from it.
     """
     settings = read_settings(DatabaseSettings)
     with contextlib.ExitStack() as running:
         if settings.database_url is None:
-            url = running.enter_context(_embedded(settings, even_away=even_away))
+            url = running.enter_context(_embedded(settings, makes=migrate, even_away=even_away))
         else:
             url = settings.database_url.get_secret_value()
             _require_postgresql(url)
@@ -95,10 +97,11 @@ def database_if_any() -> Iterator[str | None]:
 
 
 @contextlib.contextmanager
-def _embedded(settings: DatabaseSettings, *, even_away: bool) -> Iterator[str]:
+def _embedded(settings: DatabaseSettings, *, makes: bool, even_away: bool) -> Iterator[str]:
     directory = _embedded_directory(settings)
     with contextlib.ExitStack() as running:
         try:
+            _require_made(Cluster(directory), makes=makes)
             url = running.enter_context(Cluster.running(directory, time_zone=settings.time_zone))
         except Trouble as trouble:
             if not even_away:
@@ -106,6 +109,32 @@ def _embedded(settings: DatabaseSettings, *, even_away: bool) -> Iterator[str]:
             Console(stderr=True).print(f"{trouble.what} {trouble.why} {trouble.remedy}", markup=False)
             url = Cluster(directory, time_zone=settings.time_zone).url()
         yield url
+
+
+def _require_made(cluster: Cluster, *, makes: bool) -> None:
+    """That there is a database, or that none was there before one that is made now; raises Trouble."""
+    try:
+        is_made = cluster.is_made
+    except OSError:
+        return  # whoever starts it says why
+    if is_made:
+        return
+    _require_never_lost()
+    if not makes:
+        raise Trouble(
+            "Базы ещё нет.",
+            f"В {cluster.directory} её никто не создавал.",
+            "Её создаёт первый запуск магазина: 2getpro run. Лежит она в другой папке — укажите ту в"
+            " GETPRO_DATA_DIR.",
+        )
+
+
+def _require_never_lost() -> None:
+    """Where there is no database, or an empty one: that none was there before; raises Trouble."""
+    from getpro.bootstrap.backups import lost_beside_copies  # noqa: PLC0415 -- as below
+
+    if (trouble := lost_beside_copies(read_settings(CopySettings))) is not None:
+        raise trouble
 
 
 def _require_postgresql(url: str) -> None:
@@ -117,6 +146,8 @@ def _require_version(url: str, *, migrate: bool, copy_first: bool) -> None:
     """Bring the database to our version, or refuse to work on another one; raises Trouble."""
     try:
         if migrate:
+            if not migrations.has_tables(url):
+                _require_never_lost()
             migrations.upgrade(url, before=partial(_copy, url) if copy_first else lambda: None)
         is_ours = migrations.is_current(url)
     except psycopg.OperationalError as error:

@@ -43,6 +43,7 @@ from getpro.cli.progress import bars
 from getpro.cli.reconcile import reconcile
 from getpro.cli.restore_screens import (
     Plan,
+    after_coming_home,
     after_new_place,
     after_swap,
     customer_lines,
@@ -270,6 +271,9 @@ def _new_place(asked: _Asked, into: Path | None, *, yes: bool, dry_run: bool) ->
     _timed(lambda on_progress: places.into_new_place(asked.source, directory, on_progress, mark=_mark))
     asked.tell_if_short()
     has_url = asked.settings.database_url is not None
+    if not has_url and directory == _data(asked.settings).absolute():
+        _tell(after_coming_home(directory))
+        return
     _tell(after_new_place(directory, asked.chosen, has_url=has_url))
 
 

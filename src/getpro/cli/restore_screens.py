@@ -200,6 +200,14 @@ def after_new_place(directory: Path, chosen: str, *, has_url: bool) -> list[str]
     ]
 
 
+def after_coming_home(directory: Path) -> list[str]:
+    """What to do where the shop looks for its database, and found none before."""
+    return [
+        f"База лежит в {directory}: там, где магазин её ищет.",
+        "Магазина пока не запускайте, сначала сверка с провайдерами и панелью: 2getpro reconcile",
+    ]
+
+
 def after_swap(kept: str) -> list[str]:
     was = (
         [

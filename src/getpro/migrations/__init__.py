@@ -42,6 +42,11 @@ def is_current(url: str) -> bool:
     return set(versions) == {HEAD}
 
 
+def has_tables(url: str) -> bool:
+    """Whether the database was ever migrated."""
+    return any(_versions(url))
+
+
 def _versions(url: str) -> list[str]:
     """The newest revision of the shop's tables and of the synthetic purchase's; "" where there are none."""
     with psycopg.connect(impatient(url), autocommit=True) as connection:
@@ -65,7 +70,7 @@ def upgrade(url: str, *, before: Callable[[], object] = lambda: None) -> None:
     with psycopg.connect(impatient(url), autocommit=True) as connection:
         connection.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
         if not is_current(url):
-            if any(_versions(url)):
+            if has_tables(url):
                 before()
             _migrate(url)
         for statement in partitions.statements(datetime.now(UTC)):

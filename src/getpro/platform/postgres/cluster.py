@@ -96,13 +96,17 @@ class Cluster:
     def data(self) -> Path:
         return self.directory / "data"
 
+    @property
+    def is_made(self) -> bool:
+        return (self.data / "PG_VERSION").exists()
+
     def start(self) -> None:
         """Make the cluster if it is missing, start its server if none runs, use it until :meth:`leave`."""
         try:
             self._prepare()
             with _locked(self._start_lock):
                 if not self._answers():
-                    if not (self.data / "PG_VERSION").exists():
+                    if not self.is_made:
                         self._init()
                     self._forget_dead_server()
                     self._launch()
@@ -118,8 +122,17 @@ class Cluster:
             ) from error
 
     def revive(self) -> None:
-        """Start the server again if it has died, for those who use it; a living one is left alone."""
+        """Start the server again if it has died, for those who use it; a living one is left alone.
+
+        Raises Trouble where its data are gone: a new cluster would be another, empty one.
+        """
         if self.server_pid() is None:
+            if not self.is_made:
+                raise Trouble(
+                    "База магазина пропала.",
+                    f"{self.data}: её файлов там больше нет.",
+                    "Верните папку на место или базу из копии: docs/operations/disaster-recovery.md",
+                )
             self.start()
             self._end_use()
 
