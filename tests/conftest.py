@@ -22,7 +22,7 @@ from storage import Storage, storage
 __all__ = ["copies", "living", "past"]
 
 os.environ.pop("GETPRO_STARTED_AS", None)  # the launcher has started the tests, not what they start
-os.environ["DATABASE_KEYS"] = KEY  # or one would be made in this machine's own data directory
+os.environ["DATABASE_KEYS"] = KEY  # not this machine's own data directory's
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -30,6 +30,7 @@ def no_key_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """Nor for a shop whose settings come from the test."""
     with pytest.MonkeyPatch.context() as patched:
         place = tmp_path_factory.mktemp("data")
+        (place / cipher.FILE).write_text(f"{KEY}\n")
         patched.setattr(cipher, "default_directory", lambda: place)
         yield
 

@@ -14,7 +14,7 @@ from getpro.backups.errors import NotRestored
 from getpro.backups.folder import ARCHIVE, SETTINGS, hash_of, remove
 from getpro.backups.store import Backup
 from getpro.bootstrap.backups import what_is_set
-from getpro.platform.cipher import FILE, Cipher, new_key
+from getpro.platform.cipher import FILE, Cipher, make_key, new_key
 from getpro.platform.env_file import EnvFile
 from getpro.platform.settings import CopySettings
 from shop import Shop
@@ -100,6 +100,7 @@ def test_what_is_set_comes_back_word_for_word(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setenv("CRYPTOPAY_TOKEN", "1:${x}")
     monkeypatch.setenv("GETPRO_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.delenv("DATABASE_KEYS")
+    make_key(CopySettings())
     (tmp_path / ".env.back").write_text(what_is_set(CopySettings()))
     back = EnvFile.read(tmp_path / ".env.back")
     assert {name: back.values.get(name) for name in VALUES} == VALUES

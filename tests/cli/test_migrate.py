@@ -140,3 +140,24 @@ def test_a_command_that_looks_makes_no_database_and_none_is_made_beside_copies_o
     code, _, told = execute(*arguments)
     assert (code, f"2getpro restore --to end --into {tmp_path / 'data'}" in told) == (2, True), told
     assert not (tmp_path / "data/postgres").exists()
+
+
+def test_a_key_is_made_for_a_new_database_and_none_beside_what_another_has_encrypted(
+    fresh: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DATABASE_KEYS")
+    key = tmp_path / "database.key"
+    assert execute("migrate")[0] == 0
+    made = key.read_text()
+    assert execute("backup", "database-key") == (0, made, "")
+    with psycopg.connect(fresh) as connection:
+        connection.execute(
+            "WITH olga AS (INSERT INTO people (name, roles, added_at) VALUES ('Olga', '{}', now()) RETURNING *)"
+            " INSERT INTO contact_ways (person_id, sealed, shown) SELECT person_id, '\\x00', 'ntfy' FROM olga"
+        )
+    key.unlink()
+    code, _, told = execute("migrate")
+    assert (code, "Ключа базы нет." in told, key.exists()) == (2, True, False), told
+    assert "2getpro backup database-key --new" in told
+    assert execute("backup", "database-key", "--new")[0] == 0
+    assert (execute("migrate")[0], key.read_text() != made) == (0, True)

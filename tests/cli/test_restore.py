@@ -15,7 +15,7 @@ import pytest
 
 from folders import open_up
 from getpro import cli
-from getpro.backups import room
+from getpro.backups import places, room
 from getpro.backups.sources import SERVER
 from getpro.cli import restore as command
 from getpro.migrations import HEAD
@@ -23,6 +23,7 @@ from getpro.platform.database import Database
 from getpro.platform.postgres import Cluster
 from getpro.platform.postgres.address import name_of
 from past import DAVE, Past, customers, facts, marks
+from shop import KEY
 from terminal import CTRL_C, SOURCE, terminal
 
 
@@ -109,6 +110,22 @@ async def test_a_lost_database_comes_back_to_where_it_was(past: Past, machine: P
     assert await asyncio.to_thread(cli.execute, ["migrate"]) == 0
     with Cluster.running(data / SERVER) as url:
         assert (set(customers(url)), marks(url)) == ({101, 102}, [past.manifest.moment])
+
+
+@pytest.mark.parametrize("here", [None, "AGE-SECRET-KEY-HERE"])
+async def test_the_key_of_the_database_comes_to_the_new_place(
+    past: Past, machine: Path, here: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DATABASE_KEYS")
+    monkeypatch.setattr(places, "into_new_place", lambda _, directory, *__, **___: directory.mkdir())
+    (machine / "data").mkdir()
+    if here is not None:
+        (machine / "data/database.key").write_text(f"{here}\n")
+    given = ("--from", str(past.folder), "--key", str(past.key_file), "--into", str(machine / "new"), "--yes")
+    done = await restore(*given)
+    assert (done.code, "database.key" in done.said) == (0, False), done
+    key = machine / "new/database.key"
+    assert (key.read_text(), key.stat().st_mode & 0o777) == (f"{here or KEY}\n", 0o600)
 
 
 async def test_over_the_living_one_only_with_its_name_and_back(

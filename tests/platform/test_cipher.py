@@ -8,7 +8,16 @@ import pytest
 from pydantic import SecretStr
 
 from getpro.kit.trouble import Trouble
-from getpro.platform.cipher import FILE, Cipher, cipher, database_keys, new_key
+from getpro.platform.cipher import (
+    FILE,
+    Cipher,
+    cipher,
+    database_keys,
+    has_keys,
+    make_key,
+    new_key,
+    put_new_first,
+)
 from getpro.platform.settings import DatabaseSettings
 
 LINK = "https://panel.example/api/sub/very-secret"
@@ -38,13 +47,29 @@ def test_a_new_first_key_encrypts_and_the_old_one_still_decrypts() -> None:
 
 def test_the_key_is_made_once_for_its_owner_alone(tmp_path: Path) -> None:
     wanted = settings(tmp_path / "data")
+    with pytest.raises(Trouble, match="Ключа базы нет"):
+        database_keys(wanted)
+
+    def make(_: int) -> list[str]:
+        make_key(wanted)
+        return database_keys(wanted)
+
     with ThreadPoolExecutor(8) as together:
-        found = list(together.map(lambda _: database_keys(wanted), range(8)))
+        found = list(together.map(make, range(8)))
     assert found == [found[0]] * 8
     file = tmp_path / "data" / FILE
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert [path.name for path in file.parent.iterdir()] == [FILE]
     assert cipher(wanted).decrypt(Cipher(found[0]).encrypt(LINK)) == LINK
+
+
+def test_a_new_key_comes_first_and_those_before_it_still_decrypt(tmp_path: Path) -> None:
+    wanted = settings(tmp_path / "data")
+    for number in range(1, 4):
+        before = database_keys(wanted) if has_keys(wanted) else []
+        file = put_new_first(wanted)
+        assert (stat.S_IMODE(file.stat().st_mode), list(file.parent.iterdir())) == (0o600, [file])
+        assert (database_keys(wanted)[1:], len(database_keys(wanted))) == (before, number)
 
 
 def test_keys_that_are_set_need_no_file(tmp_path: Path) -> None:

@@ -1,22 +1,25 @@
 """The settings beside a copy, closed with the same keys: what a rebuild reads as ``.env``."""
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Final
 
 import psycopg
 import pyrage
+from psycopg import sql
 from psycopg.rows import scalar_row
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from pyrage import x25519
 
-from getpro.backups.errors import Damaged, NotRestored, NotThere
+from getpro.backups.errors import BackupError, Damaged, NotRestored, NotThere
 from getpro.backups.folder import SETTINGS, written
 from getpro.backups.manifest import File, Manifest
 from getpro.kit.files import write_new
 from getpro.kit.trouble import Trouble, system_words
 from getpro.platform.cipher import Cipher, keys_of
+from getpro.platform.postgres.address import impatient
 from getpro.platform.settings import Settings
 from getpro.platform.wrong_settings import wrong_settings
 
@@ -45,6 +48,9 @@ def opened(folder: Path, name: str, identity: x25519.Identity, *, expected: File
         raise Damaged(f"{path.name}: этот ключ её не открывает") from error
 
 
+_KEYS: Final = re.compile(r"^DATABASE_KEYS=[\"']?([A-Z0-9,-]+)", re.MULTILINE | re.ASCII)
+_SECRET_COLUMNS: Final = {"panel_accounts": "encrypted_url", "contact_ways": "sealed"}
+"""By table: what is encrypted with the keys among the settings."""
 _NEWEST_SECRETS: Final = (
     "SELECT encrypted_url FROM panel_accounts WHERE encrypted_url IS NOT NULL"
     " ORDER BY confirmed_at DESC LIMIT 100"
@@ -91,6 +97,32 @@ def require_secrets(url: str, settings: Settings) -> None:
         raise NotRestored(
             f"ключи из настроек не открывают ссылок клиентов: {closed} из {len(kept)} последних"
         )
+
+
+def keeps_secrets(url: str) -> bool:
+    """Whether the tables at ``url``, of whatever version, keep something that is encrypted."""
+    with psycopg.connect(impatient(url), autocommit=True, row_factory=scalar_row) as connection:
+        for table, column in _SECRET_COLUMNS.items():
+            is_there = connection.execute(
+                "SELECT EXISTS (SELECT FROM information_schema.columns"
+                " WHERE table_schema = 'public' AND table_name = %s AND column_name = %s)",
+                [table, column],
+            ).fetchone()
+            some = sql.SQL("SELECT EXISTS (SELECT FROM public.{} WHERE {} IS NOT NULL)").format(
+                sql.Identifier(table), sql.Identifier(column)
+            )
+            if is_there and connection.execute(some).fetchone():
+                return True
+    return False
+
+
+def keys_beside(folder: Path, name: str, identity: x25519.Identity) -> list[str]:
+    """The keys of the database among the settings of the copy ``name``; none where they are not there."""
+    try:
+        found = _KEYS.search(opened(folder, name, identity))
+    except BackupError:
+        return []
+    return [] if found is None else found[1].split(",")
 
 
 def write_out(path: Path, text: str) -> None:

@@ -33,9 +33,10 @@ from getpro.cli.settings import read_settings
 from getpro.cli.shop import quietly
 from getpro.cli.tables import WIDE, in_words
 from getpro.kit.trouble import Trouble
+from getpro.platform.cipher import database_keys, new_key, put_new_first
 from getpro.platform.database import Database
 from getpro.platform.postgres import default_directory
-from getpro.platform.settings import CopySettings, Settings
+from getpro.platform.settings import CopySettings, DatabaseSettings, Settings
 
 app = typer.Typer(
     add_completion=False,
@@ -222,6 +223,25 @@ def fetch(
 def key() -> None:
     """Напечатать ключ копий. Сохраните его не на этом сервере: без него копий не открыть."""
     typer.echo(_run("Ключа нет.", _identity))
+
+
+@app.command(name="database-key")
+def database_key(
+    *, new: Annotated[bool, typer.Option("--new", help="Сделать новый; прежние остаются открывать")] = False
+) -> None:
+    """Напечатать ключи, которыми зашифрованы секреты в самой базе: первым шифруется новое."""
+    known = read_settings(DatabaseSettings)
+    if new and known.database_keys is not None:
+        raise Trouble(
+            "Новый ключ базы не записан.",
+            "Ключи заданы в DATABASE_KEYS.",
+            f"Впишите его туда первым, через запятую: {new_key()}",
+        )
+    if new:
+        typer.echo(f"Новый ключ стоит первым в {put_new_first(known)}. Перезапустите магазин.")
+        return
+    for one in database_keys(known):
+        typer.echo(one)
 
 
 @app.command(name="telegram")

@@ -14,6 +14,7 @@ from getpro import migrations
 from getpro.cli import deeds
 from getpro.cli.settings import read_settings
 from getpro.kit.trouble import Trouble
+from getpro.platform.cipher import database_keys, has_keys, make_key
 from getpro.platform.looking import looking
 from getpro.platform.postgres import Cluster, default_directory
 from getpro.platform.postgres.address import wrong_address
@@ -148,6 +149,7 @@ def _require_version(url: str, *, migrate: bool, copy_first: bool) -> None:
         if migrate:
             if not migrations.has_tables(url):
                 _require_never_lost()
+            _ensure_key(url)
             migrations.upgrade(url, before=partial(_copy, url) if copy_first else lambda: None)
         is_ours = migrations.is_current(url)
     except psycopg.OperationalError as error:
@@ -161,6 +163,18 @@ def _require_version(url: str, *, migrate: bool, copy_first: bool) -> None:
             f"Её таблицы не версии {migrations.HEAD}, или их ещё нет.",
             "Остановите магазин, если он работает, и выполните: 2getpro migrate",
         )
+
+
+def _ensure_key(url: str) -> None:
+    """The key of the database, made for one that keeps nothing encrypted yet; raises Trouble."""
+    settings = read_settings(DatabaseSettings)
+    if has_keys(settings):
+        return
+    from getpro.backups.environment import keeps_secrets  # noqa: PLC0415 -- as below
+
+    if keeps_secrets(url):
+        database_keys(settings)  # says what is to be done
+    make_key(settings)
 
 
 def _copy(url: str) -> None:

@@ -14,10 +14,12 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 import typer
+from pyrage import x25519
 from rich.console import Console
 from rich.table import Table
 
 from getpro.backups import live, places, plan, room, tables, traces
+from getpro.backups.environment import keys_beside
 from getpro.backups.errors import (
     BackupError,
     Busy,
@@ -53,8 +55,11 @@ from getpro.cli.settings import read_settings
 from getpro.cli.tables import BIGGEST_ID, WIDE, in_words
 from getpro.cli.words import as_started
 from getpro.kit.clock import utc_now
+from getpro.kit.files import write_new
 from getpro.kit.trouble import Trouble, system_words
 from getpro.platform import restores
+from getpro.platform.cipher import FILE as DATABASE_KEY
+from getpro.platform.cipher import database_keys, has_keys
 from getpro.platform.database import Database
 from getpro.platform.postgres import default_directory
 from getpro.platform.postgres.address import impatient, name_of
@@ -140,12 +145,13 @@ def restore(
         if target == Target() and to is None:
             found = chosen_of(lying, copy)
             source, others = Copy(lying, found, identity), len(copies_in(lying)) - 1
-            asked = _Asked(settings, source, found.facts, others, chosen=f"--copy {found.name}")
+            asked = _Asked(
+                settings, lying, identity, source, found.facts, others, chosen=f"--copy {found.name}"
+            )
         else:
             chosen = f"--before-transaction {before_transaction}" if to is None else f"--to {shlex.quote(to)}"
-            asked = _Asked(
-                settings, minute_of(lying, target, identity), None, 0, chosen=chosen, minute=minute
-            )
+            brought = minute_of(lying, target, identity)
+            asked = _Asked(settings, lying, identity, brought, None, 0, chosen=chosen, minute=minute)
         plan.require_known(asked.source)
         if over_live:
             _over_live(asked, name=name, dry_run=dry_run)
@@ -215,6 +221,9 @@ class _Asked:
     """What is to be restored, and all that is known before."""
 
     settings: ReadableSettings
+    folder: Path
+    """Where the copies lie."""
+    identity: x25519.Identity
     source: Source
     facts: Facts | None
     others: int
@@ -270,11 +279,26 @@ def _new_place(asked: _Asked, into: Path | None, *, yes: bool, dry_run: bool) ->
         _require_agreed("Восстановить?")
     _timed(lambda on_progress: places.into_new_place(asked.source, directory, on_progress, mark=_mark))
     asked.tell_if_short()
-    has_url = asked.settings.database_url is not None
+    has_url, has_key = asked.settings.database_url is not None, _take_key_along(asked, directory)
     if not has_url and directory == _data(asked.settings).absolute():
-        _tell(after_coming_home(directory))
+        _tell(after_coming_home(directory, has_key=has_key))
         return
-    _tell(after_new_place(directory, asked.chosen, has_url=has_url))
+    _tell(after_new_place(directory, asked.chosen, has_url=has_url, has_key=has_key))
+
+
+def _take_key_along(asked: _Asked, directory: Path) -> bool:
+    """The key of the database, which a shop that lives there needs: from here, or from beside a copy."""
+    there = asked.settings.model_copy(update={"data_dir": directory})
+    if has_keys(there):
+        return True
+    found = (
+        database_keys(asked.settings)
+        if has_keys(asked.settings)
+        else keys_beside(asked.folder, chosen_of(asked.folder, None).name, asked.identity)
+    )
+    if found:
+        write_new(directory / DATABASE_KEY, "".join(f"{key}\n" for key in found))
+    return bool(found)
 
 
 def _over_live(asked: _Asked, *, name: str | None, dry_run: bool) -> None:

@@ -176,10 +176,11 @@ def _amount(name: str, value: Decimal, row: dict[str, Any]) -> str:
         return f"{plain} {currency}"
 
 
-def after_new_place(directory: Path, chosen: str, *, has_url: bool) -> list[str]:
+def after_new_place(directory: Path, chosen: str, *, has_url: bool, has_key: bool) -> list[str]:
     """What to do with a new place; where ``.env`` names a database, a command must not read it.
 
-    ``chosen`` are the options that have named what lies there.
+    ``chosen`` are the options that have named what lies there; ``has_key``: the key of the database is set,
+    or lies there too.
     """
     quoted = shlex.quote(str(directory))
     with_it = f"GETPRO_DATA_DIR={quoted} 2getpro"
@@ -191,19 +192,29 @@ def after_new_place(directory: Path, chosen: str, *, has_url: bool) -> list[str]
         f"остановите магазин, впишите в .env GETPRO_DATA_DIR={quoted} без DATABASE_URL,"
         f" положите ключ копий в {directory / 'backup.key'}, сверьте деньги (2getpro reconcile) и запустите"
     )
+    missing = [] if has_key else [_no_key(directory)]
     return [
         f"База лежит в {directory}, живая не тронута.",
         f"Посмотреть: {with_it} psql",
         f"Жить на ней: {moving}",
+        *missing,
         f"Или заменить ею живую: 2getpro restore --over-live {chosen}",
         f"Не нужна: rm -r {quoted}",
     ]
 
 
-def after_coming_home(directory: Path) -> list[str]:
+def _no_key(directory: Path) -> str:
+    return (
+        f"Ключа базы (database.key) ни здесь, ни рядом с копией не нашлось: положите его в {directory},"
+        " без него магазин не запустится"
+    )
+
+
+def after_coming_home(directory: Path, *, has_key: bool) -> list[str]:
     """What to do where the shop looks for its database, and found none before."""
     return [
         f"База лежит в {directory}: там, где магазин её ищет.",
+        *([] if has_key else [_no_key(directory)]),
         "Магазина пока не запускайте, сначала сверка с провайдерами и панелью: 2getpro reconcile",
     ]
 

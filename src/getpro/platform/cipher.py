@@ -1,6 +1,7 @@
 """What tables keep of a customer's secrets, encrypted with keys that lie outside the database."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -41,11 +42,50 @@ class Cipher:
 
 
 def database_keys(settings: DatabaseSettings) -> list[str]:
-    """The keys that are set, or those of the data directory, made where there are none; raises Trouble."""
+    """The keys that are set, or those of the data directory; raises Trouble where there are none.
+
+    None is made here: a new one beside tables that another has encrypted would be taken for that one.
+    """
     if settings.database_keys is not None:
         return keys_of(settings.database_keys)
-    directory = settings.data_dir or default_directory()
-    return _read(directory / FILE) or _make(directory / FILE)
+    path = _path(settings)
+    if found := _read(path):
+        return found
+    raise Trouble(
+        "Ключа базы нет.",
+        f"{path}: такого файла нет, а им зашифровано то, что в базе секретно.",
+        "Верните его из прежней папки данных или строкой DATABASE_KEYS из настроек рядом с копией (2getpro"
+        " backup settings). Пропал совсем: 2getpro backup database-key --new. Магазин ещё не запускали:"
+        " первый раз ключ делает 2getpro run.",
+    )
+
+
+def has_keys(settings: DatabaseSettings) -> bool:
+    return settings.database_keys is not None or bool(_read(_path(settings)))
+
+
+def make_key(settings: DatabaseSettings) -> None:
+    """In the data directory, where there is none; of two that come at once one wins. Raises Trouble."""
+    path = _path(settings)
+    with _written(path), contextlib.suppress(FileExistsError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_new(path, f"{new_key()}\n")
+
+
+def put_new_first(settings: DatabaseSettings) -> Path:
+    """A new key before those that lie in the data directory, which go on decrypting; raises Trouble."""
+    path = _path(settings)
+    fresh = path.with_name(f"{FILE}.new")
+    with _written(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh.unlink(missing_ok=True)
+        write_new(fresh, "".join(f"{key}\n" for key in [new_key(), *_read(path)]))
+        fresh.replace(path)
+    return path
+
+
+def _path(settings: DatabaseSettings) -> Path:
+    return (settings.data_dir or default_directory()) / FILE
 
 
 def keys_of(setting: SecretStr) -> list[str]:
@@ -63,11 +103,11 @@ def cipher(settings: DatabaseSettings) -> Cipher:
     try:
         return Cipher(keys)
     except ValueError as error:  # those of the settings have been looked at
-        path = (settings.data_dir or default_directory()) / FILE
         raise Trouble(
             "Ключ базы испорчен.",
-            f"{path}: это не ключ.",
-            "Верните файл или уберите его: ссылки клиентов магазин тогда спросит у панели заново.",
+            f"{_path(settings)}: это не ключ.",
+            "Верните файл. Вернуть неоткуда: уберите его и сделайте новый, 2getpro backup database-key --new;"
+            " ссылки клиентов магазин тогда спросит у панели заново.",
         ) from error
 
 
@@ -85,17 +125,13 @@ def _read(path: Path) -> list[str]:
     return [line for line in lines if not line.startswith("#")] or [""]
 
 
-def _make(path: Path) -> list[str]:
-    """Of two that come at once one wins."""
+@contextlib.contextmanager
+def _written(path: Path) -> Iterator[None]:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_new(path, f"{new_key()}\n")
-    except FileExistsError:
-        pass
+        yield
     except OSError as error:
         raise Trouble(
             "Ключ базы не записать.",
             f"{path}: {system_words(error)}.",
             "Проверьте права и место на диске, или задайте DATABASE_KEYS.",
         ) from error
-    return _read(path)
