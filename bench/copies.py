@@ -196,7 +196,9 @@ async def _restores(measured: Measured, deps: Deps, place: Path, size: Size) -> 
             _shell(url, "psql", "-q > /dev/null", before=f"gunzip < {place / 'guide.sql.gz'} |")
         with _empty(deps, "ours") as url, measured.timed("restore of the fast form"):
             plain = place / "plain"
-            decrypt(require_whole(deps.folder, newest.manifest), deps.keys.identity, plain)
+            decrypt(
+                require_whole(deps.folder, newest.manifest, deps.keys.identity), deps.keys.identity, plain
+            )
             restore(plain, deps.tools(_MAJOR), url)
             plain.unlink()
 

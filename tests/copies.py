@@ -6,8 +6,10 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from folders import open_up
+from getpro.backups.choice import choose
 from getpro.backups.deps import Deps
 from getpro.backups.keys import keys
+from getpro.backups.manifest import Manifest
 from getpro.backups.retention import Keep
 from getpro.kit.clock import Clock
 from getpro.platform.database import Database
@@ -20,6 +22,11 @@ PANEL_URL=http://panel.example
 PANEL_TOKEN=t
 DATABASE_KEYS={KEY}
 """
+
+
+def newest(deps: Deps) -> Manifest:
+    """The dump that is restored where none is named."""
+    return choose(deps.folder, None, deps.keys.identity, now=deps.clock()).manifest
 
 
 def later_each_time() -> datetime:

@@ -16,9 +16,11 @@ from copies import copies_in
 from fakes import FakeClock
 from folders import open_up
 from getpro.backups import service
+from getpro.backups.choice import choose
 from getpro.backups.keys import Keys, keys
 from getpro.backups.manifest import Facts, Manifest, facts_of
-from getpro.backups.sources import Copy, chosen_of
+from getpro.backups.sources import Copy
+from getpro.kit.clock import utc_now
 from getpro.platform.database import Database
 from getpro.platform.jobs import Jobs
 from shop import NOW, Shop
@@ -40,7 +42,7 @@ class Past:
 
     @property
     def manifest(self) -> Manifest:
-        return chosen_of(self.folder, None)
+        return choose(self.folder, None, self.keys.identity, now=utc_now()).manifest
 
     @property
     def source(self) -> Copy:

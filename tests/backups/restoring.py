@@ -10,15 +10,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from getpro.backups import live
+from getpro.backups.choice import dumps_in
 from getpro.backups.keys import read_identity
-from getpro.backups.sources import Copy, copies_in
+from getpro.backups.sources import Copy
 from getpro.backups.trial import thrown_away
 from getpro.kit import crashpoints
 
 
 def main(url: str, folder: Path, key: Path, place: Path, point: str | None) -> None:
     crashpoints.listen(lambda reached: os.kill(os.getpid(), signal.SIGKILL) if reached == point else None)
-    source = Copy(folder, copies_in(folder)[0], read_identity(key))
+    source = Copy(folder, dumps_in(folder)[0], read_identity(key))
     sys.stdout.write("begun\n")
     sys.stdout.flush()
     with thrown_away(place):

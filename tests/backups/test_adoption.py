@@ -3,11 +3,13 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 from sqlalchemy import text
 
 from getpro.backups import service, store
@@ -55,7 +57,7 @@ async def test_a_restored_database_knows_the_copy_it_is_from_and_those_made_late
 async def test_a_manifest_of_the_first_form_is_read(deps: Deps) -> None:
     made = await service.create(deps, asked_by="olga")
     said = json.loads(described(deps, made.name).read_text(encoding="utf-8"))
-    del said["asked_by"]
+    del said["asked_by"], said["signature"]
     described(deps, made.name).write_text(json.dumps(said | {"form": 1}), encoding="utf-8")
     await run(deps, "DELETE FROM backups")
     await service.tidy(deps)
@@ -96,11 +98,24 @@ async def test_what_is_not_ours_or_not_whole_is_left_where_it_lies(
 ) -> None:
     made = await service.create(deps, asked_by="olga")
     said = json.loads(described(deps, made.name).read_text(encoding="utf-8"))
+    del said["signature"]  # for that alone it would be left
     described(deps, OTHER).write_text(json.dumps(tells(said)), encoding="utf-8")
     shutil.copy(deps.folder / f"{made.name}{ARCHIVE}", deps.folder / f"{OTHER}{ARCHIVE}")
     await service.tidy(deps)
     assert set(await catalogue(deps)) == {made.name}
     assert described(deps, OTHER).exists()
+
+
+async def test_an_old_copy_that_is_passed_off_as_a_new_one_is_not_adopted_and_is_told(deps: Deps) -> None:
+    made = await service.create(deps, asked_by="olga")
+    assert made.manifest is not None
+    moment = (made.started_at + timedelta(days=1)).isoformat()
+    replace(made.manifest, name=OTHER, made_at=moment).write(deps.folder)
+    shutil.copy(deps.folder / f"{made.name}{ARCHIVE}", deps.folder / f"{OTHER}{ARCHIVE}")
+    with structlog.testing.capture_logs() as told:
+        await service.tidy(deps)
+    assert set(await catalogue(deps)) == {made.name}
+    assert [(one["event"], one["backup"]) for one in told] == [("backup.not_as_signed", OTHER)]
 
 
 async def test_rubbish_and_strangers_in_the_folder_hinder_nothing(deps: Deps) -> None:

@@ -16,12 +16,15 @@ from pyrage import x25519
 
 from folders import open_up
 from getpro.backups import live, places, plan, room, tables, traces
+from getpro.backups.choice import Choice, choose, dumps_in
 from getpro.backups.errors import Busy, Damaged, InUse, NoRoom, NotRestored, NotThere, Unsuitable, WrongKey
 from getpro.backups.folder import ARCHIVE, MANIFEST, held
 from getpro.backups.manifest import Manifest, Physical
 from getpro.backups.progress import OnProgress, silent
 from getpro.backups.recovery import Target
-from getpro.backups.sources import SERVER, Copy, Minute, Source, chosen_of, copies_in
+from getpro.backups.restore import require_whole
+from getpro.backups.signature import Seal
+from getpro.backups.sources import SERVER, Copy, Minute, Source
 from getpro.backups.wal import Log, words
 from getpro.kit.money import Money
 from getpro.platform.database import Database
@@ -48,6 +51,10 @@ class Moment(Source):
     @property
     def moment(self) -> datetime:
         return self._copy.moment
+
+    @property
+    def seal(self) -> Seal:
+        return self._copy.seal
 
     @property
     def database_bytes(self) -> int:
@@ -238,7 +245,7 @@ def test_a_product_that_comes_meanwhile_keeps_the_living_one(past: Past, living:
 def test_rows_that_are_missing_never_come_to_live(past: Past, living: str, tmp_path: Path) -> None:
     rows = past.facts.rows | {"users": 3}
     told_otherwise = replace(past.manifest, facts=replace(past.facts, rows=rows))
-    source = Copy(past.folder, told_otherwise, past.keys.identity)
+    source = Copy(past.folder, told_otherwise.signed(past.keys.identity), past.keys.identity)
     with pytest.raises(NotRestored, match="users: строк 2 вместо 3"):
         live.over_live(source, living, scratch(tmp_path), now=LATER)
     assert databases(living) == {name_of(living)}
@@ -259,9 +266,10 @@ def test_a_role_that_may_not_is_told_before_anything_is_done(past: Past, living:
 
 
 def harmed(folder: Path, manifest: Manifest, **changes: object) -> Manifest:
-    changed = asdict(manifest) | changes
+    """As an older program would have written it: without a signature."""
+    changed = asdict(manifest) | changes | {"signature": ""}
     (folder / f"{manifest.name}{MANIFEST}").write_text(json.dumps(changed), encoding="utf-8")
-    return chosen_of(folder, manifest.name)
+    return next(one for one in dumps_in(folder) if one.name == manifest.name)
 
 
 def test_a_server_or_a_program_older_than_the_copy_is_told(
@@ -279,14 +287,63 @@ def test_a_server_or_a_program_older_than_the_copy_is_told(
 
 def test_copies_are_known_by_their_manifests_alone(past: Past, copies: Path) -> None:
     later = replace(past.manifest, name="2getpro-20260302-000000", made_at=LATER.isoformat())
-    (copies / f"{later.name}{MANIFEST}").write_text(later.as_json(), encoding="utf-8")
+    later.signed(past.keys.identity).write(copies)
     (copies / f"half{MANIFEST}").write_text("{", encoding="utf-8")
-    assert [one.name for one in copies_in(copies)] == [later.name, past.manifest.name]
-    assert chosen_of(copies, None).name == later.name
+    assert [one.name for one in dumps_in(copies)] == [later.name, past.manifest.name]
+    assert chosen(past, copies).manifest.name == later.name
     with pytest.raises(NotThere, match="копии no-such нет"):
-        chosen_of(copies, "no-such")
+        chosen(past, copies, "no-such")
     with pytest.raises(NotThere, match="копий нет"):
-        chosen_of(copies / "nowhere", None)
+        chosen(past, copies / "nowhere")
+
+
+def chosen(past: Past, folder: Path, name: str | None = None) -> Choice:
+    return choose(folder, name, past.keys.identity, now=LATER)
+
+
+def test_an_old_copy_under_a_newer_name_and_moment_is_not_taken_for_a_new_one(
+    past: Past, copies: Path
+) -> None:
+    newer = replace(past.manifest, name="2getpro-20260302-000000", made_at=LATER.isoformat())
+    other = newer.signed(x25519.Identity.generate())
+    for forged, why in [
+        (newer, "печать не сходится"),
+        (replace(newer, signature=""), "без печати"),
+        (other, "печать другого ключа"),
+    ]:
+        forged.write(copies)
+        choice = chosen(past, copies)
+        assert (choice.manifest, choice.seal) == (past.manifest, Seal.OURS)
+        assert [why in one for one in choice.passed_over] == [True], choice.passed_over
+    assert chosen(past, copies, newer.name).seal is Seal.OTHER
+    newer.write(copies)
+    with pytest.raises(Damaged, match="печать не сходится"):
+        chosen(past, copies, newer.name)
+    with pytest.raises(Damaged, match="печать не сходится"):
+        require_whole(copies, newer, past.keys.identity)
+
+
+def test_copies_of_before_there_were_seals_are_taken_and_said_to_have_none(past: Past, copies: Path) -> None:
+    older = replace(past.manifest, signature="")
+    older.write(copies)
+    choice = chosen(past, copies)
+    assert (choice.manifest, choice.seal, choice.passed_over) == (older, Seal.NONE, ())
+    require_whole(copies, older, past.keys.identity)
+    later = replace(older, name="2getpro-20990101-000000", made_at="2099-01-01T00:00:00+00:00")
+    later.write(copies)
+    choice = chosen(past, copies)
+    assert choice.manifest == older
+    assert ["её время ещё не наступило" in one for one in choice.passed_over] == [True]
+
+
+def test_a_signature_holds_through_the_catalogue_and_a_program_that_says_more(past: Past) -> None:
+    said = json.loads(json.dumps(asdict(past.manifest)))
+    assert Manifest.of(said).seal(past.keys.identity) is Seal.OURS
+    del said["form"], said["physical"]
+    assert Manifest.of(said).seal(past.keys.identity) is Seal.OURS
+    assert Manifest.of(said).seal(None) is Seal.OTHER
+    for field in ("made_at", "sha256", "program"):
+        assert Manifest.of(said | {field: "2026-03-01T00:00:00Z"}).seal(past.keys.identity) is Seal.BROKEN
 
 
 def test_no_room_is_told_before_anything_is_written(

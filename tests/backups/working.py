@@ -10,11 +10,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
-from copies import copies_in
+from copies import copies_in, newest
 from getpro.backups import places, service, store
 from getpro.backups.deps import Deps
 from getpro.backups.recovery import Target
-from getpro.backups.sources import Copy, Source, chosen_of, minute_of
+from getpro.backups.sources import Copy, Source, minute_of
 from getpro.backups.states import BackupKind
 from getpro.kit.clock import utc_now
 from getpro.platform.database import Database
@@ -34,7 +34,7 @@ async def verify(deps: Deps) -> None:
 
 
 async def into(deps: Deps) -> None:
-    await _restore(deps, Copy(deps.folder, chosen_of(deps.folder, None), deps.keys.identity))
+    await _restore(deps, Copy(deps.folder, newest(deps), deps.keys.identity))
 
 
 async def to(deps: Deps) -> None:

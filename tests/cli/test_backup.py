@@ -63,7 +63,13 @@ async def test_a_copy_is_made_shown_tried_and_kept(folder: Path) -> None:
     assert tried.said.rstrip().endswith("годится")
     assert "✓" in (await backup("list")).said
     [found] = json.loads((await backup("list", "--json")).said)
-    assert (found["state"], found["is_good"]) == ("made", True)
+    assert (found["state"], found["is_good"], found["seal"]) == ("made", True, "ours")
+    beside = folder / f"backups/{found['name']}.json"
+    said = json.loads(beside.read_text())
+    for signature, words in (("", "без печати"), (said["signature"][:-2] + "zz", "печать не сходится")):
+        beside.write_text(json.dumps(said | {"signature": signature}))
+        assert words in " ".join((await backup("list")).said.split())
+    beside.write_text(json.dumps(said))
     assert (await backup("prune")).said == "Удалять нечего.\n"
     assert (await backup("key")).said.startswith("AGE-SECRET-KEY-")
     assert (folder / "backups/latest.sql.gz").exists()

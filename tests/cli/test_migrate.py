@@ -152,7 +152,8 @@ def test_a_key_is_made_for_a_new_database_and_none_beside_what_another_has_encry
     assert execute("backup", "database-key") == (0, made, "")
     with psycopg.connect(fresh) as connection:
         connection.execute(
-            "WITH olga AS (INSERT INTO people (name, roles, added_at) VALUES ('Olga', '{}', now()) RETURNING *)"
+            "WITH olga AS (INSERT INTO people (name, roles, added_at)"
+            " VALUES ('Olga', '{}', now()) RETURNING *)"
             " INSERT INTO contact_ways (person_id, sealed, shown) SELECT person_id, '\\x00', 'ntfy' FROM olga"
         )
     key.unlink()

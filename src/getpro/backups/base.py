@@ -19,6 +19,7 @@ from getpro import __version__
 from getpro.backups.errors import DumpFailed, NoStream
 from getpro.backups.folder import BASE, FILES, Sink, written
 from getpro.backups.interruption import go_on, statements_ended, unhurried
+from getpro.backups.keys import Keys
 from getpro.backups.manifest import Facts, Manifest, Physical, facts_of
 from getpro.backups.output import output_of, told
 from getpro.backups.progress import OnStep, silent
@@ -49,7 +50,7 @@ def make(
     parent: Manifest | None,
     clock: Clock,
     asked_by: str,
-    recipients: Sequence[x25519.Recipient],
+    keys: Keys,
     on_progress: OnStep = silent,
 ) -> Manifest:
     """Write the base backup ``name``: of what has changed since ``parent``, without one of everything.
@@ -65,7 +66,7 @@ def make(
             unhurried(connection)
             server = look_at_server(connection)
             on_progress("Пишем файлы")
-            sink, files = _write(url, tools_for(server.major), folder, name, parent, recipients)
+            sink, files = _write(url, tools_for(server.major), folder, name, parent, keys.recipients)
             usable_from = _value(connection, "SELECT clock_timestamp()")  # by whose time the log is written
             on_progress("Считаем строки и суммы")
             at_rest = _count_at_rest(url, connection)
@@ -107,6 +108,7 @@ def make(
         )
         with written(folder / f"{name}{FILES}") as beside:
             beside.write(files)
+        manifest = manifest.signed(keys.identity)
         manifest.write(folder)
     return manifest
 

@@ -18,6 +18,7 @@ from pyrage import x25519
 from sqlalchemy import insert, select
 
 from getpro import migrations
+from getpro.backups.choice import choose
 from getpro.backups.deps import Deps
 from getpro.backups.environment import read, require_secrets
 from getpro.backups.errors import BackupError
@@ -27,7 +28,7 @@ from getpro.backups.models import drills
 from getpro.backups.progress import OnProgress, silent
 from getpro.backups.recovery import Target, last_commit
 from getpro.backups.room import require_room_to_spare
-from getpro.backups.sources import Copy, Source, chosen_of, minute_of
+from getpro.backups.sources import Copy, Source, minute_of
 from getpro.backups.trial import SCRATCH, Steps, Trial, Use, thrown_away
 from getpro.kit.clock import Clock
 from getpro.kit.trouble import system_words
@@ -116,11 +117,12 @@ def _rehearse(
     steps = Steps(trial, on_progress)
     with trial:
         steps("Что есть")
-        source = _newest(folder, identity)
+        source = _newest(folder, identity, started_at)
         with thrown_away(scratch):
             require_room_to_spare(scratch, source.restored_bytes)
             steps("Настройки")
-            settings = read(folder, chosen_of(folder, None), identity, scratch / "settings")
+            newest = choose(folder, None, identity, now=started_at).manifest
+            settings = read(folder, newest, identity, scratch / "settings")
             with source.restored(scratch, steps) as (cluster, url), ended_by(cluster.kill):
                 reached = last_commit(cluster) or source.moment
                 steps("Версия схемы")
@@ -141,12 +143,12 @@ def _rehearse(
     )
 
 
-def _newest(folder: Path, identity: x25519.Identity) -> Source:
+def _newest(folder: Path, identity: x25519.Identity, now: datetime) -> Source:
     """The end of the log, and where there is none the newest dump; raises NotThere."""
     try:
         return minute_of(folder, Target(), identity)
     except BackupError:
-        return Copy(folder, chosen_of(folder, None), identity)
+        return Copy(folder, choose(folder, None, identity, now=now).manifest, identity)
 
 
 async def _keep(session: Session, drill: Drill) -> None:

@@ -22,6 +22,7 @@ from getpro import __version__
 from getpro.backups.environment import close
 from getpro.backups.folder import ARCHIVE, LATEST, Sink, written
 from getpro.backups.interruption import statements_ended, unhurried
+from getpro.backups.keys import Keys
 from getpro.backups.manifest import Manifest, facts_of
 from getpro.backups.output import output_of, told
 from getpro.backups.progress import OnStep, silent
@@ -72,7 +73,7 @@ def make(
     *,
     now: datetime,
     asked_by: str,
-    recipients: Sequence[x25519.Recipient],
+    keys: Keys,
     settings: str | None = None,
     on_progress: OnStep = silent,
 ) -> Manifest:
@@ -87,7 +88,7 @@ def make(
             facts, server, size = facts_of(connection), _server(connection), _size(connection)
             tools = tools_for(connection.info.server_version // 10000)
             on_progress("Пишем копию")
-            sink = _write_archive(url, tools, folder / f"{name}{ARCHIVE}", snapshot, recipients)
+            sink = _write_archive(url, tools, folder / f"{name}{ARCHIVE}", snapshot, keys.recipients)
             on_progress(f"Пишем {LATEST}")
             _write_plain(url, tools, folder / LATEST, snapshot, now)
         manifest = Manifest(
@@ -100,8 +101,9 @@ def make(
             sha256=sink.sha256,
             facts=facts,
             asked_by=asked_by,
-            settings=None if settings is None else close(settings, folder, name, list(recipients)),
+            settings=None if settings is None else close(settings, folder, name, list(keys.recipients)),
         )
+        manifest = manifest.signed(keys.identity)
         manifest.write(folder)
     return manifest
 

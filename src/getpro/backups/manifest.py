@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Self
@@ -10,8 +10,10 @@ from typing import Any, Final, Self
 import psycopg
 from psycopg import sql
 from pydantic import TypeAdapter
+from pyrage import x25519
 
 from getpro.backups.folder import MANIFEST, NAMED, written
+from getpro.backups.signature import Seal, seal_of, sign
 from getpro.backups.states import BackupKind
 from getpro.backups.wal import FIRST_TIMELINE
 
@@ -110,6 +112,8 @@ class Manifest:
     settings: File | None = None
     """What a rebuild reads as ``.env``, closed; since form 2. None: they were not kept."""
     form: int = FORM
+    signature: str = ""
+    """Of all the rest but ``form``; "" where an older program has written it."""
 
     def as_json(self) -> str:
         return json.dumps(asdict(self), ensure_ascii=False, indent=2)
@@ -132,6 +136,12 @@ class Manifest:
         if physical is not None and _SYSTEM.fullmatch(physical.system) is None:
             raise ValueError("no identifier of a cluster")
         return read
+
+    def signed(self, identity: x25519.Identity) -> Self:
+        return replace(self, signature=sign(_said(self), identity))
+
+    def seal(self, identity: x25519.Identity | None) -> Seal:
+        return seal_of(_said(self), self.signature, identity)
 
     def write(self, folder: Path) -> None:
         """Beside the copy, after it: what has a manifest is whole."""
@@ -160,6 +170,18 @@ class Manifest:
     @property
     def moment(self) -> datetime:
         return datetime.fromisoformat(self.made_at)
+
+
+def _said(part: Any) -> Any:
+    """What is signed: not what is as by default, for a later program knows of more that may be said."""
+    if not is_dataclass(part):
+        return part
+    told = {field.name: (getattr(part, field.name), field.default) for field in fields(part)}
+    return {
+        name: _said(value)
+        for name, (value, default) in told.items()
+        if value != default and name not in {"form", "signature"}
+    }
 
 
 def facts_of(connection: "psycopg.Connection[Any]") -> Facts:

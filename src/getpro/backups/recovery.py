@@ -173,7 +173,7 @@ def _put_files(folder: Path, chain: Sequence[Manifest], identity: x25519.Identit
     """The cluster's data directory, as the last of the chain says it."""
     parts = [cluster.folder(cluster.directory / f"part{number}") for number in range(len(chain))]
     for manifest, part in zip(chain, parts, strict=True):
-        _unpack(require_whole(folder, manifest), identity, part, cluster)
+        _unpack(require_whole(folder, manifest, identity), identity, part, cluster)
     if len(parts) == 1:
         parts[0].rename(cluster.data)
         return

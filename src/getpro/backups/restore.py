@@ -16,6 +16,7 @@ from getpro.backups.interruption import unhurried
 from getpro.backups.manifest import Facts, Manifest, facts_of
 from getpro.backups.progress import OnBytes, nobody
 from getpro.backups.sealed import unseal
+from getpro.backups.signature import SEALS, Seal
 from getpro.kit.trouble import system_words
 from getpro.platform.postgres.address import impatient
 from getpro.platform.postgres.tools import Tools
@@ -26,8 +27,10 @@ _JOBS: Final = 2
 _LOOK_SECONDS: Final = 0.5
 
 
-def require_whole(folder: Path, manifest: Manifest) -> Path:
+def require_whole(folder: Path, manifest: Manifest, identity: x25519.Identity) -> Path:
     """The copy's file, which is what was written; raises NotThere and Damaged."""
+    if (seal := manifest.seal(identity)) is Seal.BROKEN:
+        raise Damaged(f"{manifest.name}: {SEALS[seal]}")
     path = archive_of(folder, manifest.name, manifest.kind)
     try:
         seen = hash_of(path)

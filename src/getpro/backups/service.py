@@ -21,6 +21,7 @@ from getpro.backups.progress import OnStep, silent
 from getpro.backups.recovery import down_to_full
 from getpro.backups.retention import Kept, KeptBase, borne_out, outdated, outdated_bases
 from getpro.backups.sending import forget
+from getpro.backups.signature import Seal
 from getpro.backups.states import BackupKind, BackupState
 from getpro.backups.store import Backup
 from getpro.backups.trial import SCRATCH, Trial, clear, prove
@@ -76,7 +77,7 @@ async def _create_base(deps: Deps, parent: Manifest | None, *, asked_by: str, on
         parent=parent,
         clock=deps.clock,
         asked_by=asked_by,
-        recipients=deps.keys.recipients,
+        keys=deps.keys,
         on_progress=on_progress,
     )
     return await _kept(deps, name, kind, write, asked_by=asked_by, now=started_at)
@@ -111,7 +112,7 @@ def _dump(
         name,
         now=now,
         asked_by=asked_by,
-        recipients=deps.keys.recipients,
+        keys=deps.keys,
         settings=deps.environment,
         on_progress=on_progress,
     )
@@ -385,6 +386,10 @@ async def _tidy(deps: Deps) -> None:
 
 async def _adopt(session: Session, deps: Deps, known: set[str]) -> None:
     """Copies that lie there whole; a file that is still on its way will be whole another time."""
+    for name in set(names(deps.folder)) - known:
+        beside = Manifest.beside(deps.folder, name)
+        if beside is not None and beside.seal(deps.keys.identity) is Seal.BROKEN:
+            log.error("backup.not_as_signed", backup=name)
     for name, manifest in _lying(deps).items():
         if name not in known:
             await store.adopt(session, manifest, asked_by=manifest.asked_by or FROM_FOLDER, now=deps.clock())
@@ -392,15 +397,22 @@ async def _adopt(session: Session, deps: Deps, known: set[str]) -> None:
 
 
 def _lying(deps: Deps) -> dict[str, Manifest]:
-    """What lies in the folder whole, by name, as the files beside say it."""
+    """What lies in the folder whole, by name, as the files beside say it; no word of whoever changed them."""
     found = {name: Manifest.beside(deps.folder, name) for name in names(deps.folder)}
     return {
         name: manifest
         for name, manifest in found.items()
         if manifest is not None
         and manifest.name == name
+        and manifest.seal(deps.keys.identity) is not Seal.BROKEN
         and _has(archive_of(deps.folder, name, manifest.kind), manifest.file_bytes)
     }
+
+
+def seal_of(deps: Deps, copy: Backup) -> Seal | None:
+    """Whether what lies beside the copy is surely ours; None where nothing readable does."""
+    manifest = Manifest.beside(deps.folder, copy.name)
+    return None if manifest is None else manifest.seal(deps.keys.identity)
 
 
 async def _end(session: Session, deps: Deps, copy: Backup, path: Path) -> None:

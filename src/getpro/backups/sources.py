@@ -13,8 +13,8 @@ import psycopg
 from psycopg import sql
 from pyrage import x25519
 
-from getpro.backups.errors import NotThere, Unsuitable
-from getpro.backups.folder import MANIFEST
+from getpro.backups.choice import manifests_in
+from getpro.backups.errors import Unsuitable
 from getpro.backups.interruption import ended_by
 from getpro.backups.manifest import Manifest
 from getpro.backups.plain_role import address_for, given_away
@@ -22,6 +22,7 @@ from getpro.backups.progress import OnProgress, growing, silent
 from getpro.backups.recovery import Target, chain_for, last_commit, major_of, recover
 from getpro.backups.restore import decrypt, require_the_same, require_whole, restore, unload
 from getpro.backups.room import CLUSTER_BYTES
+from getpro.backups.signature import Seal
 from getpro.backups.wal import Log, position
 from getpro.platform.postgres import Cluster, embedded_major
 from getpro.platform.postgres.cluster import DATABASE
@@ -79,6 +80,11 @@ class Source(ABC):
     @abstractmethod
     def revision(self) -> str:
         """The version of its tables; "" where that is not known before it is brought up."""
+
+    @property
+    @abstractmethod
+    def seal(self) -> Seal:
+        """Whether what is told of it is surely ours."""
 
     @abstractmethod
     def restored(
@@ -145,6 +151,10 @@ class Copy(Source):
     def revision(self) -> str:
         return self._manifest.facts.revision
 
+    @property
+    def seal(self) -> Seal:
+        return self._manifest.seal(self._identity)
+
     @contextlib.contextmanager
     def restored(
         self, place: Path, on_progress: OnProgress = silent, *, durable: bool = False
@@ -171,7 +181,7 @@ class Copy(Source):
     @contextlib.contextmanager
     def archived(self, place: Path, on_progress: OnProgress = silent) -> Iterator[Path]:
         on_progress("Контрольная сумма")
-        closed = require_whole(self._folder, self._manifest)
+        closed = require_whole(self._folder, self._manifest, self._identity)
         file = place / _DUMP
         try:
             on_progress("Расшифровка")
@@ -254,6 +264,10 @@ class Minute(Source):
     def revision(self) -> str:
         return self._chain[-1].facts.revision
 
+    @property
+    def seal(self) -> Seal:
+        return max((one.seal(self._identity) for one in self._chain), key=lambda seal: seal.value)
+
     @contextlib.contextmanager
     def restored(
         self, place: Path, on_progress: OnProgress = silent, *, durable: bool = False
@@ -306,7 +320,7 @@ def proven_as(folder: Path, chain: Sequence[Manifest], identity: x25519.Identity
 
 def minute_of(folder: Path, target: Target, identity: x25519.Identity) -> Minute:
     """By the nearest base backup before the target; raises NotRestored where there is none, and Damaged."""
-    bases = [one for one in _manifests(folder) if one.physical is not None]
+    bases = [one for one in manifests_in(folder) if one.physical and one.seal(identity) is not Seal.BROKEN]
     return Minute(folder, chain_for(folder, bases, target, identity), target, identity)
 
 
@@ -314,23 +328,3 @@ def require_new_enough(major: int, source: Source) -> None:
     """That a server of this version can take what another one had; raises Unsuitable."""
     if major < major_of(source.server):
         raise Unsuitable(f"сервер PostgreSQL {major} старше того, с которого копия: {source.server}")
-
-
-def copies_in(folder: Path) -> list[Manifest]:
-    """The dumps of the folder, newest first: no catalogue is asked, and no key is needed."""
-    return [one for one in _manifests(folder) if one.physical is None]
-
-
-def _manifests(folder: Path) -> list[Manifest]:
-    names = [path.name.removesuffix(MANIFEST) for path in folder.glob(f"*{MANIFEST}")]
-    found = [manifest for name in names if (manifest := Manifest.beside(folder, name)) is not None]
-    return sorted(found, key=lambda manifest: (manifest.moment, manifest.name), reverse=True)
-
-
-def chosen_of(folder: Path, name: str | None) -> Manifest:
-    """The newest copy of the folder, or the one called so; raises NotThere."""
-    there = copies_in(folder)
-    found = next((one for one in there if name in {None, one.name}), None)
-    if found is None:
-        raise NotThere(f"{folder}: {'копий нет' if name is None else f'копии {name} нет'}")
-    return found

@@ -12,19 +12,22 @@ from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo
 
 import typer
+from pyrage import x25519
 from rich.console import Console
 from rich.table import Table
 
 from getpro.backups import fetching, sending, service, store, telegram
 from getpro.backups.bucket import Bucket
+from getpro.backups.choice import choose
 from getpro.backups.deps import Deps
 from getpro.backups.environment import opened, write_out
-from getpro.backups.errors import BackupError, Busy, OffsiteError
+from getpro.backups.errors import BackupError, Busy, Damaged, OffsiteError
 from getpro.backups.folder import SETTINGS, names
 from getpro.backups.keys import FILE, read_identity
 from getpro.backups.manifest import Manifest
 from getpro.backups.progress import OnStep
 from getpro.backups.sending import Sent, required
+from getpro.backups.signature import SEALS, Seal
 from getpro.backups.states import BackupKind, BackupState
 from getpro.backups.store import Backup
 from getpro.bootstrap.backups import Preparing, bucket, folder
@@ -32,6 +35,7 @@ from getpro.cli.database import database, database_if_any
 from getpro.cli.settings import read_settings
 from getpro.cli.shop import quietly
 from getpro.cli.tables import WIDE, in_words
+from getpro.kit.clock import utc_now
 from getpro.kit.trouble import Trouble
 from getpro.platform.cipher import database_keys, new_key, put_new_first
 from getpro.platform.database import Database
@@ -118,17 +122,23 @@ def verify(
 def show(*, as_json: AsJson = False) -> None:
     """Показать копии: когда сделаны, сколько весят, когда восстановлены для пробы."""
 
-    async def read(deps: Deps, _: OnStep) -> list[Backup]:
+    async def read(deps: Deps, _: OnStep) -> tuple[list[Backup], dict[str, Seal]]:
         with contextlib.suppress(Busy):  # while one is being made, the list is of how things stood before
             await service.tidy(deps)
         async with deps.db.read("backup: list") as session:
-            return await store.newest_first(session, most=100)
+            known = await store.newest_first(session, most=100)
+        return known, {
+            one.name: seal
+            for one in known
+            if one.state is BackupState.MADE and (seal := service.seal_of(deps, one)) is not None
+        }
 
-    copies = _run("Копии не показать.", read)
+    copies, seals = _run("Копии не показать.", read)
     settings = read_settings(Settings)
     sends = settings.backup.s3_bucket is not None
     if as_json:
-        typer.echo(json.dumps([_plain(copy, sends=sends) for copy in copies], ensure_ascii=False, indent=2))
+        shown = [_plain(copy, sends=sends) | _plain_seal(seals.get(copy.name)) for copy in copies]
+        typer.echo(json.dumps(shown, ensure_ascii=False, indent=2))
         return
     zone = settings.zone
     table = Table(
@@ -140,6 +150,8 @@ def show(*, as_json: AsJson = False) -> None:
         tried = "" if copy.verified_at is None else in_words(copy.verified_at, zone)
         verdict = {None: "[yellow]ещё нет[/]", True: f"[green]✓[/] {tried}", False: f"[red]✗[/] {tried}"}
         state = _STATES[copy.state] + (f": {copy.trouble}" if copy.trouble else "")
+        if said := SEALS.get(seals.get(copy.name, Seal.OURS)):
+            state += f" [yellow]({said})[/]"
         is_there = copy.state is BackupState.MADE
         table.add_row(
             copy.name,
@@ -263,9 +275,7 @@ def settings(
     known = read_settings(CopySettings)
     lies = where or folder(known)
     identity = read_identity(key or (known.data_dir or default_directory()) / FILE)
-    chosen = name or next(
-        (one for one in reversed(names(lies)) if (lies / f"{one}{SETTINGS}").exists()), None
-    )
+    chosen = name or _newest_with_settings(lies, identity)
     if chosen is None:
         raise Trouble(
             "Настройки не записаны.",
@@ -273,10 +283,22 @@ def settings(
             "Укажите папку копий: --from ПАПКА.",
         )
     try:
-        write_out(to.absolute(), opened(lies, chosen, identity))
+        beside = Manifest.beside(lies, chosen)
+        if beside is not None and (seal := beside.seal(identity)) is Seal.BROKEN:
+            raise Damaged(f"{chosen}: {SEALS[seal]}")
+        expected = None if beside is None else beside.settings
+        write_out(to.absolute(), opened(lies, chosen, identity, expected=expected))
     except BackupError as error:
         raise Trouble("Настройки не записаны.", f"{error}.", "Другая копия или ключ: --help") from error
     typer.echo(f"Записаны из {chosen}: {to.absolute()}. Проверить: 2getpro doctor")
+
+
+def _newest_with_settings(folder: Path, identity: x25519.Identity) -> str | None:
+    with contextlib.suppress(BackupError):  # none is there, or none that can be believed
+        found = choose(folder, None, identity, now=utc_now()).manifest.name
+        if (folder / f"{found}{SETTINGS}").exists():
+            return found
+    return next((one for one in reversed(names(folder)) if (folder / f"{one}{SETTINGS}").exists()), None)
 
 
 async def _identity(deps: Deps, _: OnStep) -> str:
@@ -370,6 +392,10 @@ def _size(size: int | None) -> str:
     if size < _MIB:
         return f"{size / 1024:.0f} КБ"
     return f"{size / _MIB:.1f} МБ".replace(".", ",")
+
+
+def _plain_seal(seal: Seal | None) -> dict[str, str | None]:
+    return {"seal": None if seal is None else seal.name.lower()}
 
 
 def _plain(copy: Backup, *, sends: bool) -> dict[str, Any]:

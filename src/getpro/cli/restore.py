@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from getpro.backups import live, places, plan, room, tables, traces
+from getpro.backups.choice import choose, dumps_in
 from getpro.backups.environment import keys_beside
 from getpro.backups.errors import (
     BackupError,
@@ -36,7 +37,7 @@ from getpro.backups.folder import PASSED_THROUGH, held
 from getpro.backups.keys import FILE, read_identity
 from getpro.backups.manifest import Facts
 from getpro.backups.recovery import Target
-from getpro.backups.sources import SERVER, Copy, Source, chosen_of, copies_in, minute_of
+from getpro.backups.sources import SERVER, Copy, Source, minute_of
 from getpro.backups.trial import thrown_away
 from getpro.bootstrap.backups import folder as usual_folder
 from getpro.cli.database import database
@@ -143,10 +144,17 @@ def restore(
         minute = None if to in {None, _END} else _minute(to or "", settings.zone)
         target = Target(at=minute, before_transaction=before_transaction)
         if target == Target() and to is None:
-            found = chosen_of(lying, copy)
-            source, others = Copy(lying, found, identity), len(copies_in(lying)) - 1
+            choice = choose(lying, copy, identity, now=utc_now())
+            found = choice.manifest
             asked = _Asked(
-                settings, lying, identity, source, found.facts, others, chosen=f"--copy {found.name}"
+                settings,
+                lying,
+                identity,
+                Copy(lying, found, identity),
+                found.facts,
+                len(dumps_in(lying)) - 1,
+                chosen=f"--copy {found.name}",
+                passed_over=choice.passed_over,
             )
         else:
             chosen = f"--before-transaction {before_transaction}" if to is None else f"--to {shlex.quote(to)}"
@@ -171,7 +179,7 @@ def show(*, folder: From = None) -> None:
     with _in_words("Не показать."):
         lying = usual_folder(settings) if folder is None else folder
         shown = Table("Копия", "На момент", "База весит", "Сервер", header_style="bold")
-        copies = copies_in(lying)
+        copies = dumps_in(lying)
         for one in copies:
             moment = in_words(one.moment, settings.zone)
             shown.add_row(one.name, moment, room.in_megabytes(one.database_bytes), one.server)
@@ -231,6 +239,7 @@ class _Asked:
     """The options that name the source."""
     minute: datetime | None = None
     """Where one was asked for."""
+    passed_over: tuple[str, ...] = ()
 
     @property
     def restored(self) -> Path:
@@ -260,6 +269,7 @@ class _Asked:
             free_bytes=room.free_bytes(folder),
             trial_seconds=None if url is None else plan.seconds_of_last_trial(url),
             others=self.others,
+            passed_over=self.passed_over,
         )
         console = Console(width=None if sys.stdout.isatty() else WIDE)
         console.print(plan_table(shown, now=utc_now(), zone=self.settings.zone))
@@ -291,11 +301,11 @@ def _take_key_along(asked: _Asked, directory: Path) -> bool:
     there = asked.settings.model_copy(update={"data_dir": directory})
     if has_keys(there):
         return True
-    found = (
-        database_keys(asked.settings)
-        if has_keys(asked.settings)
-        else keys_beside(asked.folder, chosen_of(asked.folder, None).name, asked.identity)
-    )
+    if has_keys(asked.settings):
+        found = database_keys(asked.settings)
+    else:
+        newest = choose(asked.folder, None, asked.identity, now=utc_now()).manifest
+        found = keys_beside(asked.folder, newest.name, asked.identity)
     if found:
         write_new(directory / DATABASE_KEY, "".join(f"{key}\n" for key in found))
     return bool(found)

@@ -14,6 +14,7 @@ from rich.table import Table
 from getpro.backups.manifest import Facts
 from getpro.backups.plan import Since
 from getpro.backups.room import in_megabytes
+from getpro.backups.signature import SEALS
 from getpro.backups.sources import Source
 from getpro.backups.traces import Rows
 from getpro.cli.tables import in_money, in_words
@@ -63,6 +64,8 @@ class Plan:
     trial_seconds: float | None
     others: int
     """How many other copies lie there."""
+    passed_over: tuple[str, ...]
+    """Those that seem to be newer, and why each is not taken."""
 
 
 def plan_table(plan: Plan, *, now: datetime, zone: ZoneInfo) -> Table:
@@ -79,6 +82,8 @@ def _plan_lines(plan: Plan, *, now: datetime, zone: ZoneInfo) -> list[tuple[str,
     more = f"; других копий там же: {plan.others}" if plan.others else ""
     return [
         ("Что", f"{plan.source.name}{more}"),
+        *([("Печать", said)] if (said := SEALS.get(plan.source.seal)) else []),
+        *(("Не взята", one) for one in plan.passed_over),
         ("На момент", _moment(plan.source, now=now, zone=zone)),
         *([("В ней", _inside(plan.facts))] if plan.facts else []),
         ("После неё", _since(plan)),
