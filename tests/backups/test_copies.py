@@ -23,6 +23,7 @@ from getpro.backups.deps import Deps
 from getpro.backups.errors import Busy, DumpFailed, NoFolder, NoRoom, NotRestored, NotThere
 from getpro.backups.folder import ARCHIVE, LATEST, SETTINGS, held
 from getpro.backups.keys import FILE, Keys, keys
+from getpro.backups.proof import proof_of
 from getpro.backups.retention import Keep
 from getpro.backups.sources import Copy
 from getpro.backups.states import BackupKind, BackupState
@@ -372,8 +373,11 @@ async def test_a_copy_is_not_tried_where_that_would_fill_the_disk(
     assert (tried.is_good, tried.state) == (False, BackupState.MADE)
     assert "нет места на диске" in (tried.verification or {})["trouble"]
     assert [step for step, _ in (tried.verification or {})["steps"]] == []
+    assert not list(deps.folder.glob("*.proof"))  # it says nothing of the copy
     free_is(monkeypatch, source.restored_bytes + 256 * 2**20)
     assert (await service.verify(deps, made.name)).is_good
+    proof = proof_of(deps.folder, newest(deps), deps.keys.identity)
+    assert (proof is not None and proof.is_good) is True
 
 
 def truncated(path: Path) -> None:
@@ -413,8 +417,8 @@ async def test_rows_or_kopeks_that_are_missing_do_not_pass(deps: Deps, shop: Sho
         async with deps.db.begin("test") as session:
             await session.execute(
                 text(
-                    "UPDATE backups"
-                    " SET manifest = jsonb_set(manifest - 'signature', CAST(:path AS text[]), CAST(:value AS jsonb))"
+                    "UPDATE backups SET manifest = jsonb_set("
+                    "manifest - 'signature', CAST(:path AS text[]), CAST(:value AS jsonb))"
                 ),
                 {"path": path, "value": value},
             )

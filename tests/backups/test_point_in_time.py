@@ -45,6 +45,7 @@ from getpro.backups.trial import SCRATCH, thrown_away
 from getpro.backups.wal import FOLDER as WAL
 from getpro.backups.wal import Line, Log, position
 from getpro.cli import restore as command
+from getpro.cli.tables import in_words
 from getpro.kit.clock import utc_now
 from getpro.kit.trouble import Trouble
 from getpro.operations.looks.backups import look_at_log
@@ -617,19 +618,31 @@ async def test_a_reference_that_is_broken_in_a_base_backup_is_found(deps: Deps, 
 @pytest.mark.long
 @pytest.mark.timeout(300)
 async def test_a_minute_is_restored_by_the_operators_command(
-    deps: Deps, flowing: None, cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    deps: Deps,
+    flowing: None,
+    cluster: Cluster,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     await service.create_base(deps, BackupKind.FULL, asked_by="olga")
     minute = comes(deps, 1)
     await asyncio.sleep(0.05)
-    await safe_until(deps, comes(deps, 2))
+    last = comes(deps, 2)
+    await safe_until(deps, last)
     (tmp_path / "machine").mkdir()
     open_up(tmp_path / "machine")
     monkeypatch.chdir(tmp_path / "machine")
     monkeypatch.setenv("GETPRO_DATA_DIR", str(tmp_path / "machine"))
     monkeypatch.setenv("DATABASE_URL", cluster.url("living"))
     monkeypatch.setattr(command, "reconcile", lambda: None)  # its own tests tell how that goes
-    given = ["restore", "--from", str(deps.folder), "--key", str(tmp_path / "backup.key"), "--to"]
+    where = ["--from", str(deps.folder), "--key", str(tmp_path / "backup.key")]
+    assert await asyncio.to_thread(cli.execute, ["restore", "list", *where]) == 0
+    listed = capsys.readouterr().out
+    assert "базовая, полная" in listed
+    zone = ZoneInfo("Europe/Moscow")
+    assert f"по {in_words(last, zone)}. Так: --to МИНУТА" in listed
+    given = ["restore", *where, "--to"]
     with psycopg.connect(cluster.url(), autocommit=True) as connection:
         connection.execute("CREATE DATABASE living")
         try:

@@ -18,10 +18,11 @@ from folders import open_up
 from getpro.backups import live, places, plan, room, tables, traces
 from getpro.backups.choice import Choice, choose, dumps_in
 from getpro.backups.errors import Busy, Damaged, InUse, NoRoom, NotRestored, NotThere, Unsuitable, WrongKey
-from getpro.backups.folder import ARCHIVE, MANIFEST, held
+from getpro.backups.folder import ARCHIVE, MANIFEST, PROOF, held
 from getpro.backups.manifest import Manifest, Physical
 from getpro.backups.progress import OnProgress, silent
-from getpro.backups.recovery import Target
+from getpro.backups.proof import note
+from getpro.backups.recovery import Target, chain_for
 from getpro.backups.restore import require_whole
 from getpro.backups.signature import Seal
 from getpro.backups.sources import SERVER, Copy, Minute, Source
@@ -334,6 +335,60 @@ def test_copies_of_before_there_were_seals_are_taken_and_said_to_have_none(past:
     choice = chosen(past, copies)
     assert choice.manifest == older
     assert ["её время ещё не наступило" in one for one in choice.passed_over] == [True]
+
+
+def copies_of_days(past: Past, folder: Path, *days: int) -> list[Manifest]:
+    made = [
+        replace(
+            past.manifest, name=f"2getpro-2026030{day}-000000", made_at=f"2026-03-0{day}T00:00:00+00:00"
+        ).signed(past.keys.identity)
+        for day in days
+    ]
+    for one in made:
+        one.write(folder)
+    return made
+
+
+def test_of_copies_whose_newest_has_failed_its_trial_the_newest_good_one_is_taken(
+    past: Past, tmp_path: Path
+) -> None:
+    identity, now = past.keys.identity, NOW + timedelta(days=9)
+    good, untried, newer = copies_of_days(past, tmp_path, 1, 2, 3)
+
+    def taken() -> tuple[Manifest, tuple[str, ...]]:
+        choice = choose(tmp_path, None, identity, now=now)
+        return choice.manifest, choice.passed_over
+
+    note(tmp_path, good, None, identity, now=NOW)
+    assert taken() == (newer, ())
+    note(tmp_path, newer, "pg_amcheck: нет", identity, now=NOW)
+    assert taken() == (
+        good,
+        (
+            "2getpro-20260303-000000: её проба 01.03.2026 не прошла: pg_amcheck: нет",
+            "2getpro-20260302-000000: её ещё не пробовали, а проба новейшей не прошла",
+        ),
+    )
+    (tmp_path / f"{good.name}{PROOF}").unlink()
+    assert taken()[0] == untried
+    note(tmp_path, newer, "не нами сказано", x25519.Identity.generate(), now=NOW)
+    assert taken() == (newer, ())
+
+
+def test_a_base_backup_whose_trial_has_failed_leads_nowhere_while_another_does(
+    past: Past, tmp_path: Path
+) -> None:
+    identity, target = past.keys.identity, Target(at=NOW + timedelta(days=9))
+    older, newer = (base_of(one, None, files=1) for one in copies_of_days(past, tmp_path, 1, 2))
+
+    def leading() -> list[Manifest]:
+        return chain_for(tmp_path, [older, newer], target, identity)
+
+    assert leading() == [newer]
+    note(tmp_path, newer, "испорчена", identity, now=NOW)
+    assert leading() == [older]
+    note(tmp_path, older, "испорчена", identity, now=NOW)
+    assert leading() == [newer]
 
 
 def test_a_signature_holds_through_the_catalogue_and_a_program_that_says_more(past: Past) -> None:

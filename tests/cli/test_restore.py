@@ -76,6 +76,8 @@ async def test_on_a_new_machine_the_folder_and_the_key_are_enough(past: Past, ma
     given = ("--from", str(past.folder), "--key", str(past.key_file))
     listed = await restore("list", "--from", str(past.folder))
     assert past.manifest.name in listed.said
+    assert "нет ключа" in listed.said
+    assert "ещё не было" in (await restore("list", *given)).said
     plan = await restore(*given, "--dry-run")
     assert (plan.code, plan.complained) == (0, ""), plan
     assert "клиентов 2, подписок 2, оплачено 398 ₽" in plan.said

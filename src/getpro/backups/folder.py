@@ -23,6 +23,8 @@ FILES: Final = ".files"
 """PostgreSQL's own list of what a base backup holds, from which it knows what has changed since."""
 SETTINGS: Final = ".settings.age"
 MANIFEST: Final = ".json"
+PROOF: Final = ".proof"
+"""How its last trial went."""
 NAMED: Final = re.compile(r"2getpro-\d{8}-\d{6}(-full|-incremental)?", re.ASCII)
 """What a copy is called."""
 PASSED_THROUGH: Final = 0o711
@@ -147,7 +149,7 @@ def hash_of(path: Path) -> str:
 
 def remove(folder: Path, name: str) -> None:
     """The manifest goes last: a kill between leaves what tells that the copy is gone."""
-    for ending in (ARCHIVE, BASE, FILES, SETTINGS):
+    for ending in (ARCHIVE, BASE, FILES, SETTINGS, PROOF):
         (folder / f"{name}{ending}").unlink(missing_ok=True)
     (folder / f"{name}{MANIFEST}").unlink(missing_ok=True)
     _keep_names(folder)

@@ -20,7 +20,7 @@ from psycopg import sql
 from getpro.backups.errors import Busy, InUse, NotRestored, NotThere, Unsuitable
 from getpro.backups.places import Mark, finish
 from getpro.backups.progress import OnProgress, growing, silent
-from getpro.backups.recovery import major_of
+from getpro.backups.reach import major_of
 from getpro.backups.restore import NAME, restore
 from getpro.backups.sources import Source, require_new_enough
 from getpro.kit import crashpoints

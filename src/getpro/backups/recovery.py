@@ -21,6 +21,8 @@ from getpro.backups.folder import PASSED_THROUGH, Sink
 from getpro.backups.interruption import ended_by, go_on
 from getpro.backups.manifest import Manifest, Physical
 from getpro.backups.progress import OnStep, silent
+from getpro.backups.proof import proof_of
+from getpro.backups.reach import log_of, major_of
 from getpro.backups.restore import require_whole
 from getpro.backups.sealed import unseal
 from getpro.backups.wal import Line, Log, position, words
@@ -71,21 +73,24 @@ def chain_for(
 ) -> list[Manifest]:
     """A full base backup and what builds on it, oldest first, from which the target is nearest.
 
-    Raises NotRestored where none leads to the target, and Damaged.
+    One whose trial has failed only where no other leads there. Raises NotRestored where none does, and
+    Damaged.
     """
     by_name = {base.name: base for base in bases}
-    for base in sorted(by_name.values(), key=lambda base: base.moment, reverse=True):
+    newest_first = sorted(by_name.values(), key=lambda base: base.moment, reverse=True)
+    for base in sorted(newest_first, key=lambda base: _has_failed(folder, base, identity)):
         chain = down_to_full(base, by_name)
         if chain is None or base.physical is None or not _is_before(base.physical, target):
             continue
-        line = _line_to(target, base.physical, _log_of(folder, base.physical), identity)
+        line = _line_to(target, base.physical, log_of(folder, base.physical), identity)
         if line.passes(base.physical.timeline, position(base.physical.end)):
             return chain
     raise NotRestored("такой давней базовой копии нет: смотрите 2getpro backup list")
 
 
-def _log_of(folder: Path, physical: Physical) -> Log:
-    return Log(folder, physical.system, physical.segment_bytes)
+def _has_failed(folder: Path, base: Manifest, identity: x25519.Identity) -> bool:
+    proof = proof_of(folder, base, identity)
+    return proof is not None and not proof.is_good
 
 
 def _line_to(target: Target, physical: Physical, log: Log, identity: x25519.Identity) -> Line:
@@ -96,6 +101,12 @@ def _line_to(target: Target, physical: Physical, log: Log, identity: x25519.Iden
     if target.lsn is not None:
         return log.line(physical.timeline, identity)
     return log.living(target.at, identity)
+
+
+def chains_of(bases: Iterable[Manifest]) -> list[list[Manifest]]:
+    """Each base backup after those that it builds on, oldest first; none of what lacks one of these."""
+    by_name = {base.name: base for base in bases}
+    return [chain for base in by_name.values() if (chain := down_to_full(base, by_name)) is not None]
 
 
 def down_to_full(base: Manifest, by_name: Mapping[str, Manifest]) -> list[Manifest] | None:
@@ -133,7 +144,7 @@ def recover(
     """
     last = chain[-1].physical
     assert last is not None
-    log = _log_of(folder, last)
+    log = log_of(folder, last)
     line, start = _line_to(target, last, log, identity), position(last.start)
     needed = max(position(last.end), position(target.lsn or "0/0"))
     if (there := log.until(start, line)) < needed:
@@ -162,11 +173,6 @@ def recover(
         cluster.stop()
         raise
     return cluster
-
-
-def major_of(server: str) -> int:
-    """18 of "18.6 (Debian 18.6-1)"."""
-    return int(server.partition(".")[0])
 
 
 def _put_files(folder: Path, chain: Sequence[Manifest], identity: x25519.Identity, cluster: Cluster) -> None:

@@ -18,6 +18,7 @@ from getpro.backups.interruption import interruptible
 from getpro.backups.manifest import Manifest
 from getpro.backups.mirror import forget_log
 from getpro.backups.progress import OnStep, silent
+from getpro.backups.proof import note
 from getpro.backups.recovery import down_to_full
 from getpro.backups.retention import Kept, KeptBase, borne_out, outdated, outdated_bases
 from getpro.backups.sending import forget
@@ -234,6 +235,10 @@ async def verify(deps: Deps, name: str | None = None, *, on_progress: OnStep = s
             use=deps.use,
             on_progress=on_progress,
         )
+        if not trial.says_nothing:
+            await asyncio.to_thread(
+                note, deps.folder, chosen.manifest, trial.trouble, deps.keys.identity, now=deps.clock()
+            )
         async with deps.db.begin("backup: tried") as session:
             await store.tried(session, chosen.backup_id, trial, now=deps.clock())
     say = log.info if trial.is_good else log.error

@@ -13,13 +13,14 @@ import psycopg
 from psycopg import sql
 from pyrage import x25519
 
-from getpro.backups.choice import manifests_in
+from getpro.backups.choice import bases_in
 from getpro.backups.errors import Unsuitable
 from getpro.backups.interruption import ended_by
 from getpro.backups.manifest import Manifest
 from getpro.backups.plain_role import address_for, given_away
 from getpro.backups.progress import OnProgress, growing, silent
-from getpro.backups.recovery import Target, chain_for, last_commit, major_of, recover
+from getpro.backups.reach import major_of
+from getpro.backups.recovery import Target, chain_for, last_commit, recover
 from getpro.backups.restore import decrypt, require_the_same, require_whole, restore, unload
 from getpro.backups.room import CLUSTER_BYTES
 from getpro.backups.signature import Seal
@@ -224,6 +225,11 @@ class Minute(Source):
         return f"2getpro-{self._asked:%Y%m%d-%H%M%S}"
 
     @property
+    def base(self) -> Manifest:
+        """The base backup from which the log leads there."""
+        return self._chain[-1]
+
+    @property
     def _asked(self) -> datetime:
         """Before a transaction: the moment of the base backup, which is surely earlier."""
         return self._target.at or self._chain[-1].moment
@@ -320,8 +326,8 @@ def proven_as(folder: Path, chain: Sequence[Manifest], identity: x25519.Identity
 
 def minute_of(folder: Path, target: Target, identity: x25519.Identity) -> Minute:
     """By the nearest base backup before the target; raises NotRestored where there is none, and Damaged."""
-    bases = [one for one in manifests_in(folder) if one.physical and one.seal(identity) is not Seal.BROKEN]
-    return Minute(folder, chain_for(folder, bases, target, identity), target, identity)
+    chain = chain_for(folder, bases_in(folder, identity), target, identity)
+    return Minute(folder, chain, target, identity)
 
 
 def require_new_enough(major: int, source: Source) -> None:

@@ -15,7 +15,7 @@ from pyrage import x25519
 from getpro import migrations
 from getpro.backups import schema
 from getpro.backups.environment import read, require_secrets
-from getpro.backups.errors import BackupError, NotRestored
+from getpro.backups.errors import BackupError, NoRoom, NotRestored
 from getpro.backups.folder import PASSED_THROUGH
 from getpro.backups.interruption import ended_by
 from getpro.backups.manifest import Manifest
@@ -51,6 +51,8 @@ class Trial:
 
     steps: list[tuple[str, float]] = field(default_factory=list)
     trouble: str | None = None
+    says_nothing: bool = False
+    """Of the copy: what was in its way was this machine."""
 
     @property
     def is_good(self) -> bool:
@@ -61,10 +63,11 @@ class Trial:
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
         if isinstance(error, BackupError):
-            self.trouble = str(error)
+            self.trouble, self.says_nothing = str(error), isinstance(error, NoRoom)
         elif isinstance(error, Trouble):
             self.trouble = f"{error.what} {error.why}"
         elif isinstance(error, OSError):
+            self.says_nothing = True
             self.trouble = f"{error.filename or 'диск'}: {system_words(error)}"
         elif isinstance(error, psycopg.Error):
             self.trouble = f"восстановленная база не отвечает: {type(error).__name__}"

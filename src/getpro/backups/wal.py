@@ -236,8 +236,12 @@ class Log:
         ends = [self.number(piece.segment) * self.segment_bytes + piece.end for piece in self.on(line)]
         return self.until(start, line) >= max(ends, default=0)
 
-    def write_out(self, start: int, line: Line, place: Path, identity: x25519.Identity) -> list[Path]:
+    def write_out(
+        self, start: int, line: Line, place: Path, identity: x25519.Identity, *, end: int | None = None
+    ) -> list[Path]:
         """Write the segments of the way from ``start`` on into ``place``, as a server reads them.
+
+        Nothing that begins at ``end`` or behind it.
 
         One that is not whole is filled up with noughts, at which a recovery ends. The histories are those of
         all timelines: the server takes a number for its own that none has. Raises Damaged.
@@ -245,7 +249,8 @@ class Log:
         first = start // self.segment_bytes
         out = set()
         for piece in self.on(line):
-            if self.number(piece.segment) < first:
+            begins = self.number(piece.segment) * self.segment_bytes + piece.begin
+            if self.number(piece.segment) < first or (end is not None and begins >= end):
                 continue
             data = unseal_bytes(self.folder / piece.name, identity)
             if len(data) != piece.end - piece.begin:

@@ -32,9 +32,10 @@ from getpro.backups.states import BackupKind, BackupState
 from getpro.backups.store import Backup
 from getpro.bootstrap.backups import Preparing, bucket, folder
 from getpro.cli.database import database, database_if_any
+from getpro.cli.restore_screens import reach_lines
 from getpro.cli.settings import read_settings
 from getpro.cli.shop import quietly
-from getpro.cli.tables import WIDE, in_words
+from getpro.cli.tables import KINDS, WIDE, in_words
 from getpro.kit.clock import utc_now
 from getpro.kit.trouble import Trouble
 from getpro.platform.cipher import database_keys, new_key, put_new_first
@@ -51,11 +52,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="Для программ")]
 Result = TypeVar("Result")
 _TURN_SECONDS = 600
 _MIB = 1024**2
-_KINDS = {
-    BackupKind.DUMP: "обычная",
-    BackupKind.FULL: "базовая, полная",
-    BackupKind.INCREMENTAL: "базовая, изменения",
-}
 _STATES = {
     BackupState.MAKING: "делается",
     BackupState.MADE: "[green]✓ есть[/]",
@@ -121,26 +117,27 @@ def verify(
 @app.command(name="list")
 def show(*, as_json: AsJson = False) -> None:
     """Показать копии: когда сделаны, сколько весят, когда восстановлены для пробы."""
+    settings = read_settings(Settings)
+    zone = settings.zone
 
-    async def read(deps: Deps, _: OnStep) -> tuple[list[Backup], dict[str, Seal]]:
+    async def read(deps: Deps, _: OnStep) -> tuple[list[Backup], dict[str, Seal], list[str]]:
         with contextlib.suppress(Busy):  # while one is being made, the list is of how things stood before
             await service.tidy(deps)
         async with deps.db.read("backup: list") as session:
             known = await store.newest_first(session, most=100)
-        return known, {
+        seals = {
             one.name: seal
             for one in known
             if one.state is BackupState.MADE and (seal := service.seal_of(deps, one)) is not None
         }
+        return known, seals, await asyncio.to_thread(reach_lines, deps.folder, deps.keys.identity, zone=zone)
 
-    copies, seals = _run("Копии не показать.", read)
-    settings = read_settings(Settings)
+    copies, seals, minutes = _run("Копии не показать.", read)
     sends = settings.backup.s3_bucket is not None
     if as_json:
         shown = [_plain(copy, sends=sends) | _plain_seal(seals.get(copy.name)) for copy in copies]
         typer.echo(json.dumps(shown, ensure_ascii=False, indent=2))
         return
-    zone = settings.zone
     table = Table(
         "Копия", "Какая", "Сделана", "Размер", "Состояние", "Восстановлена для пробы", header_style="bold"
     )
@@ -155,7 +152,7 @@ def show(*, as_json: AsJson = False) -> None:
         is_there = copy.state is BackupState.MADE
         table.add_row(
             copy.name,
-            _KINDS[copy.kind],
+            KINDS[copy.kind],
             in_words(copy.started_at, zone),
             _size(copy.bytes),
             state,
@@ -163,6 +160,8 @@ def show(*, as_json: AsJson = False) -> None:
             *([_offsite(copy, zone)] if sends else []),
         )
     Console(width=None if sys.stdout.isatty() else WIDE).print(table)
+    for line in minutes:
+        typer.echo(line)
     if not copies:
         typer.echo("Ещё ни одной. Сделать сейчас: 2getpro backup create")
 
@@ -373,7 +372,7 @@ async def _left_offsite(deps: Deps) -> list[Backup]:
 def _show_found(found: fetching.Found, zone: ZoneInfo) -> None:
     table = Table("Копия", "Какая", "Сделана", "Размер", header_style="bold")
     for copy in found.copies:
-        table.add_row(copy.name, _KINDS[copy.kind], in_words(copy.moment, zone), _size(copy.bytes))
+        table.add_row(copy.name, KINDS[copy.kind], in_words(copy.moment, zone), _size(copy.bytes))
     Console(width=None if sys.stdout.isatty() else WIDE).print(table)
     typer.echo(f"Журнал базы: файлов {found.log_files}, {_size(found.log_bytes)}")
 

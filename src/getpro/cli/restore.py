@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from getpro.backups import live, places, plan, room, tables, traces
-from getpro.backups.choice import choose, dumps_in
+from getpro.backups.choice import choose, dumps_in, manifests_in
 from getpro.backups.environment import keys_beside
 from getpro.backups.errors import (
     BackupError,
@@ -36,7 +36,9 @@ from getpro.backups.errors import (
 from getpro.backups.folder import PASSED_THROUGH, held
 from getpro.backups.keys import FILE, read_identity
 from getpro.backups.manifest import Facts
+from getpro.backups.proof import Proof, proof_of
 from getpro.backups.recovery import Target
+from getpro.backups.signature import SEALS
 from getpro.backups.sources import SERVER, Copy, Source, minute_of
 from getpro.backups.trial import thrown_away
 from getpro.bootstrap.backups import folder as usual_folder
@@ -51,9 +53,11 @@ from getpro.cli.restore_screens import (
     after_swap,
     customer_lines,
     plan_table,
+    proof_words,
+    reach_lines,
 )
 from getpro.cli.settings import read_settings
-from getpro.cli.tables import BIGGEST_ID, WIDE, in_words
+from getpro.cli.tables import BIGGEST_ID, KINDS, WIDE, in_words
 from getpro.cli.words import as_started
 from getpro.kit.clock import utc_now
 from getpro.kit.files import write_new
@@ -72,6 +76,10 @@ Result = TypeVar("Result")
 From = Annotated[
     Path | None,
     typer.Option("--from", help="Папка с копиями", show_default="та, куда магазин их кладёт"),
+]
+Key = Annotated[
+    Path | None,
+    typer.Option("--key", help="Файл с ключом копий", show_default="backup.key папки данных"),
 ]
 Name = Annotated[str | None, typer.Option("--name", help="Имя живой базы, чтобы не спрашивать")]
 _END: Final = "end"
@@ -95,10 +103,7 @@ def restore(
     *,
     copy: Annotated[str | None, typer.Option("--copy", help="Какую копию; без имени новейшую")] = None,
     folder: From = None,
-    key: Annotated[
-        Path | None,
-        typer.Option("--key", help="Файл с ключом копий", show_default="backup.key папки данных"),
-    ] = None,
+    key: Key = None,
     to: Annotated[
         str | None,
         typer.Option(
@@ -154,12 +159,16 @@ def restore(
                 found.facts,
                 len(dumps_in(lying)) - 1,
                 chosen=f"--copy {found.name}",
+                proof=choice.proof,
                 passed_over=choice.passed_over,
             )
         else:
             chosen = f"--before-transaction {before_transaction}" if to is None else f"--to {shlex.quote(to)}"
             brought = minute_of(lying, target, identity)
-            asked = _Asked(settings, lying, identity, brought, None, 0, chosen=chosen, minute=minute)
+            proof = proof_of(lying, brought.base, identity)
+            asked = _Asked(
+                settings, lying, identity, brought, None, 0, chosen=chosen, minute=minute, proof=proof
+            )
         plan.require_known(asked.source)
         if over_live:
             _over_live(asked, name=name, dry_run=dry_run)
@@ -173,24 +182,43 @@ def restore(
 
 @app.command(name="list")
 @only_looks
-def show(*, folder: From = None) -> None:
-    """Показать, из чего можно восстановить: копии в папке и прежние базы, которые ещё хранятся."""
+def show(*, folder: From = None, key: Key = None) -> None:
+    """Показать, из чего можно восстановить: копии в папке, минуты и прежние базы, которые ещё хранятся."""
     settings = read_settings(ReadableSettings)
     with _in_words("Не показать."):
         lying = usual_folder(settings) if folder is None else folder
-        shown = Table("Копия", "На момент", "База весит", "Сервер", header_style="bold")
-        copies = dumps_in(lying)
+        identity = _identity_if_any(settings, key)
+        shown = Table(
+            "Копия", "Какая", "На момент", "База весит", "Сервер", "Проба", "Печать", header_style="bold"
+        )
+        copies = manifests_in(lying)
         for one in copies:
-            moment = in_words(one.moment, settings.zone)
-            shown.add_row(one.name, moment, room.in_megabytes(one.database_bytes), one.server)
+            seal = one.seal(identity)
+            shown.add_row(
+                one.name,
+                KINDS[one.kind],
+                in_words(one.moment, settings.zone),
+                room.in_megabytes(one.database_bytes),
+                one.server,
+                proof_words(proof_of(lying, one, identity), zone=settings.zone),
+                SEALS.get(seal, "✓") if identity is not None else "нет ключа, чтобы проверить",
+            )
         if copies:
             Console(width=None if sys.stdout.isatty() else WIDE).print(shown)
         else:
             typer.echo(f"{lying}: копий нет.")
+        if identity is not None:
+            _tell(reach_lines(lying, identity, zone=settings.zone))
         with _living(settings) as url:
             for was in [] if url is None else _kept(url):
                 until = in_words(was.until, settings.zone)
                 typer.echo(f"Прежняя база {was.name}: была живой до {until}, {room.in_megabytes(was.bytes)}")
+
+
+def _identity_if_any(settings: DatabaseSettings, key: Path | None) -> x25519.Identity | None:
+    """The list needs none: only what it says of seals and trials does."""
+    path = key or _data(settings) / FILE
+    return read_identity(path) if key is not None or path.exists() else None
 
 
 @app.command()
@@ -239,6 +267,8 @@ class _Asked:
     """The options that name the source."""
     minute: datetime | None = None
     """Where one was asked for."""
+    proof: Proof | None = None
+    """How the last trial of the copy went, or of the base backup."""
     passed_over: tuple[str, ...] = ()
 
     @property
@@ -269,6 +299,7 @@ class _Asked:
             free_bytes=room.free_bytes(folder),
             trial_seconds=None if url is None else plan.seconds_of_last_trial(url),
             others=self.others,
+            proof=self.proof,
             passed_over=self.passed_over,
         )
         console = Console(width=None if sys.stdout.isatty() else WIDE)

@@ -8,11 +8,17 @@ from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from pyrage import x25519
 from rich.markup import escape
 from rich.table import Table
 
+from getpro.backups.choice import bases_in
+from getpro.backups.errors import Damaged
 from getpro.backups.manifest import Facts
 from getpro.backups.plan import Since
+from getpro.backups.proof import Proof
+from getpro.backups.reach import reach
+from getpro.backups.recovery import chains_of
 from getpro.backups.room import in_megabytes
 from getpro.backups.signature import SEALS
 from getpro.backups.sources import Source
@@ -64,6 +70,8 @@ class Plan:
     trial_seconds: float | None
     others: int
     """How many other copies lie there."""
+    proof: Proof | None
+    """How the last trial of the copy went, or of the base backup from which the log leads there."""
     passed_over: tuple[str, ...]
     """Those that seem to be newer, and why each is not taken."""
 
@@ -83,6 +91,7 @@ def _plan_lines(plan: Plan, *, now: datetime, zone: ZoneInfo) -> list[tuple[str,
     return [
         ("Что", f"{plan.source.name}{more}"),
         *([("Печать", said)] if (said := SEALS.get(plan.source.seal)) else []),
+        ("Проба", proof_words(plan.proof, zone=zone)),
         *(("Не взята", one) for one in plan.passed_over),
         ("На момент", _moment(plan.source, now=now, zone=zone)),
         *([("В ней", _inside(plan.facts))] if plan.facts else []),
@@ -91,6 +100,27 @@ def _plan_lines(plan: Plan, *, now: datetime, zone: ZoneInfo) -> list[tuple[str,
         ("Место", f"нужно {in_megabytes(plan.needed_bytes)}, свободно {in_megabytes(plan.free_bytes)}"),
         ("Время", f"около {_seconds(_guess(plan.source))}{trial}"),
     ]
+
+
+def proof_words(proof: Proof | None, *, zone: ZoneInfo) -> str:
+    if proof is None:
+        return "ещё не было, или о ней ничего не известно"
+    tried = in_words(proof.moment, zone)
+    return f"годится, {tried}" if proof.is_good else f"НЕ ПРОШЛА {tried}: {proof.trouble}"
+
+
+def reach_lines(folder: Path, identity: x25519.Identity, *, zone: ZoneInfo) -> list[str]:
+    """Which minutes can be gone back to; nothing where there are no base backups."""
+    if not (bases := bases_in(folder, identity)):
+        return []
+    try:
+        found = reach(folder, chains_of(bases), identity)
+    except Damaged as error:
+        return [f"На любую минуту: {error}"]
+    if found is None:
+        return ["На любую минуту: до конца журнала базовые копии не ведут; насколько ведут, скажет --to end"]
+    until = "до конца журнала" if found.until is None else f"по {in_words(found.until, zone)}"
+    return [f"На любую минуту: с {in_words(found.since, zone)} {until}. Так: --to МИНУТА или --to end"]
 
 
 def _moment(source: Source, *, now: datetime, zone: ZoneInfo) -> str:

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from getpro.backups.states import BackupKind
 from getpro.kit.money import Money
 from getpro.payments.providers import LIST
 from getpro.payments.states import PaymentStatus
@@ -17,6 +18,11 @@ STATUSES: Final = {
     PaymentStatus.PENDING: "ждёт оплаты",
     PaymentStatus.SUCCEEDED: "оплачен",
     PaymentStatus.CANCELED: "отменён",
+}
+KINDS: Final = {
+    BackupKind.DUMP: "обычная",
+    BackupKind.FULL: "базовая, полная",
+    BackupKind.INCREMENTAL: "базовая, изменения",
 }
 _PROVIDERS: Final = {way.code: way.title for way in LIST}
 _NAMES: Final = {"MSK": "МСК"}
