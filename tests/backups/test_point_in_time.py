@@ -31,7 +31,7 @@ from folders import open_up
 from getpro import cli, migrations
 from getpro.backups import base, drills, fetching, live, mirror, places, room, sending, service, store, stream
 from getpro.backups.deps import Deps
-from getpro.backups.errors import BackupError, NoRoom, NotRestored
+from getpro.backups.errors import BackupError, LogBroken, NoRoom, NoTransaction
 from getpro.backups.folder import FILES, UNFINISHED, archive_of, hash_of
 from getpro.backups.interruption import LEAVE_SECONDS
 from getpro.backups.jobs import job_kinds
@@ -279,19 +279,26 @@ async def test_a_segment_that_is_missing_is_told_and_leads_to_a_new_beginning(
     physical = full.manifest.physical
     assert physical is not None
     log = Log(deps.folder, physical.system, physical.segment_bytes)
-    for number in (1, 2):
-        comes(deps, number)
+    came = [comes(deps, 1)]
+    for number in (2, 3):
+        came.append(comes(deps, number))
         with psycopg.connect(deps.database_url, autocommit=True) as connection:
             connection.execute("SELECT pg_switch_wal()")
-    last = comes(deps, 3)
+    last = comes(deps, 4)
     await safe_until(deps, last)
-    after = position(physical.end) // log.segment_bytes + 1
+    after = position(physical.end) // log.segment_bytes + 2
     [lost] = [one for one in log.pieces() if one.is_whole and log.number(one.segment) == after]
     assert await service.base_due(deps) is None
     (log.folder / lost.name).unlink()
     assert await service.base_due(deps) is BackupKind.FULL
-    with pytest.raises(NotRestored, match="пропуск"):
-        customers(deps, [full], Target(at=last), tmp_path / "a")
+    for number, target in enumerate((Target(at=last), Target())):
+        with pytest.raises(LogBroken, match="пропуск") as told:
+            customers(deps, [full], target, tmp_path / str(number))
+        assert told.value.last is not None
+        assert came[0] < told.value.last < came[2]
+    before = told.value.last - timedelta(microseconds=1)  # the server stops at what comes after
+    there = customers(deps, [full], Target(at=before), tmp_path / "a")
+    assert (1 in there, 3 in there) == (True, False)
 
 
 @pytest.mark.long
@@ -312,7 +319,8 @@ async def test_a_byte_that_is_flipped_in_a_base_backup_or_in_the_log_is_found(
     deps: Deps, flowing: None, tmp_path: Path
 ) -> None:
     full = await service.create_base(deps, BackupKind.FULL, asked_by="olga")
-    await safe_until(deps, comes(deps, 1))
+    came = comes(deps, 1)
+    await safe_until(deps, came)
     archive = archive_of(deps.folder, full.name, full.kind)
     with flipped(archive):
         tried = await service.verify(deps, full.name)
@@ -328,6 +336,11 @@ async def test_a_byte_that_is_flipped_in_a_base_backup_or_in_the_log_is_found(
     )
     with flipped(log.folder / needed.name), pytest.raises(BackupError):
         customers(deps, [full], Target(), tmp_path / "a")
+    with flipped(log.folder / log.pieces()[-1].name):
+        with pytest.raises(LogBroken, match="не открывается") as told:
+            customers(deps, [full], Target(), tmp_path / "c")
+        assert told.value.last is not None
+        assert told.value.last <= came
     assert customers(deps, [full], Target(), tmp_path / "b") == [1]
 
 
@@ -370,6 +383,12 @@ async def test_behind_the_end_of_the_log_the_moment_is_the_last_that_was_written
     assert source.moment == asked
     with source.restored(tmp_path / "a"):
         assert last - timedelta(seconds=5) < source.moment < utc_now()
+    nowhere = minute_of(deps.folder, Target(before_transaction=2**31), deps.keys.identity)
+    with (
+        pytest.raises(NoTransaction, match=f"транзакции {2**31} в журнале нет"),
+        nowhere.restored(tmp_path / "b"),
+    ):
+        pass
 
 
 async def test_what_the_system_refuses_stops_nobody_and_is_tried_again(

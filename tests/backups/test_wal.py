@@ -137,6 +137,18 @@ def test_pieces_become_the_segment_that_they_are_of(tmp_path: Path) -> None:
     }
 
 
+def test_what_cannot_be_read_ends_the_log_there(tmp_path: Path) -> None:
+    log = Log(tmp_path, "7", SIZE)
+    for number in (1, 2, 3):
+        log.keep(segment(number), BytesIO(bytes([number]) * SIZE), TO)
+    (log.folder / whole(2)).write_bytes(b"spoiled")
+    (place := tmp_path / "out").mkdir()
+    out = log.write_out(SIZE, Line.only(1), place, KEY)
+    assert (out.files, out.broken_at, whole(2) in out.why) == ([place / segment(1)], 2 * SIZE, True)
+    out = log.write_out(SIZE, Line.only(1), place, KEY, end=2 * SIZE)
+    assert (out.files, out.broken_at) == ([place / segment(1)], None)
+
+
 def test_of_a_segment_that_is_being_written_comes_what_is_written(tmp_path: Path) -> None:
     large = 2**18
     log = Log(tmp_path / "copies", "7", large)
@@ -157,13 +169,13 @@ def test_of_a_segment_that_is_being_written_comes_what_is_written(tmp_path: Path
 
     assert [(piece.begin, piece.end) for piece in log.pieces()] == [(0, 3), (3, 100_011), (100_011, large)]
     (place := tmp_path / "out").mkdir()
-    (out,) = log.write_out(0, Line.only(1), place, KEY)
+    (out,) = log.write_out(0, Line.only(1), place, KEY).files
     assert out.read_bytes() == partial.read_bytes()
 
     partial.rename(spool / segment(1))
     shipped.ship()
     assert log.names() == [Piece(segment(1), 0, large, is_whole=True).name]
-    (out,) = log.write_out(0, Line.only(1), place, KEY)
+    (out,) = log.write_out(0, Line.only(1), place, KEY).files
     assert out.read_bytes()[:3] == b"one"
     assert len(out.read_bytes()) == large
 

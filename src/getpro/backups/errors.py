@@ -1,5 +1,7 @@
 """What can go wrong with a copy."""
 
+from datetime import UTC, datetime
+
 
 class BackupError(Exception):
     """The text is for an operator."""
@@ -23,6 +25,22 @@ class WrongKey(Damaged):
 
 class NotRestored(BackupError):
     """The copy could not be restored, or what was restored is not what was copied."""
+
+
+class LogBroken(NotRestored):
+    """The log has a gap, or cannot be read, before what was asked for.
+
+    ``last`` is when what stands last before that was committed; None where that is not known.
+    """
+
+    def __init__(self, why: str, last: datetime | None) -> None:
+        reached = "когда — не узнать" if last is None else f"{last.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+        super().__init__(f"{why}; последнее, что записано до этого: {reached}")
+        self.last = last
+
+
+class NoTransaction(NotRestored):
+    """It does not stand in the log."""
 
 
 class NoFolder(BackupError):

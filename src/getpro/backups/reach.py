@@ -82,7 +82,7 @@ def last_commit_before(
             start = number * log.segment_bytes
             try:
                 log.write_out(start, line, Path(place), identity, end=end)
-            except Damaged:
+            except Damaged:  # a history, without which the way is not known
                 return None
             done = subprocess.run(  # noqa: S603 -- our own program and settings
                 [

@@ -16,13 +16,13 @@ import psycopg
 from psycopg import sql
 from pyrage import x25519
 
-from getpro.backups.errors import NotRestored
+from getpro.backups.errors import Damaged, LogBroken, NoTransaction, NotRestored
 from getpro.backups.folder import PASSED_THROUGH, Sink
 from getpro.backups.interruption import ended_by, go_on
 from getpro.backups.manifest import Manifest, Physical
 from getpro.backups.progress import OnStep, silent
 from getpro.backups.proof import proof_of
-from getpro.backups.reach import log_of, major_of
+from getpro.backups.reach import last_commit_before, log_of, major_of
 from getpro.backups.restore import require_whole
 from getpro.backups.sealed import unseal
 from getpro.backups.wal import Line, Log, position, words
@@ -149,18 +149,26 @@ def recover(
     needed = max(position(last.end), position(target.lsn or "0/0"))
     if (there := log.until(start, line)) < needed:
         raise NotRestored(f"в журнале пропуск: он есть до {words(there)}, а нужен до {words(needed)}")
+    major = major_of(chain[-1].server)
     gap = None if log.is_unbroken(start, line) else f"в журнале пропуск после {words(there)}"
     if gap is not None and target == Target():
-        raise NotRestored(gap)
+        raise LogBroken(gap, last_commit_before(there, log, line, identity, major))
     place.mkdir(parents=True, exist_ok=True, mode=PASSED_THROUGH)
-    cluster = Cluster(place / "postgres", durable=durable, tools=tools_of(major_of(chain[-1].server)))
+    cluster = Cluster(place / "postgres", durable=durable, tools=tools_of(major))
     cluster.folder(cluster.directory)
     try:
         on_progress("Файлы")
         _put_files(folder, chain, identity, cluster)
         on_progress("Журнал")
         spool = cluster.folder(cluster.directory / "log")
-        for segment in log.write_out(start, line, spool, identity):
+        out = log.write_out(start, line, spool, identity)
+        if out.broken_at is not None:
+            if out.broken_at < needed:
+                raise Damaged(out.why)
+            gap = out.why
+            if target == Target():
+                raise LogBroken(gap, last_commit_before(out.broken_at, log, line, identity, major))
+        for segment in out.files:
             go_on()
             cluster.own(segment)
         on_progress("До нужной минуты")
@@ -234,10 +242,14 @@ def _follow(
         try:
             cluster.launch(settings | target.settings(), seconds=_START_SECONDS)
         except Trouble:
-            if target.at is None or not _ended_before_target(cluster):
+            if target.lsn is not None or not _ended_before_target(cluster):
                 raise
             if gap is not None:
-                raise NotRestored(gap) from None
+                raise LogBroken(gap, last_commit(cluster)) from None
+            if target.before_transaction is not None:
+                raise NoTransaction(
+                    f"транзакции {target.before_transaction} в журнале нет до самого его конца"
+                ) from None
             # Nothing is known to have been written between the end of the log and that moment.
             cluster.launch(settings, seconds=_START_SECONDS)
         where = {"host": str(sockets), "port": cluster.port, "dbname": "postgres", "user": superuser}

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from pyrage import x25519
 
@@ -118,6 +118,15 @@ class Line:
     def writer_of(self, number: int, segment_bytes: int) -> int:
         """Whose segment of that number is read: where one is left for another, the other's begins alike."""
         return next(one for one, begin in reversed(self.turns) if begin // segment_bytes <= number)
+
+
+class Written(NamedTuple):
+    """What :meth:`Log.write_out` has written."""
+
+    files: list[Path]
+    broken_at: int | None = None
+    """Where it ends because a file cannot be read; None where nothing was in the way."""
+    why: str = ""
 
 
 class Log:
@@ -238,23 +247,27 @@ class Log:
 
     def write_out(
         self, start: int, line: Line, place: Path, identity: x25519.Identity, *, end: int | None = None
-    ) -> list[Path]:
+    ) -> Written:
         """Write the segments of the way from ``start`` on into ``place``, as a server reads them.
 
         Nothing that begins at ``end`` or behind it.
 
-        One that is not whole is filled up with noughts, at which a recovery ends. The histories are those of
-        all timelines: the server takes a number for its own that none has. Raises Damaged.
+        One that is not whole is filled up with noughts, at which a recovery ends; so it does at a file that
+        cannot be read. The histories are those of all timelines: the server takes a number for its own that
+        none has. Raises Damaged where one of them cannot be read.
         """
         first = start // self.segment_bytes
         out = set()
+        broken_at, why = None, ""
         for piece in self.on(line):
             begins = self.number(piece.segment) * self.segment_bytes + piece.begin
             if self.number(piece.segment) < first or (end is not None and begins >= end):
                 continue
-            data = unseal_bytes(self.folder / piece.name, identity)
-            if len(data) != piece.end - piece.begin:
-                raise Damaged(f"{piece.name}: внутри не столько, сколько сказано")
+            try:
+                data = self._read(piece, identity)
+            except Damaged as error:
+                broken_at, why = begins, str(error)
+                break
             target = place / piece.segment
             with target.open("r+b" if target.exists() else "w+b") as file:
                 file.truncate(self.segment_bytes)
@@ -265,7 +278,14 @@ class Log:
             if (found := _HISTORY.fullmatch(name)) is not None:
                 (place / found[1]).write_bytes(unseal_bytes(self.folder / name, identity))
                 out.add(place / found[1])
-        return sorted(out)
+        return Written(sorted(out), broken_at, why)
+
+    def _read(self, piece: Piece, identity: x25519.Identity) -> bytes:
+        """Raises Damaged."""
+        data = unseal_bytes(self.folder / piece.name, identity)
+        if len(data) != piece.end - piece.begin:
+            raise Damaged(f"{piece.name}: внутри не столько, сколько сказано")
+        return data
 
     def bytes_after(self, start: int) -> int:
         """How much :meth:`write_out` writes at most."""

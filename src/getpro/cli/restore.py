@@ -26,8 +26,10 @@ from getpro.backups.errors import (
     Busy,
     Damaged,
     InUse,
+    LogBroken,
     NoFolder,
     NoRoom,
+    NoTransaction,
     NotRestored,
     NotThere,
     Unsuitable,
@@ -93,6 +95,7 @@ _REMEDIES: Final[dict[type[BackupError], str]] = {
     Busy: "Подождите, пока он закончит.",
     InUse: "Остановите магазин и повторите: systemctl stop 2getpro, в Docker docker-compose stop bot worker",
     Unsuitable: "Что для этого нужно, сказано в docs/operations/disaster-recovery.md",
+    NoTransaction: "Проверьте номер: он стоит в столбце xmin испорченной строки. Или назовите минуту: --to",
     NotRestored: "Устраните причину и повторите, или возьмите другую копию: --copy ИМЯ",
 }
 
@@ -525,5 +528,9 @@ def _in_words(what: str) -> Iterator[None]:
 
 
 def _raise(what: str, error: BackupError) -> NoReturn:
+    if isinstance(error, LogBroken) and error.last is not None:
+        last = error.last.astimezone(read_settings(ReadableSettings).zone)
+        there = f'Дальше всего вернёт --to "{last:%Y-%m-%d %H:%M:%S}"; что было после, найдёт сверка денег.'
+        raise Trouble(what, f"{error}.", there) from error
     remedy = next(words for kind, words in _REMEDIES.items() if isinstance(error, kind))
     raise Trouble(what, f"{error}.", remedy) from error
