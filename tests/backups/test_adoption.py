@@ -1,6 +1,7 @@
 """Copies that the database does not know: it is a new one, or restored, or they were brought there."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -12,9 +13,12 @@ import pytest
 import structlog
 from sqlalchemy import text
 
+from copies import newest
 from getpro.backups import service, store
 from getpro.backups.deps import Deps
-from getpro.backups.folder import ARCHIVE
+from getpro.backups.errors import Damaged, NotThere
+from getpro.backups.folder import ARCHIVE, LATEST, written
+from getpro.backups.restore import require_whole
 from getpro.backups.states import BackupState
 from getpro.backups.store import Backup
 from shop import Shop
@@ -116,6 +120,44 @@ async def test_an_old_copy_that_is_passed_off_as_a_new_one_is_not_adopted_and_is
         await service.tidy(deps)
     assert set(await catalogue(deps)) == {made.name}
     assert [(one["event"], one["backup"]) for one in told] == [("backup.not_as_signed", OTHER)]
+
+
+async def test_links_pipes_and_what_is_too_deep_hinder_nothing_and_are_not_followed(
+    deps: Deps, tmp_path: Path
+) -> None:
+    made = await service.create(deps, asked_by="olga")
+    shutil.move(described(deps, made.name), tmp_path / "elsewhere")
+    described(deps, made.name).symlink_to(tmp_path / "elsewhere")
+    os.mkfifo(described(deps, "2getpro-20250101-000001"))
+    described(deps, "2getpro-20250101-000002").write_text("[" * 100_000, encoding="utf-8")
+    described(deps, "2getpro-20250101-000003").write_bytes(b" " * 2**21)
+    with pytest.raises(NotThere):
+        newest(deps)
+    described(deps, made.name).unlink()
+    shutil.move(tmp_path / "elsewhere", described(deps, made.name))
+    assert newest(deps).name == made.name
+    archive = deps.folder / f"{made.name}{ARCHIVE}"
+    shutil.move(archive, tmp_path / "elsewhere")
+    for put in (lambda: archive.symlink_to(tmp_path / "elsewhere"), lambda: os.mkfifo(archive)):
+        put()
+        with pytest.raises(Damaged, match=r"это ссылка|это не обычный файл"):
+            require_whole(deps.folder, newest(deps), deps.keys.identity)
+        archive.unlink()
+    victim = tmp_path / "victim"
+    victim.write_text("whole")
+    (deps.folder / f".making-{LATEST}").symlink_to(victim)
+    with pytest.raises(OSError, match="symbolic"), written(deps.folder / LATEST):
+        pass
+    assert victim.read_text() == "whole"
+
+
+async def test_a_copy_that_had_failed_and_lies_there_whole_counts_again(deps: Deps) -> None:
+    made = await service.create(deps, asked_by="olga")
+    for state in ("failed", "lost"):
+        await run(deps, f"UPDATE backups SET state = '{state}', manifest = NULL")  # noqa: S608 -- ours
+        await service.tidy(deps)
+        found = (await catalogue(deps))[made.name]
+        assert (found.state, found.manifest) == (BackupState.MADE, made.manifest), state
 
 
 async def test_rubbish_and_strangers_in_the_folder_hinder_nothing(deps: Deps) -> None:

@@ -461,6 +461,13 @@ async def test_by_a_clock_that_was_put_back_a_copy_is_made_and_neither_it_nor_a_
     assert await states(deps) == {newer.name: BackupState.MADE, made.name: BackupState.MADE}
 
 
+async def test_two_copies_of_one_second_have_names_of_their_own(deps: Deps) -> None:
+    made = [await copy_of(deps), await copy_of(deps)]
+    unlisted = await service.create_unlisted(deps, asked_by="migration")
+    assert len({*(one.name for one in made), unlisted.name}) == 3
+    assert await states(deps) == {one.name: BackupState.MADE for one in made}
+
+
 async def test_nothing_to_try_is_told(deps: Deps) -> None:
     with pytest.raises(NotThere):
         await service.verify(deps)

@@ -254,6 +254,19 @@ async def test_what_is_lost_comes_back_as_it_was(deps: Deps, shop: Shop) -> None
     assert (await known(deps, made.name)).state is BackupState.MADE
 
 
+async def test_what_a_link_in_the_folder_leads_to_does_not_leave(
+    deps: Deps, place: Place, tmp_path: Path
+) -> None:
+    copy = await copy_of(deps)
+    beside, secret = deps.folder / f"{copy.name}{MANIFEST}", tmp_path / "secret"
+    secret.write_text("of this machine")
+    beside.unlink()
+    beside.symlink_to(secret)
+    done = await sending.send(deps)
+    assert [(one.copy.name, "это ссылка" in one.why) for one in done.failed] == [(copy.name, True)]
+    assert not [one for one in place.objects() if one.endswith(MANIFEST)]
+
+
 async def test_settings_leave_with_their_copy_come_back_with_it_and_go_with_it(
     deps: Deps, shop: Shop, place: Place
 ) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from getpro.kit.files import write_new
+from getpro.kit.files import open_plain, write_new
+from getpro.kit.trouble import system_words
 
 
 def test_a_file_is_its_owners_alone_and_never_over_another(tmp_path: Path) -> None:
@@ -25,3 +26,20 @@ def test_what_a_kill_has_left_goes_with_the_next_and_nothing_else(tmp_path: Path
         os.utime(tmp_path / name, (0, time.time() - 3700))
     write_new(tmp_path / "key", "secret\n")
     assert {path.name for path in tmp_path.iterdir()} == {"key", anothers, somebodys}
+
+
+def test_only_a_plain_file_is_opened_and_nothing_is_waited_at(tmp_path: Path) -> None:
+    plain, link, pipe = (tmp_path / name for name in ("plain", "link", "pipe"))
+    plain.write_bytes(b"whole")
+    with open_plain(plain) as file:
+        assert file.read() == b"whole"
+    link.symlink_to(plain)
+    os.mkfifo(pipe)
+    for path, words in (
+        (link, "это ссылка, а не файл"),
+        (pipe, "это не обычный файл"),
+        (tmp_path, "это не обычный файл"),
+    ):
+        with pytest.raises(OSError) as told:  # noqa: PT011 -- of several kinds
+            open_plain(path)
+        assert system_words(told.value) == words

@@ -16,7 +16,7 @@ from pyrage import x25519
 from getpro.backups.errors import BackupError, Damaged, NotRestored, NotThere
 from getpro.backups.folder import SETTINGS, written
 from getpro.backups.manifest import File, Manifest
-from getpro.kit.files import write_new
+from getpro.kit.files import open_plain, write_new
 from getpro.kit.trouble import Trouble, system_words
 from getpro.platform.cipher import Cipher, keys_of
 from getpro.platform.postgres.address import impatient
@@ -35,7 +35,8 @@ def opened(folder: Path, name: str, identity: x25519.Identity, *, expected: File
     """The settings of the copy ``name``; raises NotThere and Damaged."""
     path = folder / f"{name}{SETTINGS}"
     try:
-        closed = path.read_bytes()
+        with open_plain(path) as file:
+            closed = file.read()
     except FileNotFoundError as error:
         raise NotThere(f"{path}: файла нет") from error
     except OSError as error:

@@ -12,6 +12,7 @@ from typing import IO, Final
 from getpro.backups.errors import Busy, NoFolder
 from getpro.backups.interruption import go_on
 from getpro.backups.states import BackupKind
+from getpro.kit.files import open_plain
 from getpro.kit.trouble import system_words
 
 UNFINISHED: Final = ".making-"
@@ -31,6 +32,8 @@ PASSED_THROUGH: Final = 0o711
 """The mode of a folder in which a server works that may not run as root."""
 _LOCK: Final = ".lock"
 _BLOCK: Final = 2**20
+_AS_IT_LIES: Final = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+"""No link is followed, and no pipe waited at: others may be able to write there."""
 
 
 class Sink:
@@ -71,7 +74,7 @@ def written(path: Path) -> Iterator[Sink]:
     Whatever goes wrong, or kills us, before that leaves what stood there as it was.
     """
     fresh = path.with_name(UNFINISHED + path.name)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _AS_IT_LIES, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield Sink(file)
@@ -93,7 +96,7 @@ def held(folder: Path, *, mode: int = 0o700, lock: str = _LOCK) -> Iterator[None
     """
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=mode)
-        file = (folder / lock).open("a")
+        file = os.fdopen(os.open(folder / lock, os.O_RDWR | os.O_CREAT | _AS_IT_LIES, 0o666), "r+b")
     except OSError as error:
         raise NoFolder(f"{folder}: {system_words(error)}") from error
     with file:
@@ -140,7 +143,7 @@ def names(folder: Path) -> list[str]:
 
 def hash_of(path: Path) -> str:
     seen = hashlib.sha256()
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         while block := file.read(_BLOCK):
             go_on()
             seen.update(block)

@@ -16,9 +16,12 @@ from getpro.backups.folder import MANIFEST, NAMED, written
 from getpro.backups.signature import Seal, seal_of, sign
 from getpro.backups.states import BackupKind
 from getpro.backups.wal import FIRST_TIMELINE
+from getpro.kit.files import open_plain
 
 FORM: Final = 2
 """What is older is read, too: it says less."""
+_LARGEST: Final = 2**20
+"""In bytes; of our tables a description takes some thousands."""
 _TABLES: Final = (
     "SELECT c.relname FROM pg_class c WHERE c.relnamespace = 'public'::regnamespace"
     " AND c.relkind IN ('r', 'p') AND NOT c.relispartition ORDER BY 1"
@@ -156,9 +159,10 @@ class Manifest:
     @classmethod
     def at(cls, path: Path) -> Self | None:
         """None where the file is not there, or is none of ours."""
+        found = described(path)
         try:
-            return cls.of(json.loads(path.read_text(encoding="utf-8")))
-        except (OSError, ValueError):
+            return cls.of(found) if isinstance(found, dict) else None
+        except ValueError:
             return None
 
     @property
@@ -170,6 +174,19 @@ class Manifest:
     @property
     def moment(self) -> datetime:
         return datetime.fromisoformat(self.made_at)
+
+
+def described(path: Path) -> Any:
+    """What JSON beside a copy says; None where there is none that can be read.
+
+    Others may be able to write there: no link, no pipe, and nothing that is too large or too deep.
+    """
+    try:
+        with open_plain(path) as file:
+            said = file.read(_LARGEST + 1)
+        return json.loads(said) if len(said) <= _LARGEST else None
+    except (OSError, ValueError, RecursionError):
+        return None
 
 
 def _said(part: Any) -> Any:

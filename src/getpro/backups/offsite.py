@@ -37,6 +37,7 @@ from botocore.session import Session
 from getpro.backups.bucket import OnBytes, Stored
 from getpro.backups.errors import Damaged, NotThere, OffsiteAway, OffsiteError, OffsiteRefused
 from getpro.kit.clock import Clock, utc_now
+from getpro.kit.files import open_plain
 from getpro.platform.settings import BackupSettings
 
 PART_BYTES: Final = 16 * 2**20
@@ -165,7 +166,7 @@ class S3Bucket:
     def put(
         self, path: Path, key: str, *, sha256: str | None = None, on_bytes: OnBytes = lambda *_: None
     ) -> None:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             seen = self._look_through(file)
             if sha256 is not None and seen.sha256 != sha256:
                 raise Damaged(f"{path.name}: не те байты, что были записаны")

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from pyrage import x25519
 
 from getpro.backups.folder import PROOF, written
-from getpro.backups.manifest import Manifest
+from getpro.backups.manifest import Manifest, described
 from getpro.backups.signature import Seal, seal_of, sign
 from getpro.kit.trouble import system_words
 
@@ -62,10 +62,9 @@ def note(
 def proof_of(folder: Path, manifest: Manifest, identity: x25519.Identity | None) -> Proof | None:
     """None where it was never tried, or that is not surely known."""
     try:
-        found = json.loads((folder / f"{manifest.name}{PROOF}").read_text(encoding="utf-8"))
-        proof = TypeAdapter(Proof).validate_python(found)
+        proof = TypeAdapter(Proof).validate_python(described(folder / f"{manifest.name}{PROOF}"))
         proof.moment  # noqa: B018 -- raises ValueError
-    except (OSError, ValueError):
+    except ValueError:
         return None
     if identity is None or proof.seal(identity) is not Seal.OURS or proof.sha256 != manifest.sha256:
         return None

@@ -25,6 +25,7 @@ from getpro.backups.proof import proof_of
 from getpro.backups.reach import last_commit_before, log_of, major_of
 from getpro.backups.restore import require_whole
 from getpro.backups.sealed import unseal
+from getpro.backups.signature import Seal
 from getpro.backups.wal import Line, Log, position, words
 from getpro.kit.trouble import Trouble
 from getpro.platform.postgres import Cluster
@@ -73,12 +74,12 @@ def chain_for(
 ) -> list[Manifest]:
     """A full base backup and what builds on it, oldest first, from which the target is nearest.
 
-    One whose trial has failed only where no other leads there. Raises NotRestored where none does, and
-    Damaged.
+    One that is not surely ours, or whose trial has failed, only where no other leads there. Raises
+    NotRestored where none does, and Damaged.
     """
     by_name = {base.name: base for base in bases}
     newest_first = sorted(by_name.values(), key=lambda base: base.moment, reverse=True)
-    for base in sorted(newest_first, key=lambda base: _has_failed(folder, base, identity)):
+    for base in sorted(newest_first, key=lambda base: _doubts(folder, base, identity)):
         chain = down_to_full(base, by_name)
         if chain is None or base.physical is None or not _is_before(base.physical, target):
             continue
@@ -88,9 +89,10 @@ def chain_for(
     raise NotRestored("такой давней базовой копии нет: смотрите 2getpro backup list")
 
 
-def _has_failed(folder: Path, base: Manifest, identity: x25519.Identity) -> bool:
+def _doubts(folder: Path, base: Manifest, identity: x25519.Identity) -> tuple[bool, bool]:
+    """Whether it may not be ours, and whether its trial has failed: what others may write counts less."""
     proof = proof_of(folder, base, identity)
-    return proof is not None and not proof.is_good
+    return base.seal(identity) is not Seal.OURS, proof is not None and not proof.is_good
 
 
 def _line_to(target: Target, physical: Physical, log: Log, identity: x25519.Identity) -> Line:

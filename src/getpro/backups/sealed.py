@@ -14,6 +14,7 @@ from pyrage import x25519
 from getpro.backups.errors import Damaged, DumpFailed, WrongKey
 from getpro.backups.folder import Sink
 from getpro.backups.progress import OnBytes, nobody
+from getpro.kit.files import open_plain
 
 ENDING: Final = ".zst.age"
 ALL_CORES: Final = -1
@@ -57,7 +58,7 @@ def unseal(path: Path, identity: x25519.Identity, sink: Sink, *, on_bytes: OnByt
 
     ``on_bytes`` is told how much of the file is read.
     """
-    with path.open("rb") as closed:
+    with open_plain(path) as closed:
         reading = _Reading(closed, on_bytes)
         opened = zstandard.ZstdDecompressor().stream_writer(cast("IO[bytes]", sink))
         try:
@@ -66,6 +67,36 @@ def unseal(path: Path, identity: x25519.Identity, sink: Sink, *, on_bytes: OnByt
             raise WrongKey(f"{path.name}: этот ключ её не открывает") from error
         except (OSError, zstandard.ZstdError) as error:
             raise sink.trouble or Damaged(f"{path.name}: содержимое испорчено") from error
+
+
+def require_opens(path: Path, identity: x25519.Identity) -> None:
+    """That the key opens the file, of which no more than the beginning is read.
+
+    Raises WrongKey, Damaged, and OSError where there is no file.
+    """
+    with open_plain(path) as closed:
+        first = _First()
+        try:
+            pyrage.decrypt_io(cast("IO[bytes]", closed), cast("IO[bytes]", first), [identity])
+        except (pyrage.DecryptError, OSError) as error:
+            if first.has_come:
+                return
+            if isinstance(error, pyrage.DecryptError):
+                raise WrongKey(f"{path.name}: этот ключ её не открывает") from error
+            raise Damaged(f"{path.name}: содержимое испорчено") from error
+
+
+class _First:
+    """Takes the first bytes, and no more."""
+
+    has_come = False
+
+    def write(self, _: bytes) -> int:
+        self.has_come = True
+        raise InterruptedError
+
+    def flush(self) -> None:
+        pass
 
 
 def _apart(work: Callable[[], object], stop: Callable[[], object]) -> None:
@@ -106,6 +137,7 @@ class _Reading:
 def unseal_bytes(path: Path, identity: x25519.Identity) -> bytes:
     """What :func:`seal_bytes` has closed, or :func:`seal` knowing its size; raises Damaged."""
     try:
-        return zstandard.ZstdDecompressor().decompress(pyrage.decrypt(path.read_bytes(), [identity]))
+        with open_plain(path) as closed:
+            return zstandard.ZstdDecompressor().decompress(pyrage.decrypt(closed.read(), [identity]))
     except (pyrage.DecryptError, zstandard.ZstdError, OSError) as error:
         raise Damaged(f"{path.name}: не открывается: не тот ключ, или содержимое испорчено") from error

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+import itertools
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -36,6 +38,7 @@ _NIGHT: Final = 3
 """From this hour on of the operator's day."""
 _FLOWS: Final = timedelta(minutes=5)
 """The log flows if all was safe so long ago."""
+_NOT_HERE: Final = (BackupState.LOST, BackupState.FAILED)
 FROM_FOLDER: Final = "folder"
 """Who asked for a copy that was found there and does not say."""
 
@@ -45,7 +48,7 @@ async def create(deps: Deps, *, asked_by: str, on_progress: OnStep = silent) -> 
     with held(deps.folder):
         await _tidy(deps)
         started_at = deps.clock()
-        name = _named(started_at)
+        name = await _free_name(deps, started_at)
         write = _dump(deps, name, asked_by=asked_by, now=started_at, on_progress=on_progress)
         return await _kept(deps, name, BackupKind.DUMP, write, asked_by=asked_by, now=started_at)
 
@@ -68,7 +71,7 @@ async def create_base(deps: Deps, kind: BackupKind, *, asked_by: str, on_progres
 async def _create_base(deps: Deps, parent: Manifest | None, *, asked_by: str, on_progress: OnStep) -> Backup:
     started_at = deps.clock()
     kind = BackupKind.FULL if parent is None else BackupKind.INCREMENTAL
-    name = f"{_named(started_at)}-{kind}"
+    name = await _free_name(deps, started_at, f"-{kind}")
     write = partial(
         base.make,
         deps.database_url,
@@ -92,7 +95,7 @@ async def create_unlisted(deps: Deps, *, asked_by: str, on_progress: OnStep = si
     with held(deps.folder):
         sweep(deps.folder)
         started_at = deps.clock()
-        name = _named(started_at)
+        name = next(name for name in _names(started_at) if name not in names(deps.folder))
         try:
             return await interruptible(
                 _dump(deps, name, asked_by=asked_by, now=started_at, on_progress=on_progress)
@@ -119,8 +122,16 @@ def _dump(
     )
 
 
-def _named(moment: datetime) -> str:
-    return f"2getpro-{moment:%Y%m%d-%H%M%S}"
+def _names(moment: datetime, ending: str = "") -> Iterator[str]:
+    """By its second; by one of those after it where another has that."""
+    for seconds in itertools.count():
+        yield f"2getpro-{moment + timedelta(seconds=seconds):%Y%m%d-%H%M%S}{ending}"
+
+
+async def _free_name(deps: Deps, moment: datetime, ending: str = "") -> str:
+    async with deps.db.read("backup: names") as session:
+        taken = {copy.name for copy in await store.newest_first(session)} | set(names(deps.folder))
+    return next(name for name in _names(moment, ending) if name not in taken)
 
 
 async def _kept(
@@ -380,8 +391,10 @@ async def _tidy(deps: Deps) -> None:
                 await _end(session, deps, copy, path)
             elif copy.state is BackupState.MADE and not path.exists():
                 await store.lost(session, copy.backup_id, f"{path}: файла нет")
-            elif copy.state is BackupState.LOST and _has(path, copy.bytes):
+            elif copy.state is BackupState.LOST and copy.manifest and _has(path, copy.bytes):
                 await store.found_again(session, copy.backup_id)
+            elif copy.state in _NOT_HERE and (manifest := lying.get(copy.name)) is not None:
+                await store.made(session, copy.backup_id, manifest, now=deps.clock())
             elif copy.state is BackupState.DELETED and copy.name in there:
                 if copy.name in lying and copy.name not in late:  # not we have said so
                     await store.found_again(session, copy.backup_id)
@@ -434,4 +447,9 @@ async def _end(session: Session, deps: Deps, copy: Backup, path: Path) -> None:
 
 
 def _has(path: Path, size: int | None) -> bool:
-    return path.exists() and path.stat().st_size == size
+    """Whether a plain file of that size lies there."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return False
+    return stat.S_ISREG(found.st_mode) and found.st_size == size

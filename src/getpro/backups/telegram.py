@@ -16,6 +16,7 @@ from getpro.backups.deps import Deps
 from getpro.backups.errors import NotSent, NotThere, TooLarge
 from getpro.backups.folder import ARCHIVE, MANIFEST, SETTINGS
 from getpro.backups.states import BackupKind, BackupState
+from getpro.kit.files import open_plain
 from getpro.platform.bot_api import BotApi, BotApiRefused, Document, TooManyRequests
 from getpro.platform.http import ServiceUnavailable
 
@@ -93,8 +94,8 @@ async def send(deps: Deps, name: str | None = None, *, part_bytes: int = PART_BY
                 await chat.send(_document(archive, part, number, parts), _caption(archive, number, parts))
                 sent += 1
             for beside in (f"{chosen.name}{SETTINGS}", f"{chosen.name}{MANIFEST}"):
-                if (deps.folder / beside).exists():
-                    content = await asyncio.to_thread((deps.folder / beside).read_bytes)
+                content = await asyncio.to_thread(_content, deps.folder / beside)
+                if content is not None:
                     await chat.send(Document(beside, content), "К той же копии.")
                     sent += 1
     except FileNotFoundError as error:
@@ -112,8 +113,16 @@ def too_large(name: str, size: int, part_bytes: int = PART_BYTES) -> str:
     )
 
 
+def _content(path: Path) -> bytes | None:
+    try:
+        with open_plain(path) as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+
+
 def _parts(path: Path, size: int) -> Iterator[bytes]:
-    with path.open("rb") as file:
+    with open_plain(path) as file:
         while part := file.read(size):
             yield part
 

@@ -1,15 +1,29 @@
 """Files that are there whole or not at all."""
 
 import contextlib
+import errno
 import glob
 import os
+import stat
 import tempfile
 import time
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 _LEFT_SECONDS: Final = 3600
 """Nobody writes a text for so long."""
+
+
+def open_plain(path: Path) -> BinaryIO:
+    """To be read: a plain file, not one that a link leads to, and nothing that one waits at, such as a pipe.
+
+    For a folder where others can write, too. Raises OSError.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP), str(path))
+    return os.fdopen(descriptor, "rb")
 
 
 def write_new(path: Path, text: str) -> None:

@@ -11,6 +11,8 @@ _WORDS: Final = {
     errno.ENOTDIR: "в пути стоит файл, а не папка",
     errno.EISDIR: "это папка, а не файл",
     errno.EEXIST: "там уже что-то есть",
+    errno.ELOOP: "это ссылка, а не файл",
+    errno.ENOTSUP: "это не обычный файл",
     errno.ENOSPC: "нет места на диске",
     errno.EDQUOT: "исчерпана квота диска",
 }
