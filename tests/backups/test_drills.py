@@ -38,7 +38,8 @@ async def test_a_drill_takes_the_newest_copy_and_writes_down_how_long_it_took(de
     assert used
     assert not list(deps.trials.glob("scratch"))
     assert deps.plan is not None
-    plan = deps.plan.read_text(encoding="utf-8")
+    assert deps.plan.read_text(encoding="utf-8") == PLAN  # it belongs to a checkout
+    plan = (deps.folder / "plan.md").read_text(encoding="utf-8")
     assert plan.startswith("before\n<!-- учения -->\n| Когда (UTC) |")
     assert plan.endswith("<!-- /учения -->\nafter\n")
     assert made.name in plan

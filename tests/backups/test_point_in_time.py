@@ -1152,6 +1152,24 @@ def log_of(deps: Deps, base: Backup) -> Log:
     return Log(deps.folder, base.manifest.physical.system, base.manifest.physical.segment_bytes)
 
 
+async def test_right_after_a_start_a_drill_waits_for_the_log_of_before(deps: Deps) -> None:
+    async with flow(deps):
+        await service.create(deps, asked_by="olga")
+        await service.create_base(deps, BackupKind.FULL, asked_by="olga")
+        await safe_until(deps, comes(deps, 1))
+    comes(deps, 2)
+    there: list[list[int]] = []
+    held = asyncio.create_task(
+        drills.rehearse(replace(deps, use=lambda url: there.append(known_to(url))), asked_by="olga")
+    )
+    await asyncio.sleep(1)
+    async with flow(deps):
+        drill = await held
+    assert (drill.trouble, there) == (None, [[1, 2]])
+    assert drill.rpo is not None
+    assert drill.rpo < timedelta(seconds=10)
+
+
 async def test_a_drill_goes_to_the_end_of_the_log(deps: Deps, flowing: None) -> None:
     await service.create(deps, asked_by="olga")
     await service.create_base(deps, BackupKind.FULL, asked_by="olga")

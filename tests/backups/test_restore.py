@@ -53,6 +53,9 @@ class Moment(Source):
     def moment(self) -> datetime:
         return self._copy.moment
 
+    def require_key(self) -> None:
+        self._copy.require_key()
+
     @property
     def seal(self) -> Seal:
         return self._copy.seal

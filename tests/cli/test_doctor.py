@@ -19,9 +19,11 @@ import aiohttp
 import psycopg
 import pytest
 from aiohttp import web
+from pyrage import x25519
 
 from folders import open_up
 from getpro import cli
+from getpro.backups.keys import FILE, note_shown
 from getpro.checks import check, machine
 from getpro.checks.check import Check, Finding, Level, Line
 from getpro.checks.telegram import is_called
@@ -482,8 +484,9 @@ async def test_the_shops_own_database_is_looked_at_but_neither_made_nor_started(
     copy.touch()
     shutil.move(home, clinic.services.folder / "elsewhere")
     told = await clinic.examine()
-    assert told.levels == {"database": "wrong"} | NOT_RUNNING
+    assert told.levels == {"database": "wrong", "backups.key": "wrong"} | NOT_RUNNING
     assert "2getpro restore --to end" in told.at("database")[1]
+    copy.unlink()
     shutil.move(clinic.services.folder / "elsewhere", home)
     told = await clinic.examine()
     assert told.levels == {"database": "attention"} | NOT_RUNNING
@@ -549,6 +552,25 @@ async def test_on_a_terminal_it_is_one_table_that_fits(clinic: Clinic, columns: 
     assert max(map(len, table.splitlines())) <= columns
     for secret in SECRETS:
         assert secret not in screen.text
+
+
+async def test_the_key_of_the_copies_is_asked_to_be_saved_until_it_was_printed(clinic: Clinic) -> None:
+    home = clinic.services.folder
+    (home / "backups").mkdir(exist_ok=True)
+    assert "backups.key" not in (await clinic.examine()).levels
+    (home / "backups/1.dump.zst.age").touch()
+    assert (await clinic.examine()).levels["backups.key"] == "wrong"
+    identity = x25519.Identity.generate()
+    (home / FILE).write_text(str(identity))
+    told = await clinic.examine()
+    assert (told.levels["backups.key"], "2getpro backup key" in told.at("backups.key")[1]) == (
+        "attention",
+        True,
+    )
+    note_shown(home, x25519.Identity.generate())
+    assert (await clinic.examine()).levels["backups.key"] == "attention"
+    note_shown(home, identity)
+    assert "backups.key" not in (await clinic.examine()).levels
 
 
 async def test_a_bucket_for_copies_is_tried_and_nothing_is_left_there(clinic: Clinic, s3: Storage) -> None:

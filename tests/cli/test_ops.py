@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from folders import open_up
 from getpro import cli
 from getpro.operations import routines
 from shop import Shop, rub
@@ -86,6 +87,20 @@ async def test_a_drill_without_copies_is_wrong_and_its_answer_is_all_that_is_sai
     [finding] = json.loads(done.said)["findings"]
     assert (done.code, finding["level"], done.complained) == (2, "wrong", "")
     assert "копий нет" in finding["seen"]
+
+
+async def test_a_drill_that_keeps_what_was_promised_is_0(
+    settings: Path, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GETPRO_DATA_DIR", str(open_up(settings) / "data"))
+    sold: list[str] = []
+    monkeypatch.setattr("getpro.bootstrap.backups.sell_once", sold.append)
+    await shop.purchase(await shop.customer("alice"))
+    assert await asyncio.to_thread(cli.execute, ["backup", "create"]) == 0
+    done = await at_the_counter("drill")
+    assert (done.code, len(sold)) == (0, 1), done
+    assert "магазин продаёт через" in done.said
+    assert "Потеряли бы" in (settings / "backups/disaster-recovery.md").read_text(encoding="utf-8")
 
 
 async def test_the_weeks_picture_goes_into_a_file(settings: Path) -> None:

@@ -19,6 +19,7 @@ from getpro.backups import places, room
 from getpro.backups.sources import SERVER
 from getpro.cli import restore as command
 from getpro.migrations import HEAD
+from getpro.platform.cipher import new_key
 from getpro.platform.database import Database
 from getpro.platform.postgres import Cluster
 from getpro.platform.postgres.address import name_of
@@ -112,6 +113,13 @@ async def test_a_lost_database_comes_back_to_where_it_was(past: Past, machine: P
     assert await asyncio.to_thread(cli.execute, ["migrate"]) == 0
     with Cluster.running(data / SERVER) as url:
         assert (set(customers(url)), marks(url)) == ({101, 102}, [past.manifest.moment])
+
+
+async def test_the_key_is_tried_also_where_only_the_plan_is_wanted(past: Past, machine: Path) -> None:
+    (machine / "other.key").write_text(f"{new_key()}\n")
+    done = await restore("--from", str(past.folder), "--key", "other.key", "--dry-run")
+    assert (done.code, "этот ключ её не открывает" in done.complained) == (2, True), done
+    assert "--key ФАЙЛ" in done.complained
 
 
 @pytest.mark.parametrize("here", [None, "AGE-SECRET-KEY-HERE"])

@@ -139,6 +139,15 @@ async def test_a_copy_that_is_being_written_is_not_judged_yet(copies: Copies) ->
     assert (found.level, found.seen) == (Level.OK, "2getpro-0.sql.gz: 0,0 МБ, 24 ч назад; всего 7")
 
 
+async def test_a_copy_of_ours_that_is_described_is_whole_and_judged_at_once(copies: Copies) -> None:
+    copies.add("2getpro-0.sql.gz", ago=timedelta(hours=24))
+    copies.add("2getpro-now.dump.zst.age", ago=timedelta(minutes=4), content=EMPTY)
+    assert (await copies.judged()).level is Level.OK
+    (copies.folder / "2getpro-now.json").touch()
+    found = await copies.judged()
+    assert (found.level, "2getpro-now.dump.zst.age" in found.seen) == (Level.WRONG, True)
+
+
 async def test_a_copy_that_was_made_because_the_last_was_old_counts_at_once(copies: Copies) -> None:
     copies.add("2getpro-now.sql.gz", ago=timedelta(minutes=1))
     (copies.folder / "2getpro-1.sql.gz").unlink()

@@ -52,7 +52,7 @@ class Deps:
     use: Use
     """How a restored database is tried by the product itself."""
     plan: Path | None = None
-    """The page for the day on which the machine is lost: the last drill's figures stand there."""
+    """The page for the day on which the machine is lost; with a drill's figures it goes into the folder."""
     bucket: Bucket | None = None
     """Where copies go off this machine; None: nowhere."""
     environment: str | None = field(default=None, repr=False)

@@ -5,7 +5,6 @@ What it took is the recovery time (RTO); what of the last work is missing, the r
 """
 
 import asyncio
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from getpro.backups.progress import OnProgress, silent
 from getpro.backups.recovery import Target, last_commit
 from getpro.backups.room import require_room_to_spare
 from getpro.backups.sources import Copy, Source, minute_of
+from getpro.backups.store import Stream, newest_stream
 from getpro.backups.trial import SCRATCH, Steps, Trial, Use, thrown_away
 from getpro.kit.clock import Clock
 from getpro.kit.trouble import system_words
@@ -40,6 +40,9 @@ PAGE: Final = "drills.md"
 """In the folder of copies: it must be there when the database is not."""
 _ON_PAGE: Final = 24
 _BEGIN, _END = "<!-- учения -->", "<!-- /учения -->"
+_COMES_SECONDS: Final = 60
+"""Twice as long as the log needs into the folder."""
+_LOOK_SECONDS: Final = 0.5
 _MINUTE: Final = 60
 _HOUR: Final = 3600
 
@@ -66,6 +69,7 @@ async def rehearse(deps: Deps, *, asked_by: str, on_progress: OnProgress = silen
 
     Nothing but the folder and the key is used. Raises Busy.
     """
+    await _until_the_log_is_here(deps)
     with held(deps.trials, mode=PASSED_THROUGH):
         drill = await interruptible(
             _rehearse,
@@ -86,18 +90,40 @@ async def rehearse(deps: Deps, *, asked_by: str, on_progress: OnProgress = silen
     return drill
 
 
+async def _until_the_log_is_here(deps: Deps) -> None:
+    """Right after a start the log in the folder ends before the shop was stopped.
+
+    What is measured is what is lost of work, and not how long the shop had none. A log that does not come is
+    not waited for long: then the loss is real.
+    """
+    began, deadline = deps.clock(), time.monotonic() + _COMES_SECONDS
+    first = await _flowing(deps)
+    while first is not None and time.monotonic() < deadline:
+        now = await _flowing(deps)
+        if now is None or (now.safe_until is not None and now.safe_until >= began):
+            return
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def _flowing(deps: Deps) -> Stream | None:
+    async with deps.db.read("backup: drill") as session:
+        return await newest_stream(session)
+
+
 def _write_down(deps: Deps, past: Sequence[Drill]) -> None:
-    """Where it is read when nothing else is there: beside the copies, and on the page for that day."""
+    """Where it is read when nothing else is there: beside the copies, with the page for that day.
+
+    The page of the program itself stays as it is: it belongs to a checkout.
+    """
     try:
         with written(deps.folder / PAGE) as page:
             page.write(f"# Учения\n\n{as_markdown(past)}".encode())
-        if deps.plan is not None and os.access(deps.plan, os.W_OK):
+        if deps.plan is not None and deps.plan.exists():
             before, begin, rest = deps.plan.read_text(encoding="utf-8").partition(_BEGIN)
             _, end, after = rest.partition(_END)
             if begin and end:
-                deps.plan.write_text(
-                    f"{before}{_BEGIN}\n{as_markdown(past[:1])}{_END}{after}", encoding="utf-8"
-                )
+                with written(deps.folder / deps.plan.name) as page:
+                    page.write(f"{before}{_BEGIN}\n{as_markdown(past[:1])}{_END}{after}".encode())
     except OSError as error:
         log.warning("backup.drill_not_written_down", error=system_words(error))
 

@@ -1,13 +1,16 @@
 """Keys of the copies, in age's form: https://age-encryption.org/v1. The private one lies elsewhere."""
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import structlog
 from pyrage import IdentityError, RecipientError, x25519
 
 from getpro.backups.folder import has_copies
+from getpro.backups.signature import known_as
 from getpro.kit.files import write_new
 from getpro.kit.trouble import Trouble, system_words
 
@@ -15,6 +18,10 @@ log = structlog.get_logger(__name__)
 
 FILE = "backup.key"
 """In the data directory."""
+
+
+_SHOWN: Final = "backup.key.shown"
+"""Beside it, once somebody has had it printed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,20 @@ def read_identity(path: Path) -> x25519.Identity:
     if (found := _read(path)) is None:
         raise Trouble("Ключа нет.", f"{path}: такого файла нет.", "Укажите файл с ключом: --key ФАЙЛ.")
     return found
+
+
+def note_shown(directory: Path, identity: x25519.Identity) -> None:
+    """Somebody has had the key printed, and can have saved it."""
+    with contextlib.suppress(OSError):  # it is asked for once more
+        (directory / _SHOWN).write_text(f"{known_as(identity)}\n", encoding="ascii")
+
+
+def was_shown(directory: Path, identity: x25519.Identity) -> bool:
+    """This key, not one of before."""
+    try:
+        return (directory / _SHOWN).read_text(encoding="ascii").strip() == known_as(identity)
+    except (OSError, UnicodeDecodeError):
+        return False
 
 
 def _read(path: Path) -> x25519.Identity | None:

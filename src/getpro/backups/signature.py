@@ -38,21 +38,22 @@ SEALS: Final = {
 """For an operator; nothing is said of what is well."""
 
 
+def known_as(identity: x25519.Identity) -> str:
+    """A short sign of a key that tells nothing of it."""
+    return hashlib.sha256(str(identity.to_public()).encode()).hexdigest()[:_KNOWN_BY]
+
+
 def sign(said: Any, identity: x25519.Identity) -> str:
     """``said`` is what JSON can hold."""
     key = hmac.digest(str(identity).encode(), _PURPOSE, "sha256")
     text = json.dumps(said, sort_keys=True, separators=(",", ":")).encode()
-    return f"{_known_as(identity)}:{hmac.digest(key, text, 'sha256').hex()}"
+    return f"{known_as(identity)}:{hmac.digest(key, text, 'sha256').hex()}"
 
 
 def seal_of(said: Any, signature: str, identity: x25519.Identity | None) -> Seal:
     if not signature:
         return Seal.NONE
-    if identity is None or signature.partition(":")[0] != _known_as(identity):
+    if identity is None or signature.partition(":")[0] != known_as(identity):
         return Seal.OTHER
     fits = hmac.compare_digest(signature.encode(), sign(said, identity).encode())
     return Seal.OURS if fits else Seal.BROKEN
-
-
-def _known_as(identity: x25519.Identity) -> str:
-    return hashlib.sha256(str(identity.to_public()).encode()).hexdigest()[:_KNOWN_BY]

@@ -14,7 +14,8 @@ from psycopg import sql
 from pyrage import x25519
 
 from getpro.backups.choice import bases_in
-from getpro.backups.errors import Unsuitable
+from getpro.backups.errors import Damaged, NotThere, Unsuitable
+from getpro.backups.folder import archive_of
 from getpro.backups.interruption import ended_by
 from getpro.backups.manifest import Manifest
 from getpro.backups.plain_role import address_for, given_away
@@ -23,8 +24,10 @@ from getpro.backups.reach import major_of
 from getpro.backups.recovery import Target, chain_for, last_commit, recover
 from getpro.backups.restore import decrypt, require_the_same, require_whole, restore, unload
 from getpro.backups.room import CLUSTER_BYTES
+from getpro.backups.sealed import require_opens
 from getpro.backups.signature import Seal
 from getpro.backups.wal import Log, position
+from getpro.kit.trouble import system_words
 from getpro.platform.postgres import Cluster, embedded_major
 from getpro.platform.postgres.cluster import DATABASE
 
@@ -81,6 +84,10 @@ class Source(ABC):
     @abstractmethod
     def revision(self) -> str:
         """The version of its tables; "" where that is not known before it is brought up."""
+
+    @abstractmethod
+    def require_key(self) -> None:
+        """That the key at hand opens it; raises WrongKey, Damaged and NotThere."""
 
     @property
     @abstractmethod
@@ -151,6 +158,9 @@ class Copy(Source):
     @property
     def revision(self) -> str:
         return self._manifest.facts.revision
+
+    def require_key(self) -> None:
+        _require_key(self._folder, self._manifest, self._identity)
 
     @property
     def seal(self) -> Seal:
@@ -270,6 +280,10 @@ class Minute(Source):
     def revision(self) -> str:
         return self._chain[-1].facts.revision
 
+    def require_key(self) -> None:
+        for one in self._chain:
+            _require_key(self._folder, one, self._identity)
+
     @property
     def seal(self) -> Seal:
         return max((one.seal(self._identity) for one in self._chain), key=lambda seal: seal.value)
@@ -298,6 +312,16 @@ class Minute(Source):
         """Only where it was counted can it be compared."""
         if self._target.lsn == self._physical.counted_at:
             require_the_same(self._chain[-1].facts, url)
+
+
+def _require_key(folder: Path, manifest: Manifest, identity: x25519.Identity) -> None:
+    path = archive_of(folder, manifest.name, manifest.kind)
+    try:
+        require_opens(path, identity)
+    except FileNotFoundError as error:
+        raise NotThere(f"{path}: файла нет") from error
+    except OSError as error:
+        raise Damaged(f"{path}: {system_words(error)}") from error
 
 
 def _call_as_ours(cluster: Cluster, name: str) -> None:

@@ -5,8 +5,8 @@ import functools
 from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 
-from getpro.backups.check import BUCKET, look_at_bucket
-from getpro.bootstrap.backups import bucket, lost_beside_copies
+from getpro.backups.check import BUCKET, KEY, look_at_bucket, look_at_key
+from getpro.bootstrap.backups import bucket, folder, lost_beside_copies
 from getpro.checks import database, machine, panel, settings, telegram, web
 from getpro.checks import providers as paying
 from getpro.checks.check import CALL_SECONDS, Check
@@ -38,7 +38,7 @@ async def checks(
             _database(read),
             Check(web.SHOP, lambda: web.look(read.listen_host, read.listen_port, read.public_url)),
             *_outside(read, running),
-            *_bucket(read),
+            *_copies(read),
             Check(machine.DISK, lambda: machine.look_at_disks(_folders(read))),
         ]
 
@@ -72,8 +72,10 @@ def _outside(read: ReadableSettings, running: contextlib.AsyncExitStack) -> Iter
         yield Check(panel.PANEL, lambda: panel.look(client, behind))
 
 
-def _bucket(read: ReadableSettings) -> Iterator[Check]:
-    """Where copies go off this machine, if they do."""
+def _copies(read: ReadableSettings) -> Iterator[Check]:
+    """The key of the copies that we make, and where they go off this machine, if they do."""
+    if read.backup.enabled:
+        yield Check(KEY, lambda: look_at_key(_data(read), folder(read)))
     found = bucket(read.backup, attempts=1, timeout_seconds=CALL_SECONDS)
     if found is not None:
         yield Check(BUCKET, functools.partial(look_at_bucket, found))

@@ -6,7 +6,7 @@ import getpass
 import json
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 from zoneinfo import ZoneInfo
@@ -21,15 +21,16 @@ from getpro.backups.bucket import Bucket
 from getpro.backups.choice import choose
 from getpro.backups.deps import Deps
 from getpro.backups.environment import opened, write_out
-from getpro.backups.errors import BackupError, Busy, Damaged, OffsiteError
+from getpro.backups.errors import BackupError, Busy, Damaged, NoRoom, OffsiteError
 from getpro.backups.folder import SETTINGS, names
-from getpro.backups.keys import FILE, read_identity
+from getpro.backups.keys import FILE, note_shown, read_identity
 from getpro.backups.manifest import Manifest
 from getpro.backups.progress import OnStep
-from getpro.backups.sending import Sent, required
+from getpro.backups.sending import Sent, Unsent, required
 from getpro.backups.signature import SEALS, Seal
 from getpro.backups.states import BackupKind, BackupState
 from getpro.backups.store import Backup
+from getpro.backups.wal import Log
 from getpro.bootstrap.backups import Preparing, bucket, folder
 from getpro.cli.database import database, database_if_any
 from getpro.cli.restore_screens import reach_lines
@@ -111,6 +112,8 @@ def verify(
         typer.echo(
             f"{tried.name}: {'годится' if tried.is_good else 'НЕ ГОДИТСЯ: ' + said.get('trouble', '')}"
         )
+        if not tried.is_good:
+            typer.echo("Что делать: docs/operations/runbooks/restore-test.md")
     raise typer.Exit(0 if tried.is_good else 2)
 
 
@@ -191,11 +194,21 @@ def send() -> None:
     done: Sent = _run("Копии не отправлены.", lambda deps, tell: sending.send(deps, on_progress=tell))
     for copy in done.copies:
         typer.echo(f"Отправлена: {copy.name}, {_size(copy.bytes)}")
-    for one in done.failed:
-        typer.echo(f"НЕ ОТПРАВЛЕНА: {one.copy.name}: {one.why}. {one.remedy}")
+    for (why, remedy), copies in _by_reason(done.failed).items():
+        others = f" и ещё {len(copies) - 1}" if copies[1:] else ""
+        what = f"НЕ ОТПРАВЛЕНА: {copies[0]}{others}"
+        typer.echo(f"{what}: {why}. {remedy}")
     if not done.copies and not done.failed:
         typer.echo("Вне машины уже всё.")
     raise typer.Exit(2 if done.failed else 0)
+
+
+def _by_reason(failed: Sequence[Unsent]) -> dict[tuple[str, str], list[str]]:
+    """What is the same of all is said once."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for one in failed:
+        found.setdefault((one.why, one.remedy), []).append(one.copy.name)
+    return found
 
 
 @app.command()
@@ -226,6 +239,8 @@ def fetch(
         with catalogue as url, quietly("Возвращаем копию") as tell:
             got = asyncio.run(_fetched(place, lies, name, url, tell))
     typer.echo(f"Возвращена в {lies}: {got.name}, {_size(got.file_bytes)}")
+    if got.physical is not None:
+        _tell_log(lies, got, known)
     if url is not None:
         typer.echo(f"Проверить: 2getpro backup verify {got.name}")
 
@@ -233,7 +248,7 @@ def fetch(
 @app.command()
 def key() -> None:
     """Напечатать ключ копий. Сохраните его не на этом сервере: без него копий не открыть."""
-    typer.echo(_run("Ключа нет.", _identity))
+    typer.echo(_run("Ключа нет.", _shown))
 
 
 @app.command(name="database-key")
@@ -300,7 +315,8 @@ def _newest_with_settings(folder: Path, identity: x25519.Identity) -> str | None
     return next((one for one in reversed(names(folder)) if (folder / f"{one}{SETTINGS}").exists()), None)
 
 
-async def _identity(deps: Deps, _: OnStep) -> str:
+async def _shown(deps: Deps, _: OnStep) -> str:
+    note_shown(deps.trials.parent, deps.keys.identity)
     return str(deps.keys.identity)
 
 
@@ -325,6 +341,8 @@ def _told(what: str, remedy: str) -> Iterator[None]:
         yield
     except BackupError as error:
         own = error.remedy if isinstance(error, OffsiteError) else remedy
+        if isinstance(error, NoRoom):
+            own = "Освободите место: docs/operations/runbooks/disk.md; лишние копии: 2getpro backup prune"
         raise Trouble(what, f"{error}.", own) from error
 
 
@@ -367,6 +385,18 @@ async def _left_offsite(deps: Deps) -> list[Backup]:
     async with deps.db.read("backup: left off-site") as session:
         deleted = await store.newest_first(session, BackupState.DELETED)
     return [copy for copy in deleted if copy.offsite_place and deps.bucket]
+
+
+def _tell_log(folder: Path, got: Manifest, known: CopySettings) -> None:
+    """How far the log that came with a base backup leads."""
+    key = (known.data_dir or default_directory()) / FILE
+    if key.exists():
+        lines = reach_lines(folder, read_identity(key), zone=known.zone)
+    else:
+        lines = ["По какую минуту, скажет 2getpro restore list --from ПАПКА --key ФАЙЛ"]
+    assert got.physical is not None
+    files = len(Log(folder, got.physical.system, got.physical.segment_bytes).names())
+    typer.echo("\n".join([f"Журнал с ней: файлов {files}.", *lines]))
 
 
 def _show_found(found: fetching.Found, zone: ZoneInfo) -> None:

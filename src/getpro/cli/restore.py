@@ -173,6 +173,7 @@ def restore(
                 settings, lying, identity, brought, None, 0, chosen=chosen, minute=minute, proof=proof
             )
         plan.require_known(asked.source)
+        asked.source.require_key()
         if over_live:
             _over_live(asked, name=name, dry_run=dry_run)
         elif table is not None:

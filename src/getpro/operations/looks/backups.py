@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from getpro.backups import store
 from getpro.backups.errors import BackupError, Busy, OffsiteRefused
+from getpro.backups.folder import MANIFEST
 from getpro.backups.states import BASES, BackupKind, BackupState
 from getpro.backups.store import Backup
 from getpro.backups.stream import OLDEST_SERVER
@@ -241,8 +242,13 @@ def _copies(folder: Path, now: datetime) -> list[Copy]:
     ]
     found.sort(key=lambda copy: copy.made_at, reverse=True)
     found = [copy for copy in found if copy.path.name != _LATEST] or found
-    whole = [copy for copy in found if abs(now - copy.made_at) >= _STILL_WRITTEN]
+    whole = [copy for copy in found if _is_described(copy.path) or abs(now - copy.made_at) >= _STILL_WRITTEN]
     return whole if whole and now - whole[0].made_at <= OLDEST_FRESH else found
+
+
+def _is_described(path: Path) -> bool:
+    """Then it is whole, however new: we describe our copies after the last byte."""
+    return path.with_name(f"{path.name.partition('.')[0]}{MANIFEST}").exists()
 
 
 def _beginning(path: Path) -> bytes:
