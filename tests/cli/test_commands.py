@@ -294,9 +294,8 @@ async def test_a_synthetic_purchase_by_hand_says_step_by_step_whether_one_can_bu
 
 def test_the_embedded_database_is_migrated_when_asked_and_stopped_after(tmp_path: Path) -> None:
     home = str(open_up(tmp_path))
-    tables = ("psql", "-Atc", "SELECT count(*) FROM pg_tables WHERE tablename = 'plans'")
-    done = run(*tables, cwd=tmp_path, GETPRO_DATA_DIR=home)
-    assert (done.returncode, done.stdout) == (0, "0\n"), done.stderr
+    done = run("psql", "-Atc", "SELECT 1", cwd=tmp_path, GETPRO_DATA_DIR=home)
+    assert (done.returncode, "Базы ещё нет." in done.stderr) == (2, True), done.stderr
     done = run("migrate", cwd=tmp_path, GETPRO_DATA_DIR=home)
     assert (done.returncode, done.stdout) == (0, "База данных обновлена.\n"), done.stderr
     done = run("psql", "-Atc", "SELECT count(*) FROM plans", cwd=tmp_path, GETPRO_DATA_DIR=home)
@@ -330,6 +329,8 @@ def test_beside_an_older_shop_the_embedded_database_is_opened_but_not_changed(
 
 async def test_the_embedded_database_runs_until_the_last_psql_is_left(tmp_path: Path) -> None:
     home = str(open_up(tmp_path))
+    with Cluster.running(tmp_path / "postgres", durable=False):
+        pass
 
     async def open_psql() -> asyncio.subprocess.Process:
         psql = await asyncio.create_subprocess_exec(
