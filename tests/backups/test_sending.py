@@ -254,6 +254,22 @@ async def test_what_is_lost_comes_back_as_it_was(deps: Deps, shop: Shop) -> None
     assert (await known(deps, made.name)).state is BackupState.MADE
 
 
+async def test_the_newest_of_the_bucket_is_none_of_a_day_to_come_nor_of_no_day(
+    deps: Deps, place: Place
+) -> None:
+    copy = await copy_of(deps)
+    await sending.send(deps)
+    assert deps.bucket is not None
+    for name in ("2getpro-20991231-000000", "2getpro-20261332-000000"):
+        for ending in (ARCHIVE, MANIFEST):
+            deps.bucket.put(deps.folder / f"{copy.name}{MANIFEST}", f"copies/{name}{ending}")
+    assert [one.name for one in (await fetching.find(deps.bucket)).copies] == [
+        "2getpro-20991231-000000",
+        copy.name,
+    ]
+    assert (await fetched(deps)).name == copy.name
+
+
 async def test_what_a_link_in_the_folder_leads_to_does_not_leave(
     deps: Deps, place: Place, tmp_path: Path
 ) -> None:

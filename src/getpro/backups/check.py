@@ -10,7 +10,7 @@ from getpro.backups.errors import OffsiteAway, OffsiteError
 from getpro.backups.folder import has_copies
 from getpro.backups.keys import FILE, read_identity, was_shown
 from getpro.checks.check import Finding, Line
-from getpro.kit.trouble import Trouble
+from getpro.kit.trouble import Trouble, system_words
 
 KEY: Final = Line("backups.key", "Ключ копий")
 BUCKET: Final = Line("backups.bucket", "Хранилище копий")
@@ -19,7 +19,12 @@ BUCKET: Final = Line("backups.bucket", "Хранилище копий")
 async def look_at_key(data: Path, copies: Path) -> AsyncIterator[Finding]:
     """The key in the data directory: without it nobody opens what this machine leaves behind."""
     path = data / FILE
-    if not path.exists():
+    try:
+        is_there = path.exists()
+    except OSError as error:
+        yield KEY.unknown(f"{path}: {system_words(error)}", "Запустите от того пользователя, что и магазин.")
+        return
+    if not is_there:
         if has_copies(copies):
             yield KEY.wrong(
                 f"{path}: такого файла нет, а в {copies} копии, закрытые им",

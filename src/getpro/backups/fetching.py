@@ -13,6 +13,7 @@ import structlog
 
 from getpro.backups import store
 from getpro.backups.bucket import Bucket, OnBytes
+from getpro.backups.choice import AHEAD
 from getpro.backups.errors import BackupError, Damaged, NotThere
 from getpro.backups.folder import (
     ARCHIVE,
@@ -92,7 +93,7 @@ async def fetch(
     with held(folder):
         sweep(folder)
         known = [] if catalogue is None else await _known(catalogue)
-        chosen = await leavable(_newest, bucket) if name is None else name
+        chosen = await leavable(_newest, bucket, clock() + AHEAD) if name is None else name
         manifest = await _fetch(bucket, folder, chosen, known, on_progress)
         come, behind = [manifest], manifest
         while behind.physical is not None and (parent := behind.physical.parent) is not None:
@@ -185,9 +186,10 @@ def _read(path: Path, name: str) -> Manifest:
     return manifest
 
 
-def _newest(bucket: Bucket) -> str:
-    """Of the dumps."""
-    name = next((one.name for one in _found(bucket).copies if one.kind is BackupKind.DUMP), None)
+def _newest(bucket: Bucket, latest: datetime) -> str:
+    """Of the dumps up to ``latest``: what is called by a day to come is the newest of nothing."""
+    dumps = (one for one in _found(bucket).copies if one.kind is BackupKind.DUMP)
+    name = next((one.name for one in dumps if one.moment <= latest), None)
     if name is None:
         raise NotThere(f"{bucket.address(PREFIX)}: нет ни одной копии")
     return name
@@ -207,10 +209,19 @@ def _found(bucket: Bucket) -> Found:
     return Found(sorted(copies, key=lambda one: one.name, reverse=True), len(of_log), sum(of_log))
 
 
+def _is_dated(name: str) -> bool:
+    """Whoever may write there may call one by a thirteenth month."""
+    try:
+        Lying(name, BackupKind.DUMP, 0).moment  # noqa: B018 -- raises ValueError
+    except ValueError:
+        return False
+    return True
+
+
 def _named(file: str) -> tuple[str, BackupKind] | None:
     """The copy whose archive it is."""
     for ending, kind in _ENDINGS.items():
         name = file.removesuffix(ending)
-        if name != file and NAMED.fullmatch(name):
+        if name != file and NAMED.fullmatch(name) and _is_dated(name):
             return name, BackupKind.INCREMENTAL if name.endswith(f"-{BackupKind.INCREMENTAL}") else kind
     return None

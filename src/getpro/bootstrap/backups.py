@@ -21,6 +21,7 @@ from getpro.backups.folder import has_copies
 from getpro.backups.interruption import ended_by
 from getpro.backups.keys import keys
 from getpro.backups.retention import Keep
+from getpro.backups.sources import SERVER
 from getpro.backups.telegram import TelegramChat
 from getpro.kit.clock import Clock, utc_now
 from getpro.kit.trouble import Trouble
@@ -28,7 +29,7 @@ from getpro.platform.bot_api import BotApi
 from getpro.platform.cipher import database_keys
 from getpro.platform.database import Database
 from getpro.platform.env_file import EnvFile
-from getpro.platform.postgres import default_directory, tools_for
+from getpro.platform.postgres import Cluster, default_directory, tools_for
 from getpro.platform.settings import BackupSettings, CopySettings, Settings, TelegramSettings, variables
 
 _HEADER: Final = f"""\
@@ -177,10 +178,12 @@ def lost_beside_copies(settings: CopySettings) -> Trouble | None:
     copies, data = folder(settings), settings.data_dir or default_directory()
     if not has_copies(copies):
         return None
-    if settings.database_url is None:
-        where, command = f"В {data} базы нет", f"2getpro restore --to end --into {shlex.quote(str(data))}"
-    else:
+    if settings.database_url is not None:
         where, command = "База под DATABASE_URL пуста", "2getpro restore --over-live --to end"
+    elif Cluster(data / SERVER).is_made:
+        where, command = f"База в {data} пуста", "2getpro restore --over-live --to end"
+    else:
+        where, command = f"В {data} базы нет", f"2getpro restore --to end --into {shlex.quote(str(data))}"
     return Trouble(
         "База магазина пропала, а копии её целы.",
         f"{where}, а в {copies} лежат её копии: начать с новой значит начать пустой магазин.",

@@ -339,8 +339,10 @@ def _take_key_along(asked: _Asked, directory: Path) -> bool:
     if has_keys(asked.settings):
         found = database_keys(asked.settings)
     else:
-        newest = choose(asked.folder, None, asked.identity, now=utc_now()).manifest
-        found = keys_beside(asked.folder, newest.name, asked.identity)
+        found = []
+        with contextlib.suppress(BackupError):  # base backups alone: their settings lie beside dumps
+            newest = choose(asked.folder, None, asked.identity, now=utc_now()).manifest
+            found = keys_beside(asked.folder, newest.name, asked.identity)
     if found:
         write_new(directory / DATABASE_KEY, "".join(f"{key}\n" for key in found))
     return bool(found)
