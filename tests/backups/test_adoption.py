@@ -138,8 +138,11 @@ async def test_links_pipes_and_what_is_too_deep_hinder_nothing_and_are_not_follo
     assert newest(deps).name == made.name
     archive = deps.folder / f"{made.name}{ARCHIVE}"
     shutil.move(archive, tmp_path / "elsewhere")
-    for put in (lambda: archive.symlink_to(tmp_path / "elsewhere"), lambda: os.mkfifo(archive)):
-        put()
+    for is_link in (True, False):
+        if is_link:
+            archive.symlink_to(tmp_path / "elsewhere")
+        else:
+            os.mkfifo(archive)
         with pytest.raises(Damaged, match=r"это ссылка|это не обычный файл"):
             require_whole(deps.folder, newest(deps), deps.keys.identity)
         archive.unlink()
