@@ -33,7 +33,9 @@ async def look(rehearse: Rehearse | None) -> AsyncIterator[Finding]:
     lost = "неизвестно сколько" if held.rpo is None else in_words(held.rpo)
     seen = f"{held.source}: магазин продаёт через {in_words(held.rto)}, потерялось бы {lost}"
     if not held.is_good:
-        yield DRILL.wrong(f"{held.source or 'копий нет'}: {held.trouble}", "2getpro backup list")
+        yield DRILL.wrong(
+            f"{held.source or 'копий нет'}: {held.trouble}", "docs/operations/runbooks/drill.md"
+        )
     elif held.rto > RTO or held.rpo is None or held.rpo > RPO:
         yield DRILL.wrong(
             f"{seen}; обещано {in_words(RTO)} и {in_words(RPO)}", "docs/operations/runbooks/drill.md"

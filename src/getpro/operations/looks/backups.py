@@ -122,7 +122,7 @@ async def look_at_restores(
     age = now - (_tried_at(last[0]) if dumps else min(one.started_at for one in tried))
     if bad := [one for one in last if not one.is_good]:
         why = (bad[0].verification or {}).get("trouble") or "не годится"
-        yield RESTORED.wrong(f"{bad[0].name}: {why}", _MAKE)
+        yield RESTORED.wrong(f"{bad[0].name}: {why}", "docs/operations/runbooks/restore-test.md")
     elif age > OLDEST_PROOF:
         yield RESTORED.wrong(f"ночную копию не проверяли {_ago(age)}", _TRY)
     elif has_bases and (since := _tried_since(known)) is not None and now - since > _OLDEST_BASE:
