@@ -2,20 +2,26 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
 import psycopg
 import pytest
+from pyrage import x25519
 
 from commanded import SOURCE
 from getpro.backups import service, store
 from getpro.backups.deps import Deps
-from getpro.backups.folder import LATEST, UNFINISHED, held
+from getpro.backups.folder import LATEST, UNFINISHED, held, written
+from getpro.backups.sealed import seal, unseal
 from getpro.backups.states import BackupState
 from getpro.backups.trial import SCRATCH
 from getpro.platform.jobs import UPKEEP, Backoff, JobKind, JobName, Jobs
@@ -170,3 +176,22 @@ async def test_ctrl_c_ends_the_command_and_its_copy(database_url: str, tmp_path:
             said = process.communicate(timeout=10)[1]
     assert (process.returncode, said) == (130, b"")
     assert [path.name for path in (tmp_path / "backups").iterdir()] == [".lock"]
+
+
+def test_ctrl_c_ends_the_opening_of_a_copy(tmp_path: Path) -> None:
+    key, path, has_begun = x25519.Identity.generate(), tmp_path / "copy", threading.Event()
+    with written(path) as sink:
+        seal(BytesIO(os.urandom(2**22)), sink, [key.to_public()])
+
+    def slowly(_: int) -> None:
+        has_begun.set()
+        time.sleep(0.05)
+
+    def interrupt() -> None:
+        assert has_begun.wait(10)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    with written(tmp_path / "plain") as plain, pytest.raises(KeyboardInterrupt):
+        unseal(path, key, plain, on_bytes=slowly)
+    assert plain.bytes < 2**22

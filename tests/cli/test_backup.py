@@ -11,6 +11,7 @@ import pytest
 
 from folders import open_up
 from getpro import cli
+from getpro.backups import room
 from getpro.backups.folder import held
 from getpro.bootstrap import backups as bootstrap
 from getpro.platform.env_file import EnvFile
@@ -133,6 +134,15 @@ async def test_a_copy_that_is_no_good_is_2_and_says_why(folder: Path) -> None:
     assert (tried.code, "НЕ ГОДИТСЯ" in tried.said) == (2, True)
     said = json.loads((await backup("verify", "--json")).said)
     assert (said["is_good"], "не те байты" in said["trouble"]) == (False, True)
+
+
+async def test_where_there_is_no_room_it_says_how_to_have_some(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(room, "free_bytes", lambda _: 0)
+    done = await backup("create")
+    assert (done.code, "нет места на диске" in done.complained) == (2, True), done
+    assert "runbooks/disk.md; лишние копии: 2getpro backup prune" in done.complained
 
 
 async def test_what_cannot_be_done_is_said_in_a_sentence_and_nothing_is_lost(folder: Path) -> None:

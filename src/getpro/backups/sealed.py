@@ -93,7 +93,7 @@ class _First:
 
     def write(self, _: bytes) -> int:
         self.has_come = True
-        raise InterruptedError
+        raise BrokenPipeError
 
     def flush(self) -> None:
         pass
@@ -127,7 +127,7 @@ class _Reading:
 
     def read(self, size: int = -1) -> bytes:
         if self._is_stopped:
-            raise InterruptedError
+            raise BrokenPipeError  # after an InterruptedError age would ask again, for ever
         data = self._file.read(size)
         self._bytes += len(data)
         self._on_bytes(self._bytes)
