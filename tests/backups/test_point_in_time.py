@@ -43,7 +43,7 @@ from getpro.backups.states import BackupKind, BackupState
 from getpro.backups.store import Backup
 from getpro.backups.trial import SCRATCH, thrown_away
 from getpro.backups.wal import FOLDER as WAL
-from getpro.backups.wal import Line, Log, position
+from getpro.backups.wal import Log, Way, position
 from getpro.cli import restore as command
 from getpro.cli.tables import in_words
 from getpro.kit.clock import utc_now
@@ -921,7 +921,7 @@ async def log_that_is_claimed_is_there(deps: Deps, place: Place, full: Backup, f
         if path.stat().st_mtime <= flows.offsite_until.timestamp():
             claimed.add(name)
     start = position(full.manifest.physical.start)
-    line = Line.only(full.manifest.physical.timeline)
+    line = Way.only(full.manifest.physical.timeline)
     assert named(folder / "there", here, set(there)).until(start, line) >= named(
         folder / "here", here, claimed
     ).until(start, line)

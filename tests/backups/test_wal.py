@@ -12,7 +12,7 @@ from pyrage import x25519
 from getpro.backups.errors import Damaged
 from getpro.backups.mirror import Mirror, bring_log
 from getpro.backups.stream import Spool
-from getpro.backups.wal import Line, Log, Piece, position, words
+from getpro.backups.wal import Log, Piece, Way, position, words
 from storage import Storage
 
 SIZE = 256
@@ -59,7 +59,7 @@ def test_up_to_where_the_log_leads_and_whether_all_of_it_does(
     log.make_folder()
     for name in there:
         (log.folder / name).touch()
-    line = Line.only(1)
+    line = Way.only(1)
     assert (log.until(start, line), log.is_unbroken(start, line)) == (until, is_unbroken)
 
 
@@ -82,10 +82,10 @@ def test_a_way_over_timelines_reads_each_where_it_was_followed(tmp_path: Path) -
     for timeline, numbers in ((1, (1, 2, 3, 5)), (2, (2, 3)), (3, (3, 4))):
         for number in numbers:
             log.keep(of(timeline, number), BytesIO(bytes([timeline]) * SIZE), TO)
-    line = Line.of(3, HISTORY)
+    line = Way.of(3, HISTORY)
     assert [piece.segment for piece in log.on(line)] == [of(1, 1), of(2, 2), of(3, 3), of(3, 4)]
     assert (log.until(300, line), log.is_unbroken(300, line)) == (5 * SIZE, True)
-    assert not log.is_unbroken(300, Line.only(1))
+    assert not log.is_unbroken(300, Way.only(1))
     place = tmp_path / "out"
     place.mkdir()
     log.write_out(300, line, place, KEY)
@@ -100,7 +100,7 @@ def test_a_way_over_timelines_reads_each_where_it_was_followed(tmp_path: Path) -
 
 def test_a_moment_is_of_the_timeline_on_which_the_shop_lived(tmp_path: Path) -> None:
     log, file = Log(tmp_path, "7", SIZE), tmp_path / "00000002.history"
-    assert log.living(None, KEY) == Line.only(1)
+    assert log.living(None, KEY) == Way.only(1)
     log.keep(of(1, 1), BytesIO(bytes(SIZE)), TO)
     log.keep(of(2, 2), BytesIO(bytes(SIZE)), TO)
     file.write_text("1\t0/210\tbefore 2026-11-29 11:00:00+00\n", encoding="ascii")
@@ -109,8 +109,8 @@ def test_a_moment_is_of_the_timeline_on_which_the_shop_lived(tmp_path: Path) -> 
     log.keep_history(file, TO)
     os.utime(file)  # the receiver has taken it once more
     log.keep_history(file, TO)
-    assert log.living(None, KEY) == log.living(came, KEY) == Line(((1, 0), (2, 0x210)), came)
-    assert log.living(came - timedelta(seconds=1), KEY) == Line.only(1)
+    assert log.living(None, KEY) == log.living(came, KEY) == Way(((1, 0), (2, 0x210)), came)
+    assert log.living(came - timedelta(seconds=1), KEY) == Way.only(1)
     with pytest.raises(Damaged):
         log.living(came, x25519.Identity.generate())
 
@@ -130,7 +130,7 @@ def test_pieces_become_the_segment_that_they_are_of(tmp_path: Path) -> None:
     log.keep_piece(segment(2), 3, 6, BytesIO(b"two"), TO)
     place = tmp_path / "out"
     place.mkdir()
-    log.write_out(SIZE, Line.only(1), place, KEY)
+    log.write_out(SIZE, Way.only(1), place, KEY)
     assert {path.name: path.read_bytes() for path in place.iterdir()} == {
         segment(1): bytes(range(SIZE)),
         segment(2): b"onetwo".ljust(SIZE, b"\0"),
@@ -143,9 +143,9 @@ def test_what_cannot_be_read_ends_the_log_there(tmp_path: Path) -> None:
         log.keep(segment(number), BytesIO(bytes([number]) * SIZE), TO)
     (log.folder / whole(2)).write_bytes(b"spoiled")
     (place := tmp_path / "out").mkdir()
-    out = log.write_out(SIZE, Line.only(1), place, KEY)
+    out = log.write_out(SIZE, Way.only(1), place, KEY)
     assert (out.files, out.broken_at, whole(2) in out.why) == ([place / segment(1)], 2 * SIZE, True)
-    out = log.write_out(SIZE, Line.only(1), place, KEY, end=2 * SIZE)
+    out = log.write_out(SIZE, Way.only(1), place, KEY, end=2 * SIZE)
     assert (out.files, out.broken_at) == ([place / segment(1)], None)
 
 
@@ -169,13 +169,13 @@ def test_of_a_segment_that_is_being_written_comes_what_is_written(tmp_path: Path
 
     assert [(piece.begin, piece.end) for piece in log.pieces()] == [(0, 3), (3, 100_011), (100_011, large)]
     (place := tmp_path / "out").mkdir()
-    (out,) = log.write_out(0, Line.only(1), place, KEY).files
+    (out,) = log.write_out(0, Way.only(1), place, KEY).files
     assert out.read_bytes() == partial.read_bytes()
 
     partial.rename(spool / segment(1))
     shipped.ship()
     assert log.names() == [Piece(segment(1), 0, large, is_whole=True).name]
-    (out,) = log.write_out(0, Line.only(1), place, KEY).files
+    (out,) = log.write_out(0, Way.only(1), place, KEY).files
     assert out.read_bytes()[:3] == b"one"
     assert len(out.read_bytes()) == large
 

@@ -21,13 +21,13 @@ from getpro.backups.folder import BASE, FILES, Sink, written
 from getpro.backups.interruption import go_on, statements_ended, unhurried
 from getpro.backups.keys import Keys
 from getpro.backups.manifest import Facts, Manifest, Physical, facts_of
-from getpro.backups.output import output_of, told
+from getpro.backups.output import as_dump_failed, output_of
 from getpro.backups.progress import OnStep, silent
 from getpro.backups.room import require_room_as_before
 from getpro.backups.sealed import seal
 from getpro.backups.states import BackupKind
 from getpro.backups.stream import look_at_server
-from getpro.backups.wal import Line, position
+from getpro.backups.wal import Way, position
 from getpro.kit.clock import Clock
 from getpro.platform.postgres.address import impatient
 from getpro.platform.postgres.tools import Tools
@@ -61,7 +61,7 @@ def make(
     now = clock()
     kind = BackupKind.FULL if parent is None else BackupKind.INCREMENTAL
     require_room_as_before(folder, f"*-{kind}{BASE}")
-    with told(folder):
+    with as_dump_failed(folder):
         with psycopg.connect(impatient(url), autocommit=True) as connection:
             unhurried(connection)
             server = look_at_server(connection)
@@ -92,7 +92,7 @@ def make(
             files_bytes=sum(file["Size"] for file in listed["Files"]),
         )
         on_progress("Ждём журнал")
-        log, line = server.log(folder), Line.only(physical.timeline)
+        log, line = server.log(folder), Way.only(physical.timeline)
         _wait_for(lambda: log.until(position(physical.start), line) >= position(at_rest.lsn))
         manifest = Manifest(
             name=name,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-OnBytes = Callable[[int, int], object]
+OnTransfer = Callable[[int, int], object]
 """Told how many bytes of how many are over, after each part of a file. What it raises ends the transfer."""
 
 
@@ -29,7 +29,7 @@ class Bucket(Protocol):
         """Where that is, for a person and for the catalogue."""
 
     def put(
-        self, path: Path, key: str, *, sha256: str | None = None, on_bytes: OnBytes = lambda *_: None
+        self, path: Path, key: str, *, sha256: str | None = None, on_bytes: OnTransfer = lambda *_: None
     ) -> None:
         """Send a file; afterwards it is there, and what was sent. Sends nothing that is there already.
 
@@ -40,7 +40,7 @@ class Bucket(Protocol):
     def has(self, key: str) -> Stored | None:
         """What lies there; None: nothing. Raises OffsiteRefused where the credentials may not know."""
 
-    def get(self, key: str, path: Path, *, on_bytes: OnBytes = lambda *_: None) -> None:
+    def get(self, key: str, path: Path, *, on_bytes: OnTransfer = lambda *_: None) -> None:
         """Bring what lies there into a file of its owner alone; raises NotThere, and OSError of the disk."""
 
     def listing(self, prefix: str = "") -> Iterator[Stored]:

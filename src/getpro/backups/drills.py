@@ -212,14 +212,14 @@ def as_markdown(past: Sequence[Drill]) -> str:
     """A table for operators, newest first."""
     lines = ["| Когда (UTC) | Из чего | Восстановили за | Потеряли бы | Итог |", "|---|---|---|---|---|"]
     lines += [
-        f"| {drill.started_at:%Y-%m-%d %H:%M} | {drill.source or '—'} | {in_words(drill.rto)}"
-        f" | {'—' if drill.rpo is None else in_words(drill.rpo)} | {drill.trouble or 'годится'} |"
+        f"| {drill.started_at:%Y-%m-%d %H:%M} | {drill.source or '—'} | {span_words(drill.rto)}"
+        f" | {'—' if drill.rpo is None else span_words(drill.rpo)} | {drill.trouble or 'годится'} |"
         for drill in past
     ]
     return "\n".join(lines) + "\n"
 
 
-def in_words(span: timedelta) -> str:
+def span_words(span: timedelta) -> str:
     seconds = round(span.total_seconds())
     if seconds < _MINUTE:
         return f"{seconds} с"

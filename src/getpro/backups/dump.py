@@ -24,7 +24,7 @@ from getpro.backups.folder import ARCHIVE, LATEST, Sink, written
 from getpro.backups.interruption import statements_ended, unhurried
 from getpro.backups.keys import Keys
 from getpro.backups.manifest import Manifest, facts_of
-from getpro.backups.output import output_of, told
+from getpro.backups.output import as_dump_failed, output_of
 from getpro.backups.progress import OnStep, silent
 from getpro.backups.room import require_room_as_before
 from getpro.backups.sealed import seal
@@ -82,7 +82,7 @@ def make(
     The shop goes on selling: both are of the moment at which this was called, and so is what was counted.
     """
     require_room_as_before(folder, f"*{ARCHIVE}", LATEST)
-    with told(folder):
+    with as_dump_failed(folder):
         with _moment(url) as (connection, snapshot):
             on_progress("Считаем строки и суммы")
             facts, server, size = facts_of(connection), _server(connection), _size(connection)

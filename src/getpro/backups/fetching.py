@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 
 from getpro.backups import store
-from getpro.backups.bucket import Bucket, OnBytes
+from getpro.backups.bucket import Bucket, OnTransfer
 from getpro.backups.choice import AHEAD
 from getpro.backups.errors import BackupError, Damaged, NotThere
 from getpro.backups.folder import (
@@ -137,7 +137,7 @@ async def _fetch(
     return manifest
 
 
-def _bring(bucket: Bucket, folder: Path, name: str, known: Manifest | None, on_bytes: OnBytes) -> Manifest:
+def _bring(bucket: Bucket, folder: Path, name: str, known: Manifest | None, on_bytes: OnTransfer) -> Manifest:
     """What the catalogue knows of it is believed before what lies there, and is what is written beside."""
     fresh = folder / f"{UNFINISHED}{name}"
     beside = folder / f"{UNFINISHED}{name}{MANIFEST}"

@@ -34,7 +34,7 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 from botocore.session import Session
 
-from getpro.backups.bucket import OnBytes, Stored
+from getpro.backups.bucket import OnTransfer, Stored
 from getpro.backups.errors import Damaged, NotThere, OffsiteAway, OffsiteError, OffsiteRefused
 from getpro.kit.clock import Clock, utc_now
 from getpro.kit.files import open_plain
@@ -164,7 +164,7 @@ class S3Bucket:
         return f"s3://{self._name}/{self._full(key)}"
 
     def put(
-        self, path: Path, key: str, *, sha256: str | None = None, on_bytes: OnBytes = lambda *_: None
+        self, path: Path, key: str, *, sha256: str | None = None, on_bytes: OnTransfer = lambda *_: None
     ) -> None:
         with open_plain(path) as file:
             seen = self._look_through(file)
@@ -179,7 +179,7 @@ class S3Bucket:
         found = self._head(key)
         return None if found is None else _stored(key, found["ContentLength"], found)
 
-    def get(self, key: str, path: Path, *, on_bytes: OnBytes = lambda *_: None) -> None:
+    def get(self, key: str, path: Path, *, on_bytes: OnTransfer = lambda *_: None) -> None:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "wb") as file:
             for left in reversed(range(_ATTEMPTS)):
@@ -225,7 +225,7 @@ class S3Bucket:
             digests.append(hashlib.sha256(body).digest())
         return _File(size, part_bytes, whole.hexdigest(), tuple(digests) or (whole.digest(),))
 
-    def _sent(self, file: IO[bytes], seen: "_File", key: str, on_bytes: OnBytes) -> dict[str, Any]:
+    def _sent(self, file: IO[bytes], seen: "_File", key: str, on_bytes: OnTransfer) -> dict[str, Any]:
         """The server's answer to all of it; in one request where that is allowed."""
         metadata = {"sha256": seen.sha256}
         if len(seen.digests) == 1:
@@ -341,7 +341,7 @@ class S3Bucket:
             if one["Key"] == self._full(key)
         ]
 
-    def _bring(self, key: str, file: IO[bytes], on_bytes: OnBytes) -> None:
+    def _bring(self, key: str, file: IO[bytes], on_bytes: OnTransfer) -> None:
         """The rest of it, behind what the file has."""
         begin = file.tell()
         wanted = {"Range": f"bytes={begin}-"} if begin else {}

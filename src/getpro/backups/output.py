@@ -15,7 +15,7 @@ from getpro.kit.trouble import system_words
 
 
 @contextlib.contextmanager
-def told(folder: Path) -> Iterator[None]:
+def as_dump_failed(folder: Path) -> Iterator[None]:
     """What goes wrong with a copy into ``folder``, as DumpFailed."""
     try:
         yield

@@ -13,7 +13,7 @@ from pyrage import x25519
 
 from getpro.backups.errors import Damaged
 from getpro.backups.manifest import Manifest, Physical
-from getpro.backups.wal import Line, Log, position, words
+from getpro.backups.wal import Log, Way, position, words
 from getpro.kit.trouble import Trouble
 from getpro.platform.postgres.tools import tools_of
 
@@ -66,7 +66,7 @@ def reach(folder: Path, chains: Sequence[Sequence[Manifest]], identity: x25519.I
 
 
 def last_commit_before(
-    end: int, log: Log, line: Line, identity: x25519.Identity, major: int
+    end: int, log: Log, line: Way, identity: x25519.Identity, major: int
 ) -> datetime | None:
     """When what stands last before that place in the log was committed.
 

@@ -26,7 +26,7 @@ from getpro.backups.reach import last_commit_before, log_of, major_of
 from getpro.backups.restore import require_whole
 from getpro.backups.sealed import unseal
 from getpro.backups.signature import Seal
-from getpro.backups.wal import Line, Log, position, words
+from getpro.backups.wal import Log, Way, position, words
 from getpro.kit.trouble import Trouble
 from getpro.platform.postgres import Cluster
 from getpro.platform.postgres.cluster import SUPERUSER
@@ -95,7 +95,7 @@ def _doubts(folder: Path, base: Manifest, identity: x25519.Identity) -> tuple[bo
     return base.seal(identity) is not Seal.OURS, proof is not None and not proof.is_good
 
 
-def _line_to(target: Target, physical: Physical, log: Log, identity: x25519.Identity) -> Line:
+def _line_to(target: Target, physical: Physical, log: Log, identity: x25519.Identity) -> Way:
     """The way that is gone to the target: a place in the log is one of the base backup's own timeline.
 
     A number of a transaction is one of the newest: another may have used it, too.

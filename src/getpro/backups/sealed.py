@@ -23,12 +23,12 @@ _LEVEL: Final = 1
 _NOT_KNOWN: Final = -1
 
 
-class Source(Protocol):
+class Readable(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
 def seal(
-    source: Source,
+    source: Readable,
     sink: Sink,
     recipients: Sequence[x25519.Recipient],
     *,

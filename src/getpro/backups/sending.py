@@ -13,7 +13,7 @@ from typing import Final
 import structlog
 
 from getpro.backups import store
-from getpro.backups.bucket import Bucket, OnBytes
+from getpro.backups.bucket import Bucket, OnTransfer
 from getpro.backups.deps import Deps
 from getpro.backups.errors import BackupError, OffsiteAway, OffsiteError
 from getpro.backups.folder import MANIFEST, SETTINGS, archive_of, held
@@ -164,7 +164,7 @@ def _is_only_there(copy: Backup) -> bool:
     return copy.state is BackupState.LOST and copy.offsite_at is not None
 
 
-def telling(name: str, tell: OnStep) -> OnBytes:
+def telling(name: str, tell: OnStep) -> OnTransfer:
     """Tells how far the transfer of a copy is, and ends it once nobody waits for it."""
 
     def on_bytes(over: int, total: int) -> None:
@@ -174,7 +174,7 @@ def telling(name: str, tell: OnStep) -> OnBytes:
     return on_bytes
 
 
-def _put(bucket: Bucket, folder: Path, copy: Backup, on_bytes: OnBytes) -> None:
+def _put(bucket: Bucket, folder: Path, copy: Backup, on_bytes: OnTransfer) -> None:
     """The manifest last: what has one is whole."""
     assert copy.manifest is not None
     archive = archive_of(folder, copy.name, copy.kind)

@@ -28,7 +28,7 @@ from getpro.backups.signature import Seal
 from getpro.backups.states import BackupKind, BackupState
 from getpro.backups.store import Backup
 from getpro.backups.trial import SCRATCH, Trial, clear, prove
-from getpro.backups.wal import Line, Log, position, systems
+from getpro.backups.wal import Log, Way, position, systems
 from getpro.platform.database import DATABASE_AWAY, Session
 
 log = structlog.get_logger(__name__)
@@ -221,7 +221,7 @@ def _leading(deps: Deps, bases: Sequence[Backup], system: str, timeline: int) ->
     if (physical.system, physical.timeline) != (system, timeline):
         return None
     log_after = Log(deps.folder, system, physical.segment_bytes)
-    is_unbroken = log_after.is_unbroken(position(physical.start), Line.only(timeline))
+    is_unbroken = log_after.is_unbroken(position(physical.start), Way.only(timeline))
     return newest if is_unbroken else None
 
 

@@ -25,7 +25,7 @@ from getpro.backups.deps import Deps, Prepare, prepared
 from getpro.backups.errors import BackupError, Busy, NoStream, TooOld
 from getpro.backups.folder import held, sweep
 from getpro.backups.store import note_stream
-from getpro.backups.told import Told, in_words
+from getpro.backups.told import Told, error_words
 from getpro.backups.wal import FOLDER, Log
 from getpro.kit.trouble import Trouble, system_words
 from getpro.platform.database import DATABASE_AWAY
@@ -190,7 +190,7 @@ async def _flow(deps: Deps, told: Told) -> None:
             await asyncio.to_thread(spool.clear)
             await asyncio.to_thread(_make_slot, deps.database_url)
     except (BackupError, psycopg.Error) as error:
-        await _note(deps, server.system, trouble=in_words(error))
+        await _note(deps, server.system, trouble=error_words(error))
         raise
     stopping = asyncio.Event()
     receiver = await _receive(deps.tools(server.major), deps.database_url, directory, deps.spool / _PID)

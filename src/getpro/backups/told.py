@@ -15,7 +15,7 @@ class Told:
         self._words = ""
 
     def say(self, error: Exception) -> None:
-        words = in_words(error)
+        words = error_words(error)
         if words != self._words:
             log.error(self._event, error=words)
         self._words = words
@@ -24,7 +24,7 @@ class Told:
         self._words = ""
 
 
-def in_words(error: Exception) -> str:
+def error_words(error: Exception) -> str:
     """In a line; a database that is away has several."""
     said = system_words(error) if isinstance(error, OSError) else str(error).partition("\n")[0]
     return said or type(error).__name__

@@ -20,7 +20,7 @@ from pyrage import x25519
 
 from getpro.backups.errors import Damaged
 from getpro.backups.folder import written
-from getpro.backups.sealed import ENDING, Source, seal, seal_bytes, unseal_bytes
+from getpro.backups.sealed import ENDING, Readable, seal, seal_bytes, unseal_bytes
 
 FOLDER: Final = "wal"
 FIRST_TIMELINE: Final = 1
@@ -84,7 +84,7 @@ def systems(copies: Path) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class Way:
     """The way through the log to the end of a timeline, over those that it came out of."""
 
     turns: tuple[tuple[int, int], ...]
@@ -157,7 +157,7 @@ class Log:
         """The segment's place in the log, whatever timeline wrote it."""
         return int(segment[8:16], 16) * (_ID_BYTES // self.segment_bytes) + int(segment[16:], 16)
 
-    def on(self, line: Line) -> list[Piece]:
+    def on(self, line: Way) -> list[Piece]:
         """The pieces that are read on the way."""
         return [
             piece
@@ -165,17 +165,17 @@ class Log:
             if timeline_of(piece.segment) == line.writer_of(self.number(piece.segment), self.segment_bytes)
         ]
 
-    def line(self, timeline: int, identity: x25519.Identity) -> Line:
+    def line(self, timeline: int, identity: x25519.Identity) -> Way:
         """The way to the end of the timeline; raises Damaged."""
         history = self.folder / f"{timeline:08X}.history{ENDING}"
         if not history.exists():
-            return Line.only(timeline)
+            return Way.only(timeline)
         try:
-            return Line.of(timeline, unseal_bytes(history, identity).decode())
+            return Way.of(timeline, unseal_bytes(history, identity).decode())
         except ValueError as error:
             raise Damaged(f"{history.name}: содержимое испорчено") from error
 
-    def living(self, moment: datetime | None, identity: x25519.Identity) -> Line:
+    def living(self, moment: datetime | None, identity: x25519.Identity) -> Way:
         """The way that the shop went: of timelines the newest on which it lived at ``moment``, or at all.
 
         What it did on one that it has left is found by a moment before it did so. Raises Damaged.
@@ -185,7 +185,7 @@ class Log:
         lived = (line for line in lines if moment is None or line.since is None or line.since <= moment)
         return next(lived, lines[-1])
 
-    def until(self, start: int, line: Line) -> int:
+    def until(self, start: int, line: Way) -> int:
         """Up to where the log lies here without a gap from ``start``; ``start`` itself where nothing does."""
         ends: dict[int, int] = {}
         for piece in self.on(line):
@@ -197,7 +197,7 @@ class Log:
             number += 1
         return max(start, number * self.segment_bytes + ends.get(number, 0))
 
-    def keep(self, segment: str, data: Source, recipients: Iterable[x25519.Recipient]) -> None:
+    def keep(self, segment: str, data: Readable, recipients: Iterable[x25519.Recipient]) -> None:
         """Write the whole segment, and let its pieces go.
 
         One that lies here whole stays as it is: written again it would be of other bytes, age's own, than
@@ -211,7 +211,7 @@ class Log:
                 (self.folder / piece.name).unlink()
 
     def keep_piece(
-        self, segment: str, begin: int, end: int, data: Source, recipients: Iterable[x25519.Recipient]
+        self, segment: str, begin: int, end: int, data: Readable, recipients: Iterable[x25519.Recipient]
     ) -> None:
         """Write what ``data`` says of the segment from ``begin`` to ``end``."""
         self._write(Piece(segment, begin, end, is_whole=False), data, recipients)
@@ -226,7 +226,7 @@ class Log:
             with written(self.folder / name) as sink:
                 sink.write(seal_bytes(history, list(recipients)))
 
-    def _write(self, piece: Piece, data: Source, recipients: Iterable[x25519.Recipient]) -> None:
+    def _write(self, piece: Piece, data: Readable, recipients: Iterable[x25519.Recipient]) -> None:
         """Not through memory: what a segment takes there, the shop's process would keep."""
         self.make_folder()
         with written(self.folder / piece.name) as sink:
@@ -240,13 +240,13 @@ class Log:
                 end = piece.end
         return end
 
-    def is_unbroken(self, start: int, line: Line) -> bool:
+    def is_unbroken(self, start: int, line: Way) -> bool:
         """Whether all that lies here of the way after ``start`` follows without a gap."""
         ends = [self.number(piece.segment) * self.segment_bytes + piece.end for piece in self.on(line)]
         return self.until(start, line) >= max(ends, default=0)
 
     def write_out(
-        self, start: int, line: Line, place: Path, identity: x25519.Identity, *, end: int | None = None
+        self, start: int, line: Way, place: Path, identity: x25519.Identity, *, end: int | None = None
     ) -> Written:
         """Write the segments of the way from ``start`` on into ``place``, as a server reads them.
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Final
 
-from getpro.backups.drills import in_words, newest_first
+from getpro.backups.drills import newest_first, span_words
 from getpro.backups.errors import Busy
 from getpro.checks.check import Finding, Line
 from getpro.operations.deps import Deps, Rehearse
@@ -30,15 +30,15 @@ async def look(rehearse: Rehearse | None) -> AsyncIterator[Finding]:
     except Busy as error:
         yield DRILL.unknown(str(error), "Повторите позже: 2getpro ops drill")
         return
-    lost = "неизвестно сколько" if held.rpo is None else in_words(held.rpo)
-    seen = f"{held.source}: магазин продаёт через {in_words(held.rto)}, потерялось бы {lost}"
+    lost = "неизвестно сколько" if held.rpo is None else span_words(held.rpo)
+    seen = f"{held.source}: магазин продаёт через {span_words(held.rto)}, потерялось бы {lost}"
     if not held.is_good:
         yield DRILL.wrong(
             f"{held.source or 'копий нет'}: {held.trouble}", "docs/operations/runbooks/drill.md"
         )
     elif held.rto > RTO or held.rpo is None or held.rpo > RPO:
         yield DRILL.wrong(
-            f"{seen}; обещано {in_words(RTO)} и {in_words(RPO)}", "docs/operations/runbooks/drill.md"
+            f"{seen}; обещано {span_words(RTO)} и {span_words(RPO)}", "docs/operations/runbooks/drill.md"
         )
     else:
         yield DRILL.ok(seen)
