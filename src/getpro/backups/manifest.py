@@ -17,6 +17,7 @@ from getpro.backups.signature import Seal, seal_of, sign
 from getpro.backups.states import BackupKind
 from getpro.backups.wal import FIRST_TIMELINE
 from getpro.kit.files import open_plain
+from getpro.platform.audit import Head
 
 FORM: Final = 2
 """What is older is read, too: it says less."""
@@ -40,6 +41,8 @@ class Facts:
     revision: str
     rows: dict[str, int]
     money: dict[str, dict[str, str]]
+    audit: str = ""
+    """The head of the audit log's chain; "" where an older program did not say."""
 
     def differences(self, other: "Facts") -> list[str]:
         """What ``other`` has otherwise, in words for an operator; empty where all agrees."""
@@ -54,7 +57,13 @@ class Facts:
             for table in sorted(self.money.keys() | other.money.keys())
             if self.money.get(table) != other.money.get(table)
         ]
-        return [*(schema if self.revision != other.revision else []), *rows, *money]
+        chain = [f"журнал решений кончается на {other.audit}, а не на {self.audit}"]
+        return [
+            *(schema if self.revision != other.revision else []),
+            *rows,
+            *money,
+            *(chain if self.audit and self.audit != other.audit else []),
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +223,14 @@ def facts_of(connection: "psycopg.Connection[Any]") -> Facts:
     if "alembic_version" in rows:
         found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
         revision = "" if found is None else str(found[0])
-    return Facts(revision, rows, money)
+    return Facts(revision, rows, money, _chain(connection) if "audit_chain" in rows else "")
+
+
+def _chain(connection: "psycopg.Connection[Any]") -> str:
+    found = connection.execute(
+        "SELECT position, encode(digest, 'hex') FROM audit_chain ORDER BY position DESC LIMIT 1"
+    ).fetchone()
+    return str(Head() if found is None else Head(*found))
 
 
 def _count(connection: "psycopg.Connection[Any]", table: str) -> int:

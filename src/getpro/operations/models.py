@@ -6,6 +6,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Date,
     DateTime,
     Double,
     Identity,
@@ -61,4 +62,48 @@ capacity_samples = Table(
     Column("subject", Text, primary_key=True, comment="of which table, folder …; empty where there is one"),
     Column("taken_at", DateTime(timezone=True), primary_key=True, comment="the hour"),
     Column("value", Double, nullable=False, comment="bytes, counts or seconds; never money"),
+)
+
+audits = Table(
+    "audits",
+    metadata,
+    Column("run_id", BigInteger, primary_key=True, autoincrement=False, comment="of check_runs"),
+    Column("month", Date, nullable=False, comment="its first day, the operator's"),
+    Column("made_at", DateTime(timezone=True), nullable=False),
+    Column("markdown", Text, nullable=False),
+    Column("pdf", LargeBinary, comment="null: not drawn yet"),
+    Column("head", Text, nullable=False, comment="of the audit log's chain, as it was then"),
+    Column("signed_by", Text),
+    Column("signed_at", DateTime(timezone=True)),
+    Index("audits_month_idx", "month"),
+)
+
+accepted_findings = Table(
+    "accepted_findings",
+    metadata,
+    Column("finding", Text, primary_key=True, comment="the name of its line"),
+    Column("until", DateTime(timezone=True), nullable=False, comment="then it counts again"),
+    Column("reason", Text, nullable=False),
+    Column("accepted_by", Text, nullable=False),
+    Column("accepted_at", DateTime(timezone=True), nullable=False),
+)
+
+known_secrets = Table(
+    "known_secrets",
+    metadata,
+    Column("name", Text, primary_key=True, comment="the setting, or the file"),
+    Column("fingerprint", Text, primary_key=True, comment="with a key that lies outside the database"),
+    Column("first_seen_at", DateTime(timezone=True), nullable=False),
+    Column("last_seen_at", DateTime(timezone=True), nullable=False),
+)
+
+refusals = Table(
+    "refusals",
+    metadata,
+    Column("day", Date, primary_key=True, comment="UTC"),
+    Column("door", Text, primary_key=True),
+    Column("reason", Text, primary_key=True),
+    Column("source", Text, primary_key=True, comment="an address, or a network of IPv6"),
+    Column("times", BigInteger, nullable=False),
+    Column("last_at", DateTime(timezone=True), nullable=False),
 )
