@@ -22,6 +22,7 @@ from getpro.bot.mailbox import Mailbox
 from getpro.checks.web import no_place
 from getpro.incidents.jobs import SCHEDULES as INCIDENT_SCHEDULES
 from getpro.kit.trouble import Trouble
+from getpro.operations import secrets
 from getpro.operations.deps import Absent, nothing_absent
 from getpro.operations.figures import Figures
 from getpro.operations.jobs import schedules as operations_schedules
@@ -107,10 +108,13 @@ async def run_shop(
 async def _note_start(shop: Shop, *, web: bool, worker: bool) -> None:
     """For the time lines of incidents; a shop whose database has just gone starts all the same."""
     process = "web" if not worker else "worker" if not web else "2getpro"
+    now = shop.sales.clock()
     try:
         found = await asyncio.to_thread(changes.running, shop.settings, process)
+        known = await asyncio.to_thread(secrets.inventory, shop.settings)
         async with shop.db.begin("start") as session:
-            await changes.note_start(session, found, now=shop.sales.clock())
+            await changes.note_start(session, found, now=now)
+            await secrets.remember(session, known, now=now)
     except DATABASE_AWAY as error:
         log.warning("shop.start_not_noted", error=type(error).__name__)
 
@@ -157,7 +161,12 @@ async def _serving(shop: Shop, stop: asyncio.Future[None], database_url: str) ->
     settings = shop.settings
     listening = await _listen(settings.listen_host, settings.listen_port)
     async with (
-        _background(stop, shop.message_log.run(), _hear_telegram(shop, database_url)),
+        _background(
+            stop,
+            shop.message_log.run(),
+            shop.doors.refusals.run(shop.db),
+            _hear_telegram(shop, database_url),
+        ),
         _served(make_app(shop.doors), listening, stop),
     ):
         yield

@@ -1,6 +1,7 @@
 """The routines, built and joined."""
 
 import os
+from functools import partial
 from pathlib import Path
 
 from getpro.backups import claims, drills
@@ -16,6 +17,8 @@ from getpro.operations.dependencies import Packages
 from getpro.operations.deps import Absent, Chat, Deps, nothing_absent
 from getpro.operations.looks.ports import watched_outside
 from getpro.operations.models import BY_SCHEDULE
+from getpro.operations.monitoring import OWN
+from getpro.operations.secrets import BACKUP_KEY, DATABASE_KEY, DATABASE_PASSWORD, inventory
 from getpro.platform.bot_api import BotApi
 from getpro.platform.database import Database
 from getpro.platform.jobs import Jobs
@@ -57,6 +60,10 @@ def operations_deps(
         rehearse=rehearse if settings.backup.enabled else None,
         packages=Packages(osv_url=settings.operations.osv_url),
         incidents=incidents,
+        shop_name=settings.shop.name,
+        operators=frozenset(settings.shop.operators),
+        inventory=partial(inventory, settings),
+        private=_private(settings),
         absent=_with_the_outside(absent) if settings.operations.firewall == "outside" else absent,
     )
 
@@ -72,6 +79,13 @@ def _urls(settings: Settings) -> tuple[str, ...]:
     """What has a certificate, if it has TLS."""
     domains = (f"https://{domain}" for domain in settings.operations.domains)
     return tuple(filter(None, (settings.public_url, settings.panel.url, *domains)))
+
+
+def _private(settings: Settings) -> tuple[Path, ...]:
+    """What holds secrets, or customers' rows, in files."""
+    own, copies = settings.data_dir or default_directory(), folders(settings).get("backups")
+    files = (own / name for name in (BACKUP_KEY, DATABASE_KEY, DATABASE_PASSWORD, "postgres/data"))
+    return (Path(".env"), Path(".env.bak"), OWN, *files, *(() if copies is None else (copies,)))
 
 
 def _chat(settings: Settings, api: BotApi) -> Chat | None:

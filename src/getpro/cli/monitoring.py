@@ -7,17 +7,16 @@ import typer
 
 from getpro.cli.settings import read_settings
 from getpro.kit.trouble import Trouble, system_words
-from getpro.operations.monitoring import configuration, write
+from getpro.operations.monitoring import OWN, configuration, write
 from getpro.platform.settings import Settings
 
-FOLDER: Final = Path("deploy/own")
 BOT_URL: Final = "http://bot:8080"
 app = typer.Typer(add_completion=False)
 
 
 @app.command()
 def monitoring(
-    folder: Annotated[Path, typer.Option(help="Куда записать")] = FOLDER,
+    folder: Annotated[Path, typer.Option(help="Куда записать")] = OWN,
     bot_url: Annotated[str, typer.Option(help="Где Alertmanager найдёт магазин")] = BOT_URL,
 ) -> None:
     """Записать из .env настройки Alertmanager и адреса для проб. После смены настроек — ещё раз.
@@ -44,7 +43,7 @@ def monitoring(
     raise typer.Exit(0 if any(ways.values()) else 1)
 
 
-def write_all(settings: Settings, *, folder: Path = FOLDER, bot_url: str = BOT_URL) -> list[Path]:
+def write_all(settings: Settings, *, folder: Path = OWN, bot_url: str = BOT_URL) -> list[Path]:
     """Write the files and return where they are; raises Trouble where they cannot be written."""
     found = configuration(settings, bot_url=bot_url)
     try:

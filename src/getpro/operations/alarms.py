@@ -1,6 +1,6 @@
 """The routines raise the alarm: what they find red is a signal, and green again it is over."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
@@ -37,12 +37,19 @@ class Planned(Protocol):
 
 
 async def of_run(
-    session: Session, deps: IncidentsDeps, routine: str, findings: Sequence[Finding], *, raises: bool
+    session: Session,
+    deps: IncidentsDeps,
+    routine: str,
+    findings: Sequence[Finding],
+    *,
+    raises: bool,
+    before: Collection[str] = (),
 ) -> None:
     """Raise what is red, end what is not any more; a step of the transaction that keeps the run.
 
     The same check may stand in several routines: the last to look is right. ``raises``: not where somebody
-    looks by hand, who sees it anyway.
+    looks by hand, who sees it anyway. ``before``: the names of the run before; what has a name of its own,
+    as a certificate has its host's, has no line any more when it is over.
     """
     by_name: dict[str, list[Finding]] = {}
     for finding in findings:
@@ -52,6 +59,8 @@ async def of_run(
             await signal_over(session, deps, Source.ROUTINE, name)
         elif raises:
             await raise_signal(session, deps, _signal(name, those, now=deps.clock()))
+    for name in sorted(set(before) - by_name.keys()):
+        await signal_over(session, deps, Source.ROUTINE, name)
     await signal_over(session, deps, Source.ROUTINE, f"{_MISSED}{routine}")
 
 

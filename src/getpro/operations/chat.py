@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 from getpro.operations.deps import Deps
 from getpro.operations.models import operator_messages
 from getpro.platform.bot_api import BotApi, BotApiRefused, TooManyRequests
+from getpro.platform.bot_api import Document as File
 from getpro.platform.database import Session
 from getpro.platform.jobs import NOTICES, JobName, Jobs, RetryLater
 
@@ -37,25 +38,25 @@ class OperatorsChat:
 
     async def send(self, text: str, picture: bytes | None = None, *, is_silent: bool = False) -> None:
         """As :class:`getpro.operations.deps.Chat` says. A group that has moved is followed."""
+        how: dict[str, Any] = {"parse_mode": "HTML", "disable_notification": is_silent}
+        if picture is not None:
+            await self._ask("sendPhoto", files={"photo": picture}, caption=text, **how)
+            return
+        await self._ask("sendMessage", text=text, link_preview_options={"is_disabled": True}, **how)
+
+    async def send_file(self, file: File) -> None:
+        """Likewise."""
+        await self._ask("sendDocument", files={"document": file}, disable_notification=True)
+
+    async def _ask(self, method: str, **parameters: Any) -> None:
         try:
-            await self._send(text, picture, disable_notification=is_silent)
+            await self._api.ask(method, chat_id=self._chat_id, **parameters)
         except BotApiRefused as error:
             if error.moved_to is None:
                 raise
             log.error("operators.chat_moved", setting="OPERATIONS_CHAT", to=error.moved_to)
             self._chat_id = error.moved_to
-            await self._send(text, picture, disable_notification=is_silent)
-
-    async def _send(self, text: str, picture: bytes | None, *, disable_notification: bool) -> None:
-        how: dict[str, Any] = {
-            "chat_id": self._chat_id,
-            "parse_mode": "HTML",
-            "disable_notification": disable_notification,
-        }
-        if picture is not None:
-            await self._api.ask("sendPhoto", files={"photo": picture}, caption=text, **how)
-            return
-        await self._api.ask("sendMessage", text=text, link_preview_options={"is_disabled": True}, **how)
+            await self._api.ask(method, chat_id=self._chat_id, **parameters)
 
 
 async def say(

@@ -12,6 +12,8 @@ from getpro.checks.check import Line
 from getpro.incidents.deps import Deps as IncidentsDeps
 from getpro.kit.clock import Clock
 from getpro.operations.dependencies import Packages
+from getpro.operations.secrets import Inventory
+from getpro.platform.bot_api import Document as File
 from getpro.platform.database import Database
 from getpro.platform.jobs import Jobs
 from getpro.platform.settings import OperationsSettings, SentrySettings
@@ -37,6 +39,9 @@ class Chat(Protocol):
 
         Raises ServiceUnavailable where it is to be sent again, BotApiRefused where never.
         """
+
+    async def send_file(self, file: File) -> None:
+        """Send a file, without a sound; raises likewise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,3 +72,10 @@ class Deps:
     incidents: IncidentsDeps | None = None
     """What becomes of what is red; None: nobody is called."""
     absent: Absent = nothing_absent
+    shop_name: str = "2GETPRO"
+    operators: frozenset[int] = frozenset()
+    """The Telegram ids of those whom the settings name."""
+    inventory: Callable[[], Inventory] | None = None
+    """What secrets the shop lives by, read anew; None: they are not looked at. Raises Trouble."""
+    private: tuple[Path, ...] = ()
+    """Files and folders that nobody but their owner may open, where they are there."""

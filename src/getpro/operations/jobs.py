@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 
-from getpro.operations import alarms, chasing, chat, runs, samples
+from getpro.operations import alarms, audits, chasing, chat, refused, runs, samples
 from getpro.operations.deps import Deps
 from getpro.operations.routines import ROUTINES, Routine, carry_out_due
 from getpro.platform.http import ServiceUnavailable
@@ -36,6 +36,7 @@ def schedules(zone: str) -> list[Schedule]:
 def job_kinds(deps: Deps) -> list[JobKind]:
     return [
         JobKind(chat.TELL, partial(chat.send, deps), _FOR_EVER, (ServiceUnavailable,)),
+        JobKind(audits.SEND, partial(audits.send, deps), _FOR_EVER, (ServiceUnavailable,)),
         JobKind(samples.TAKE, partial(samples.take, deps), _ONCE_MORE),
         JobKind(job_of(_FORGET), partial(_forget, deps), _ONCE_MORE),
         JobKind(job_of(_CHASE), partial(chasing.chase, deps), _ONCE_MORE),
@@ -67,3 +68,4 @@ async def _forget(deps: Deps) -> None:
     async with deps.db.begin("operations: forget") as session:
         await chat.forget_old(session, now=now)
         await runs.forget_old(session, now=now)
+        await refused.forget_old(session, now=now)

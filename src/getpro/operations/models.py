@@ -82,6 +82,7 @@ accepted_findings = Table(
     "accepted_findings",
     metadata,
     Column("finding", Text, primary_key=True, comment="the name of its line"),
+    Column("seen", Text, primary_key=True, comment="what was accepted: anything else counts"),
     Column("until", DateTime(timezone=True), nullable=False, comment="then it counts again"),
     Column("reason", Text, nullable=False),
     Column("accepted_by", Text, nullable=False),

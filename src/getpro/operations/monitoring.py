@@ -19,6 +19,8 @@ DOOR: Final = "/webhooks/alertmanager"
 """Where Alertmanager tells the shop."""
 RUNBOOKS: Final = "getpro-runbooks"
 """Grafana's name of the dashboard of what to do."""
+OWN: Final = Path("deploy/own")
+"""The folder that the containers are given, in the shop's own."""
 ALERTMANAGER: Final = Path("alertmanager/alertmanager.yml")
 HTTP: Final = Path("prometheus/http.json")
 TLS: Final = Path("prometheus/tls.json")

@@ -17,11 +17,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from getpro.checks.check import Check, Finding, Level, Line, run, worst
 from getpro.checks.machine import DISK, look_at_disks
-from getpro.operations import alarms, chat, drill, upgrade, week
+from getpro.operations import acceptance, alarms, audits, chat, drill, upgrade, week
 from getpro.operations.deps import Deps
 from getpro.operations.looks import (
+    access,
     backups,
     certificates,
+    chain,
     contacts,
     dashboards,
     dependencies,
@@ -30,7 +32,11 @@ from getpro.operations.looks import (
     machine,
     money,
     ports,
+    rights,
+    secrets,
     services,
+    signatures,
+    suspicion,
     synthetic,
     tables,
     targets,
@@ -40,12 +46,15 @@ from getpro.operations.monitoring import dashboard
 from getpro.operations.report import report
 from getpro.operations.runs import AlreadyRun, Run, keep
 from getpro.operations.vacuum import VACUUM, clean
-from getpro.platform.database import DATABASE_AWAY
+from getpro.platform.database import DATABASE_AWAY, Session
+from getpro.platform.jobs import JobName
 from getpro.platform.schedules import schedules
 from getpro.platform.typesetting import NotDrawn
 
 _CHECK_SECONDS: Final = 60
 _ATTEMPT_SECONDS: Final = 4 * 3600
+_AUDIT_SECONDS: Final = 300
+_MONTH: Final = timedelta(days=31)
 _DRILL_SECONDS: Final = 6 * 3600
 """On a large database most of it follows the log."""
 PICTURE: Final = Line("picture", "Картинка")
@@ -66,6 +75,10 @@ class Routine:
     """Grafana's name of the one that shows the same."""
     picture: Callable[[Deps, datetime], Awaitable[bytes]] | None = None
     """A PNG that goes with the report; may raise NotDrawn, and what the database raises."""
+    conclude: Callable[[Session, Deps, Run], Awaitable[str]] | None = None
+    """Keeps what else there is of a run, in its transaction, and says what the operators are told."""
+    paper: JobName | None = None
+    """Sends the operators more of a run, by its ``run_id``, after they were told."""
 
     @property
     def schedule(self) -> str:
@@ -96,6 +109,7 @@ def _watch(deps: Deps, now: datetime) -> list[Check]:
         Check(money.WAITING, partial(money.look_at_waiting, deps.db, now=now)),
         Check(money.STUCK, partial(money.look_at_stuck, deps.db, now=now)),
         Check(dashboards.DASHBOARDS, partial(dashboards.look, url, now=now)),
+        _anomalies(deps, now, timedelta(days=1)),
         Check(errors.ERRORS, partial(errors.look, logs, now=now, span=timedelta(hours=2))),
         Check(issues.ISSUES, partial(issues.look, deps.sentry, deps.db, now=now)),
     ]
@@ -137,8 +151,58 @@ def _wednesday(deps: Deps, now: datetime) -> list[Check]:
         Check(certificates.CERTIFICATES, partial(certificates.look, deps.urls, now=now)),
         Check(ports.PORTS, partial(ports.look_at_ports, deps.settings.ports)),
         Check(ports.FIREWALL, ports.look_at_firewall),
+        _ages(deps, now),
         Check(contacts.TEAM, partial(contacts.look, deps.db, now=now)),
     ]
+
+
+def _ages(deps: Deps, now: datetime) -> Check:
+    look = partial(secrets.look_at_ages, deps.db, deps.inventory, now=now, zone=deps.zone)
+    return Check(secrets.AGES, look)
+
+
+def _anomalies(deps: Deps, now: datetime, span: timedelta) -> Check:
+    look = partial(access.look_at_anomalies, deps.db, deps.operators, now=now, span=span, zone=deps.zone)
+    return Check(access.ANOMALIES, look)
+
+
+def _audit(deps: Deps, now: datetime) -> list[Check]:
+    """The guide's five boxes, and what else there is to be seen once a month."""
+    month = {"now": now, "span": _MONTH}
+    local = month | {"zone": deps.zone}
+    return [
+        Check(access.REVIEW, partial(access.look_at_review, deps.db, deps.operators, **month)),
+        _anomalies(deps, now, _MONTH),
+        _not_used(access.CONSOLE),
+        Check(suspicion.NOTICES, partial(suspicion.look_at_notices, deps.db, **month)),
+        Check(suspicion.TRIALS, partial(suspicion.look_at_trials, deps.db, **local)),
+        Check(suspicion.REFUNDS, partial(suspicion.look_at_refunds, deps.db, **local)),
+        Check(suspicion.FLOODS, partial(suspicion.look_at_floods, deps.db, **local)),
+        _not_used(suspicion.PROMO),
+        _not_used(suspicion.REFERRALS),
+        _ages(deps, now),
+        Check(secrets.STRENGTH, partial(secrets.look_at_strength, deps.inventory)),
+        Check(rights.PEOPLE, partial(rights.look_at_people, deps.db, deps.operators, now=now)),
+        Check(rights.ROLES, partial(rights.look_at_roles, deps.db)),
+        Check(rights.MODES, partial(rights.look_at_modes, deps.private)),
+        _not_used(signatures.API_KEYS),
+        Check(chain.CHAIN, partial(chain.look, deps.db, deps.folders.get("backups"))),
+        Check(signatures.SIGNED, partial(signatures.look, deps.db, now=now, zone=deps.zone)),
+        Check(dependencies.VULNERABLE, partial(dependencies.look_at_vulnerabilities, deps.packages)),
+        Check(certificates.CERTIFICATES, partial(certificates.look, deps.urls, now=now)),
+        Check(ports.PORTS, partial(ports.look_at_ports, deps.settings.ports)),
+        Check(ports.FIREWALL, ports.look_at_firewall),
+        Check(rights.USER, rights.look_at_user),
+    ]
+
+
+def _not_used(line: Line) -> Check:
+    """The guide asks for it, and the shop has no such part."""
+
+    async def look() -> AsyncIterator[Finding]:
+        yield line.absent("не используется")
+
+    return Check(line, look)
 
 
 def _thursday(deps: Deps, now: datetime) -> list[Check]:
@@ -234,7 +298,16 @@ ROUTINES: Final = {
             seconds=3600,
         ),
         Routine("friday", "Пятница: копии базы", "0 10 * * 5", _friday),
-        # The 15th is always in the month's third week.
+        # The 3rd is always in the month's first week, the 15th in its third.
+        Routine(
+            audits.NAME,
+            "Первая неделя: аудит безопасности",
+            "0 11 3 * *",
+            _audit,
+            seconds=_AUDIT_SECONDS,
+            conclude=audits.conclude,
+            paper=audits.SEND,
+        ),
         Routine(
             "drill",
             "Третья неделя: учения",
@@ -282,6 +355,7 @@ async def carry_out(
     started_at = deps.clock()
     checks = [_or_absent(check, deps) for check in routine.checks(deps, started_at)]
     findings = await run(checks, seconds=routine.seconds, on_progress=on_progress)
+    findings = await _without_accepted(deps, findings, now=started_at)
     picture = None
     if routine.picture is not None and (tell or draw):
         try:
@@ -292,28 +366,47 @@ async def carry_out(
     done = Run(0, routine.name, asked_by, started_at, deps.clock(), worst(findings), findings, picture)
     try:
         async with deps.db.begin(f"ops: {routine.name}") as session:
-            run_id = await keep(session, done, due_at=due_at)
+            before = await history(session, routine=routine.name, most=1)
+            done = replace(done, run_id=await keep(session, done, due_at=due_at))
             if deps.incidents is not None:
-                await alarms.of_run(session, deps.incidents, routine.name, findings, raises=tell)
+                forgotten = [finding.name for past in before for finding in past.findings]
+                await alarms.of_run(
+                    session, deps.incidents, routine.name, findings, raises=tell, before=forgotten
+                )
+            words = None if routine.conclude is None else await routine.conclude(session, deps, done)
             if tell:
                 link = dashboard(deps.settings.grafana_url, routine.dashboard)
-                words = report(routine.title, findings, now=done.finished_at, zone=deps.zone, link=link)
+                words = words or report(
+                    routine.title, findings, now=done.finished_at, zone=deps.zone, link=link
+                )
                 await chat.say(
                     session,
                     deps.jobs,
-                    key=f"run:{run_id}",
+                    key=f"run:{done.run_id}",
                     text=words,
                     now=done.finished_at,
                     picture=picture,
                     is_silent=done.level in {Level.OK, Level.ABSENT},  # nobody need get up for it
                 )
+                if routine.paper is not None:
+                    await deps.jobs.defer(session, routine.paper, lock="operators", run_id=done.run_id)
     except DATABASE_AWAY as error:
         if asked_by == BY_SCHEDULE:  # its job comes again
             raise
         seen = f"не записан и в чат не послан: {type(error).__name__}"
         findings.append(KEPT.unknown(seen, "Исправьте базу: строки выше верны и без неё."))
-        return replace(done, level=worst(findings))
-    return replace(done, run_id=run_id)
+        return replace(done, run_id=0, level=worst(findings))
+    return done
+
+
+async def _without_accepted(deps: Deps, findings: list[Finding], *, now: datetime) -> list[Finding]:
+    """Those that a person has accepted colour nothing; while the database is away nobody knows of any."""
+    try:
+        async with deps.db.read("ops: accepted") as session:
+            accepted = await acceptance.in_force(session, now=now)
+    except (*DATABASE_AWAY, SQLAlchemyError):
+        return findings
+    return acceptance.settled(findings, accepted, deps.zone)
 
 
 def _or_absent(check: Check, deps: Deps) -> Check:

@@ -61,10 +61,11 @@ async def history(session: Session, *, routine: str | None = None, most: int = 2
     wanted = select(check_runs).order_by(check_runs.c.started_at.desc(), check_runs.c.run_id.desc())
     if routine is not None:
         wanted = wanted.where(check_runs.c.routine == routine)
-    return [_run_of(row) for row in await session.execute(wanted.limit(most))]
+    return [run_of(row) for row in await session.execute(wanted.limit(most))]
 
 
-def _run_of(row: Any) -> Run:
+def run_of(row: Any) -> Run:
+    """Of a row of ``check_runs``."""
     findings = [Finding(**(found | {"level": Level(found["level"])})) for found in row.findings]
     return Run(
         row.run_id,

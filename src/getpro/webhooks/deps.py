@@ -15,6 +15,7 @@ from getpro.platform.metrics import WEBHOOKS
 from getpro.platform.settings import Network
 from getpro.sales.deps import Deps
 from getpro.webhooks.addresses import of_request
+from getpro.webhooks.refusals import Refusals
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +37,8 @@ class Doors:
     alerts_at_once: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
     """Of a storm only so many calls wait for each other, and the rest of the shop has its connections."""
 
+    refusals: Refusals = field(default_factory=Refusals)
+
     def refuse(self, request: Request, door: str, reason: str, status: int) -> Response:
         """Count and log a refusal with where it came from, and say so: nothing was changed."""
         WEBHOOKS.labels(door, reason).inc()
@@ -43,5 +46,6 @@ class Doors:
         peer = request.client.host if request.client else "unknown"
         # Behind a proxy of ours that tells nobody's address, the peer says which proxy it is.
         where = str(address) if address is not None else "unknown"
+        self.refusals.note(door, reason, where, now=self.sales.clock())
         log.warning("webhook.refused", door=door, reason=reason, address=where, peer=peer)
         return PlainTextResponse(f"refused: {reason}", status_code=status)

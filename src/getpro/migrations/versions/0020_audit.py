@@ -112,11 +112,12 @@ def upgrade() -> None:
     op.create_table(
         "accepted_findings",
         sa.Column("finding", sa.Text(), nullable=False, comment="the name of its line"),
+        sa.Column("seen", sa.Text(), nullable=False, comment="what was accepted: anything else counts"),
         sa.Column("until", sa.DateTime(timezone=True), nullable=False, comment="then it counts again"),
         sa.Column("reason", sa.Text(), nullable=False),
         sa.Column("accepted_by", sa.Text(), nullable=False),
         sa.Column("accepted_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("finding", name=op.f("accepted_findings_pkey")),
+        sa.PrimaryKeyConstraint("finding", "seen", name=op.f("accepted_findings_pkey")),
     )
     op.create_table(
         "known_secrets",
