@@ -30,6 +30,7 @@ from getpro.operations.report import report
 from getpro.operations.routines import ROUTINES, Routine, carry_out, carry_out_due
 from getpro.operations.runs import history
 from getpro.platform.bot_api import BotApi, BotApiRefused, TooManyRequests
+from getpro.platform.bot_api import Document as File
 from getpro.platform.database import DATABASE_AWAY, Database
 from getpro.platform.http import ServiceUnavailable
 from getpro.platform.jobs import RetryLater
@@ -52,7 +53,13 @@ class FakeChat:
         self.told: list[str] = []
         self.pictures: list[bytes | None] = []
         self.silent: list[bool] = []
+        self.files: list[File] = []
         self.trouble: Exception | None = None
+
+    async def send_file(self, file: File) -> None:
+        if self.trouble is not None:
+            raise self.trouble
+        self.files.append(file)
 
     async def send(self, text: str, picture: bytes | None = None, *, is_silent: bool = False) -> None:
         if self.trouble is not None:

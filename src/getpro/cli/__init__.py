@@ -39,6 +39,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "contacts": ("getpro.cli.contacts", "Контакты: команда, внешние службы, проверка связи"),
     "heartbeat": ("getpro.cli.heartbeat", "Жив ли магазин: знак наружу, проверка со второй машины"),
     "ops": ("getpro.cli.ops", "Регламентные проверки: утро, вечер, дни недели; история"),
+    "secrets": ("getpro.cli.secrets", "Пароли и ключи: какие есть, сколько им, как сменить"),
     "monitoring": ("getpro.cli.monitoring", "Записать настройки присмотра: Alertmanager, адреса для проб"),
     "logs": ("getpro.cli.logs", "Что в журналах не так: новое и известное, сколько раз"),
     "query": ("getpro.cli.query", "Полезные запросы к базе по имени: выручка, клиенты, сроки"),

@@ -46,3 +46,24 @@ def write_new(path: Path, text: str) -> None:
         os.link(fresh, path)
     finally:
         fresh.unlink()
+
+
+def replace(path: Path, text: str) -> None:
+    """Put a file for its owner alone in the place of the one that is there, and leave it whose it was.
+
+    Whole or not at all; raises OSError.
+    """
+    owner = path.stat()
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    fresh = Path(name)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(descriptor)
+            if os.geteuid() == 0:
+                os.fchown(descriptor, owner.st_uid, owner.st_gid)
+        fresh.replace(path)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise

@@ -44,7 +44,7 @@ from getpro.operations.looks import (
 from getpro.operations.models import BY_SCHEDULE, check_runs
 from getpro.operations.monitoring import dashboard
 from getpro.operations.report import report
-from getpro.operations.runs import AlreadyRun, Run, keep
+from getpro.operations.runs import AlreadyRun, Run, history, keep
 from getpro.operations.vacuum import VACUUM, clean
 from getpro.platform.database import DATABASE_AWAY, Session
 from getpro.platform.jobs import JobName

@@ -1,7 +1,8 @@
 """What tables keep of a customer's secrets, encrypted with keys that lie outside the database."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -9,7 +10,7 @@ import pyrage
 from pydantic import SecretStr
 from pyrage import x25519
 
-from getpro.kit.files import write_new
+from getpro.kit.files import replace, write_new
 from getpro.kit.trouble import Trouble, system_words
 from getpro.platform.postgres import default_directory
 from getpro.platform.settings import DatabaseSettings
@@ -21,24 +22,48 @@ FILE: Final = "database.key"
 class Cipher:
     """Encrypts with the first of its keys and decrypts with any: so that keys can be changed."""
 
-    def __init__(self, keys: Sequence[str]) -> None:
-        """Each a private key of age; raises ValueError for another one, and for none."""
+    def __init__(self, keys: Sequence[str], *, again: Callable[[], Sequence[str]] | None = None) -> None:
+        """Each a private key of age; raises ValueError for another one, and for none.
+
+        ``again`` gives them as they are by now: a key may be changed while this process runs.
+        """
         if not keys:
             raise ValueError("no key")
-        try:
-            self._keys = [x25519.Identity.from_str(key) for key in keys]
-        except pyrage.IdentityError as error:
-            raise ValueError("no key of age") from error
+        self._keys = _identities(keys)
+        self._texts, self._again = set(keys), again
 
     def encrypt(self, text: str) -> bytes:
         return bytes(pyrage.encrypt(text.encode(), [self._keys[0].to_public()]))
 
     def decrypt(self, encrypted: bytes) -> str | None:
         """None for what was encrypted with none of the keys."""
+        found = self._opened(encrypted)
+        return self._opened(encrypted) if found is None and self._learns() else found
+
+    def _opened(self, encrypted: bytes) -> str | None:
         try:
             return str(pyrage.decrypt(encrypted, self._keys), "utf-8")
         except pyrage.DecryptError:
             return None
+
+    def _learns(self) -> bool:
+        """Whether there are keys by now that were not there before. The first stays the first."""
+        if self._again is None:
+            return False
+        try:
+            new = [key for key in self._again() if key not in self._texts]
+            self._keys += _identities(new)
+        except (Trouble, ValueError):
+            return False
+        self._texts |= set(new)
+        return bool(new)
+
+
+def _identities(keys: Sequence[str]) -> list[x25519.Identity]:
+    try:
+        return [x25519.Identity.from_str(key) for key in keys]
+    except pyrage.IdentityError as error:
+        raise ValueError("no key of age") from error
 
 
 def database_keys(settings: DatabaseSettings) -> list[str]:
@@ -93,6 +118,18 @@ def keys_of(setting: SecretStr) -> list[str]:
     return setting.get_secret_value().split(",")
 
 
+def replace_keys(path: Path, keys: Sequence[str]) -> None:
+    """Have the data directory's file list these; raises Trouble."""
+    try:
+        replace(path, "".join(f"{key}\n" for key in keys))
+    except OSError as error:
+        raise Trouble(
+            "Ключ базы не записать.",
+            f"{path}: {system_words(error)}.",
+            "Запустите от владельца файла и проверьте место на диске.",
+        ) from error
+
+
 def new_key() -> str:
     return str(x25519.Identity.generate())
 
@@ -101,7 +138,7 @@ def cipher(settings: DatabaseSettings) -> Cipher:
     """With the shop's own keys; raises Trouble where they cannot be had."""
     keys = database_keys(settings)
     try:
-        return Cipher(keys)
+        return Cipher(keys, again=partial(database_keys, settings))
     except ValueError as error:  # those of the settings have been looked at
         raise Trouble(
             "Ключ базы испорчен.",
