@@ -27,6 +27,8 @@ _UNUSED: Final = timedelta(days=90)
 _SHOWN: Final = 5
 DECLARED_ROLES: Final = frozenset({"postgres", "getpro"})
 """Those that the product itself makes; beside them the one as whom it works, and the owner of its tables."""
+HBA: Final = "pg_hba_file_rules()"
+"""PostgreSQL's own account of who comes in by which door."""
 _LOGINS: Final = text(
     "SELECT rolname AS role, rolsuper AS is_super FROM pg_roles WHERE rolcanlogin ORDER BY rolname"
 )
@@ -119,11 +121,11 @@ def _opened(grants: Sequence[Any], known: Collection[str]) -> Iterator[Finding]:
 
 async def _without_password(session: Session) -> list[Finding]:
     """The doors of the server that ask for no password; seen by its superuser alone."""
-    may = text("SELECT has_function_privilege('pg_hba_file_rules()', 'EXECUTE')")
-    if not await session.scalar(may):
+    may = text("SELECT has_function_privilege(:rules, 'EXECUTE')")
+    if not await session.scalar(may, {"rules": HBA}):
         return []
     rules = text(
-        "SELECT type, coalesce(address, 'local') AS address FROM pg_hba_file_rules"
+        f"SELECT type, coalesce(address, 'local') AS address FROM {HBA}"  # noqa: S608 -- its name is ours
         " WHERE auth_method = 'trust' ORDER BY line_number"
     )
     rows = (await session.execute(rules)).all()
