@@ -59,6 +59,7 @@ CERTIFICATE = 'probe_ssl_earliest_cert_expiry{instance="shop.example:443", job="
 OF_CERTIFICATE = {"instance": "shop.example:443", "job": "blackbox-tls"}
 OPENS = 'probe_success{instance="https://shop.example/health/live", job="blackbox-http"}'
 LEVEL = 'getpro_check_level{routine="wednesday", check="%s"}'
+WATCHED = LEVEL.replace("wednesday", "watch")
 DAY = 86400
 BOUGHT = 'getpro_synthetic_purchase_success{job="worker", instance="a"}'
 BOUGHT_AT = 'getpro_synthetic_purchase_timestamp_seconds{job="worker", instance="a"}'
@@ -293,6 +294,16 @@ CASES: dict[str, Case] = {
         {LEVEL % "dependencies.vulnerable": steady(2)},
         {LEVEL % "dependencies.vulnerable": steady(3), LEVEL % "logs.errors": steady(2)},
         labels={"check": "dependencies.vulnerable"},
+    ),
+    "SecretOverdueRotation": Case(
+        {LEVEL % "secrets.age.PANEL_TOKEN": steady(3)},
+        {LEVEL % "secrets.age.PANEL_TOKEN": steady(1), LEVEL % "secrets.strength": steady(3)},
+        labels={"check": "secrets.age.PANEL_TOKEN"},
+    ),
+    "AdminLoginAnomaly": Case(
+        {WATCHED % "access.new.eve": steady(1)},
+        {WATCHED % "access.anomalies": steady(0), WATCHED % "logs.errors": steady(3)},
+        labels={"check": "access.new.eve"},
     ),
 }
 

@@ -19,14 +19,14 @@ ROWS = {
     if (cells := [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]])
     and re.match(r"G\d+$", cells[0])
 }
-ASKED = [*range(1, 25), *range(38, 66)]
-"""The numbers of the guide's lines that are true by now; the month comes later."""
+ASKED = [*range(1, 30), *range(38, 66)]
+"""The numbers of the guide's lines that are true by now; the rest of the month comes later."""
 WITHOUT_TESTS = {"G38", "G39", "G40", "G41", "G42", "G65"}
 """Pages, whose commands are carried out as they stand there."""
 DAYS = {"пн": "1", "вт": "2", "ср": "3", "чт": "4", "пт": "5"}
 
 
-def test_every_line_of_the_day_and_week_has_its_row() -> None:
+def test_every_line_that_is_true_by_now_has_its_row() -> None:
     assert sorted(ROWS) == sorted(f"G{number}" for number in ASKED)
 
 
