@@ -1,5 +1,6 @@
 """Secrets by their age, never shown; new ones, made so that whoever runs meanwhile can go on."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -66,6 +67,13 @@ def test_every_secret_among_the_settings_is_in_the_catalogue() -> None:
                 named.add(each.upper())
     assert named
     assert named <= set(CATALOGUE), named - set(CATALOGUE)
+
+
+def test_the_page_says_of_each_how_it_is_changed() -> None:
+    page = (SOURCE.parents[1] / "docs/operations/audit.md").read_text(encoding="utf-8")
+    headings = re.findall(r"(?m)^### (.+)$", page)
+    anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    assert {kind.how for kind in CATALOGUE.values()} == anchors
 
 
 def made(tmp_path: Path, **more: Any) -> SandboxSettings:

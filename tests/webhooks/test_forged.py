@@ -23,6 +23,7 @@ from getpro.sales import checkout
 from getpro.sandbox.providers.yookassa import YooKassaSimulator
 from getpro.sandbox.serving import serving
 from getpro.webhooks.deps import Doors
+from getpro.webhooks.refusals import Refusals
 from shop import ONE_MONTH, THREE_MONTHS, Shop, days
 
 ADDRESS = "185.71.76.1"
@@ -36,6 +37,7 @@ class Till:
     door: Knocker
     shop: Shop
     yookassa: YooKassaSimulator
+    refusals: Refusals
     strangers: Iterator[int] = field(default_factory=lambda: itertools.count(5000))
 
     async def order(self, user_id: int, plan: int = ONE_MONTH) -> Payment:
@@ -86,7 +88,7 @@ async def till(shop: Shop) -> AsyncIterator[Till]:
             trusted_proxies=[ip_network("127.0.0.1/32")],
         )
         async with open_doors(doors) as door:
-            yield Till(door, shop, yookassa)
+            yield Till(door, shop, yookassa, doors.refusals)
         await client.close()
 
 
@@ -98,6 +100,15 @@ async def test_a_notice_about_money_that_was_not_taken_gives_nothing(till: Till)
     till.yookassa.books.pay(payment.object_id)
     await till.knock(till.notice(payment))
     assert await till.given() == [(101, 30)]
+
+
+async def test_whoever_was_refused_is_counted_where_they_came_from(till: Till) -> None:
+    for _ in range(3):
+        assert await till.door.post("/webhooks/yookassa", b"{}", X_Forwarded_For="203.0.113.7") == 403
+    await till.refusals.flush(till.shop.db)
+    async with till.shop.db.read("test") as session:
+        rows = (await session.execute(text("SELECT door, source, times FROM refusals"))).all()
+    assert rows == [("yookassa", "203.0.113.7", 3)]
 
 
 async def test_the_amount_in_a_notice_is_not_believed(till: Till) -> None:
