@@ -1,15 +1,19 @@
 """``2getpro ops audit`` and ``secrets`` as an operator types them."""
 
 import json
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from cli_typed import settings, typed
 from duty import Watch, staffed, watch
+from getpro.checks.check import Check
 from getpro.kit.clock import utc_now
 from getpro.operations import routines
 from getpro.operations.audits import month_of
+from getpro.operations.deps import Deps
 from getpro.platform import cipher
 from getpro.platform.settings import DatabaseSettings
 
@@ -21,11 +25,13 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without what asks the network."""
     checks = routines._audit
 
-    def fewer(*asked: object) -> list[object]:
-        return [one for one in checks(*asked) if not one.line.name.startswith(("dependencies", "security"))]
+    def fewer(deps: Deps, now: datetime) -> list[Check]:
+        return [
+            one for one in checks(deps, now) if not one.line.name.startswith(("dependencies", "security"))
+        ]
 
     own = routines.ROUTINES["audit"]
-    monkeypatch.setitem(routines.ROUTINES, "audit", routines.replace(own, checks=fewer))
+    monkeypatch.setitem(routines.ROUTINES, "audit", replace(own, checks=fewer))
 
 
 @pytest.mark.usefixtures("quick")

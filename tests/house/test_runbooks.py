@@ -39,6 +39,9 @@ def titles(routine: str) -> set[str]:
             compare=object(),
             keeps_log=True,
             rehearse=None,
+            operators=frozenset(),
+            inventory=None,
+            private=(),
         ),
     )
     deps.zone = UTC

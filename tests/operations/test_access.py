@@ -5,13 +5,15 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, text, update
 
 from duty import DIMA, OLGA, TIMUR, Watch, staffed, watch
 from getpro.bot import helping
 from getpro.bot.screens.screen import Desk, OnCustomer, OnPayment, OnStuck
 from getpro.checks.check import Finding, Level
 from getpro.incidents import documents, screens, team
+from getpro.incidents.models import people
+from getpro.messaging import partitions
 from getpro.messaging.models import message_logs
 from getpro.operations.looks import access
 from getpro.operations.looks.access import STAFF_BUTTONS, STAFF_COMMANDS, Act
@@ -43,7 +45,7 @@ def test_the_staffs_commands_and_buttons_are_those_of_the_bot() -> None:
         ("olga", "olga"),
         ("@eve (999999)", "Telegram 999999"),
         ("root", "root"),
-        ("12", "12"),
+        ("backup-2", "backup-2"),
     ],
 )
 def test_one_person_has_one_name_by_whatever_door(actor: str, name: str) -> None:
@@ -92,6 +94,8 @@ async def deed(watch: Watch, actor: str, *, ago: timedelta = timedelta()) -> Non
 async def pressed(watch: Watch, number: int, content: str, times: int = 1) -> None:
     row = {"user_id": number, "timestamp": NOW - timedelta(hours=1), "kind": "button", "content": content}
     async with watch.deps.db.begin("test") as session:
+        for statement in partitions.statements(NOW):
+            await session.execute(text(statement))
         await session.execute(insert(message_logs), [row] * times)
 
 
@@ -107,9 +111,7 @@ async def quiet(staffed: Watch) -> Watch:
     """The team was there long ago, and Olga has worked since."""
     staffed.shop.clock.now = NOW
     async with staffed.deps.db.begin("test") as session:
-        await session.execute(
-            team.people.update().values(added_at=NOW - 100 * DAY)  # by now they are known
-        )
+        await session.execute(update(people).values(added_at=NOW - 100 * DAY))  # by now they are known
     await deed(staffed, f"@olga ({OLGA})", ago=50 * DAY)
     return staffed
 

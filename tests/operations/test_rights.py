@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from duty import OLGA, TIMUR, Watch, staffed, watch
-from getpro.checks.check import Level
+from getpro.checks.check import Finding, Level
 from getpro.operations.looks import rights
 from getpro.platform import audit
 from getpro.platform.database import Database
@@ -106,7 +106,7 @@ async def test_a_door_without_a_password_is_named(
     assert (found.level, found.seen) == (Level.ATTENTION, "pg_hba.conf: local local, host 10.0.0.0")
 
 
-async def looked_at_doors(db: Database) -> list[rights.Finding]:
+async def looked_at_doors(db: Database) -> list[Finding]:
     return [one async for one in rights.look_at_roles(db)]
 
 

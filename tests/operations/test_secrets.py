@@ -8,15 +8,19 @@ from pathlib import Path
 from typing import Any, get_args
 from zoneinfo import ZoneInfo
 
+import pyrage
 import pytest
 from pydantic import SecretStr
+from pyrage import x25519
 from sqlalchemy import select, text, update
 
+from getpro.backups import keys as backup_keys
 from getpro.checks.check import Finding, Level
-from getpro.cli.secrets import _NEXT
+from getpro.cli.secrets import _FILES, _NEXT
 from getpro.kit.trouble import Trouble
-from getpro.operations import rotation, secrets
+from getpro.operations import rotation
 from getpro.operations.looks import secrets as looks
+from getpro.operations.rotation import BackupKey
 from getpro.operations.secrets import CATALOGUE, Inventory, Secret, fingerprint, inventory, remember
 from getpro.panel.models import panel_accounts
 from getpro.platform import cipher
@@ -77,7 +81,7 @@ def test_the_page_says_of_each_how_it_is_changed() -> None:
 
 
 def made(tmp_path: Path, **more: Any) -> SandboxSettings:
-    given = {
+    given: dict[str, Any] = {
         "telegram": TelegramSettings(bot_token=SecretStr("42:TEST")),
         "panel": PanelSettings(url="http://127.0.0.1:9", token=SecretStr("panel-token")),
         "data_dir": tmp_path,
@@ -283,6 +287,53 @@ def test_all_that_is_closed_with_the_databases_key_is_closed_anew() -> None:
     assert {column.table.name for _, column in rotation.ENCRYPTED} == {"contact_ways", "panel_accounts"}
 
 
+def closed(copies: Path, name: str, *those: x25519.Identity) -> None:
+    (copies / name).write_bytes(pyrage.encrypt(b"x" * 200_000, [one.to_public() for one in those]))
+    stem = name.partition(".")[0]
+    (copies / f"{stem}.json").write_text("{}")
+
+
+def test_the_key_of_copies_is_changed_once_the_newest_open_with_the_next(tmp_path: Path) -> None:
+    data, copies = tmp_path / "data", tmp_path / "copies"
+    data.mkdir()
+    copies.mkdir()
+    first = backup_keys.keys(data, copies).identity
+
+    def go_on() -> BackupKey:
+        return rotation.change_backup_key(data, copies, now=NOW, zone=MOSCOW)
+
+    closed(copies, "2getpro-20260201-030000.dump.zst.age", first)
+    closed(copies, "2getpro-20260201-040000-full.base.zst.age", first)
+    assert [go_on(), go_on()] == [BackupKey.BEGUN, BackupKey.WAITING]
+    now = backup_keys.keys(data, copies, [str(x25519.Identity.generate().to_public())])
+    assert (str(now.identity), len(now.recipients)) == (str(first), 3)
+    coming = backup_keys.read_identity(data / "backup.key.next")
+    assert str(coming.to_public()) == str(now.recipients[1])
+    closed(copies, "2getpro-20260301-030000.dump.zst.age", first, coming)
+    (copies / ".making-x").touch()
+    assert go_on() is BackupKey.WAITING  # the log still leads on from a base of before
+    closed(copies, "2getpro-20260301-040000-full.base.zst.age", first, coming)
+    assert go_on() is BackupKey.CHANGED
+    after = backup_keys.keys(data, copies)
+    assert (str(after.identity), len(after.recipients)) == (str(coming), 1)
+    old = data / "backup.key.2026-03-01"
+    assert (str(backup_keys.read_identity(old)), mode_of(old)) == (str(first), 0o600)
+    assert not (data / "backup.key.next").exists()
+
+
+def test_a_change_of_the_copies_key_that_was_killed_is_ended_by_the_next(tmp_path: Path) -> None:
+    first = backup_keys.keys(tmp_path, tmp_path).identity
+    backup_keys.begin_change(tmp_path)
+    old = tmp_path / "backup.key.2026-03-01"
+    old.write_text((tmp_path / "backup.key").read_text())  # killed right after that
+    backup_keys.end_change(tmp_path, kept_as=old.name)
+    assert str(backup_keys.read_identity(old)) == str(first)
+    assert str(backup_keys.keys(tmp_path, tmp_path).identity) != str(first)
+    backup_keys.begin_change(tmp_path)
+    with pytest.raises(Trouble):  # twice a day: the older one is not written over
+        backup_keys.end_change(tmp_path, kept_as=old.name)
+
+
 def test_a_setting_gets_a_new_value_in_the_file_and_the_old_file_stays(tmp_path: Path) -> None:
     file, name = tmp_path / ".env", "TELEGRAM_WEBHOOK_SECRET"
     file.write_text(f"# мой магазин\n{name}=before\nSHOP_NAME=x\n")
@@ -290,7 +341,8 @@ def test_a_setting_gets_a_new_value_in_the_file_and_the_old_file_stays(tmp_path:
     comment, line, last = file.read_text().splitlines()
     value = line.removeprefix(f"{name}=")
     assert (comment, last, len(value)) == ("# мой магазин", "SHOP_NAME=x", 43)
-    assert TelegramSettings(bot_token=SecretStr("42:T"), webhook_secret=SecretStr(value))
+    taken = TelegramSettings(bot_token=SecretStr("42:T"), webhook_secret=SecretStr(value))
+    assert taken.webhook_secret == SecretStr(value)
     assert f"{name}=before" in (tmp_path / ".env.bak").read_text()
     with pytest.raises(Trouble, match="задаёт окружение"):
         rotation.change_setting(file, name, {name: "x"})
@@ -300,7 +352,7 @@ def test_a_setting_gets_a_new_value_in_the_file_and_the_old_file_stays(tmp_path:
 
 def test_each_that_the_shop_makes_itself_says_what_comes_next() -> None:
     ours = {name for name, kind in CATALOGUE.items() if kind.is_ours}
-    assert ours == {*_NEXT, secrets.DATABASE_KEY}
+    assert ours == {*_NEXT, *_FILES}
 
 
 def test_a_secret_is_shown_by_none_of_its_words() -> None:

@@ -4,8 +4,9 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import IO, Final, cast
 
+import pyrage
 import structlog
 from pyrage import IdentityError, RecipientError, x25519
 
@@ -18,6 +19,8 @@ log = structlog.get_logger(__name__)
 
 FILE = "backup.key"
 """In the data directory."""
+NEXT = "backup.key.next"
+"""Beside it while it is being changed: what is closed now, both open."""
 
 
 _SHOWN: Final = "backup.key.shown"
@@ -47,7 +50,73 @@ def keys(directory: Path, copies: Path, others: Sequence[str] = ()) -> Keys:
             "BACKUP_RECIPIENTS: это не открытый ключ age.",
             "Он начинается с age1: его печатает age-keygen.",
         ) from error
-    return Keys(identity, (identity.to_public(), *recipients))
+    coming = _read(directory / NEXT)
+    own = [identity.to_public(), *([] if coming is None else [coming.to_public()])]
+    return Keys(identity, (*own, *recipients))
+
+
+def begin_change(directory: Path) -> bool:
+    """Make the next key, which opens whatever is closed from now on; False where there is one already.
+
+    Raises Trouble.
+    """
+    try:
+        _write(directory / NEXT)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise _unwritten(directory / NEXT, error) from error
+    return True
+
+
+def end_change(directory: Path, *, kept_as: str) -> None:
+    """Put the next key in the place of the present one, which stays beside it as ``kept_as``.
+
+    Killed in between, it is done by the next call. Raises Trouble.
+    """
+    path, old = directory / FILE, directory / kept_as
+    try:
+        text = path.read_text(encoding="ascii")
+        try:
+            write_new(old, text)
+        except FileExistsError:
+            if old.read_text(encoding="ascii") != text:
+                raise
+        (directory / NEXT).replace(path)
+    except OSError as error:
+        raise _unwritten(old, error) from error
+
+
+def _unwritten(path: Path, error: OSError) -> Trouble:
+    return Trouble(
+        "Ключ копий не записать.",
+        f"{path}: {system_words(error)}.",
+        "Запустите от владельца папки и проверьте место на диске.",
+    )
+
+
+def opens(path: Path, identity: x25519.Identity) -> bool:
+    """Whether the key opens a closed file; no more than its beginning is read. Raises OSError."""
+    with path.open("rb") as closed:
+        tasted = _Tasted()
+        try:
+            pyrage.decrypt_io(closed, cast("IO[bytes]", tasted), [identity])
+        except (pyrage.DecryptError, OSError):
+            return tasted.has_opened
+    return True
+
+
+class _Tasted:
+    """Takes the first bytes that come, and no more."""
+
+    has_opened = False
+
+    def write(self, _: bytes) -> int:
+        self.has_opened = True
+        raise OSError
+
+    def flush(self) -> None:
+        pass
 
 
 def read_identity(path: Path) -> x25519.Identity:
@@ -98,10 +167,15 @@ def _first(path: Path, copies: Path) -> x25519.Identity:
             "Верните его из того места, где вы его сохранили. Пропал совсем: уберите из папки прежние копии"
             " вместе с wal, и магазин начнёт новые с новым ключом.",
         )
-    identity = x25519.Identity.generate()
     try:
-        write_new(path, f"# public key: {identity.to_public()}\n{identity}\n")
+        identity = _write(path)
     except FileExistsError:
         return read_identity(path)
     log.warning("backup.key_made", file=str(path))
+    return identity
+
+
+def _write(path: Path) -> x25519.Identity:
+    identity = x25519.Identity.generate()
+    write_new(path, f"# public key: {identity.to_public()}\n{identity}\n")
     return identity

@@ -8,6 +8,7 @@ from getpro.backups import claims, drills
 from getpro.backups.claims import Compared
 from getpro.backups.deps import Prepare, prepared
 from getpro.backups.drills import Drill
+from getpro.backups.keys import NEXT
 from getpro.bootstrap.backups import folder
 from getpro.checks.check import Line
 from getpro.incidents.deps import Deps as IncidentsDeps
@@ -84,7 +85,7 @@ def _urls(settings: Settings) -> tuple[str, ...]:
 def _private(settings: Settings) -> tuple[Path, ...]:
     """What holds secrets, or customers' rows, in files."""
     own, copies = settings.data_dir or default_directory(), folders(settings).get("backups")
-    files = (own / name for name in (BACKUP_KEY, DATABASE_KEY, DATABASE_PASSWORD, "postgres/data"))
+    files = (own / name for name in (BACKUP_KEY, NEXT, DATABASE_KEY, DATABASE_PASSWORD, "postgres/data"))
     return (Path(".env"), Path(".env.bak"), OWN, *files, *(() if copies is None else (copies,)))
 
 

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from getpro.bootstrap.backups import folder
 from getpro.cli.database import database
 from getpro.cli.options import By
 from getpro.cli.settings import read_settings
@@ -20,8 +21,8 @@ from getpro.cli.tables import WIDE
 from getpro.kit.clock import utc_now
 from getpro.kit.trouble import Trouble
 from getpro.operations import rotation, secrets
-from getpro.operations.rotation import Reencrypted
-from getpro.operations.secrets import CATALOGUE, DATABASE_KEY, Inventory, Known
+from getpro.operations.rotation import BackupKey, Reencrypted
+from getpro.operations.secrets import BACKUP_KEY, CATALOGUE, DATABASE_KEY, Inventory, Known
 from getpro.platform import cipher
 from getpro.platform.database import Database
 from getpro.platform.postgres import default_directory
@@ -43,6 +44,24 @@ _NEXT: Final = {
         f"{_RESTART}",
         "Скажите Alertmanager: ./2getpro monitoring, потом docker-compose restart alertmanager.",
         "Что он скажет между делом со старым пропуском, повторит с новым.",
+    ),
+}
+
+
+_BACKUP_KEY_SAID: Final = {
+    BackupKey.BEGUN: (
+        "Новый ключ сделан: backup.key.next, рядом с прежним. Сохраните его так же, как прежний.",
+        f"{_RESTART} Всё, что магазин закроет с этого дня, открывают оба.",
+        "Когда будут новая ночная копия и новая полная базовая (за неделю), повторите эту команду.",
+    ),
+    BackupKey.WAITING: (
+        "Ещё рано: новейшие копии новым ключом не открываются.",
+        "Подождите ночной копии и полной базовой, или сделайте их: 2getpro backup create, 2getpro backup base --full.",
+    ),
+    BackupKey.CHANGED: (
+        "Сменён: backup.key теперь новый, прежний лежит рядом с датой в имени.",
+        "Прежние копии открывает прежний: --key ФАЙЛ. Унесите его с машины и храните, пока хранятся они.",
+        _RESTART,
     ),
 }
 
@@ -73,8 +92,10 @@ def show_list(*, as_json: Annotated[bool, typer.Option("--json", help="Для п
         shown.add_row(
             kind.title, one.secret.name, one.secret.where, one.fingerprint, since, f"{late}{until}", how
         )
-    for one in unread:
-        shown.add_row(one.kind.title, one.name, one.where, "не прочесть", "", "", "от владельца файла")
+    for hidden in unread:
+        shown.add_row(
+            hidden.kind.title, hidden.name, hidden.where, "не прочесть", "", "", "от владельца файла"
+        )
     Console(width=None if sys.stdout.isatty() else WIDE).print(shown)
     raise typer.Exit(1 if is_late else 0)
 
@@ -106,8 +127,8 @@ def rotate(name: Annotated[str, typer.Argument(help="Имя, как в спис�
             "Новый выдают не здесь.",
             f"По шагам: docs/operations/audit.md#{kind.how}",
         )
-    if name == DATABASE_KEY:
-        _rotate_database_key(by)
+    if name in _FILES:
+        _FILES[name](by)
         return
     rotation.change_setting(_ENV, name, os.environ)
     _with_database(lambda db: _note(db, name, by, "new value in .env"))
@@ -140,6 +161,22 @@ def _rotate_database_key(by: str) -> None:
             " ключи остались в файле."
         )
     typer.echo(f"Прежний ключ пока открывает. {_RESTART} Сохраните новый вместе с ключом копий.")
+
+
+def _rotate_backup_key(by: str) -> None:
+    settings = read_settings(Settings)
+    if not settings.backup.enabled:
+        raise Trouble("Ключ копий не сменить.", "Копии делает не магазин.", "BACKUP_ENABLED=false в .env.")
+    directory = settings.data_dir or default_directory()
+    reached = rotation.change_backup_key(directory, folder(settings), now=utc_now(), zone=settings.zone)
+    for line in _BACKUP_KEY_SAID[reached]:
+        typer.echo(line)
+    if reached is BackupKey.WAITING:
+        raise typer.Exit(1)
+    _with_database(lambda db: _note(db, BACKUP_KEY, by, reached.value))
+
+
+_FILES: Final = {DATABASE_KEY: _rotate_database_key, BACKUP_KEY: _rotate_backup_key}
 
 
 async def _remember(db: Database, found: Inventory) -> list[Known]:

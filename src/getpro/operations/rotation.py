@@ -3,13 +3,18 @@
 import secrets as randomness
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import Column, Table, select, update
 
+from getpro.backups import keys
+from getpro.backups.folder import ARCHIVE, BASE, MANIFEST
 from getpro.incidents.models import contact_ways
-from getpro.kit.trouble import Trouble
+from getpro.kit.trouble import Trouble, system_words
 from getpro.panel.models import panel_accounts
 from getpro.platform import audit, cipher
 from getpro.platform.cipher import Cipher
@@ -36,7 +41,7 @@ class Reencrypted:
 async def change_database_key(
     db: Database,
     path: Path,
-    keys: list[str],
+    known: list[str],
     *,
     on_row: Callable[[int], object] = lambda _: None,
 ) -> Reencrypted:
@@ -47,8 +52,8 @@ async def change_database_key(
     started again. Killed in between, all can be opened. Raises Trouble.
     """
     fresh = cipher.new_key()
-    cipher.replace_keys(path, [fresh, *keys])
-    every, only = Cipher([fresh, *keys]), Cipher([fresh])
+    cipher.replace_keys(path, [fresh, *known])
+    every, only = Cipher([fresh, *known]), Cipher([fresh])
     rows, unopened = 0, 0
     for key, column in ENCRYPTED:
         after: Any = None
@@ -60,7 +65,7 @@ async def change_database_key(
                     rows, unopened = rows + (done is True), unopened + (done is None)
             on_row(rows)
     if not unopened:  # what cannot be opened may be an older key's: it is not for us to throw that away
-        cipher.replace_keys(path, [fresh, *keys][:_KEPT])
+        cipher.replace_keys(path, [fresh, *known][:_KEPT])
     return Reencrypted(rows, unopened)
 
 
@@ -86,6 +91,44 @@ async def _close_anew(
         update(key.table).where(key == row.key, column == sealed).values({column.name: every.encrypt(text)})
     )
     return bool(changed.rowcount)
+
+
+class BackupKey(StrEnum):
+    """How far the change of the copies' key is."""
+
+    BEGUN = "begun"
+    WAITING = "waiting"
+    """The next key does not open the newest copies yet."""
+    CHANGED = "changed"
+
+
+def change_backup_key(directory: Path, copies: Path, *, now: datetime, zone: ZoneInfo) -> BackupKey:
+    """Go on with the change as far as it can go today, harmless when repeated; raises Trouble.
+
+    From the beginning on two keys open what is closed. The first is not put aside before the newest dump,
+    and the newest full base backup with all of the log behind it, open with the other.
+    """
+    if keys.begin_change(directory):
+        return BackupKey.BEGUN
+    coming = keys.read_identity(directory / keys.NEXT)
+    made = (_newest(copies, ARCHIVE), _newest(copies, BASE, kind="-full"))
+    newest = [path for path in made if path is not None]
+    try:
+        if not newest or not all(keys.opens(path, coming) for path in newest):
+            return BackupKey.WAITING
+    except OSError as error:
+        raise Trouble(
+            "Копии не прочитать.", f"{copies}: {system_words(error)}.", "Проверьте права."
+        ) from error
+    keys.end_change(directory, kept_as=f"{keys.FILE}.{now.astimezone(zone):%Y-%m-%d}")
+    return BackupKey.CHANGED
+
+
+def _newest(copies: Path, suffix: str, *, kind: str = "") -> Path | None:
+    """Of the whole ones; names tell when a copy was made."""
+    found = copies.glob(f"2getpro-*{kind}{suffix}")
+    whole = [one for one in found if one.with_name(one.name.removesuffix(suffix) + MANIFEST).exists()]
+    return max(whole, default=None)
 
 
 def change_setting(file: Path, name: str, environment: Mapping[str, str]) -> None:

@@ -168,26 +168,28 @@ def _anomalies(deps: Deps, now: datetime, span: timedelta) -> Check:
 
 def _audit(deps: Deps, now: datetime) -> list[Check]:
     """The guide's five boxes, and what else there is to be seen once a month."""
-    month = {"now": now, "span": _MONTH}
-    local = month | {"zone": deps.zone}
+    db, zone = deps.db, deps.zone
     return [
-        Check(access.REVIEW, partial(access.look_at_review, deps.db, deps.operators, **month)),
+        Check(access.REVIEW, partial(access.look_at_review, db, deps.operators, now=now, span=_MONTH)),
         _anomalies(deps, now, _MONTH),
         _not_used(access.CONSOLE),
-        Check(suspicion.NOTICES, partial(suspicion.look_at_notices, deps.db, **month)),
-        Check(suspicion.TRIALS, partial(suspicion.look_at_trials, deps.db, **local)),
-        Check(suspicion.REFUNDS, partial(suspicion.look_at_refunds, deps.db, **local)),
-        Check(suspicion.FLOODS, partial(suspicion.look_at_floods, deps.db, **local)),
+        Check(suspicion.NOTICES, partial(suspicion.look_at_notices, db, now=now, span=_MONTH)),
+        Check(suspicion.TRIALS, partial(suspicion.look_at_trials, db, now=now, span=_MONTH, zone=zone)),
+        Check(
+            suspicion.REFUNDS,
+            partial(suspicion.look_at_refunds, db, now=now, span=_MONTH, zone=zone),
+        ),
+        Check(suspicion.FLOODS, partial(suspicion.look_at_floods, db, now=now, span=_MONTH, zone=zone)),
         _not_used(suspicion.PROMO),
         _not_used(suspicion.REFERRALS),
         _ages(deps, now),
         Check(secrets.STRENGTH, partial(secrets.look_at_strength, deps.inventory)),
-        Check(rights.PEOPLE, partial(rights.look_at_people, deps.db, deps.operators, now=now)),
-        Check(rights.ROLES, partial(rights.look_at_roles, deps.db)),
+        Check(rights.PEOPLE, partial(rights.look_at_people, db, deps.operators, now=now)),
+        Check(rights.ROLES, partial(rights.look_at_roles, db)),
         Check(rights.MODES, partial(rights.look_at_modes, deps.private)),
         _not_used(signatures.API_KEYS),
-        Check(chain.CHAIN, partial(chain.look, deps.db, deps.folders.get("backups"))),
-        Check(signatures.SIGNED, partial(signatures.look, deps.db, now=now, zone=deps.zone)),
+        Check(chain.CHAIN, partial(chain.look, db, deps.folders.get("backups"))),
+        Check(signatures.SIGNED, partial(signatures.look, db, now=now, zone=zone)),
         Check(dependencies.VULNERABLE, partial(dependencies.look_at_vulnerabilities, deps.packages)),
         Check(certificates.CERTIFICATES, partial(certificates.look, deps.urls, now=now)),
         Check(ports.PORTS, partial(ports.look_at_ports, deps.settings.ports)),

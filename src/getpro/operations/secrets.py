@@ -73,7 +73,7 @@ CATALOGUE: Final = {
     "DATABASE_URL": Kind("Пароль базы", how="пароль-базы", is_chosen=True),
     "DATABASE_KEYS": Kind("Ключ ссылок клиентов", 2 * _YEAR, how="ключ-базы"),
     DATABASE_KEY: Kind("Ключ ссылок клиентов", 2 * _YEAR, how="сам-магазин", is_ours=True),
-    BACKUP_KEY: Kind("Ключ копий", 3 * _YEAR, how="ключ-копий"),
+    BACKUP_KEY: Kind("Ключ копий", 3 * _YEAR, how="сам-магазин", is_ours=True),
     DATABASE_PASSWORD: Kind("Пароль встроенной базы", 2 * _YEAR, how="пароль-базы"),
     "GETPRO_DB_PASSWORD": Kind("Пароль базы в Docker", how="пароль-базы", is_chosen=True),
     "POSTGRES_PASSWORD": Kind("Пароль владельца базы в Docker", how="пароль-базы", is_chosen=True),

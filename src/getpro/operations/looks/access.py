@@ -33,7 +33,7 @@ _APART: Final = 2
 """Hours."""
 _KNOCKS: Final = 3
 _SHOWN: Final = 5
-_NUMBER: Final = re.compile(r"(?:.* )?\(?(\d{4,20})\)?")
+_NUMBER: Final = re.compile(r"(?:.* )?\(?(\d{1,20})\)?")
 STAFF_COMMANDS: Final = ("/admin", "/incident", "/report", "/postmortem")
 STAFF_BUTTONS: Final = ("desk:", "cust:", "pay:", "stuck:", "inc:", "help:")
 """How the buttons begin that only operators have."""
