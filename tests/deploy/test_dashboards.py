@@ -165,7 +165,14 @@ def test_money_is_in_roubles() -> None:
         assert is_money == (panel.unit == ROUBLES), panel.title
 
 
-OF_REPORTS = {"FirewallDrift", "VulnerableDependency", "AuditIncomplete", "NewErrorSpike"}
+OF_REPORTS = {
+    "FirewallDrift",
+    "VulnerableDependency",
+    "AuditIncomplete",
+    "NewErrorSpike",
+    "SecretOverdueRotation",
+    "AdminLoginAnomaly",
+}
 
 
 def test_every_alert_can_be_seen_on_a_dashboard() -> None:

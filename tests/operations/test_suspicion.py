@@ -13,6 +13,7 @@ from getpro.messaging import partitions
 from getpro.messaging.models import message_logs
 from getpro.operations import refused
 from getpro.operations.looks import suspicion
+from getpro.operations.models import refusals
 from getpro.operations.refused import Refused
 from getpro.payments.models import refunds
 from getpro.platform.database import Database
@@ -73,9 +74,7 @@ async def test_refusals_are_counted_by_source_and_written_once(db: Database) -> 
     for _ in range(2):
         await counting.flush(db)
     async with db.read("test") as session:
-        rows = (
-            await session.execute(suspicion.refusals.select().order_by(suspicion.refusals.c.source))
-        ).all()
+        rows = (await session.execute(refusals.select().order_by(refusals.c.source))).all()
     assert [(row.source, row.times) for row in rows] == [
         ("2001:db8:1:2::/64", 2),
         ("203.0.113.7", 2),
@@ -90,13 +89,13 @@ async def test_a_flood_from_everywhere_takes_a_bounded_number_of_rows(db: Databa
         counting.note("yookassa", "address", str(address), now=NOW)
     await counting.flush(db)
     async with db.read("test") as session:
-        rows = (await session.execute(suspicion.refusals.select())).all()
+        rows = (await session.execute(refusals.select())).all()
     assert len(rows) == MOST_SOURCES + 1
     assert [row.times for row in rows if row.source == OTHERS] == [300]
     async with db.begin("test") as session:
         await refused.forget_old(session, now=NOW + refused.KEPT + 2 * DAY)
     async with db.read("test") as session:
-        assert (await session.execute(suspicion.refusals.select())).all() == []
+        assert (await session.execute(refusals.select())).all() == []
 
 
 async def on_trial(shop: Shop, first: int, many: int, *, ago: timedelta, link: str | None = None) -> None:

@@ -56,7 +56,8 @@ _BACKUP_KEY_SAID: Final = {
     ),
     BackupKey.WAITING: (
         "Ещё рано: новейшие копии новым ключом не открываются.",
-        "Подождите ночной копии и полной базовой, или сделайте их: 2getpro backup create, 2getpro backup base --full.",
+        "Подождите ночной копии и полной базовой, или сделайте их сами:",
+        "2getpro backup create, 2getpro backup base --full",
     ),
     BackupKey.CHANGED: (
         "Сменён: backup.key теперь новый, прежний лежит рядом с датой в имени.",
