@@ -23,6 +23,8 @@ from getpro.operations.jobs import job_kinds
 from getpro.operations.looks import signatures
 from getpro.operations.routines import ROUTINES, Routine, carry_out
 from getpro.operations.runs import Run
+from getpro.operations.secrets import Inventory, Secret, remember
+from getpro.platform import audit
 from getpro.platform.bot_api import Document as File
 from getpro.platform.bot_api import TooManyRequests
 from getpro.platform.jobs import RetryLater
@@ -153,6 +155,27 @@ async def sent(deps: Deps, watch: Watch) -> None:
     for job in jobs:
         if job.task_name in {"tell_operators", "send_audit"}:
             await kinds[job.task_name].run(**job.args)
+
+
+async def test_the_report_lists_people_with_their_rights_and_secrets_with_their_terms(
+    deps: Deps, staffed: Watch
+) -> None:
+    found = Inventory([Secret("PANEL_TOKEN", ".env", "x")], ["k"])
+    async with deps.db.begin("test") as session:
+        await remember(session, found, now=NOW)
+        await audit.note(
+            session, actor=str(OLGA), action="x", subject="u1", reason="x", outcome="y", now=NOW - DAY
+        )
+    await audited(replace(deps, operators=frozenset({OLGA, 777})), ALIEN)
+    report = (await kept(deps)).markdown
+    assert (
+        "| Кто | Роли | Действовал |\n| --- | --- | --- |\n"
+        "| olga | оператор, Дежурный инженер | 28.02.2026 |\n"
+        "| timur | Технический руководитель | полгода ничего |\n"
+        "| dima | DevOps | полгода ничего |\n"
+        "| Telegram 777 | оператор | полгода ничего |\n"
+    ) in report
+    assert "| Токен панели | `PANEL_TOKEN` | 01.03.2026 | 01.03.2027 |" in report
 
 
 async def test_a_month_is_held_against_the_one_before(deps: Deps, staffed: Watch) -> None:

@@ -48,6 +48,25 @@ class Changes:
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """Somebody with rights, and when they used them last; None: not in half a year."""
+
+    name: str
+    roles: str
+    acted_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Aged:
+    """A secret, and how long it may serve."""
+
+    title: str
+    name: str
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What a report is made of."""
 
@@ -61,6 +80,8 @@ class Facts:
     """None where there is nothing to hold it against."""
     head: str
     """Of the audit log's chain."""
+    people: Sequence[Member] = ()
+    secrets: Sequence[Aged] = ()
 
 
 def is_accepted(finding: Finding) -> bool:
@@ -168,6 +189,17 @@ def _parts(facts: Facts, zone: ZoneInfo) -> Iterator[str]:
         yield _checked([one for one in facts.findings if _box(one) == box])
     yield f"## {_REST}"
     yield _checked([one for one in facts.findings if not _box(one)])
+    if facts.people:
+        yield "## Люди и их права"
+        people = [(plain(one.name), one.roles, _day(one.acted_at, zone)) for one in facts.people]
+        yield _table(("Кто", "Роли", "Действовал"), people)
+    if facts.secrets:
+        yield "## Секреты и их сроки"
+        ages = [
+            (one.title, f"`{one.name}`", _day(one.since, zone), _day(one.until, zone))
+            for one in facts.secrets
+        ]
+        yield _table(("Секрет", "Имя", "Известен с", "Служит до"), ages)
 
 
 def _numbered(wanting: Sequence[Finding], changes: Changes | None) -> Iterator[str]:
@@ -187,6 +219,10 @@ def _checked(findings: Sequence[Finding]) -> str:
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _day(moment: datetime | None, zone: ZoneInfo) -> str:
+    return "полгода ничего" if moment is None else f"{moment.astimezone(zone):%d.%m.%Y}"
 
 
 def _box(finding: Finding) -> str:

@@ -4,7 +4,7 @@ See ``docs/decisions/0029-audit.md``.
 """
 
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -15,11 +15,16 @@ from getpro.checks.check import Finding
 from getpro.incidents import paper, team
 from getpro.incidents.deps import Deps as IncidentsDeps
 from getpro.incidents.errors import CannotDo
+from getpro.incidents.states import Role
 from getpro.incidents.team import Actor
+from getpro.incidents.words import ROLES
 from getpro.operations import audit_words
+from getpro.operations.audit_words import Aged, Member
 from getpro.operations.deps import Deps
-from getpro.operations.models import audits, check_runs
+from getpro.operations.looks import access
+from getpro.operations.models import audits, check_runs, known_secrets
 from getpro.operations.runs import Run, run_of
+from getpro.operations.secrets import CATALOGUE
 from getpro.platform import audit
 from getpro.platform.bot_api import BotApiRefused, TooManyRequests
 from getpro.platform.bot_api import Document as File
@@ -70,6 +75,8 @@ async def conclude(session: Session, deps: Deps, done: Run) -> str:
         before=None if past is None else past.month,
         changes=None if before is None else audit_words.compared(before, done.findings),
         head=str(await audit.head(session)),
+        people=await _people(session, deps, now=done.started_at),
+        secrets=await _secrets(session),
     )
     await session.execute(
         insert(audits).values(
@@ -81,6 +88,40 @@ async def conclude(session: Session, deps: Deps, done: Run) -> str:
         )
     )
     return audit_words.message(facts, deps.zone)
+
+
+async def _people(session: Session, deps: Deps, *, now: datetime) -> list[Member]:
+    """Of the team, and whom the settings name beside it."""
+    acted = await access.last_acts(session, deps.operators, now=now, span=access.SPAN_OF_HABITS)
+    everyone = await team.team(session)
+    named = {one.telegram_id for one in everyone}
+    found = {one.name: ", ".join(ROLES[role] for role in Role if role in one.roles) for one in everyone}
+    found |= {access.name_of(str(one), {}): "" for one in sorted(deps.operators - named)}
+    operators = {one.name for one in everyone if one.telegram_id in deps.operators}
+    return [
+        Member(
+            name,
+            ", ".join(filter(None, ("оператор" if name in operators or not roles else "", roles))),
+            acted.get(name),
+        )
+        for name, roles in found.items()
+    ]
+
+
+async def _secrets(session: Session) -> list[Aged]:
+    """As they were last seen."""
+    own = known_secrets.c
+    rows = await session.execute(
+        select(own.name, own.first_seen_at)
+        .distinct(own.name)
+        .order_by(own.name, own.last_seen_at.desc(), own.first_seen_at.desc())
+    )
+    known = {row.name: row.first_seen_at for row in rows}
+    return [
+        Aged(kind.title, name, since, since + timedelta(days=kind.days))
+        for name, kind in CATALOGUE.items()
+        if (since := known.get(name)) is not None
+    ]
 
 
 async def sign(session: Session, deps: IncidentsDeps, *, by: Actor) -> Audit:

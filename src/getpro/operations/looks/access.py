@@ -26,7 +26,7 @@ REVIEW: Final = Line("access.review", "Кто действовал")
 ANOMALIES: Final = Line("access.anomalies", "Необычные действия")
 CONSOLE: Final = Line("access.console", "Входы в консоль и API")
 _REMEDY: Final = "docs/operations/runbooks/unusual-access.md"
-_SPAN_OF_HABITS: Final = timedelta(days=180)
+SPAN_OF_HABITS: Final = timedelta(days=180)
 _HABITS: Final = 20
 """So many deeds before one can say what is usual."""
 _APART: Final = 2
@@ -138,7 +138,7 @@ async def look_at_anomalies(
     since = now - span
     async with db.read("look: access") as session:
         staff = await _staff(session, operators)
-        acts = await _acts(session, staff, since=since - _SPAN_OF_HABITS, until=now)
+        acts = await _acts(session, staff, since=since - SPAN_OF_HABITS, until=now)
         knocks = await _knocks(session, staff, since=since, until=now)
     wanting = list(_anomalies(acts, knocks, staff, since=since, zone=zone))
     for finding in wanting:
@@ -163,10 +163,10 @@ async def look_at_review(
 
 async def last_acts(
     session: Session, operators: Collection[int], *, now: datetime, span: timedelta
-) -> set[str]:
-    """Who has acted at all in that time; a step."""
+) -> dict[str, datetime]:
+    """When each who has acted in that time did so last; a step."""
     staff = await _staff(session, operators)
-    return {act.who for act in await _acts(session, staff, since=now - span, until=now)}
+    return {act.who: act.at for act in await _acts(session, staff, since=now - span, until=now)}
 
 
 async def _staff(session: Session, operators: Collection[int]) -> Staff:
