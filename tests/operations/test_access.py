@@ -12,11 +12,11 @@ from getpro.bot import helping
 from getpro.bot.screens.screen import Desk, OnCustomer, OnPayment, OnStuck
 from getpro.checks.check import Finding, Level
 from getpro.incidents import documents, screens, team
-from getpro.incidents.models import people
+from getpro.incidents.models import incidents, people
 from getpro.messaging import partitions
 from getpro.messaging.models import message_logs
 from getpro.operations.looks import access
-from getpro.operations.looks.access import STAFF_BUTTONS, STAFF_COMMANDS, Act
+from getpro.operations.looks.access import STAFF_BUTTONS, STAFF_COMMANDS, Act, Call
 from getpro.platform import audit
 from getpro.platform.changes import ChangeKind, note
 from shop import NOW
@@ -68,6 +68,9 @@ def test_an_hour_is_unusual_where_nobody_has_seen_them_near_it() -> None:
     assert hours(10, 12, 23, 1, 21) == {}  # two hours apart, around midnight too
     assert hours(4, 10) == {"olga": [4]}
     assert hours(13, 4, 4) == {"olga": [4, 13]}
+    fetched = [Call(at(3), at(4))]
+    by_night = [*usual, Act("olga", at(4)), Act("olga", at(5))]
+    assert access.unusual_hours(by_night, fetched, since=since, zone=MOSCOW) == {"olga": [5]}
     few = [*usual[:19], Act("olga", at(4))]
     assert access.unusual_hours(few, since=since, zone=MOSCOW) == {}  # too little is known of her
 
@@ -139,6 +142,20 @@ async def test_an_unusual_hour_is_seen(quiet: Watch) -> None:
     hour = (NOW - timedelta(hours=9)).astimezone(MOSCOW).hour
     words = f"действовал около {hour}:00, раньше в это время никогда"
     assert await looked(quiet) == {"access.hours.olga": (Level.ATTENTION, words)}
+
+
+async def test_whoever_was_called_at_night_is_not_unusual(quiet: Watch) -> None:
+    for day in range(2, 24):
+        await deed(quiet, "olga", ago=day * DAY)
+    night = NOW - timedelta(hours=9)
+    await deed(quiet, "olga", ago=timedelta(hours=9))
+    async with quiet.deps.db.begin("test") as session:
+        row = {"level": "L2", "state": "open", "title": "x", "opened_at": night, "called_at": None}
+        await session.execute(insert(incidents).values(row))
+        assert "access.hours.olga" in await looked(quiet)
+    async with quiet.deps.db.begin("test") as session:
+        await session.execute(update(incidents).values(called_at=night))
+    assert list(await looked(quiet)) == ["access.anomalies"]
 
 
 async def test_rights_that_were_just_given_are_seen(quiet: Watch) -> None:

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import Text, cast, func, or_, select, union_all
 
 from getpro.checks.check import Finding, Line
-from getpro.incidents.models import contact_ways, incident_events, people
+from getpro.incidents.models import contact_ways, incident_events, incidents, people
 from getpro.messaging.models import message_logs
 from getpro.operations.looks.asking import asks_database
 from getpro.platform.audit import audit_log
@@ -31,6 +31,8 @@ _HABITS: Final = 20
 """So many deeds before one can say what is usual."""
 _APART: Final = 2
 """Hours."""
+_AFTERMATH: Final = timedelta(hours=1)
+"""Somebody who was fetched tidies up before they go to bed."""
 _KNOCKS: Final = 3
 _SHOWN: Final = 5
 _NUMBER: Final = re.compile(r"(?:.* )?\(?(\d{1,20})\)?")
@@ -52,6 +54,14 @@ class Act:
 
     who: str
     at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """From when until when people were wanted, at whatever hour."""
+
+    since: datetime
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +98,12 @@ def newcomers(acts: Sequence[Act], *, since: datetime) -> list[str]:
     return sorted({act.who for act in acts if act.at >= since} - before) if before else []
 
 
-def unusual_hours(acts: Sequence[Act], *, since: datetime, zone: ZoneInfo) -> dict[str, list[int]]:
-    """At which hours of the day somebody acted who has never acted near them before; pure."""
+def unusual_hours(
+    acts: Sequence[Act], calls: Sequence[Call] = (), *, since: datetime, zone: ZoneInfo
+) -> dict[str, list[int]]:
+    """At which hours of the day somebody acted, uncalled, who has never acted near them before; pure."""
     habits: dict[str, Counter[int]] = {}
+    acts = [act for act in acts if not any(call.since <= act.at <= call.until for call in calls)]
     for act in acts:
         if act.at < since:
             habits.setdefault(act.who, Counter())[act.at.astimezone(zone).hour] += 1
@@ -106,12 +119,18 @@ def unusual_hours(acts: Sequence[Act], *, since: datetime, zone: ZoneInfo) -> di
 
 
 def _anomalies(
-    acts: Sequence[Act], knocks: Sequence[Knock], staff: Staff, *, since: datetime, zone: ZoneInfo
+    acts: Sequence[Act],
+    calls: Sequence[Call],
+    knocks: Sequence[Knock],
+    staff: Staff,
+    *,
+    since: datetime,
+    zone: ZoneInfo,
 ) -> Iterator[Finding]:
     for who in newcomers(acts, since=since):
         line = Line(f"access.new.{who}", f"Впервые действует {who}")
         yield line.attention("раньше не встречался", f"Ваш человек? {_REMEDY}")
-    for who, hours in unusual_hours(acts, since=since, zone=zone).items():
+    for who, hours in unusual_hours(acts, calls, since=since, zone=zone).items():
         line = Line(f"access.hours.{who}", f"Необычный час: {who}")
         at = ", ".join(f"{hour}:00" for hour in hours)
         yield line.attention(f"действовал около {at}, раньше в это время никогда", f"Это он сам? {_REMEDY}")
@@ -139,8 +158,9 @@ async def look_at_anomalies(
     async with db.read("look: access") as session:
         staff = await _staff(session, operators)
         acts = await _acts(session, staff, since=since - SPAN_OF_HABITS, until=now)
+        calls = await _calls(session, since=since - SPAN_OF_HABITS, until=now)
         knocks = await _knocks(session, staff, since=since, until=now)
-    wanting = list(_anomalies(acts, knocks, staff, since=since, zone=zone))
+    wanting = list(_anomalies(acts, calls, knocks, staff, since=since, zone=zone))
     for finding in wanting:
         yield finding
     if not wanting:
@@ -210,6 +230,17 @@ async def _acts(session: Session, staff: Staff, *, since: datetime, until: datet
     rows = (await session.execute(union_all(*sources))).all()
     acts = [Act(name_of(row.who, staff.names), row.at) for row in rows if row.who not in _NOBODY]
     return sorted(acts, key=lambda act: act.at)
+
+
+async def _calls(session: Session, *, since: datetime, until: datetime) -> list[Call]:
+    """Incidents: whoever works on one at night was fetched."""
+    own = incidents.c
+    rows = await session.execute(
+        select(own.opened_at, func.coalesce(own.resolved_at, until).label("until")).where(
+            own.called_at.is_not(None), func.coalesce(own.resolved_at, until) >= since
+        )
+    )
+    return [Call(row.opened_at, row.until + _AFTERMATH) for row in rows]
 
 
 async def _knocks(session: Session, staff: Staff, *, since: datetime, until: datetime) -> list[Knock]:
