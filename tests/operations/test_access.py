@@ -152,7 +152,7 @@ async def test_whoever_was_called_at_night_is_not_unusual(quiet: Watch) -> None:
     async with quiet.deps.db.begin("test") as session:
         row = {"level": "L2", "state": "open", "title": "x", "opened_at": night, "called_at": None}
         await session.execute(insert(incidents).values(row))
-        assert "access.hours.olga" in await looked(quiet)
+    assert "access.hours.olga" in await looked(quiet)
     async with quiet.deps.db.begin("test") as session:
         await session.execute(update(incidents).values(called_at=night))
     assert list(await looked(quiet)) == ["access.anomalies"]

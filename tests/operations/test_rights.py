@@ -129,6 +129,25 @@ async def test_files_that_others_may_open_are_named(tmp_path: Path) -> None:
     assert await modes(file, folder) == [(Level.WRONG, f"{folder}: открыт всем (права 755)")]
 
 
+async def test_copies_are_closed_to_strangers_and_a_group_may_be_let_in(tmp_path: Path) -> None:
+    folder = tmp_path / "copies"
+    folder.mkdir()
+    (folder / "latest.sql.gz").touch(mode=0o644)
+
+    async def seen() -> tuple[Level, str]:
+        [found] = [one async for one in rights.look_at_modes((), folder)]
+        return found.level, found.seen
+
+    folder.chmod(0o750)
+    assert await seen() == (Level.OK, "посмотрено 1, закрыты все")
+    folder.chmod(0o711)
+    assert await seen() == (Level.WRONG, f"{folder}: открыты всем: latest.sql.gz")
+    (folder / "latest.sql.gz").chmod(0o640)
+    assert (await seen())[0] is Level.OK
+    folder.chmod(0o755)
+    assert await seen() == (Level.WRONG, f"{folder}: открыта всем (права 755)")
+
+
 async def test_a_shop_that_runs_as_root_is_named(tmp_path: Path) -> None:
     mark = tmp_path / ".dockerenv"
 

@@ -83,10 +83,10 @@ def _urls(settings: Settings) -> tuple[str, ...]:
 
 
 def _private(settings: Settings) -> tuple[Path, ...]:
-    """What holds secrets, or customers' rows, in files."""
-    own, copies = settings.data_dir or default_directory(), folders(settings).get("backups")
-    files = (own / name for name in (BACKUP_KEY, NEXT, DATABASE_KEY, DATABASE_PASSWORD, "postgres/data"))
-    return (Path(".env"), Path(".env.bak"), OWN, *files, *(() if copies is None else (copies,)))
+    """What holds secrets, in files."""
+    own = settings.data_dir or default_directory()
+    names = (BACKUP_KEY, NEXT, DATABASE_KEY, DATABASE_PASSWORD, "postgres/data")
+    return (Path(".env"), Path(".env.bak"), OWN, *(own / name for name in names))
 
 
 def _chat(settings: Settings, api: BotApi) -> Chat | None:

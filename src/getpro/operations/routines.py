@@ -186,7 +186,7 @@ def _audit(deps: Deps, now: datetime) -> list[Check]:
         Check(secrets.STRENGTH, partial(secrets.look_at_strength, deps.inventory)),
         Check(rights.PEOPLE, partial(rights.look_at_people, db, deps.operators, now=now)),
         Check(rights.ROLES, partial(rights.look_at_roles, db)),
-        Check(rights.MODES, partial(rights.look_at_modes, deps.private)),
+        Check(rights.MODES, partial(rights.look_at_modes, deps.private, deps.folders.get("backups"))),
         _not_used(signatures.API_KEYS),
         Check(chain.CHAIN, partial(chain.look, db, deps.folders.get("backups"))),
         Check(signatures.SIGNED, partial(signatures.look, db, now=now, zone=zone)),

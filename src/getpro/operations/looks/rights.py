@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import text
 
-from getpro.checks.check import Finding, Line
+from getpro.checks.check import Finding, Level, Line
 from getpro.incidents import team
 from getpro.kit.trouble import system_words
 from getpro.operations import container
@@ -136,37 +136,56 @@ async def _without_password(session: Session) -> list[Finding]:
     return [line.attention(f"pg_hba.conf: {seen}", f"Кто там может быть? {_PAGE}роли-базы")]
 
 
-async def look_at_modes(private: Iterable[Path]) -> AsyncIterator[Finding]:
-    """Settings, copies and keys are for their owner alone."""
-    seen, wanting = await asyncio.to_thread(_judged, list(private))
+async def look_at_modes(private: Iterable[Path], copies: Path | None = None) -> AsyncIterator[Finding]:
+    """Settings and keys are for their owner alone; the folder of copies is closed to strangers."""
+    beside = [] if copies is None else [copies]
+    found = await asyncio.to_thread(lambda: [*map(_judged, private), *map(_judged_copies, beside)])
+    there = [one for one in found if one is not None]
+    wanting = [one for one in there if one.level is not Level.OK]
     for finding in wanting:
         yield finding
     if not wanting:
-        yield MODES.ok(f"посмотрено {seen}, закрыты все")
+        yield MODES.ok(f"посмотрено {len(there)}, закрыты все")
 
 
-def _judged(private: Sequence[Path]) -> tuple[int, list[Finding]]:
-    seen, wanting = 0, []
-    for path in private:
-        line = Line(f"rights.mode.{path}", f"Права на {path.name}")
-        try:
-            found = path.stat()
-        except FileNotFoundError:
-            continue
-        except OSError as error:
-            wanting.append(line.unknown(f"{path}: {system_words(error)}", "Запустите от владельца файла."))
-            continue
-        seen += 1
-        # A folder may be gone through, where the server's own user has work further down.
-        open_to = found.st_mode & (0o066 if stat.S_ISDIR(found.st_mode) else 0o077)
-        if open_to:
-            who = "всем" if open_to & 0o007 else "группе"
-            wanting.append(
-                line.wrong(
-                    f"{path}: открыт {who} (права {stat.S_IMODE(found.st_mode):o})", f"chmod go-rwx {path}"
-                )
-            )
-    return seen, wanting
+def _judged(path: Path) -> Finding | None:
+    """None for what is not there. A folder may be gone through: the server's own user works further down."""
+    line = _line(path)
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return line.unknown(f"{path}: {system_words(error)}", "Запустите от владельца файла.")
+    open_to = mode & (0o066 if stat.S_ISDIR(mode) else 0o077)
+    if not open_to:
+        return line.ok(f"{path}: закрыт")
+    who = "всем" if open_to & 0o007 else "группе"
+    return line.wrong(f"{path}: открыт {who} (права {stat.S_IMODE(mode):o})", f"chmod go-rwx {path}")
+
+
+def _judged_copies(folder: Path) -> Finding | None:
+    """A group may be let in. Where strangers may go through, the files have to be closed."""
+    line = _line(folder)
+    try:
+        mode = folder.stat().st_mode
+        passed = [one for one in folder.iterdir() if mode & 0o001 and one.is_file()]
+        opened = sorted(one.name for one in passed if one.stat().st_mode & 0o006)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return line.unknown(f"{folder}: {system_words(error)}", "Запустите от владельца папки.")
+    if mode & 0o006:
+        return line.wrong(f"{folder}: открыта всем (права {stat.S_IMODE(mode):o})", f"chmod o-rwx {folder}")
+    if opened:
+        more = f" и ещё {len(opened) - _SHOWN}" if len(opened) > _SHOWN else ""
+        said = f"{folder}: открыты всем: {', '.join(opened[:_SHOWN])}{more}"
+        return line.wrong(said, f"chmod o-rwx {folder}")
+    return line.ok(f"{folder}: закрыта")
+
+
+def _line(path: Path) -> Line:
+    return Line(f"rights.mode.{path}", f"Права на {path.name}")
 
 
 async def look_at_user(
