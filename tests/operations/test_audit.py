@@ -9,7 +9,7 @@ import pypdfium2
 import pytest
 from sqlalchemy import text
 
-from duty import OLGA, Watch, staffed, watch
+from duty import CHAT, OLGA, Watch, staffed, watch
 from getpro.checks.check import Check, Finding, Level, Line
 from getpro.incidents.errors import CannotDo, NotAllowed
 from getpro.incidents.team import Actor
@@ -17,6 +17,7 @@ from getpro.operations import acceptance, audit_words, audits
 from getpro.operations.acceptance import Accepted
 from getpro.operations.audit_words import Changes, Facts
 from getpro.operations.audits import Audit
+from getpro.operations.chat import OperatorsChat
 from getpro.operations.dependencies import Packages
 from getpro.operations.deps import Deps
 from getpro.operations.jobs import job_kinds
@@ -25,8 +26,8 @@ from getpro.operations.routines import ROUTINES, Routine, carry_out
 from getpro.operations.runs import Run
 from getpro.operations.secrets import Inventory, Secret, remember
 from getpro.platform import audit
+from getpro.platform.bot_api import BotApi, TooManyRequests
 from getpro.platform.bot_api import Document as File
-from getpro.platform.bot_api import TooManyRequests
 from getpro.platform.jobs import RetryLater
 from getpro.platform.settings import OperationsSettings
 from shop import NOW
@@ -357,6 +358,17 @@ def test_an_acceptance_is_of_one_line_as_it_was_seen() -> None:
     own = Accepted(ALIEN.name, ALIEN.seen, until, "x", "olga", NOW)
     assert acceptance.settled([OLD, ALIEN], [own], MOSCOW)[0] == OLD
     assert acceptance.settled([ROLE.ok(ALIEN.seen)], [own], MOSCOW) == [ROLE.ok(ALIEN.seen)]
+
+
+async def test_the_paper_comes_to_the_operators_group(deps: Deps, staffed: Watch) -> None:
+    api = staffed.deps.telegram
+    assert isinstance(api, BotApi)
+    run = await audited(deps, OLD)
+    await audits.send(replace(deps, chat=OperatorsChat(api, CHAT)), run.run_id)
+    [call] = [call for call in staffed.telegram.state.calls if call["method"] == "sendDocument"]
+    assert (call["parameters"]["chat_id"], call["parameters"]["disable_notification"]) == (str(CHAT), "true")
+    [name] = [one["document"]["file_name"] for one in staffed.group.messages.values() if "document" in one]
+    assert name == "audit-2026-03.pdf"
 
 
 async def test_a_chat_that_asks_to_wait_gets_the_paper_later(deps: Deps, room: Room) -> None:

@@ -162,6 +162,19 @@ async def test_those_who_write_at_once_make_one_chain_and_wait_for_nobody_before
     assert (found.is_whole, found.head.position) == (True, 26)
 
 
+async def test_a_log_of_many_pages_is_gone_through_to_its_end(
+    db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit, "_BATCH", 2)
+    await noted(db, 5)
+    known = [Claim(Head(at, "0" * 64), "x") for at in (3, 6)]
+    assert [one.head.position for one in (await verified(db, *known)).belied] == [3, 6]
+    assert (await verified(db)).is_whole
+    async with past_the_rule(db) as session:
+        await session.execute(text("UPDATE audit_log SET actor = 'eve' WHERE audit_id IN (3, 5)"))
+    assert (await verified(db)).changed == [3, 5]
+
+
 async def test_what_is_rolled_back_leaves_no_hole(db: Database) -> None:
     await noted(db, 1)
 
