@@ -76,7 +76,7 @@ async def conclude(session: Session, deps: Deps, done: Run) -> str:
         changes=None if before is None else audit_words.compared(before, done.findings),
         head=str(await audit.head(session)),
         people=await _people(session, deps, now=done.started_at),
-        secrets=await _secrets(session),
+        secrets=await _secrets(session, now=done.started_at),
     )
     await session.execute(
         insert(audits).values(
@@ -108,14 +108,9 @@ async def _people(session: Session, deps: Deps, *, now: datetime) -> list[Member
     ]
 
 
-async def _secrets(session: Session) -> list[Aged]:
-    """As they were last seen."""
-    own = known_secrets.c
-    rows = await session.execute(
-        select(own.name, own.first_seen_at)
-        .distinct(own.name)
-        .order_by(own.name, own.last_seen_at.desc(), own.first_seen_at.desc())
-    )
+async def _secrets(session: Session, *, now: datetime) -> list[Aged]:
+    """Those that the run has seen: ``now`` is when it began."""
+    rows = await session.execute(select(known_secrets).where(known_secrets.c.last_seen_at >= now))
     known = {row.name: row.first_seen_at for row in rows}
     return [
         Aged(kind.title, name, since, since + timedelta(days=kind.days))

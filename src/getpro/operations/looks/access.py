@@ -131,21 +131,21 @@ def _anomalies(
         line = Line(f"access.new.{who}", f"Впервые действует {who}")
         yield line.attention("раньше не встречался", f"Ваш человек? {_REMEDY}")
     for who, hours in unusual_hours(acts, calls, since=since, zone=zone).items():
-        line = Line(f"access.hours.{who}", f"Необычный час: {who}")
+        line = Line(f"access.hours.{who}", f"Необычный час у {who}")
         at = ", ".join(f"{hour}:00" for hour in hours)
         yield line.attention(f"действовал около {at}, раньше в это время никогда", f"Это он сам? {_REMEDY}")
     for who, added in sorted(staff.added.items()):
         if added >= since:
-            line = Line(f"access.granted.{who}", f"Новые права: {who}")
+            line = Line(f"access.granted.{who}", f"Новые права у {who}")
             yield line.attention(f"в команде с {added.astimezone(zone):%d.%m.%Y}", f"Кто добавил? {_REMEDY}")
     for number, removed in sorted(staff.removed.items()):
         who = staff.names[number]
         if number not in staff.may and any(act.who == who and act.at > removed for act in acts):
-            line = Line(f"access.removed.{who}", f"Действует без прав: {who}")
+            line = Line(f"access.removed.{who}", f"Действует без прав {who}")
             yield line.wrong(f"убран {removed.astimezone(zone):%d.%m.%Y}, а действует", _REMEDY)
     for knock in knocks:
         who = staff.names.get(knock.telegram_id, f"Telegram {knock.telegram_id}")
-        line = Line(f"access.refused.{who}", f"Отказано: {who}")
+        line = Line(f"access.refused.{who}", f"Отказано {who}")
         yield line.attention(f"пробовал команды и кнопки операторов, раз: {knock.times}", _REMEDY)
 
 

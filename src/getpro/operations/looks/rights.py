@@ -65,13 +65,13 @@ async def look_at_people(
         who = names.get(number, f"Telegram {number}")
         if number not in names:
             wanting = True
-            line = Line(f"rights.unnamed.{number}", f"Оператор без имени: {number}")
+            line = Line(f"rights.unnamed.{number}", f"Оператор без имени {number}")
             yield line.attention(
                 "в SHOP_OPERATORS есть, в команде нет", "Чей это номер? 2getpro contacts list"
             )
         if who not in acted:
             wanting = True
-            line = Line(f"rights.unused.{who}", f"Права без дела: {who}")
+            line = Line(f"rights.unused.{who}", f"Права без дела у {who}")
             yield line.attention(
                 f"оператор, а за {_UNUSED.days} дней ни одного действия", f"Уберите: {_PAGE}права-людей"
             )

@@ -49,7 +49,7 @@ def _aged(
 ) -> Iterator[Finding]:
     """Their words stay the same from day to day: what a person has accepted stays accepted."""
     for one in known:
-        line = Line(f"secrets.age.{one.secret.name}", f"{one.secret.kind.title}: срок")
+        line = Line(f"secrets.age.{one.secret.name}", one.secret.kind.title)
         since, until = (f"{moment.astimezone(zone):%d.%m.%Y}" for moment in (one.since, one.until))
         remedy = f"Смените: {_command(one.secret)}"
         if now > one.until:
@@ -58,7 +58,7 @@ def _aged(
             yield line.attention(f"известен с {since}, служит до {until}", remedy)
     for secret in secrets:
         if secret.value is None:
-            line = Line(f"secrets.age.{secret.name}", f"{secret.kind.title}: срок")
+            line = Line(f"secrets.age.{secret.name}", secret.kind.title)
             yield line.unknown(secret.where, "Запустите от владельца файла.")
 
 
@@ -88,12 +88,12 @@ def _weak(secrets: Sequence[Secret]) -> Iterator[Finding]:
         if not secret.value:
             continue
         if secret.kind.is_chosen and (len(secret.value) < _SHORTEST or len(set(secret.value)) < _FEWEST):
-            line = Line(f"secrets.weak.{secret.name}", f"{secret.kind.title}: стойкость")
+            line = Line(f"secrets.weak.{secret.name}", secret.kind.title)
             yield line.wrong(f"короче {_SHORTEST} знаков или из одинаковых", f"Смените: {_command(secret)}")
         if (owner := owners.setdefault(secret.value, secret.name)) != secret.name and not _is_one(
             owner, secret.name
         ):
-            line = Line(f"secrets.shared.{secret.name}", f"{secret.kind.title}: повтор")
+            line = Line(f"secrets.shared.{secret.name}", secret.kind.title)
             yield line.wrong(f"тот же, что {owner}", f"Пусть у каждого свой: {_command(secret)}")
 
 
