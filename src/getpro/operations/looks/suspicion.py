@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from math import sqrt
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -15,7 +15,7 @@ from getpro.messaging.models import message_logs
 from getpro.operations.looks.asking import asks_database
 from getpro.operations.models import refusals
 from getpro.payments.models import payments, refunds
-from getpro.payments.states import PaymentStatus
+from getpro.payments.states import PaymentStatus, RefundOrigin
 from getpro.platform.database import Database, Session
 
 NOTICES: Final = Line("suspicious.notices", "Отвергнутые уведомления")
@@ -33,6 +33,7 @@ _TIMES_USUAL: Final = 5
 _TRIALS_OF_A_LINK: Final = 10
 _REFUNDS: Final = 5
 _WEEKS: Final = 8
+_WEEK: Final = timedelta(days=7)
 _FLOOD: Final = 600
 """Of one person in an hour: a finger is not as fast."""
 _SHOWN: Final = 5
@@ -132,32 +133,40 @@ async def look_at_refunds(
     db: Database, *, now: datetime, span: timedelta, zone: ZoneInfo
 ) -> AsyncIterator[Finding]:
     """Weeks with many more refunds than those before, and refunds that were made past the shop."""
-    weeks = int(span / timedelta(days=7)) or 1
     async with db.read("look: refunds") as session:
-        since = now - timedelta(days=7 * (weeks + _WEEKS))
+        made_at = refunds.c.created_at
         rows = (
             await session.execute(
-                select(refunds.c.created_at, refunds.c.origin).where(refunds.c.created_at.between(since, now))
+                select(made_at, refunds.c.origin).where(
+                    made_at.between(now - span - (_WEEKS + 1) * _WEEK, now)
+                )
             )
         ).all()
-    by_week = Counter((now - row.created_at) // timedelta(days=7) for row in rows)
-    wanting = False
-    for week in range(weeks):
-        usual = sum(by_week[week + ago] for ago in range(1, _WEEKS + 1)) / _WEEKS
-        if by_week[week] >= _REFUNDS and by_week[week] > usual + 3 * sqrt(usual):
-            wanting = True
-            until = (now - week * timedelta(days=7)).astimezone(zone).date()
-            line = Line(f"{REFUNDS.name}.{until}", f"Много возвратов за неделю до {until:%d.%m.%Y}")
-            yield line.attention(f"{by_week[week]}, обычно {usual:.1f}".replace(".", ","), f"{_PAGE}возвраты")
-    past = sum(row.origin == "cabinet" and row.created_at >= now - span for row in rows)
-    if past:
-        wanting = True
+    recent = [row for row in rows if row.created_at >= now - span]
+    weeks = Counter(_monday(row.created_at, zone) for row in rows)
+    wanting = list(_weeks(weeks, since=_monday(now - span, zone) + _WEEK))
+    if past := sum(row.origin == RefundOrigin.CABINET for row in recent):
         line = Line(f"{REFUNDS.name}.cabinet", "Возвраты мимо магазина")
-        yield line.attention(f"сделано в кабинете: {past}", f"Это ваши? {_PAGE}возвраты")
+        wanting.append(line.attention(f"сделано в кабинете: {past}", f"Это ваши? {_PAGE}возвраты"))
+    for finding in wanting:
+        yield finding
     if not wanting:
-        yield REFUNDS.ok(
-            f"за {span.days} дн. {sum(row.created_at >= now - span for row in rows)}, как обычно"
-        )
+        yield REFUNDS.ok(f"за {span.days} дн. {len(recent)}, как обычно")
+
+
+def _monday(moment: datetime, zone: ZoneInfo) -> date:
+    day = moment.astimezone(zone).date()
+    return day - timedelta(days=day.weekday())
+
+
+def _weeks(weeks: Counter[date], *, since: date) -> Iterator[Finding]:
+    """Those that no chance explains: of what is rare and by chance, the spread is the root of the mean."""
+    for monday, times in sorted(weeks.items()):
+        usual = sum(weeks[monday - ago * _WEEK] for ago in range(1, _WEEKS + 1)) / _WEEKS
+        if monday >= since and times >= _REFUNDS and times > usual + 3 * sqrt(usual):
+            line = Line(f"{REFUNDS.name}.{monday}", f"Много возвратов за неделю с {monday:%d.%m.%Y}")
+            seen = f"{times}, обычно {usual:.1f}".replace(".", ",")
+            yield line.attention(seen, f"{_PAGE}возвраты")
 
 
 @asks_database(FLOODS)
