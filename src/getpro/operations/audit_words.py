@@ -34,6 +34,8 @@ _WORDS: Final = {
     Level.ABSENT: "—",
 }
 _SHOWN: Final = 5
+_BREAK: Final = "  \n   "
+"""A new line of the same item, in Markdown."""
 _ACCEPTED: Final = "принято до "
 
 
@@ -205,10 +207,10 @@ def _parts(facts: Facts, zone: ZoneInfo) -> Iterator[str]:
 def _numbered(wanting: Sequence[Finding], changes: Changes | None) -> Iterator[str]:
     for number, one in enumerate(wanting, 1):
         mark = ", новое" if changes is not None and one.name in changes.new else ""
-        yield f"{number}. **{plain(one.title)}** ({_WORDS[one.level]}{mark}): {plain(one.seen)}."
+        lines = [f"{number}. **{plain(one.title)}** ({_WORDS[one.level]}{mark}): {plain(one.seen)}"]
         if one.remedy:
-            yield f"   {plain(one.remedy)}"
-        yield f"   Имя: `{_code(one.name)}`"
+            lines.append(f"→ {plain(one.remedy)}")
+        yield _BREAK.join([*lines, f"Имя: `{_code(one.name)}`"])
 
 
 def _checked(findings: Sequence[Finding]) -> str:
