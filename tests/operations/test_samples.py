@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import os
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
@@ -80,11 +81,99 @@ async def test_an_hour_is_kept_once_with_all_that_later_is_asked_for(deps: Deps,
     for _ in range(2):
         await samples.take(deps)
     found = await kept(deps.db)
-    assert set(found) == {*samples.FIGURES, *samples.MACHINE, samples.WORKERS_STARTED}
-    assert (found["getpro_users"], found[samples.DISK_FREE], found[samples.LOAD]) == (1, 2, 1)
+    of_server = {samples.WORKERS_STARTED, samples.WAL_BYTES, samples.WAL_WRITTEN}
+    assert set(found) == {*samples.FIGURES, *samples.MACHINE, *of_server, *samples.PEAKS}
+    assert (found["getpro_users"], found[samples.DISK_FREE], found[samples.LOAD]) == (1, 3, 1)
     async with deps.db.read("test") as session:
         users = await samples.of(session, "getpro_users", since=NOW - DAY, until=NOW)
     assert users == {"": [(NOW.replace(minute=0), 1.0)]}
+
+
+async def values(db: Database, what: str) -> dict[str, float]:
+    """By the day, of one without subjects."""
+    async with db.read("test") as session:
+        found = await samples.of(session, what, since=NOW - 500 * DAY, until=NOW)
+    return {f"{at:%d.%m}": value for at, value in found.get("", [])}
+
+
+async def test_the_most_of_a_days_hours_is_kept(deps: Deps, shop: Shop, proc: Path) -> None:
+    for hour, (available, load) in {1: (4, 0.2), 2: (2, 1.5), 3: (5, 0.1)}.items():
+        shop.clock.now = NOW.replace(hour=hour)
+        told(proc, available=available, load=load, killed=0, up=DAY)
+        await samples.take(deps, proc=proc)
+    assert await values(deps.db, samples.PEAK_MEMORY) == {"28.11": 8 * GIB}
+    assert await values(deps.db, samples.PEAK_LOAD) == {"28.11": 1.5}
+    assert (await values(deps.db, samples.PEAK_CONNECTIONS))["28.11"] >= 1
+
+
+async def test_a_queue_that_waited_is_remembered(deps: Deps, shop: Shop) -> None:
+    async with deps.db.begin("test") as session:
+        await session.execute(
+            text(
+                "INSERT INTO procrastinate_jobs (task_name, queue_name, status, scheduled_at)"
+                " VALUES ('x', 'settle', 'todo', :since)"
+            ),
+            {"since": NOW - timedelta(seconds=90)},
+        )
+    await samples.take(deps)
+    async with deps.db.begin("test") as session:
+        await session.execute(text("DELETE FROM procrastinate_jobs"))
+    shop.clock.now = NOW + timedelta(minutes=30)
+    await samples.take(deps)
+    assert await values(deps.db, samples.PEAK_QUEUE) == {"28.11": 90}
+
+
+async def test_days_that_are_over_are_counted_once_also_those_nobody_looked(deps: Deps, shop: Shop) -> None:
+    async with deps.db.begin("test") as session:
+        await session.execute(
+            text(
+                "INSERT INTO users (user_id, registration_date, language) SELECT n,"
+                " CAST(:now AS timestamptz) - n * interval '1 day', 'ru' FROM generate_series(0, 3) AS n"
+            ),
+            {"now": NOW},
+        )
+        await session.execute(
+            text(
+                "INSERT INTO message_logs (user_id, timestamp, kind) SELECT 1,"
+                " CAST(:now AS timestamptz) - interval '1 day' + n * interval '30 seconds', 'message'"
+                " FROM generate_series(0, 5) AS n"
+            ),
+            {"now": NOW},
+        )
+    await samples.take(deps)
+    assert await values(deps.db, samples.NEW_USERS) == {"25.11": 1, "26.11": 1, "27.11": 1}  # not yet today
+    assert await values(deps.db, samples.MESSAGES) == {"27.11": 6}
+    assert await values(deps.db, samples.PEAK_UPDATES) == {"27.11": pytest.approx(2 / 60)}
+    assert await values(deps.db, samples.PAID) == {}
+    shop.clock.now = NOW + 3 * DAY  # the shop stood still
+    await samples.take(deps)
+    async with deps.db.read("test") as session:
+        [series] = (
+            await samples.of(session, samples.NEW_USERS, since=NOW - 9 * DAY, until=NOW + 3 * DAY)
+        ).values()
+    assert [value for _, value in series] == [1, 1, 1, 1, 0, 0]
+
+
+async def test_copies_and_logs_are_weighed(deps: Deps, tmp_path: Path) -> None:
+    copies = tmp_path / "copies"
+    (copies / "wal").mkdir(parents=True)
+    (copies / "a.dump").write_bytes(b"x" * 1000)
+    (copies / "wal/b").write_bytes(b"x" * 500)
+    weighed = dataclasses.replace(deps, folders={"data": tmp_path, "backups": copies, "logs": copies / "no"})
+    await samples.take(weighed)
+    async with deps.db.read("test") as session:
+        found = await samples.of(session, samples.FOLDER_BYTES, since=NOW - DAY, until=NOW)
+    assert {purpose: value for purpose, [(_, value)] in found.items()} == {"backups": 1500, "logs": 0}
+
+
+async def test_a_role_that_may_not_see_the_log_keeps_the_rest(
+    deps: Deps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(samples, "_MAY_WEIGH_WAL", "SELECT false")
+    monkeypatch.setattr(samples, "_WAL", "SELECT 1 / 0")
+    await samples.take(deps)
+    found = await kept(deps.db)
+    assert (samples.WAL_BYTES in found, samples.WAL_WRITTEN in found) == (False, True)
 
 
 async def test_a_machine_that_tells_nothing_does_not_hide_the_database(deps: Deps, tmp_path: Path) -> None:

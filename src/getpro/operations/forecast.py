@@ -4,9 +4,9 @@ The method; why it is this one, and how often it was right: ``docs/decisions/003
 
 1. The last :data:`WINDOW_DAYS` days, a value each. Of fewer than :data:`LEAST_DAYS` nothing is foretold.
 2. What belongs to the day of the week is taken out: the median distance from the week around.
-3. A step many times larger than usual is a jump: a clean-up, a dropped partition, a bulk import. One that came
-   once is no growth; those that come again and again are, as often as they came.
-4. The slope of what is left is Theil's and Sen's: the median of the slopes between all pairs of days. Where the
+3. A step many times larger than usual is a jump: a clean-up, a dropped partition, a bulk import. One that
+   came once is no growth; those that come again and again are, as often as they came.
+4. The slope of what is left is Theil's and Sen's: the median of the slopes between all pairs of days. Where
    weeks add more and more, or less and less (Mann's and Kendall's test), it is that of the last six weeks.
 5. How far it may be off is told from how far the past strayed from that line in a day, a week, up to four:
    noise, which stays as it is, and wandering, which adds up.
@@ -16,7 +16,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import combinations
+from itertools import combinations, pairwise
 from statistics import fmean, median
 from typing import Final, NamedTuple
 
@@ -139,7 +139,7 @@ def forecast(days: Days) -> Forecast | None:
         noise=noise,
         wander=wander,
         # Of a line through independent points, and through a random walk; a change may go on.
-        slope_error=12 * noise / (len(known) * span**2) + 1.2 * wander / span + change**2,
+        slope_error=12 * noise / (len(known) * span**2) + 1.2 * wander / span + (2 * change) ** 2,
         sure=_bound(max(2.0, span / (2 * _DAYS_OF_WEEK))),
     )
 
@@ -184,15 +184,14 @@ def _is_changing(smooth: Days, last_day: date) -> bool:
 def _jumps(even: Days) -> dict[date, float]:
     """Steps far from the usual one: the day each came, and by how much it was off."""
     days = list(even)
-    steps = [
-        ((later - day).days, even[later] - even[day], later)
-        for day, later in zip(days, days[1:], strict=False)
-    ]
+    steps = [((later - day).days, even[later] - even[day], later) for day, later in pairwise(days)]
     usual = median(step / gap for gap, step, _ in steps)
     off = {later: (step - gap * usual, math.sqrt(gap)) for gap, step, later in steps}
     distances = [abs(distance) / wide for distance, wide in off.values()]
     deviation = _TO_DEVIATION * median(distances) or _MEAN_TO_DEVIATION * fmean(distances)
-    return {day: distance for day, (distance, wide) in off.items() if abs(distance) > _JUMP * deviation * wide}
+    return {
+        day: distance for day, (distance, wide) in off.items() if abs(distance) > _JUMP * deviation * wide
+    }
 
 
 def _again(jumps: Mapping[date, float], span: int) -> float | None:
@@ -235,9 +234,7 @@ def _strays(past: Days, slope: float, span: int) -> tuple[float, float]:
     seen: list[tuple[int, float]] = []
     for lag in _LAGS:
         apart = timedelta(days=lag)
-        off = [
-            past[day + apart] - value - lag * slope for day, value in past.items() if day + apart in past
-        ]
+        off = [past[day + apart] - value - lag * slope for day, value in past.items() if day + apart in past]
         if off and lag <= span / 3:
             # The slope was fitted to the same days: they look less astray than they are.
             seen.append((lag, fmean(one**2 for one in off) / (1 - lag / span)))
