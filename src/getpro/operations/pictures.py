@@ -1,17 +1,30 @@
 """Pictures for a phone: charts with the figures written on them, drawn by Typst."""
 
-from collections.abc import Sequence
+import json
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Final
+
+from getpro.operations.units import Unit
 
 _WEEKDAYS: Final = ("пн", "вт", "ср", "чт", "пт", "сб", "вс")
 _MONTHS: Final = (
     "января", "февраля", "марта", "апреля", "мая", "июня",
     "июля", "августа", "сентября", "октября", "ноября", "декабря",
 )  # fmt: skip
+MONTHS_SHORT: Final = (
+    "янв", "фев", "мар", "апр", "май", "июн", "июл", "авг", "сен", "окт", "ноя", "дек",
+)  # fmt: skip
 _HEIGHT: Final = 120
 """Points, of the tallest bar."""
+_AXIS: Final = 46.0
+_PLOT: Final = (284.0, 104.0)
+"""Points: what stands left of a curve's field, and the field's width and height."""
+_LABEL: Final = 13.0
+_TICKS: Final = 4
+_NICE: Final = (1, 2, 2.5, 5, 10)
 _THOUSAND: Final = 1000
 _LONGEST_WHOLE: Final = 100 * _THOUSAND
 _PAGE: Final = """
@@ -23,6 +36,7 @@ _NOW: Final = 'rgb("#1f6fb2")'
 _BEFORE: Final = 'rgb("#d5dbe1")'
 _BAD: Final = 'rgb("#b3261e")'
 _BEFORE_EDGE: Final = 'rgb("#7d8894")'
+_MAYBE: Final = 'rgb("#cfe2f3")'
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +57,147 @@ class Bar:
     is_good: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """A day to come: what is expected, and between what it will be."""
+
+    day: date
+    low: float
+    expected: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """A figure by day, and where it goes."""
+
+    title: str
+    unit: Unit
+    past: Sequence[tuple[date, float]]
+    """At least one, oldest first."""
+    ahead: Sequence[Ahead] = ()
+    """From the past's last day on, oldest first."""
+    limit: float | None = None
+    """What it must not reach: lines are drawn at 80, 90 and 100 % of it."""
+
+
 def one_by_one(title: str, bars: Sequence[Bar]) -> str:
     """Typst's source: one bar each, at most twelve; what is not good is in red and says so by its mark."""
+    return "\n".join([_PAGE, _bars(title, bars)])
+
+
+def growing(title: str, bars: Sequence[Bar], curves: Sequence[Curve], *, key: str) -> str:
+    """Typst's source: the bars, and below them the curves; ``key`` says what their shades mean."""
+    below = ["#v(6pt)", f"#text(size: 12pt, {_quoted(key)})"] if curves else []
+    return "\n".join([_PAGE, _bars(title, bars), *below, *(_curve(curve) for curve in curves)])
+
+
+def _curve(curve: Curve) -> str:
+    """The past as a line, what is to come as a broken one in a band; figures where each ends."""
+    (width, height), (first, _), (today, last) = _PLOT, curve.past[0], curve.past[-1]
+    end = curve.ahead[-1].day if curve.ahead else today
+    ticks = _ticks(curve)
+    top = ticks[-1][0] or 1.0
+    days = max(1, (end - first).days)
+
+    def at(day: date, value: float) -> str:
+        """Where it is drawn; what is beyond the field stands at its edge."""
+        x, y = (day - first).days / days * width, height * (1 - min(value, top) / top)
+        return f"({x:.1f}pt, {y:.1f}pt)"
+
+    def path(points: Sequence[str], style: str, *, is_closed: bool = False) -> str:
+        moves = [f"curve.move({points[0]})", *(f"curve.line({point})" for point in points[1:])]
+        return f"place(curve({style}, {', '.join(moves)}{', curve.close()' if is_closed else ''}))"
+
+    drawn = []
+    for value, name, is_limit in ticks:
+        y = height * (1 - value / top)
+        colour = _BAD if is_limit else _BEFORE_EDGE if value == 0 else _BEFORE
+        drawn += [
+            f"place(dy: {y:.1f}pt, line(length: {width}pt, stroke: 0.7pt + {colour}))",
+            (
+                f"place(dx: -{_AXIS}pt, dy: {y - _LABEL / 2:.1f}pt, box(width: {_AXIS - 4}pt,"
+                f" align(right, text(size: 10.5pt, {_quoted(name)}))))"
+            ),
+        ]
+    for day in _months_between(first, end):
+        x, name = (day - first).days / days * width, MONTHS_SHORT[day.month - 1]
+        drawn += [
+            f"place(dx: {x:.1f}pt, dy: {height}pt, line(angle: 90deg, length: 4pt, stroke: {_BEFORE_EDGE}))",
+            (
+                f"place(dx: {x - 20:.1f}pt, dy: {height + 6}pt,"
+                f" box(width: 40pt, align(center, text(size: 10.5pt)[{name}])))"
+            ),
+        ]
+    if curve.ahead:
+        band = [at(one.day, one.high) for one in curve.ahead]
+        band += [at(one.day, one.low) for one in reversed(curve.ahead)]
+        drawn.append(path(band, f"fill: {_MAYBE}", is_closed=True))
+        style = f'stroke: (paint: {_NOW}, thickness: 1.5pt, dash: "dashed")'
+        drawn.append(path([at(one.day, one.expected) for one in curve.ahead], style))
+        far = curve.ahead[-1]
+        drawn.append(
+            _figure(curve.unit.short(far.expected), width, (far.low / top, far.high / top), is_end=True)
+        )
+    drawn.append(path([at(day, value) for day, value in curve.past], f"stroke: 2pt + {_NOW}"))
+    x, share = (today - first).days / days * width, last / top
+    drawn.append(_figure(curve.unit.short(last), x, (share, share), is_end=not curve.ahead))
+    inside = "; ".join(drawn)
+    return (
+        f'#v(10pt)\n#text(size: 16pt, weight: "bold", {_quoted(curve.title)})\n#v(4pt)\n'
+        f"#pad(left: {_AXIS}pt, box(width: {width}pt, height: {height + 20}pt, {{ {inside} }}))"
+    )
+
+
+def _figure(words: str, x: float, between: tuple[float, float], *, is_end: bool) -> str:
+    """Above what is drawn there, or below where there is no room above; ``between`` by the field's height."""
+    low, high = (_PLOT[1] * (1 - min(share, 1.0)) for share in between)
+    y = high - 17 if high > _LABEL else low + 5
+    side, left = ("right", x - 90) if is_end else ("center", x - 45)
+    return (
+        f"place(dx: {left:.1f}pt, dy: {y:.1f}pt, box(width: 90pt, align({side},"
+        f' text(size: 12pt, weight: "bold", fill: {_NOW}, {_quoted(words)}))))'
+    )
+
+
+def _ticks(curve: Curve) -> list[tuple[float, str, bool]]:
+    """Where lines lie across, the last on top; their names; whether it is the limit's."""
+    if curve.limit is not None:
+        shares = (0, 0.5, 0.8, 0.9, 1)
+        return [(share * curve.limit, f"{share:.0%}" if share else "0", share == 1) for share in shares]
+    tallest = max(*(value for _, value in curve.past), *(one.high for one in curve.ahead), 0.0) or 1.0
+    divisor, _ = curve.unit.scale(tallest)
+    step = _nice(tallest / divisor / _TICKS) * divisor
+    count = math.ceil(tallest / step)
+    return [
+        (number * step, curve.unit.short(number * step) if number else "0", False)
+        for number in range(count + 1)
+    ]
+
+
+def _nice(least: float) -> float:
+    """The smallest of 1, 2, 2.5, 5 and 10 of a power of ten that is not below ``least``."""
+    power = 10.0 ** math.floor(math.log10(least))
+    return next(one * power for one in _NICE if one * power >= least * (1 - 1e-9))
+
+
+def _months_between(first: date, last: date) -> Iterator[date]:
+    month = (first.replace(day=1) + timedelta(days=31)).replace(day=1)
+    while month <= last:
+        yield month
+        month = (month + timedelta(days=31)).replace(day=1)
+
+
+def _quoted(words: str) -> str:
+    """Typst's string: of anybody's words, none is its language."""
+    return json.dumps(words, ensure_ascii=False)
+
+
+def _bars(title: str, bars: Sequence[Bar]) -> str:
     tallest = max((bar.value for bar in bars), default=0) or 1
     cells = ",\n".join(_single(bar, tallest) for bar in bars)
     grid = f"#grid(columns: (1fr,) * {max(len(bars), 1)}, align: bottom + center, {cells})" if bars else "—"
-    return "\n".join([_PAGE, f'#text(size: 16pt, weight: "bold")[{title}]', "#v(8pt)", grid])
+    return "\n".join([f'#text(size: 16pt, weight: "bold")[{title}]', "#v(8pt)", grid])
 
 
 def _single(bar: Bar, tallest: float) -> str:

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -105,6 +105,12 @@ _WAL_WRITTEN: Final = "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')"
 _WAL: Final = "SELECT sum(size) FROM pg_ls_waldir()"
 _MAY_WEIGH_WAL: Final = "SELECT has_function_privilege('pg_ls_waldir()', 'execute')"
 """A role of one's own server may not belong to ``pg_monitor``."""
+_BY_DAY: Final = (
+    "SELECT what, subject, (taken_at AT TIME ZONE 'UTC')::date AS day,"
+    " percentile_cont(0.5) WITHIN GROUP (ORDER BY value) FROM capacity_samples"
+    " WHERE what = ANY(:names) AND taken_at >= :since AND taken_at <= :until"
+    " GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+)
 _DAY: Final = timedelta(days=1)
 _KEY: Final = ("what", "subject", "taken_at")
 
@@ -257,4 +263,15 @@ async def of(session: Session, what: str, *, since: datetime, until: datetime) -
     found: dict[str, list[Sample]] = {}
     for subject, taken_at, value in rows:
         found.setdefault(subject, []).append((taken_at, value))
+    return found
+
+
+async def by_day(
+    session: Session, names: Sequence[str], *, since: datetime, until: datetime
+) -> dict[str, dict[str, dict[date, float]]]:
+    """The median of each day, in UTC, by figure and subject, oldest first."""
+    rows = await session.execute(text(_BY_DAY), {"names": list(names), "since": since, "until": until})
+    found: dict[str, dict[str, dict[date, float]]] = {}
+    for what, subject, day, value in rows:
+        found.setdefault(what, {}).setdefault(subject, {})[day] = value
     return found
