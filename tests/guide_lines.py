@@ -20,6 +20,8 @@ GUIDE: Final = {
     "G22": "ls -lh /backups/",
     "G23": "gunzip < /backups/latest.sql.gz | docker-compose exec -T postgres psql -U postgres test_db",
     "G24": "docker-compose exec postgres pg_dump -U postgres 2getpro_v2 --schema-only > schema_check.sql",
+    "G30": f"{PSQL} << EOF\n{GUIDES['new_users_by_month']}\nEOF",
+    "G31": "df -h | awk '{print $5, $6}' | grep -v Use",
     "G43": "docker-compose restart bot",
     "G44": "docker-compose logs -f bot",
     "G45": PSQL,

@@ -11,12 +11,15 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 from rich.table import Table
+from sqlalchemy.exc import SQLAlchemyError
 
 from getpro.cli import audit
+from getpro.cli.capacity import Outlook, outlook, tables
+from getpro.cli.capacity import plain as plain_outlook
 from getpro.cli.database import database
 from getpro.cli.deeds import only_looks
 from getpro.cli.findings import CODES, WORDS, plain
-from getpro.cli.routine import CODES_SAID, AsJson, Tell, run, show, with_deps
+from getpro.cli.routine import CODES_SAID, AsJson, Tell, carried_out, run, show, with_deps
 from getpro.cli.settings import read_settings
 from getpro.cli.shop import quietly
 from getpro.cli.tables import WIDE, in_words
@@ -24,6 +27,7 @@ from getpro.kit.trouble import Trouble, system_words
 from getpro.operations.deps import Deps
 from getpro.operations.routines import ROUTINES, Routine, with_attempt
 from getpro.operations.runs import Run, history
+from getpro.platform.database import DATABASE_AWAY
 from getpro.platform.settings import Settings
 
 app = typer.Typer(
@@ -31,6 +35,9 @@ app = typer.Typer(
     no_args_is_help=True,
     help="Регламентные проверки: магазин делает их сам по расписанию, здесь они по команде.",
 )
+
+Chart = Annotated[Path | None, typer.Option("--chart", help="Куда положить картинку (PNG)")]
+_MOST_USERS: Final = 10**9
 
 
 def _command(routine: Routine) -> Callable[..., None]:
@@ -40,21 +47,44 @@ def _command(routine: Routine) -> Callable[..., None]:
     return carry
 
 
-def _monday(
+def _monday(*, as_json: AsJson = False, tell: Tell = False, chart: Chart = None) -> None:
+    found = run(ROUTINES["monday"], tell=tell, draw=chart is not None)
+    _write(chart, found.picture)
+    show(found.findings, as_json=as_json)
+
+
+def _write(chart: Path | None, picture: bytes | None) -> None:
+    if chart is None or picture is None:
+        return
+    try:
+        chart.write_bytes(picture)
+    except OSError as error:
+        raise Trouble(
+            f"Картинка не записана: {chart}.", system_words(error), "Укажите другой файл."
+        ) from error
+
+
+def _capacity(
     *,
     as_json: AsJson = False,
     tell: Tell = False,
-    chart: Annotated[Path | None, typer.Option("--chart", help="Куда положить картинку (PNG)")] = None,
+    chart: Chart = None,
+    users: Annotated[
+        int | None, typer.Option(help="Чего потребует столько клиентов", min=1, max=_MOST_USERS)
+    ] = None,
 ) -> None:
-    found = run(ROUTINES["monday"], tell=tell, draw=chart is not None)
-    if chart is not None and found.picture is not None:
+    async def look(deps: Deps) -> tuple[Run, Outlook | None]:
+        found = await carried_out(deps, ROUTINES["capacity"], tell=tell, draw=chart is not None)
         try:
-            chart.write_bytes(found.picture)
-        except OSError as error:
-            raise Trouble(
-                f"Картинка не записана: {chart}.", system_words(error), "Укажите другой файл."
-            ) from error
-    show(found.findings, as_json=as_json)
+            return found, await outlook(deps, deps.clock(), users=users)
+        except (*DATABASE_AWAY, SQLAlchemyError):  # what was found says it
+            return found, None
+
+    found, ahead = asyncio.run(with_deps(look, even_away=True))
+    _write(chart, found.picture)
+    if ahead is None:
+        show(found.findings, as_json=as_json)
+    show(found.findings, as_json=as_json, tables=tables(ahead), more=plain_outlook(ahead))
 
 
 def _tuesday(
@@ -69,7 +99,11 @@ def _tuesday(
     show(run(with_attempt(routine) if attempt else routine, tell=tell).findings, as_json=as_json)
 
 
-_OWN: Final[dict[str, Callable[..., None]]] = {"monday": _monday, "tuesday": _tuesday}
+_OWN: Final[dict[str, Callable[..., None]]] = {
+    "monday": _monday,
+    "tuesday": _tuesday,
+    "capacity": _capacity,
+}
 """Those with options of their own."""
 
 for _each in ROUTINES.values():

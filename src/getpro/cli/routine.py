@@ -5,11 +5,12 @@ import contextlib
 import getpass
 import json
 import sys
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, Final
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from types import MappingProxyType
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from getpro.bootstrap.backups import Preparing
 from getpro.bootstrap.incidents import incidents_deps
@@ -37,23 +38,30 @@ CODES_SAID: Final = "Код 0: всё в порядке, 1: есть на что
 
 
 def run(routine: Routine, *, tell: bool, draw: bool = False) -> Run:
-    looking = with_deps(lambda deps: _carry_out(deps, routine, tell=tell, draw=draw), even_away=True)
+    looking = with_deps(lambda deps: carried_out(deps, routine, tell=tell, draw=draw), even_away=True)
     run = asyncio.run(looking)
     assert isinstance(run, Run)
     return run
 
 
-def show(found: list[Finding], *, as_json: bool) -> None:
-    """Print what was found, and leave with its code."""
+def show(
+    found: list[Finding],
+    *,
+    as_json: bool,
+    tables: Iterable[RenderableType] = (),
+    more: Mapping[str, object] = MappingProxyType({}),
+) -> NoReturn:
+    """Print what was found, and leave with its code; ``tables`` for people, ``more`` for programs."""
     if as_json:
-        typer.echo(json.dumps(plain(found, worst(found)), ensure_ascii=False, indent=2))
+        typer.echo(json.dumps({**plain(found, worst(found)), **more}, ensure_ascii=False, indent=2))
     else:
-        Console(width=None if sys.stdout.isatty() else WIDE).print(table(found))
+        console = Console(width=None if sys.stdout.isatty() else WIDE)
+        console.print(table(found), *tables)
         typer.echo(summary(found))
     raise typer.Exit(CODES[worst(found)])
 
 
-async def _carry_out(deps: Deps, routine: Routine, *, tell: bool, draw: bool) -> Run:
+async def carried_out(deps: Deps, routine: Routine, *, tell: bool, draw: bool) -> Run:
     with unlogged(), progress(len(routine.checks(deps, deps.clock()))) as on_progress:
         return await carry_out(
             deps, routine, asked_by=getpass.getuser(), tell=tell, draw=draw, on_progress=on_progress

@@ -152,7 +152,7 @@ def _curve(curve: Curve) -> str:
 def _figure(words: str, x: float, between: tuple[float, float], *, is_end: bool) -> str:
     """Above what is drawn there, or below where there is no room above; ``between`` by the field's height."""
     low, high = (_PLOT[1] * (1 - min(share, 1.0)) for share in between)
-    y = high - 17 if high > _LABEL else low + 5
+    y = high - 17 if high > _LABEL else low + 9
     side, left = ("right", x - 90) if is_end else ("center", x - 45)
     return (
         f"place(dx: {left:.1f}pt, dy: {y:.1f}pt, box(width: 90pt, align({side},"

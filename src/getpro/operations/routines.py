@@ -17,11 +17,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from getpro.checks.check import Check, Finding, Level, Line, run, worst
 from getpro.checks.machine import DISK, look_at_disks
-from getpro.operations import acceptance, alarms, audits, chat, drill, upgrade, week
+from getpro.operations import acceptance, alarms, audits, chat, drill, outlook, upgrade, week
+from getpro.operations.capacity import BACKUPS, DATABASE, DISKS, PEAK
 from getpro.operations.deps import Deps
 from getpro.operations.looks import (
     access,
     backups,
+    capacity,
     certificates,
     chain,
     contacts,
@@ -246,6 +248,18 @@ def _offsite(deps: Deps, now: datetime) -> list[Check]:
     return [Check(backups.OFFSITE, partial(backups.look_at_offsite, deps.db, deps.compare, now=now))]
 
 
+def _capacity(deps: Deps, now: datetime) -> list[Check]:
+    """What is full soonest first: a locked phone shows the beginning."""
+    return [
+        Check(DISKS, partial(capacity.look_at_machine, deps, now=now)),
+        Check(DATABASE, partial(capacity.look_at_database, deps, now=now)),
+        Check(BACKUPS, partial(capacity.look_at_backups, deps, now=now)),
+        Check(PEAK, partial(capacity.look_at_load, deps, now=now)),
+        Check(capacity.MONTHS, partial(capacity.look_at_customers, deps, now=now)),
+        Check(capacity.SAMPLES, partial(capacity.look_at_samples, deps, now=now)),
+    ]
+
+
 def _drill(deps: Deps, _: datetime) -> list[Check]:
     return [Check(drill.DRILL, partial(drill.look, deps.rehearse))]
 
@@ -300,7 +314,7 @@ ROUTINES: Final = {
             seconds=3600,
         ),
         Routine("friday", "Пятница: копии базы", "0 10 * * 5", _friday),
-        # The 3rd is always in the month's first week, the 15th in its third.
+        # The 3rd is always in the month's first week.
         Routine(
             audits.NAME,
             "Первая неделя: аудит безопасности",
@@ -310,6 +324,15 @@ ROUTINES: Final = {
             conclude=audits.conclude,
             paper=audits.SEND,
         ),
+        # The 8th is always in the month's second week.
+        Routine(
+            "capacity",
+            "Вторая неделя: на сколько всего хватит",
+            "0 11 8 * *",
+            _capacity,
+            picture=outlook.picture,
+        ),
+        # The 15th is always in the month's third week.
         Routine(
             "drill",
             "Третья неделя: учения",

@@ -27,7 +27,7 @@ from getpro.platform.settings import Settings
 from getpro.running import run_shop
 from getpro.sandbox.shop.joblines import JOBS_FILE, write_down
 
-_LOOKED_AT: Final = frozenset({"money", "logs", "database"})
+_LOOKED_AT: Final = frozenset({"money", "logs", "database", "capacity"})
 """What the routines look at here, by the first words of their checks' names. The machine, its backups and
 certificates are whoever's the computer is; a Prometheus and the outside there is none."""
 
