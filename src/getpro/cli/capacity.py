@@ -1,6 +1,6 @@
 """What ``2getpro ops capacity`` shows beside its findings: tables of growth, of months, and of what if."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
@@ -9,10 +9,10 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from getpro.operations import capacity
-from getpro.operations.capacity import SPARE, UPDATES_PER_CORE, Growth, WhatIf
+from getpro.operations.capacity import LEAST_USERS, SPARE, UPDATES_PER_CORE, Growth, WhatIf
 from getpro.operations.deps import Deps
 from getpro.operations.forecast import SURE, Reached
-from getpro.operations.looks.capacity import SHARES
+from getpro.operations.looks.capacity import MONTH_NAMES, SHARES, between, dates
 from getpro.operations.units import BYTES, COUNT, PER_SECOND
 
 _AHEAD: Final = {"через 3 мес": 91, "через 6 мес": 182, "через год": 365}
@@ -42,8 +42,44 @@ def tables(found: Outlook) -> Iterator[RenderableType]:
         yield _what_if(found.what_if)
 
 
+def _table(title: str, *columns: str) -> Table:
+    return Table(*columns, title=title, title_justify="left", header_style="bold")
+
+
 def _growths(growths: Sequence[Growth]) -> Table:
     title = f"Прогноз; в скобках, где будет в {SURE * 5:.0f} случаях из 5"
+    shown = _table(title, "Что", "Сейчас", "В неделю", *_AHEAD, *(f"{share:.0%}" for share in SHARES))
+    for one in growths:
+        if one.now is None:
+            continue
+        now = one.unit.words(one.now)
+        if one.ahead is None:
+            shown.add_row(one.line.title, now, _EARLY)
+            continue
+        coming = (one.ahead.on(one.ahead.last_day + timedelta(days=days)) for days in _AHEAD.values())
+        shown.add_row(
+            one.line.title,
+            now,
+            one.unit.words(7 * one.ahead.per_day, sign=True),
+            *(between(one, values) for values in coming),
+            *("" if one.limit is None else dates(one.ahead.reaches(share * one.limit)) for share in SHARES),
+        )
+    return shown
+
+
+def _months(months: Mapping[date, int]) -> Table:
+    shown = _table("По месяцам", "Месяц", "Новых клиентов")
+    for month, new in sorted(months.items(), reverse=True):
+        shown.add_row(f"{MONTH_NAMES[month.month - 1]} {month.year}", COUNT.words(new))
+    return shown
+
+
+def _what_if(found: WhatIf) -> Table:
+    by = (
+        f"по нынешним {COUNT.words(found.now)}"
+        if found.is_measured
+        else f"по стенду: своих клиентов {found.now}, нужно {LEAST_USERS}"
+    )
     shown = _table(f"Если клиентов {COUNT.words(found.users)} ({by})", "Что", "Сколько")
     when = "не раньше чем через два года" if found.when is None else f"{found.when:%d.%m.%Y}"
     shown.add_row("Столько их будет, если расти как сейчас", "уже" if found.users <= found.now else when)
