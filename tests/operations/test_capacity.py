@@ -88,7 +88,7 @@ async def test_a_disk_says_when_it_will_be_at_80_90_and_100_percent(deps: Deps, 
     found = (await on_machine(deps, machine))[DISK.name]
     assert found.level is Level.OK
     assert found.seen.replace("\N{NO-BREAK SPACE}", " ") == (
-        "60% от 100 ГБ, +716,8 МБ в неделю; 80% 27.05.2027, 90% 04.09.2027, 100% 13.12.2027"
+        "60% от 100 ГБ, +717 МБ в неделю; 80% 27.05.2027, 90% 04.09.2027, 100% 13.12.2027"
     )
 
 
@@ -129,10 +129,20 @@ async def test_what_to_do_names_partitions_that_may_go_and_the_disk_that_a_year_
     assert "на год нужно ещё 274\N{NO-BREAK SPACE}ГБ" in found.remedy
 
 
-async def test_the_latest_months_of_messages_are_never_offered(deps: Deps) -> None:
-    async with deps.db.read("test") as session:
-        names = [name for name, _ in await capacity.old_partitions(session)]
-    assert names == []
+async def test_the_latest_months_of_messages_are_never_offered(
+    deps: Deps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(capacity, "_EMPTY_BYTES", 0)
+    async with deps.db.begin("test") as session:
+        for month in range(5, 10):
+            await session.execute(
+                text(
+                    f"CREATE TABLE message_logs_2026_0{month} PARTITION OF message_logs"
+                    f" FOR VALUES FROM ('2026-0{month}-01 00:00Z') TO ('2026-{month + 1:02}-01 00:00Z')"
+                )
+            )
+        names = [name for name, _ in await capacity.old_partitions(session, NOW)]
+    assert names == [f"message_logs_2026_0{month}" for month in (5, 6, 7, 8)]
 
 
 @pytest.mark.parametrize("what", [samples.PEAK_MEMORY, samples.PEAK_LOAD])

@@ -23,8 +23,13 @@ def statements(now: datetime, *, months_back: int = 1, months_ahead: int = MONTH
 
 def old_ones(names: Iterable[str], now: datetime) -> list[str]:
     """The SQL that drops those of the partitions ``names`` that are older than is kept."""
-    first_kept = _name(_month(now, -MONTHS_KEPT))
-    return [f"DROP TABLE {name}" for name in sorted(names) if name < first_kept]
+    return [f"DROP TABLE {name}" for name in older(names, now, months=MONTHS_KEPT)]
+
+
+def older(names: Iterable[str], now: datetime, *, months: int) -> list[str]:
+    """Those of the partitions ``names`` before the running month and so many whole ones, the oldest first."""
+    first_kept = _name(_month(now, -months))
+    return [name for name in sorted(names) if name < first_kept]
 
 
 def _month(now: datetime, offset: int) -> datetime:

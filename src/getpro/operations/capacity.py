@@ -10,7 +10,6 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from itertools import accumulate
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -61,8 +60,9 @@ _PARTITIONS: Final = (
     f"SELECT name, pg_total_relation_size(name::regclass) FROM ({partitions.EXISTING}) AS existing(name)"  # noqa: S608 -- our own statement
     " ORDER BY 1"
 )
-_NEVER_DROPPED: Final = 3
-"""Months: some reports look back at them."""
+_LOOKED_BACK_AT: Final = 2
+"""Whole months of messages before the running one: reports are made of them."""
+_EMPTY_BYTES: Final = 1024**2
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +101,11 @@ async def of_customers(deps: Deps, now: datetime) -> list[Growth]:
 
 def _backwards(new: Days, total: int) -> dict[date, float]:
     """How many there were at the end of each day, of what each has added and how many there are now."""
-    days = sorted(new, reverse=True)
-    later = accumulate((new[day] for day in days[:-1]), initial=0.0)
-    return {day: total - added for day, added in zip(days, later, strict=True)}
+    found, later = {}, 0.0
+    for day in sorted(new, reverse=True):
+        found[day] = total - later
+        later += new[day]
+    return found
 
 
 async def of_load(deps: Deps, now: datetime) -> list[Growth]:
@@ -239,14 +241,11 @@ async def tables(session: Session, now: datetime, *, days: int) -> dict[str, tup
     return dict(sorted(found.items(), key=lambda item: -item[1][1]))
 
 
-async def old_partitions(session: Session) -> list[tuple[str, int]]:
+async def old_partitions(session: Session, now: datetime) -> list[tuple[str, int]]:
     """Months of the message log that may go, the oldest first, with their bytes; empty ones do not help."""
-    rows = [(name, int(size)) for name, size in await session.execute(text(_PARTITIONS))]
-    ready = len(rows) - partitions.MONTHS_AHEAD - _NEVER_DROPPED
-    return [(name, size) for name, size in rows[: max(0, ready)] if size > _EMPTY_BYTES]
-
-
-_EMPTY_BYTES: Final = 1024**2
+    sizes = {name: int(size) for name, size in await session.execute(text(_PARTITIONS))}
+    old = partitions.older(sizes, now, months=_LOOKED_BACK_AT)
+    return [(name, sizes[name]) for name in old if sizes[name] > _EMPTY_BYTES]
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,8 @@ class Unit:
         divisor, name = self.scale(value)
         scaled = value / divisor
         digits = 0 if abs(scaled) >= _WHOLE or (divisor == 1 and self.digits == 1) else self.digits
-        number = f"{scaled:{'+' if sign else ''},.{digits}f}"
+        rounded = round(scaled, digits)
+        number = f"{rounded:{'+' if sign and rounded else ''},.{digits}f}"
         if "." in number:
             number = number.rstrip("0").rstrip(".")
         number = number.replace(",", NO_BREAK).replace(".", ",").replace("-", "−")

@@ -127,7 +127,7 @@ async def look_at_machine(deps: Deps, *, now: datetime, proc: Path = PROC) -> As
         yield capacity.DISKS.unknown(f"не видно: {error}", "Посмотрите сами: df -h; free -h.")
         return
     async with deps.db.read("look: partitions") as session:
-        partitions = await capacity.old_partitions(session)
+        partitions = await capacity.old_partitions(session, now)
     for one in found:
         remedies = {capacity.MEMORY: _more_memory(one), capacity.LOAD: _more_cores(one)}
         holds_database = one.line.name.endswith(".data")
