@@ -74,6 +74,12 @@ def test_disk_and_memory_are_shown(stack: Stack) -> None:
     assert re.search(r"^Mem:\s+\S+", stack.say(GUIDE["G10"]).text, re.MULTILINE)
 
 
+def test_growth_by_month_and_the_disks_are_shown(stack: Stack) -> None:
+    said = stack.type(GUIDE["G30"].replace("exec postgres", "exec -T postgres"))
+    assert "new_users" in said.text
+    assert re.search(r"^\d+% /", stack.say(GUIDE["G31"]).text, re.MULTILINE)
+
+
 def test_the_days_summary_is_of_the_operators_day(stack: Stack) -> None:
     assert stack.sql("SHOW timezone") == "Europe/Moscow"
     said = stack.type(GUIDE["G11"])

@@ -17,7 +17,7 @@ from getpro.operations.looks.asking import asks_database
 from getpro.operations.procfs import PROC
 from getpro.operations.units import BYTES, COUNT, NO_BREAK
 
-SAMPLES: Final = Line("capacity.samples", "Замеры")
+SAMPLES: Final = Line("machine.samples", "Замеры")
 MONTHS: Final = Line("capacity.months", "Новые клиенты")
 TABLES: Final = Line("database.growth.tables", "Больше всех растут")
 SHARES: Final = (0.8, 0.9, 1.0)
