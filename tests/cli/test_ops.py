@@ -110,6 +110,21 @@ async def test_the_weeks_picture_goes_into_a_file(settings: Path) -> None:
     assert (nowhere.code, "такого пути нет" in nowhere.complained) == (2, True)
 
 
+async def test_capacity_is_told_in_tables_as_json_and_as_a_picture(settings: Path, shop: Shop) -> None:
+    await shop.customer("alice")
+    done = await at_the_counter("capacity", "--users", "1000000", "--chart", "capacity.png")
+    for seen in ("Прогноз", "По месяцам", "Если клиентов 1", "по стенду", "Ядер", "Проверено строк"):
+        assert seen in done.said, done.said
+    assert done.code == 1, done.said  # nobody has sampled anything yet
+    assert (settings / "capacity.png").read_bytes().startswith(b"\x89PNG")
+    said = json.loads((await at_the_counter("capacity", "--users", "2000", "--json")).said)
+    assert (said["verdict"], said["what_if"]["users"], said["what_if"]["when"]) == ("attention", 2000, None)
+    assert list(said["months"].values()) == [1]
+    assert {one["name"] for one in said["findings"]} >= {"machine.growth.memory", "capacity.users"}
+    refused = await at_the_counter("capacity", "--users", "0")
+    assert (refused.code, "не меньше 1" in refused.complained) == (64, True)
+
+
 @pytest.mark.parametrize("arguments", [["nonsense"], ["watch", "--nonsense"], ["history", "nonsense"]])
 def test_a_command_used_wrongly_is_64(arguments: list[str], settings: Path) -> None:
     done = ops(*arguments)
@@ -127,6 +142,8 @@ def test_a_database_that_is_away_is_2(settings: Path) -> None:
     assert (done.code, done.complained) == (2, "")
     for seen in ("Память", "база не ответила", "Итог проверки"):
         assert seen in done.said
+    done = ops("capacity", "--json")
+    assert (done.code, json.loads(done.said)["verdict"]) == (2, "unknown")
 
 
 def test_an_error_of_ours_is_70_one_sentence_and_no_traceback(

@@ -59,13 +59,13 @@ async def look_at_samples(deps: Deps, *, now: datetime) -> AsyncIterator[Finding
 
 @asks_database(MONTHS)
 async def look_at_customers(deps: Deps, *, now: datetime) -> AsyncIterator[Finding]:
-    """By month as the guide asks, and where customers, payments and messages are going."""
+    """By month as the guide asks, and how many there will be."""
     async with deps.db.read("look: months") as session:
         months = await capacity.months(session, deps, now)
     shown = [f"{MONTH_NAMES[month.month - 1]} {_count(new)}" for month, new in sorted(months.items())[-3:]]
     yield MONTHS.ok(f"{', '.join(shown)} пока" if shown else "ни одного за год")
-    for one in await capacity.of_customers(deps, now):
-        yield one.line.ok(told(one))
+    users, *_ = await capacity.of_customers(deps, now)
+    yield users.line.ok(told(users))
 
 
 @asks_database(capacity.PEAK)
@@ -139,7 +139,7 @@ _TOO_EARLY: Final = f"мало данных: дней {{}}, нужно {LEAST_DA
 
 
 def judged(one: Growth, *, now: datetime, remedy: str) -> Finding:
-    """By when it is full: before the next look red, within three months, or nearly so now, yellow."""
+    """By when it is expected to be full: before the next look red; nearly so within three months yellow."""
     limit = one.limit or math.inf
     if one.now is None:
         return one.line.ok(_TOO_EARLY.format(0))
@@ -147,10 +147,9 @@ def judged(one: Growth, *, now: datetime, remedy: str) -> Finding:
     share = (one.now if one.ahead is None else one.ahead.on(one.ahead.last_day).expected) / limit
     level = Level.ATTENTION if share >= SHARES[1] else Level.OK
     if one.ahead is not None:
-        full, nearly = one.ahead.reaches(limit), one.ahead.reaches(SHARES[1] * limit)
-        if _within(full.earliest, today + _ATTENTION) or _within(nearly.expected, today + _ATTENTION):
+        if _within(one.ahead.reaches(SHARES[1] * limit).expected, today + _ATTENTION):
             level = Level.ATTENTION
-        if _within(full.expected, today + _WRONG):
+        if _within(one.ahead.reaches(limit).expected, today + _WRONG):
             level = Level.WRONG
     if level is Level.WRONG:
         return one.line.wrong(told(one), remedy)
