@@ -33,6 +33,7 @@ SURE: Final = 0.8
 _NORMAL: Final = 1.2816
 """The normal distribution's bound of :data:`SURE`."""
 _DAYS_OF_WEEK: Final = 7
+_ASIDE: Final = 3
 _LEAST_AROUND: Final = 5
 """Of the seven days around one: of fewer there is no week to hold it against."""
 _LEAST_OF_WEEKDAY: Final = 2
@@ -73,13 +74,13 @@ class Reached(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """``level`` is of the last day and, as ``per_day``, without what belongs to the day of the week."""
+    """``level`` is of the last day and, as ``per_day``, of a week's average day."""
 
     last_day: date
     level: float
     per_day: float
     of_weekday: tuple[float, ...]
-    """What each adds, as a share, Monday first."""
+    """Each as a share of an average day, Monday first."""
     jumps: tuple[date, ...]
     """When it jumped, and that was left out of the growth."""
     noise: float
@@ -92,7 +93,7 @@ class Forecast:
     def on(self, day: date) -> Range:
         """Of a day after the last; none of these figures can be below zero."""
         ahead = (day - self.last_day).days
-        expected = (self.level + ahead * self.per_day) * (1 + self.of_weekday[day.weekday()])
+        expected = (self.level + ahead * self.per_day) * self.of_weekday[day.weekday()]
         error = self.sure * math.sqrt(
             1.25 * self.noise + (ahead + 3) * self.wander + ahead**2 * self.slope_error
         )
@@ -121,7 +122,7 @@ def forecast(days: Days) -> Forecast | None:
     if len(known) < LEAST_DAYS:
         return None
     of_weekday = _of_weekday(known)
-    even = {day: value / (1 + of_weekday[day.weekday()]) for day, value in known.items()}
+    even = {day: value / of_weekday[day.weekday()] for day, value in known.items()}
     jumps = _jumps(even)
     span = (last_day - min(known)).days
     again = _again(jumps, span)
@@ -145,15 +146,19 @@ def forecast(days: Days) -> Forecast | None:
 
 
 def _of_weekday(known: Days) -> tuple[float, ...]:
-    """By what share each weekday differs from the median of the seven days around it; together nothing."""
-    shares: list[list[float]] = [[] for _ in range(_DAYS_OF_WEEK)]
+    """What each weekday has of the median of the seven days around it, as a share of the week's average."""
+    off: list[list[float]] = [[] for _ in range(_DAYS_OF_WEEK)]
+    slope = per_day(known) or 0.0  # or Friday would be above its week for being its last working day
+    first, last = min(known), max(known)
     for day, value in known.items():
-        around = [known.get(day + timedelta(days=off)) for off in range(-3, 4)]
-        values = [one for one in around if one is not None]
-        if len(values) >= _LEAST_AROUND and None not in {around[0], around[-1]} and (usual := median(values)):
-            shares[day.weekday()].append(value / usual - 1)
-    usual_shares = [median(one) if len(one) >= _LEAST_OF_WEEKDAY else 0.0 for one in shares]
-    return tuple(max(_LEAST_SHARE, one - fmean(usual_shares)) for one in usual_shares)
+        if min((day - first).days, (last - day).days) < _ASIDE:
+            continue
+        around = ((apart, known.get(day + timedelta(days=apart))) for apart in range(-_ASIDE, _ASIDE + 1))
+        values = [one - apart * slope for apart, one in around if one is not None]
+        if len(values) >= _LEAST_AROUND and (usual := median(values)):
+            off[day.weekday()].append(value / usual - 1)
+    shares = [1 + max(_LEAST_SHARE, median(one)) if len(one) >= _LEAST_OF_WEEKDAY else 1.0 for one in off]
+    return tuple(one / fmean(shares) for one in shares)
 
 
 def _slope(smooth: Days, last_day: date) -> tuple[float, float]:
