@@ -271,8 +271,8 @@ async def test_customers_are_foretold_of_the_tables_own_past(deps: Deps) -> None
     [users, *_] = await capacity.of_customers(deps, NOW)
     assert [users.days[date(2026, 11, 7) - ago * DAY] for ago in (0, 1, 59)] == [180, 177, 3]
     found = await seen(looks.look_at_customers(deps, now=NOW))
-    assert found[capacity.USERS.name].seen == (
-        "180, +21 в неделю; через 3 мес 453 (453–453), через год 1275 (1275–1275)"
+    assert found[capacity.USERS.name].seen.replace("\N{NO-BREAK SPACE}", " ") == (
+        "180, +21 в неделю; через 3 мес 453, через год 1 275"
     )
 
 
@@ -297,6 +297,20 @@ async def test_months_are_the_operators_and_an_empty_one_is_shown(deps: Deps) ->
     }
     found = await seen(looks.look_at_customers(deps, now=NOW))
     assert found[looks.MONTHS.name].seen == "сентябрь 0, октябрь 0, ноябрь 1 пока"
+
+
+async def test_twelve_months_are_whole(deps: Deps) -> None:
+    """In December those begin with January: not with the last hours of the December before."""
+    for number, at in enumerate(["2025-12-31 20:59Z", "2025-12-31 21:00Z", "2026-12-05 10:00Z"]):
+        async with deps.db.begin("test") as session:
+            await session.execute(
+                text("INSERT INTO users (user_id, registration_date, language) VALUES (:number, :at, 'ru')"),
+                {"number": number, "at": datetime.fromisoformat(at)},
+            )
+    async with deps.db.read("test") as session:
+        months = await capacity.months(session, deps, datetime(2026, 12, 8, 8, 0, tzinfo=UTC))
+    assert len(months) == 12
+    assert {month: new for month, new in months.items() if new} == {date(2026, 1, 1): 1, date(2026, 12, 1): 1}
 
 
 async def test_without_the_database_each_line_is_red(deps: Deps) -> None:

@@ -53,8 +53,8 @@ _PURPOSES: Final = {"data": "данные", "logs": "журналы", "backups":
 _BEFORE_TODAY: Final = "SELECT count(*) FROM users WHERE registration_date < :today"
 _MONTHS: Final = (
     "SELECT date_trunc('month', registration_date AT TIME ZONE :zone)::date AS month, count(*) FROM users"
-    " WHERE registration_date >= date_trunc('month', CAST(:now AS timestamptz) AT TIME ZONE :zone)"
-    " AT TIME ZONE :zone - interval '11 months' GROUP BY 1 ORDER BY 1"
+    " WHERE registration_date >= (date_trunc('month', CAST(:now AS timestamptz) AT TIME ZONE :zone)"
+    " - interval '11 months') AT TIME ZONE :zone GROUP BY 1 ORDER BY 1"
 )
 _PARTITIONS: Final = (
     f"SELECT name, pg_total_relation_size(name::regclass) FROM ({partitions.EXISTING}) AS existing(name)"  # noqa: S608 -- our own statement

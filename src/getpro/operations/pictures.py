@@ -36,6 +36,8 @@ _NOW: Final = 'rgb("#1f6fb2")'
 _BEFORE: Final = 'rgb("#d5dbe1")'
 _BAD: Final = 'rgb("#b3261e")'
 _BEFORE_EDGE: Final = 'rgb("#7d8894")'
+_VEIL: Final = 'rgb("#ffffffcc")'
+"""Behind figures that stand on a line."""
 _MAYBE: Final = 'rgb("#cfe2f3")'
 
 
@@ -155,8 +157,8 @@ def _figure(words: str, x: float, between: tuple[float, float], *, is_end: bool)
     y = high - 17 if high > _LABEL else low + 9
     side, left = ("right", x - 90) if is_end else ("center", x - 45)
     return (
-        f"place(dx: {left:.1f}pt, dy: {y:.1f}pt, box(width: 90pt, align({side},"
-        f' text(size: 12pt, weight: "bold", fill: {_NOW}, {_quoted(words)}))))'
+        f"place(dx: {left:.1f}pt, dy: {y:.1f}pt, box(width: 90pt, align({side}, box(fill: {_VEIL}, outset: 1pt,"
+        f' text(size: 12pt, weight: "bold", fill: {_NOW}, {_quoted(words)})))))'
     )
 
 

@@ -36,7 +36,7 @@ class Unit:
         divisor, name = self.scale(value)
         scaled = value / divisor
         digits = 0 if abs(scaled) >= _WHOLE or (divisor == 1 and self.digits == 1) else self.digits
-        rounded = round(scaled, digits)
+        rounded = round(scaled, digits) + 0.0  # or there would be a negative nothing
         number = f"{rounded:{'+' if sign and rounded else ''},.{digits}f}"
         if "." in number:
             number = number.rstrip("0").rstrip(".")

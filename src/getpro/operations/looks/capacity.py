@@ -175,17 +175,19 @@ def told(one: Growth) -> str:
         quarter, year = ahead.on(ahead.last_day + _QUARTER), ahead.on(ahead.last_day + _YEAR)
         return f"{seen}; через 3 мес {between(one, quarter)}, через год {between(one, year)}"
     reached = [(share, ahead.reaches(share * one.limit)) for share in SHARES]
-    if all(when.earliest is None for _, when in reached):
-        return f"{seen}; хватит больше чем на два года"
+    if all(when.expected is None for _, when in reached):
+        seen += "; хватит больше чем на два года"
+        worst = reached[-1][1].earliest
+        return seen if worst is None else f"{seen}, в худшем случае до {worst:%d.%m.%Y}"
     return f"{seen}; " + ", ".join(f"{share:.0%} {dates(when)}" for share, when in reached)
 
 
 def between(one: Growth, values: Range) -> str:
-    """``12,4 ГБ (11–13,8)``."""
+    """``12,4 ГБ (11–13,8)``; ``12,4 ГБ`` where it is certain."""
     divisor, name = one.unit.scale(values.expected)
     low, high = (_short(value / divisor) for value in (values.low, values.high))
     expected = f"{_short(values.expected / divisor)}{NO_BREAK}{name}".rstrip(NO_BREAK)
-    return f"{expected} ({low}–{high})"
+    return expected if low == high else f"{expected} ({low}–{high})"
 
 
 def dates(when: Reached) -> str:
@@ -200,7 +202,8 @@ def dates(when: Reached) -> str:
 
 
 def _short(value: float) -> str:
-    return f"{value:.0f}" if value >= 100 or value == int(value) else f"{value:.1f}".replace(".", ",")  # noqa: PLR2004 -- three signs
+    digits = 0 if value >= 100 or value == int(value) else 1  # noqa: PLR2004 -- three signs
+    return f"{value:,.{digits}f}".replace(",", NO_BREAK).replace(".", ",")
 
 
 def _count(value: int) -> str:
