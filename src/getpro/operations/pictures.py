@@ -156,10 +156,9 @@ def _figure(words: str, x: float, between: tuple[float, float], *, is_end: bool)
     low, high = (_PLOT[1] * (1 - min(share, 1.0)) for share in between)
     y = high - 17 if high > _LABEL else low + 9
     side, left = ("right", x - 90) if is_end else ("center", x - 45)
-    return (
-        f"place(dx: {left:.1f}pt, dy: {y:.1f}pt, box(width: 90pt, align({side}, box(fill: {_VEIL}, outset: 1pt,"
-        f' text(size: 12pt, weight: "bold", fill: {_NOW}, {_quoted(words)})))))'
-    )
+    figure = f'text(size: 12pt, weight: "bold", fill: {_NOW}, {_quoted(words)})'
+    veiled = f"box(fill: {_VEIL}, outset: 1pt, {figure})"
+    return f"place(dx: {left:.1f}pt, dy: {y:.1f}pt, box(width: 90pt, align({side}, {veiled})))"
 
 
 def _ticks(curve: Curve) -> list[tuple[float, str, bool]]:
