@@ -46,8 +46,8 @@ _RECENT_DAYS: Final = 42
 _NO_CHANCE: Final = 1.96
 """Chance shows a change as clear as that once in twenty."""
 _LEAST_WEEKS: Final = 8
-_LEAST_SHARE: Final = -0.8
-"""A weekday with next to nothing cannot be blown up to what the others have."""
+_SHARES: Final = (0.2, 5.0)
+"""What is further from the week's usual is no habit that one could count on."""
 _OF_MONTH: Final = 31
 _TO_DEVIATION: Final = 1.4826
 _MEAN_TO_DEVIATION: Final = 1.2533
@@ -155,9 +155,10 @@ def _of_weekday(known: Days) -> tuple[float, ...]:
             continue
         around = ((apart, known.get(day + timedelta(days=apart))) for apart in range(-_ASIDE, _ASIDE + 1))
         values = [one - apart * slope for apart, one in around if one is not None]
-        if len(values) >= _LEAST_AROUND and (usual := median(values)):
-            off[day.weekday()].append(value / usual - 1)
-    shares = [1 + max(_LEAST_SHARE, median(one)) if len(one) >= _LEAST_OF_WEEKDAY else 1.0 for one in off]
+        if len(values) >= _LEAST_AROUND and (usual := median(values)) > 0:
+            off[day.weekday()].append(value / usual)
+    least, most = _SHARES
+    shares = [min(most, max(least, median(one))) if len(one) >= _LEAST_OF_WEEKDAY else 1.0 for one in off]
     return tuple(one / fmean(shares) for one in shares)
 
 
