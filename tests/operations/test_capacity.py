@@ -17,11 +17,12 @@ from getpro.operations.deps import Deps
 from getpro.operations.forecast import LEAST_DAYS
 from getpro.operations.looks import capacity as looks
 from getpro.operations.models import capacity_samples
-from getpro.operations.routines import ROUTINES
+from getpro.operations.routines import ROUTINES, carry_out
 from getpro.operations.units import BYTES, COUNT, PER_SECOND
 from getpro.platform.database import Database
 from getpro.platform.settings import OperationsSettings
 from getpro.platform.typesetting import draw
+from getpro.sandbox.shop.product import _absent
 from guide_lines import GUIDE
 from shop import Shop
 
@@ -319,6 +320,17 @@ async def test_without_the_database_each_line_is_red(deps: Deps) -> None:
     for check in checks:
         found = [finding async for finding in check.look()]
         assert (worst(found), found[-1].name) == (Level.UNKNOWN, check.line.name)
+
+
+async def test_the_sandbox_tells_of_customers_and_the_database_and_not_of_this_computer(deps: Deps) -> None:
+    await customers(deps, by_day=dict.fromkeys(range(1, 41), 3))
+    await samples.take(deps)
+    run = await carry_out(replace(deps, absent=_absent), ROUTINES["capacity"])
+    absent = {finding.title for finding in run.findings if finding.level is Level.ABSENT}
+    assert absent == {capacity.DISKS.title, capacity.BACKUPS.title, looks.SAMPLES.title}
+    assert run.level is Level.OK
+    assert {capacity.USERS.title, capacity.DATABASE.title} <= {finding.title for finding in run.findings}
+    assert run.picture is not None
 
 
 def test_one_disk_behind_several_folders_is_one(tmp_path: Path) -> None:

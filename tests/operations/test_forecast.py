@@ -200,8 +200,8 @@ def coverage(made: Made, series: int, *, past: int, ahead: int, known: float = 1
 
 @pytest.mark.parametrize("made", KINDS.values(), ids=KINDS)
 def test_the_truth_lies_between_about_as_often_as_is_said(made: Made) -> None:
-    """A hundred series leave 80 % uncertain by 8: the measured table is of the long test."""
-    assert coverage(made, 100, past=126, ahead=60) >= SURE - 0.1
+    """Sixty series leave 80 % uncertain by 10: the measured table is of the long test."""
+    assert coverage(made, 60, past=126, ahead=60) >= SURE - 0.12
 
 
 @pytest.mark.long
