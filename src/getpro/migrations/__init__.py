@@ -19,7 +19,7 @@ from getpro.platform.postgres.address import impatient
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD: Final = "0020"
+HEAD: Final = "0021"
 """The newest revision. A test compares it with the folder; with it a current database is known at once."""
 SYNTHETIC: Final = "synthetic"
 """The schema of the synthetic purchase: every table of the product once more, and none of the shop's rows."""

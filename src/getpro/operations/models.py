@@ -48,6 +48,8 @@ operator_messages = Table(
     Column("key", Text, nullable=False, comment="what it is about: a second one is not written"),
     Column("text", Text, nullable=False, comment="HTML, as Telegram reads it"),
     Column("picture", LargeBinary, comment="PNG; until it is sent"),
+    Column("document", LargeBinary, comment="a file; until it is sent"),
+    Column("document_name", Text),
     Column("is_silent", Boolean, nullable=False, server_default=false(), comment="wakes nobody"),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("sent_at", DateTime(timezone=True)),
@@ -107,4 +109,12 @@ refusals = Table(
     Column("source", Text, primary_key=True, comment="an address, or a network of IPv6"),
     Column("times", BigInteger, nullable=False),
     Column("last_at", DateTime(timezone=True), nullable=False),
+)
+
+month_reports = Table(
+    "month_reports",
+    metadata,
+    Column("month", Date, primary_key=True, comment="its first day"),
+    Column("made_at", DateTime(timezone=True), nullable=False),
+    Column("report", JSONB, nullable=False, comment="see operations/month/report.py"),
 )

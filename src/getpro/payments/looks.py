@@ -1,13 +1,14 @@
 """Up to when we have looked through what each provider says that it took."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 
 from sqlalchemy import func, update
 from sqlalchemy.dialects.postgresql import insert
 
-from getpro.payments.models import provider_looks
+from getpro.kit.money import Money
+from getpro.payments.models import provider_days, provider_looks
 from getpro.platform.database import Session
 
 _BEFORE_THE_FIRST: Final = timedelta(hours=3)
@@ -57,4 +58,17 @@ async def note_compared(session: Session, provider: str, until: datetime) -> Non
     """The sums of every day before ``until`` were compared."""
     await session.execute(
         update(provider_looks).where(provider_looks.c.provider == provider).values(compared_until=until)
+    )
+
+
+async def keep_day(
+    session: Session, provider: str, day: date, theirs: Money, ours: Money, *, now: datetime
+) -> None:
+    """Keep both sums of a day in one currency; the last comparison is the one that counts."""
+    key = {"provider": provider, "day": day, "currency": theirs.currency}
+    sums = {"theirs": theirs.value, "ours": ours.value, "compared_at": now}
+    await session.execute(
+        insert(provider_days)
+        .values(key | sums)
+        .on_conflict_do_update(index_elements=list(key), set_=sums)
     )

@@ -4,6 +4,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     ForeignKey,
     Identity,
@@ -43,6 +44,8 @@ payments = Table(
     Column("next_poll_at", DateTime(timezone=True), comment="when the provider is asked next; null: never"),
     Column("charge_id", Text, comment="the provider's object or charge that brought the money"),
     Column("paid_at", DateTime(timezone=True)),
+    Column("recorded_at", DateTime(timezone=True),
+           comment="when we wrote down that it was paid; null, of old rows: within a day"),
     Column("paid_amount", Numeric(18, 6), comment="what the customer really paid"),
     Column("paid_currency", Text),
     Column("rate", Numeric(18, 6), comment="roubles for one unit of paid_currency"),
@@ -60,6 +63,8 @@ payments = Table(
     Index("payments_paid_by_user_idx", "user_id", postgresql_include=["payment_id", "amount"],
           postgresql_where=text("status = 'succeeded'")),
     Index("payments_paid_at_idx", "paid_at"),
+    Index("payments_late_idx", "recorded_at",
+          postgresql_where=text("recorded_at - paid_at > interval '1 day'")),
     Index("payments_next_poll_at_idx", "next_poll_at", postgresql_where=text("next_poll_at IS NOT NULL")),
     Index("payments_object_id_idx", "provider", "object_id"),
 )  # fmt: skip
@@ -103,6 +108,7 @@ refunds = Table(
         name="succeeded",
     ),
     Index("refunds_payment_id_idx", "payment_id"),
+    Index("refunds_finished_at_idx", "finished_at"),
     Index("refunds_open_idx", "created_at", postgresql_where=text("status IN ('pending', 'refused')")),
 )
 
@@ -163,3 +169,15 @@ provider_looks = Table(
     Column("compared_until", DateTime(timezone=True), nullable=False,
            comment="the sums of the days before are compared"),
 )  # fmt: skip
+
+provider_days = Table(
+    "provider_days",
+    metadata,
+    Column("provider", Text, primary_key=True),
+    Column("day", Date, primary_key=True, comment="of the shop's zone"),
+    Column("currency", Text, primary_key=True),
+    Column("theirs", Numeric(18, 6), nullable=False, comment="what the provider says that it took"),
+    Column("ours", Numeric(18, 6), nullable=False, comment="what we have of that, delivered or stuck"),
+    Column("compared_at", DateTime(timezone=True), nullable=False),
+)
+"""Each day as it was compared last; a day on which nothing was taken has a row with the shop's currency."""

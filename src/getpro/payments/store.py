@@ -236,6 +236,7 @@ def _paid(payment: Payment, charge: Charge, *, now: datetime) -> dict[str, Any]:
         "amount": amount.value,
         "charge_id": charge.charge_id,
         "paid_at": charge.paid_at or now,
+        "recorded_at": now,
         "paid_amount": charge.taken.value,
         "paid_currency": charge.taken.currency,
         "rate": round(Decimal(amount.value) / charge.taken.value, 6),
@@ -275,7 +276,7 @@ def _move(target: PaymentStatus, *columns: str, **fixed: Any) -> Prepared:
 _MOVE = ("moved_at", "reason", "actor")
 _SUCCEED = _move(
     PaymentStatus.SUCCEEDED,
-    *("amount", "charge_id", "paid_at", "paid_amount", "paid_currency", "rate"),
+    *("amount", "charge_id", "paid_at", "recorded_at", "paid_amount", "paid_currency", "rate"),
     next_poll_at=None,
 )
 _CANCEL = _move(PaymentStatus.CANCELED, "cancel_reason")

@@ -238,9 +238,7 @@ async def _mark(deps: Deps, wanted: Subscription, last: _Cause, account: PanelAc
     now, delivered = deps.clock(), list[Payment]()
     async with deps.db.begin("deliver: mark") as session:
         await accounts.remember(session, wanted.subscription_id, account, cipher=deps.cipher, now=now)
-        if await subscriptions.mark_provisioned(
-            session, wanted.subscription_id, version=wanted.wanted_version
-        ):
+        if await subscriptions.mark_delivered(session, wanted, now=now):
             delivered = await _undelivered(session, wanted)
             await _tell_open(session, deps, wanted, last, delivered, now=now)
         else:

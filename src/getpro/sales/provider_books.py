@@ -32,6 +32,8 @@ _SETTLING: Final = timedelta(minutes=2)
 """Younger charges are left to their notices."""
 _CLOCKS_DIFFER: Final = timedelta(hours=1)
 """How far the time in a provider's list may lie from the one that we recorded, out of its notice."""
+_SHOPS: Final = "RUB"
+"""The currency in which a day on which nothing was taken is kept."""
 _DAYS_COMPARED: Final = 3
 """So many days are compared each night, those before them only if they never were."""
 
@@ -155,6 +157,9 @@ async def compare_sums(
     async with deps.db.begin("reconcile: sums") as session:
         for pair in sums.values():
             await _keep_difference(session, provider.code, day, *pair, now=deps.clock())
+        nothing = Money(0, _SHOPS)
+        for pair in list(sums.values()) or [(nothing, nothing)]:
+            await looks.keep_day(session, provider.code, day, *pair, now=deps.clock())
     return sums
 
 

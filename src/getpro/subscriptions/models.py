@@ -35,6 +35,7 @@ subscriptions = Table(
     Column("delivery_trouble_text", Text, comment="the panel's own words, or the name of our error"),
     Column("next_reminder_at", DateTime(timezone=True), server_default=func.now(),
            comment="when the next reminder is looked at; null: none is left"),
+    Column("first_paid_at", DateTime(timezone=True), comment="when it was first paid for; null: never"),
     CheckConstraint("end_date >= start_date", name="ends_after_start"),
     CheckConstraint("provisioned_version <= wanted_version", name="versions"),
     Index("subscriptions_user_id_idx", "user_id"),
@@ -57,9 +58,11 @@ subscription_changes = Table(
     Column("days", Integer, nullable=False, comment="given, or taken back (as far as they were unused)"),
     Column("end_before", DateTime(timezone=True)),
     Column("end_after", DateTime(timezone=True), nullable=False),
+    Column("delivered_at", DateTime(timezone=True), comment="when the panel first had it"),
     UniqueConstraint("refund_id"),
     Index("subscription_changes_payment_id_key", "payment_id", unique=True,
           postgresql_where=text("refund_id IS NULL")),
     Index("subscription_changes_subscription_id_idx", "subscription_id"),
+    Index("subscription_changes_changed_at_idx", "changed_at"),
 )  # fmt: skip
 """``days`` is what was asked for; where days were taken back, it was ``end_before - end_after`` of them."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Insert, Update, bindparam, insert, select, update
+from sqlalchemy import Insert, Integer, Update, bindparam, func, insert, select, update
 
 from getpro.platform.database import Session
 from getpro.platform.prepared import Prepared, named
@@ -68,11 +68,20 @@ def _changing(statement: Insert | Update) -> Prepared:
 
 
 _WANTED = named("provider", "end_date", "wanted_at", "next_reminder_at") | {"is_active": True}
-_BEGIN = _changing(insert(subscriptions).values(named("user_id", "start_date") | _WANTED))
+_BEGIN = _changing(insert(subscriptions).values(named("user_id", "start_date", "first_paid_at") | _WANTED))
 _EXTEND = _changing(
     update(subscriptions)
     .where(subscriptions.c.subscription_id == bindparam("number"))
-    .values({**_WANTED, "wanted_version": subscriptions.c.wanted_version + 1})
+    .values(
+        {
+            **_WANTED,
+            "wanted_version": subscriptions.c.wanted_version + 1,
+            "first_paid_at": func.coalesce(
+                subscriptions.c.first_paid_at,
+                bindparam("first_paid_at", type_=subscriptions.c.first_paid_at.type),
+            ),
+        }
+    )
 )
 
 
@@ -152,6 +161,7 @@ async def _change(
         "end_date": end_after,
         "wanted_at": now,
         "next_reminder_at": now,
+        "first_paid_at": None if payment_id is None else now,
     }
     if before is None:
         start = now.replace(microsecond=0)
@@ -264,23 +274,62 @@ async def _note_same_end(
     )
 
 
-_MARK = Prepared(
-    update(subscriptions)
-    .where(
-        subscriptions.c.subscription_id == bindparam("number"),
-        subscriptions.c.wanted_version == bindparam("provisioned_version"),
+def _marking() -> Update:
+    return (
+        update(subscriptions)
+        .where(
+            subscriptions.c.subscription_id == bindparam("number"),
+            subscriptions.c.wanted_version == bindparam("provisioned_version"),
+        )
+        .values(named("provisioned_version") | {"delivery_trouble": None, "delivery_trouble_text": None})
+        .returning(subscriptions.c.subscription_id)
     )
-    .values(named("provisioned_version") | {"delivery_trouble": None, "delivery_trouble_text": None})
-    .returning(subscriptions.c.subscription_id)
-)
+
+
+def _delivering() -> Prepared:
+    """Mark, and note at each change that the panel did not have before when it got it."""
+    marked = _marking().cte("marked")
+    changes = subscription_changes.c
+    newest = (
+        select(changes.change_id)
+        .where(changes.subscription_id == bindparam("number"))
+        .order_by(changes.change_id.desc())
+        .limit(bindparam("missing", type_=Integer))
+    )
+    noted = (
+        update(subscription_changes)
+        .where(
+            changes.change_id.in_(newest),
+            changes.subscription_id == marked.c.subscription_id,
+            changes.delivered_at.is_(None),
+        )
+        .values(named("delivered_at"))
+    )
+    return Prepared(select(marked).add_cte(noted.cte("noted")))
+
+
+_MARK = Prepared(_marking())
+_DELIVERED = _delivering()
 
 
 async def mark_provisioned(session: Session, subscription_id: int, *, version: int) -> bool:
-    """Note that the panel has ``version``; False if more is wanted meanwhile: deliver again.
+    """Note that the panel has ``version``, though nobody was given anything by it; as mark_delivered."""
+    return await _MARK.first(session, number=subscription_id, provisioned_version=version) is not None
+
+
+async def mark_delivered(session: Session, wanted: Subscription, *, now: datetime) -> bool:
+    """Note that the panel has ``wanted``; False if more is wanted meanwhile: deliver again.
 
     A slower, older delivery may have landed last, so only the version that is still wanted counts.
     """
-    return await _MARK.first(session, number=subscription_id, provisioned_version=version) is not None
+    row = await _DELIVERED.first(
+        session,
+        number=wanted.subscription_id,
+        provisioned_version=wanted.wanted_version,
+        missing=wanted.wanted_version - wanted.provisioned_version,
+        delivered_at=now,
+    )
+    return row is not None
 
 
 async def note_trouble(
