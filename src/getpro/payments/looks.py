@@ -1,10 +1,11 @@
 """Up to when we have looked through what each provider says that it took."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Final
 
-from sqlalchemy import func, update
+from sqlalchemy import delete, func, update
 from sqlalchemy.dialects.postgresql import insert
 
 from getpro.kit.money import Money
@@ -62,13 +63,16 @@ async def note_compared(session: Session, provider: str, until: datetime) -> Non
 
 
 async def keep_day(
-    session: Session, provider: str, day: date, theirs: Money, ours: Money, *, now: datetime
+    session: Session, provider: str, day: date, sums: Iterable[tuple[Money, Money]], *, now: datetime
 ) -> None:
-    """Keep both sums of a day in one currency; the last comparison is the one that counts."""
-    key = {"provider": provider, "day": day, "currency": theirs.currency}
-    sums = {"theirs": theirs.value, "ours": ours.value, "compared_at": now}
+    """Keep a day's sums by currency, the provider's first; the last comparison is the one that counts."""
+    own = provider_days.c
+    await session.execute(delete(provider_days).where(own.provider == provider, own.day == day))
+    rows = [
+        {"currency": theirs.currency, "theirs": theirs.value, "ours": ours.value} for theirs, ours in sums
+    ]
     await session.execute(
-        insert(provider_days)
-        .values(key | sums)
-        .on_conflict_do_update(index_elements=list(key), set_=sums)
+        insert(provider_days).values(
+            [row | {"provider": provider, "day": day, "compared_at": now} for row in rows]
+        )
     )

@@ -158,8 +158,8 @@ async def compare_sums(
         for pair in sums.values():
             await _keep_difference(session, provider.code, day, *pair, now=deps.clock())
         nothing = Money(0, _SHOPS)
-        for pair in list(sums.values()) or [(nothing, nothing)]:
-            await looks.keep_day(session, provider.code, day, *pair, now=deps.clock())
+        kept = sums.values() or [(nothing, nothing)]
+        await looks.keep_day(session, provider.code, day, kept, now=deps.clock())
     return sums
 
 

@@ -24,9 +24,7 @@ def upgrade() -> None:
         sa.Column("provider", sa.Text(), primary_key=True),
         sa.Column("day", sa.Date(), primary_key=True, comment="of the shop's zone"),
         sa.Column("currency", sa.Text(), primary_key=True),
-        sa.Column(
-            "theirs", sa.Numeric(18, 6), nullable=False, comment="what the provider says that it took"
-        ),
+        sa.Column("theirs", sa.Numeric(18, 6), nullable=False, comment="what the provider says that it took"),
         sa.Column(
             "ours", sa.Numeric(18, 6), nullable=False, comment="what we have of that, delivered or stuck"
         ),
