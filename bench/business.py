@@ -19,7 +19,10 @@ import psycopg
 PLANS: Final = {1: (30, 19900, 120), 3: (90, 49900, 300), 6: (180, 89900, 540), 12: (365, 159000, 950)}
 """By months: days, kopeks, stars."""
 _ENOUGH: Final = timedelta(seconds=1)
-_LATE: Final = timedelta(days=1)
+_TRY, _BUY, _RENEW, _REGRET, _LEARNED_LATE = 0.7, 0.4, 0.75, 0.0006, 0.01
+"""How often a newcomer does the first two, a customer at a period's end the third, each day the fourth."""
+_HOURS: Final = (2, 1, 1, 1, 1, 1, 2, 3, 4, 5, 5, 6, 6, 6, 6, 6, 7, 8, 9, 9, 8, 7, 5, 3)
+_FRIDAY: Final = 4
 _DIGITS: Final = {"RUB": 2, "XTR": 0}
 
 
@@ -167,7 +170,7 @@ def live(
     seed: int, zone: ZoneInfo, *, since: date, days: int = 365, newcomers: int = 4
 ) -> tuple[History, dict[date, Tally]]:
     """So many days; ``newcomers`` come on the first of them, twice as many on the last."""
-    chance, history = random.Random(seed), History()
+    chance, history = random.Random(seed), History()  # noqa: S311 -- the same seed, the same year
     tallies: dict[date, Tally] = defaultdict(Tally)
     waiting: dict[date, list[int]] = defaultdict(list)
     """Who comes to pay on a day."""
@@ -183,11 +186,11 @@ def live(
             history.join(user, moment)
             tally.new_users += 1
             after = 0
-            if chance.random() < 0.7:
+            if chance.random() < _TRY:
                 history.give(user, moment + timedelta(seconds=30), 3, cause="trial")
                 tally.trials += 1
                 after = chance.choice((2, 3, 3, 4))
-            if chance.random() < 0.4:
+            if chance.random() < _BUY:
                 waiting[day + timedelta(days=after + 1)].append(user)
         buyers = waiting.pop(day, [])
         for user, moment in zip(buyers, _moments(chance, day, zone, len(buyers)), strict=True):
@@ -202,12 +205,12 @@ def live(
             else:
                 tally.first_paid += 1
                 paid_before.add(user)
-            if chance.random() < 0.75:
+            if chance.random() < _RENEW:
                 comes = history.ends[user].astimezone(zone).date() + timedelta(days=chance.randint(-3, 6))
                 waiting[max(comes, day + timedelta(days=1))].append(user)
         for user, moment in zip(last, _moments(chance, day, zone, len(last)), strict=True):
             deal = last[user]
-            is_asked = chance.random() < 0.0006 and deal.number not in gone
+            is_asked = chance.random() < _REGRET and deal.number not in gone
             if is_asked and (deal.recorded_at or deal.paid_at) < moment:
                 gone.add(deal.number)
                 back = history.give_back(deal, moment, hundredths=chance.choice((100, 50)))
@@ -217,7 +220,7 @@ def live(
 
 
 def _buy(chance: random.Random, history: History, user: int, moment: datetime) -> Deal:
-    is_late = chance.random() < 0.01
+    is_late = chance.random() < _LEARNED_LATE
     learned = timedelta(days=chance.randint(2, 12)) if is_late else timedelta(seconds=chance.randint(1, 40))
     return history.pay(
         user,
@@ -232,15 +235,13 @@ def _buy(chance: random.Random, history: History, user: int, moment: datetime) -
 def _moments(chance: random.Random, day: date, zone: ZoneInfo, count: int) -> list[datetime]:
     """Moments of a day, the evening more often, oldest first."""
     midnight = datetime(day.year, day.month, day.day, tzinfo=zone)
-    hours = chance.choices(
-        range(24), [2, 1, 1, 1, 1, 1, 2, 3, 4, 5, 5, 6, 6, 6, 6, 6, 7, 8, 9, 9, 8, 7, 5, 3], k=count
-    )
+    hours = chance.choices(range(24), _HOURS, k=count)
     return sorted(midnight + timedelta(hours=hour, seconds=chance.randrange(3600)) for hour in hours)
 
 
 def _week(day: date) -> float:
     """Of a weekend more come."""
-    return 1.3 if day.weekday() > 4 else 1
+    return 1.3 if day.weekday() > _FRIDAY else 1
 
 
 def _month(moment: datetime, zone: ZoneInfo) -> date:

@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 from bench.business import Change, Deal, History
 from getpro.operations.month.figures import Cohort, Figures, GivenBack, Sold
 
+_SHARES = (Fraction("0.5"), Fraction("0.95"), Fraction(1))
+
 
 def counted(history: History, year: int, month: int, zone: ZoneInfo) -> Figures:
     """A whole month, once it is closed."""
@@ -50,9 +52,9 @@ def counted(history: History, year: int, month: int, zone: ZoneInfo) -> Figures:
     old = {one.user for one in granting if one.at < first}
     trials = [one for one in history.changes if one.cause == "trial" and in_month(one.at)]
     grants = [one for one in granting if in_month(one.at)]
-    firsts = {
-        user: min(one.at for one in granting if one.user == user) for user in {g.user for g in granting}
-    }
+    firsts: dict[int, datetime] = {}
+    for one in granting:
+        firsts[one.user] = min(one.at, firsts.get(one.user, one.at))
     cohorts: dict[date, list[int]] = defaultdict(list)
     for user, at in firsts.items():
         if at < after:
@@ -79,9 +81,7 @@ def counted(history: History, year: int, month: int, zone: ZoneInfo) -> Figures:
         ungranted=sum(one.number not in given for one in booked),
         ungranted_amount=sum(one.amount for one in booked if one.number not in given),
         measured=len(waits),
-        waits=[waits[math.ceil(Fraction(share) * len(waits)) - 1] for share in ("0.5", "0.95", "1")]
-        if waits
-        else [],
+        waits=[waits[math.ceil(share * len(waits)) - 1] for share in _SHARES] if waits else [],
         users=sum(at < after for at in history.users.values()),
         new_users=sum(in_month(at) for at in history.users.values()),
         trials=len(trials),

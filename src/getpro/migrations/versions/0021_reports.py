@@ -1,4 +1,4 @@
-"""A month that is told later as it was told then: what was learned late, delivered when, compared, and kept."""
+"""A month told later as it was told then: what was learned late, delivered when, compared, and kept."""
 
 import sqlalchemy as sa
 from alembic import op

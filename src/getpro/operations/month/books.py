@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any, Final
 
 from sqlalchemy import text
@@ -78,7 +79,7 @@ async def compare(session: Session, period: Period) -> list[Account]:
     """A step, it only reads. A currency of which nothing is known on either side is left out."""
     days = {"first": period.month, "last": period.last_day}
     span = {"since": period.since, "until": period.until, "closes_at": period.closes_at}
-    compared = {row.provider: row.count for row in await session.execute(text(_COMPARED), days)}
+    compared: dict[str, int] = dict((await session.execute(text(_COMPARED), days)).tuples().all())
     rows = await session.execute(text(_BOOKS), days | span)
     length = (period.last_day - period.month + timedelta(days=1)).days
     found = [_account(row, compared.get(row.provider, 0), length) for row in rows]
@@ -86,8 +87,16 @@ async def compare(session: Session, period: Period) -> list[Account]:
 
 
 def _account(row: Any, compared: int, days: int) -> Account:
-    sums = (
-        Money.parse(str(amount), row.currency).minor
-        for amount in (row.took, row.paid, row.waits, row.differed)
+    def minor(amount: Decimal) -> int:
+        return Money.parse(str(amount), row.currency).minor
+
+    return Account(
+        provider=row.provider,
+        currency=row.currency,
+        theirs=minor(row.took),
+        reported=minor(row.paid),
+        held=minor(row.waits),
+        differed=minor(row.differed),
+        days_compared=compared,
+        days=days,
     )
-    return Account(row.provider, row.currency, *sums, days_compared=compared, days=days)

@@ -1,7 +1,8 @@
 """What a period brought, out of rows that nobody changes: asked later, it gives the same.
 
-A payment belongs to the month in which it was paid, if that was known before the month was closed, else to the
-month in which it was learned. People are counted by the changes of subscriptions, whose time is our own clock.
+A payment belongs to the month in which it was paid, if that was known before the month was closed, else to
+the month in which it was learned. People are counted by the changes of subscriptions, whose time is our own
+clock.
 """
 
 from collections.abc import Sequence
@@ -68,7 +69,8 @@ GROUP BY 1, 2 ORDER BY 1, 2
 """
 _COUNTS: Final = """
 SELECT (SELECT count(*) FROM users WHERE registration_date < :until) AS users,
-       (SELECT count(*) FROM users WHERE registration_date >= :since AND registration_date < :until) AS new_users,
+       (SELECT count(*) FROM users
+            WHERE registration_date >= :since AND registration_date < :until) AS new_users,
        (SELECT coalesce(sum(amount), 0) FROM payments WHERE status = 'succeeded'
             AND created_at >= :since AND created_at < :until
             AND coalesce(recorded_at, paid_at) < :closes_at) AS by_order_day,
