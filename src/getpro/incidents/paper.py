@@ -23,7 +23,22 @@ Node = dict[str, Any]
 
 def layout(markdown: str, *, kicker: str, short: str, footer: str, author: str, day: date) -> str:
     """Typst's source. ``kicker`` stands above the title, ``short`` in the head of later pages."""
-    blocks = list(_blocks(read(markdown)))
+    return laid_out(
+        list(_blocks(read(markdown))), kicker=kicker, short=short, footer=footer, author=author, day=day
+    )
+
+
+def laid_out(
+    blocks: Sequence[Node],
+    *,
+    kicker: str,
+    short: str,
+    footer: str,
+    author: str,
+    day: date,
+    charts: Sequence[str] = (),
+) -> str:
+    """The same for blocks; ``{"kind": "chart", "number": 0}`` shows the first of ``charts``, Typst's source."""
     title = next((words(one["inside"]) for one in blocks if one["kind"] == "heading"), short)
     tree = {
         "title": title,
@@ -37,7 +52,10 @@ def layout(markdown: str, *, kicker: str, short: str, footer: str, author: str, 
         "blocks": blocks,
     }
     data = json.dumps(tree, ensure_ascii=False).replace("\\", "\\\\").replace('"', '\\"')
-    return f'#let tree = json(bytes("{data}"))\n{_LAYOUT.read_text(encoding="utf-8")}'
+    drawn = "".join(f"[{chart}],\n" for chart in charts)
+    return (
+        f'#let tree = json(bytes("{data}"))\n#let charts = ({drawn})\n{_LAYOUT.read_text(encoding="utf-8")}'
+    )
 
 
 def read(markdown: str) -> SyntaxTreeNode:

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Final
 
@@ -43,11 +43,13 @@ _MAYBE: Final = 'rgb("#cfe2f3")'
 
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """A figure by day: of a week, and of the week before it, the same weekdays."""
+    """A figure by day, by way of paying …: of this time and of the time before it. At most seven."""
 
     title: str
     now: Sequence[float]
     before: Sequence[float]
+    names: Sequence[str] = ()
+    """Below the bars; in a chart of a week its days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class Bar:
 
     name: str
     value: float
-    is_good: bool
+    is_good: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +86,14 @@ class Curve:
 
 
 def one_by_one(title: str, bars: Sequence[Bar]) -> str:
-    """Typst's source: one bar each, at most twelve; what is not good is in red and says so by its mark."""
-    return "\n".join([_PAGE, _bars(title, bars)])
+    """Typst's source of a picture with one such chart."""
+    return page(singles(title, bars))
 
 
-def growing(title: str, bars: Sequence[Bar], curves: Sequence[Curve], *, key: str) -> str:
-    """Typst's source: the bars, and below them the curves; ``key`` says what their shades mean."""
-    below = ["#v(6pt)", f"#text(size: 12pt, {_quoted(key)})"] if curves else []
-    return "\n".join([_PAGE, _bars(title, bars), *below, *(_curve(curve) for curve in curves)])
+def growing(title: str, bars: Sequence[Bar], curves: Sequence[Curve], *, shades: str) -> str:
+    """Typst's source: the bars, and below them the curves; ``shades`` says what those mean."""
+    below = ["#v(6pt)", f"#text(size: 12pt, {_quoted(shades)})"] if curves else []
+    return page(singles(title, bars), *below, *(_curve(curve) for curve in curves))
 
 
 def _curve(curve: Curve) -> str:
@@ -194,11 +196,33 @@ def _quoted(words: str) -> str:
     return json.dumps(words, ensure_ascii=False)
 
 
-def _bars(title: str, bars: Sequence[Bar]) -> str:
+def week_against_week(charts: Sequence[Bars], first_day: date, last_day: date) -> str:
+    """Typst's source. ``first_day`` and ``last_day`` are those of the later week."""
+    span = f"{_in_words(first_day)} – {_in_words(last_day)}"
+    days = [_WEEKDAYS[(first_day.weekday() + number) % 7] for number in range(7)]
+    named = (pairs(replace(chart, names=days)) for chart in charts)
+    return page(key(span, "неделей раньше"), *named)
+
+
+def page(*parts: str) -> str:
+    """Typst's source of a picture for a phone, one part below the other."""
+    return "\n".join([_PAGE, *parts])
+
+
+def key(now: str, before: str) -> str:
+    """What the two bars of a pair are."""
+    return (
+        f"#box(width: 10pt, height: 10pt, fill: {_NOW}) #{_quoted(now)} (с цифрами) #h(6pt)"
+        f" #box(width: 10pt, height: 10pt, fill: {_BEFORE}, stroke: 0.7pt + {_BEFORE_EDGE}) #{_quoted(before)}"
+    )
+
+
+def singles(title: str, bars: Sequence[Bar]) -> str:
+    """A chart of one bar each, at most twelve; what is not good is in red and says so by its mark."""
     tallest = max((bar.value for bar in bars), default=0) or 1
     cells = ",\n".join(_single(bar, tallest) for bar in bars)
     grid = f"#grid(columns: (1fr,) * {max(len(bars), 1)}, align: bottom + center, {cells})" if bars else "—"
-    return "\n".join([f'#text(size: 16pt, weight: "bold")[{title}]', "#v(8pt)", grid])
+    return "\n".join(["#v(8pt)", f'#text(size: 16pt, weight: "bold")[{title}]', "#v(8pt)", grid])
 
 
 def _single(bar: Bar, tallest: float) -> str:
@@ -207,40 +231,30 @@ def _single(bar: Bar, tallest: float) -> str:
     return (
         f"stack(dir: ttb, text(size: 11pt, fill: {colour})[{mark}{_short(bar.value)}], 4pt,"
         f" rect(width: 16pt, height: {bar.value / tallest * _HEIGHT:.1f}pt, fill: {colour}, stroke: none),"
-        f" line(length: 100%, stroke: 0.7pt + {_BEFORE_EDGE}), 4pt, text(size: 11pt)[{bar.name}])"
+        f" line(length: 100%, stroke: 0.7pt + {_BEFORE_EDGE}), 4pt, text(size: 11pt, {_quoted(bar.name)}))"
     )
 
 
-def week_against_week(charts: Sequence[Bars], first_day: date, last_day: date) -> str:
-    """Typst's source. ``first_day`` and ``last_day`` are those of the later week."""
-    span = f"{_in_words(first_day)} – {_in_words(last_day)}"
-    key = (
-        f"#box(width: 10pt, height: 10pt, fill: {_NOW}) {span} (с цифрами) #h(6pt)"
-        f" #box(width: 10pt, height: 10pt, fill: {_BEFORE}, stroke: 0.7pt + {_BEFORE_EDGE}) неделей раньше"
-    )
-    days = [_WEEKDAYS[(first_day.weekday() + number) % 7] for number in range(7)]
-    return "\n".join([_PAGE, key, *(_chart(chart, days) for chart in charts)])
-
-
-def _chart(chart: Bars, days: Sequence[str]) -> str:
+def pairs(chart: Bars) -> str:
+    """A chart of two bars each: of now, with its figure, and of before."""
     tallest = max((*chart.now, *chart.before), default=0) or 1
-    columns = zip(days, chart.now, chart.before, strict=True)
-    cells = ",\n".join(_column(day, now, before, tallest) for day, now, before in columns)
+    columns = zip(chart.names, chart.now, chart.before, strict=True)
+    cells = ",\n".join(_column(name, now, before, tallest) for name, now, before in columns)
     return (
         f'#v(8pt)\n#text(size: 16pt, weight: "bold")[{chart.title}]\n'
-        f"#grid(columns: (1fr,) * 7, align: bottom + center, row-gutter: 0pt, {cells})"
+        f"#grid(columns: (1fr,) * {len(chart.names)}, align: bottom + center, row-gutter: 0pt, {cells})"
     )
 
 
-def _column(day: str, now: float, before: float, tallest: float) -> str:
-    """The figure, two bars that begin at zero, the day."""
+def _column(name: str, now: float, before: float, tallest: float) -> str:
+    """The figure, two bars that begin at zero, the name."""
     heights = (before / tallest * _HEIGHT, now / tallest * _HEIGHT)
     return (
         f"stack(dir: ttb, text(size: 12pt, fill: {_NOW})[{_short(now)}], 4pt,"
         " grid(columns: (14pt, 20pt), column-gutter: 1pt, align: bottom,"
         f" rect(width: 14pt, height: {heights[0]:.1f}pt, fill: {_BEFORE}, stroke: 0.7pt + {_BEFORE_EDGE}),"
         f" rect(width: 20pt, height: {heights[1]:.1f}pt, fill: {_NOW}, stroke: none)),"
-        f" line(length: 100%, stroke: 0.7pt + {_BEFORE_EDGE}), 4pt, text(size: 12pt)[{day}])"
+        f" line(length: 100%, stroke: 0.7pt + {_BEFORE_EDGE}), 4pt, text(size: 12pt, {_quoted(name)}))"
     )
 
 

@@ -13,6 +13,7 @@ from getpro.checks.check import Finding, Line
 from getpro.kit.clock import midnight
 from getpro.operations.figures import rows_of
 from getpro.operations.looks.asking import asks_database
+from getpro.operations.words import change, roubles
 from getpro.platform.database import Database
 
 HOUR: Final = Line("money.hour", "Платежи за час")
@@ -115,14 +116,14 @@ async def look_at_week(db: Database, *, now: datetime, zone: ZoneInfo) -> AsyncI
         active = await session.scalar(text("SELECT count(*) FROM subscriptions WHERE is_active"))
     yield WEEK.ok(_in_words(this))
     yield Line("money.week.before", "Неделя до неё").ok(_in_words(before))
-    change = _change(this["revenue"], before["revenue"])
+    fallen = change(this["revenue"], before["revenue"])
     if before["payments"] >= _LEAST_EXPECTED and this["revenue"] < _FALLEN * before["revenue"]:
         remedy = "Посмотрите, у какого провайдера: 2getpro query payments-by-provider."
-        yield CHANGE.attention(change, remedy)
+        yield CHANGE.attention(fallen, remedy)
     else:
-        yield CHANGE.ok(change)
+        yield CHANGE.ok(fallen)
     average = this["revenue"] / this["payments"] if this["payments"] else Decimal(0)
-    yield Line("money.week.average", "Средний платёж").ok(_roubles(average))
+    yield Line("money.week.average", "Средний платёж").ok(roubles(average))
     yield Line("money.active", "Действующих подписок").ok(f"{active}")
 
 
@@ -140,17 +141,7 @@ async def _figures(db: Database, since: datetime, until: datetime) -> dict[str, 
 def _in_words(figures: dict[str, Any]) -> str:
     told = (
         f"новых {figures['new']}, покупателей {figures['payers']}, платежей {figures['payments']},"
-        f" выручка {_roubles(figures['revenue'])}"
+        f" выручка {roubles(figures['revenue'])}"
     )
-    return told + (f", возвращено {_roubles(figures['back'])}" if figures["back"] else "")
+    return told + (f", возвращено {roubles(figures['back'])}" if figures["back"] else "")
 
-
-def _roubles(value: Decimal) -> str:
-    whole = f"{value:,.2f}".replace(",", "\u00a0").replace(".", ",")
-    return f"{whole.removesuffix(',00')}\u00a0₽"
-
-
-def _change(now: Decimal, before: Decimal) -> str:
-    if not before:
-        return "сравнить не с чем"
-    return f"{(now / before - 1) * 100:+.0f} %".replace("-", "−")

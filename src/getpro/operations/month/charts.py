@@ -1,0 +1,73 @@
+"""A report in pictures: for phones, and for the paper. Pure: Typst's source."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from getpro.operations import pictures
+from getpro.operations.month.figures import WEEKS, Figures
+from getpro.operations.month.period import in_short
+from getpro.operations.month.report import Report, Seen
+from getpro.operations.month.tables import COHORTS, provider_title, sums
+from getpro.operations.pictures import Bar, Bars, pairs, singles
+
+_WEEKS: Final = ("1–7", "8–14", "15–21", "22–28", "29–31")
+_MOST: Final = 5
+"""Providers on a chart."""
+_LEAST_MONTHS: Final = 3
+
+
+def money(seen: Seen) -> list[str]:
+    """Where the revenue comes from."""
+    now, before = seen.report.this.figures, seen.report.earlier.figures
+    found = [
+        pairs(Bars("Выручка по числам месяца, ₽", _roubles(now.weeks), _roubles(before.weeks), _WEEKS)),
+        _by("Выручка по способам оплаты, ₽", now, before, by_months=False),
+        _by("Выручка по срокам, ₽", now, before, by_months=True),
+    ]
+    if len(seen.past) >= _LEAST_MONTHS:
+        months = [Bar(in_short(month), max(net, 0) / 100) for month, net in seen.past]
+        found.append(singles("Чистая выручка по месяцам, ₽", months))
+    return found
+
+
+def people(seen: Seen) -> list[str]:
+    """Who came, who stayed."""
+    now, before = seen.report.this.figures, seen.report.earlier.figures
+    moved = [[one.new, one.returned, one.lost, one.renewals] for one in (now, before)]
+    kept = [Bar(in_short(one.month), 100 * one.active / one.size) for one in now.cohorts[-COHORTS:]]
+    return [
+        pairs(Bars("Платные подписки", *moved, ("пришли", "вернулись", "ушли", "продлений"))),
+        pairs(
+            Bars(
+                "Пробные сроки",
+                [now.new_users, now.trials, now.trials_paid],
+                [before.new_users, before.trials, before.trials_paid],
+                ("новые клиенты", "начали пробный", "из них оплатили"),
+            )
+        ),
+        "#v(8pt)",
+        singles("Действуют из оплативших впервые в …, %", kept),
+    ]
+
+
+def picture(report: Report, parts: Sequence[str]) -> str:
+    """One for a phone."""
+    return pictures.page(pictures.key(report.title.lower(), report.earlier_title.lower()), *parts)
+
+
+def _by(title: str, now: Figures, before: Figures, *, by_months: bool) -> str:
+    sold, sold_before = (sums(one, by_months=by_months) for one in (now, before))
+    keys = sorted(sold.keys() | sold_before.keys(), key=lambda one: (-sold.get(one, (0, 0))[1], str(one)))
+    if by_months:
+        keys.sort()
+    keys = keys[:_MOST]
+    amounts = [_roubles([those.get(key, (0, 0))[1] for key in keys]) for those in (sold, sold_before)]
+    names = [f"{key} мес." if by_months else provider_title(str(key)) for key in keys]
+    return pairs(Bars(title, *amounts, names)) if keys else f"#v(8pt)\n*{title}*: оплат не было"
+
+
+def _roubles(kopeks: Sequence[int]) -> list[float]:
+    return [one / 100 for one in kopeks]
+
+
+assert len(_WEEKS) == WEEKS
