@@ -24,10 +24,10 @@ from getpro.incidents.drafts import POST_MORTEM, REPORT
 from getpro.incidents.month import Figures, Times
 from getpro.incidents.team import Actor
 from getpro.incidents.words import span
-from getpro.kit.clock import midnight
 from getpro.kit.trouble import Trouble, system_words
 from getpro.operations.budget import Budget, budget
 from getpro.operations.looks.prometheus import NotAnswered
+from getpro.operations.month import period
 from getpro.platform.database import Session
 from getpro.platform.settings import Settings
 from getpro.platform.typesetting import NotDrawn
@@ -332,11 +332,10 @@ def show_figures(
 
 def _month(said: str, zone: ZoneInfo) -> tuple[datetime, datetime]:
     try:
-        first = datetime.strptime(said, "%Y-%m").date()  # noqa: DTZ007 -- the zone comes next
-        following = first.replace(year=first.year + first.month // 12, month=first.month % 12 + 1)
-        return midnight(first, zone), midnight(following, zone)
+        month = period.whole(period.parse(said), zone)
     except (ValueError, OverflowError) as error:
         raise typer.BadParameter("месяц пишется так: 2026-11", param_hint="--month") from error
+    return month.since, month.until
 
 
 def _times(found: Times | None) -> str:

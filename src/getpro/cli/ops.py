@@ -5,6 +5,7 @@ import getpass
 import json
 import sys
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -21,14 +22,17 @@ from getpro.cli.deeds import only_looks
 from getpro.cli.findings import CODES, WORDS, plain
 from getpro.cli.routine import CODES_SAID, AsJson, Tell, carried_out, run, show, with_deps
 from getpro.cli.settings import read_settings
-from getpro.cli.shop import quietly
+from getpro.cli.shop import quietly, unlogged
 from getpro.cli.tables import WIDE, in_words
+from getpro.kit.clock import utc_now
 from getpro.kit.trouble import Trouble, system_words
 from getpro.operations.deps import Deps
-from getpro.operations.routines import ROUTINES, Routine, with_attempt
+from getpro.operations.month import letter, period
+from getpro.operations.routines import ROUTINES, Routine, of_month, with_attempt
 from getpro.operations.runs import Run, history
 from getpro.platform.database import DATABASE_AWAY
 from getpro.platform.settings import Settings
+from getpro.platform.typesetting import NotDrawn
 
 app = typer.Typer(
     add_completion=False,
@@ -99,10 +103,63 @@ def _tuesday(
     show(run(with_attempt(routine) if attempt else routine, tell=tell).findings, as_json=as_json)
 
 
+def _report(
+    *,
+    as_json: AsJson = False,
+    tell: Tell = False,
+    month: Annotated[
+        str | None,
+        typer.Option(
+            "--month",
+            help="Какой месяц: 2026-10; без него до 15-го числа прошлый, потом этот, сколько прошло",
+        ),
+    ] = None,
+    out: Annotated[
+        list[Path] | None,
+        typer.Option("--out", help="Куда положить: FILE.pdf, .xlsx, .csv, .png, .json, .txt (три строки)"),
+    ] = None,
+) -> None:
+    routine, paths = ROUTINES["report"], out or []
+    first, zone = None, read_settings(Settings).zone
+    if month is not None:
+        try:
+            first = period.parse(month)
+            period.asked(first, utc_now().astimezone(zone).date(), zone)
+        except (ValueError, OverflowError) as error:
+            why = str(error) if first is not None else "месяц пишется так: 2026-10"
+            raise typer.BadParameter(why, param_hint="--month") from error
+        routine = of_month(routine, first)
+    for path in paths:
+        if path.suffix not in letter.FORMS:
+            raise typer.BadParameter(f"имя файла кончается на {', '.join(letter.FORMS)}", param_hint="--out")
+    found = run(routine, tell=tell).findings
+    if paths:
+        asyncio.run(with_deps(lambda deps: _put(deps, first, paths)))
+    show(found, as_json=as_json)
+
+
+async def _put(deps: Deps, month: date | None, paths: list[Path]) -> None:
+    now = deps.clock()
+    about = letter.due(deps, now) if month is None else letter.asked(deps, month, now)
+    with unlogged():
+        for path in paths:
+            try:
+                path.write_bytes(await letter.in_form(deps, about, path.suffix))
+            except OSError as error:
+                raise Trouble(
+                    f"Файл не записан: {path}.", system_words(error), "Укажите другой файл."
+                ) from error
+            except NotDrawn as error:
+                raise Trouble(
+                    f"Файл не готов: {path}.", str(error), "Возьмите CSV: --out FILE.csv"
+                ) from error
+
+
 _OWN: Final[dict[str, Callable[..., None]]] = {
     "monday": _monday,
     "tuesday": _tuesday,
     "capacity": _capacity,
+    "report": _report,
 }
 """Those with options of their own."""
 

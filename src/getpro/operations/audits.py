@@ -223,7 +223,7 @@ async def send(deps: Deps, run_id: int) -> None:
         else File(found.name("pdf"), found.pdf)
     )
     try:
-        await deps.chat.send_file(file)
+        await deps.chat.send("", document=file, is_silent=True)
     except TooManyRequests as error:
         raise RetryLater(error.seconds, str(error)) from error
     except BotApiRefused as error:

@@ -3,6 +3,7 @@
 One plain sender for everything that is not an incident yet: the routines' reports and Prometheus's alerts.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -12,8 +13,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from getpro.operations.deps import Deps
 from getpro.operations.models import operator_messages
-from getpro.platform.bot_api import BotApi, BotApiRefused, TooManyRequests
-from getpro.platform.bot_api import Document as File
+from getpro.platform.bot_api import BotApi, BotApiRefused, Document, TooManyRequests
 from getpro.platform.database import Session
 from getpro.platform.jobs import NOTICES, JobName, Jobs, RetryLater
 
@@ -36,17 +36,22 @@ class OperatorsChat:
     def __init__(self, api: BotApi, chat_id: int) -> None:
         self._api, self._chat_id = api, chat_id
 
-    async def send(self, text: str, picture: bytes | None = None, *, is_silent: bool = False) -> None:
+    async def send(
+        self,
+        text: str,
+        picture: bytes | None = None,
+        *,
+        document: Document | None = None,
+        is_silent: bool = False,
+    ) -> None:
         """As :class:`getpro.operations.deps.Chat` says. A group that has moved is followed."""
         how: dict[str, Any] = {"parse_mode": "HTML", "disable_notification": is_silent}
         if picture is not None:
             await self._ask("sendPhoto", files={"photo": picture}, caption=text, **how)
-            return
-        await self._ask("sendMessage", text=text, link_preview_options={"is_disabled": True}, **how)
-
-    async def send_file(self, file: File) -> None:
-        """Likewise."""
-        await self._ask("sendDocument", files={"document": file}, disable_notification=True)
+        elif document is not None:
+            await self._ask("sendDocument", files={"document": document}, caption=text, **how)
+        else:
+            await self._ask("sendMessage", text=text, link_preview_options={"is_disabled": True}, **how)
 
     async def _ask(self, method: str, **parameters: Any) -> None:
         try:
@@ -80,6 +85,26 @@ async def say(
     is_new = await _write(session, jobs, key, text=text, picture=None, **how)
     await _write(session, jobs, f"{key}:picture", text="", picture=picture, **how)
     return is_new
+
+
+async def attach(session: Session, jobs: Jobs, files: Sequence[Document], *, key: str, now: datetime) -> None:
+    """Have files follow the message of that ``key``, each once, without a sound; a step.
+
+    PNGs are sent as pictures, the rest as documents.
+    """
+    for number, file in enumerate(files, 1):
+        is_picture = file.name.endswith(".png")
+        await _write(
+            session,
+            jobs,
+            f"{key}:file:{number}",
+            text="",
+            picture=file.content if is_picture else None,
+            document=None if is_picture else file.content,
+            document_name=None if is_picture else file.name,
+            created_at=now,
+            is_silent=True,
+        )
 
 
 async def _write(session: Session, jobs: Jobs, key: str, *, text: str, **values: Any) -> bool:
@@ -133,14 +158,16 @@ async def send(deps: Deps, message_id: int) -> None:
         await _note(deps, message_id, trouble="no chat is set")
         return
     picture = message.picture
-    if picture is not None and deps.clock() - message.created_at > _PICTURE_PATIENCE:
+    document = None if message.document is None else Document(message.document_name, message.document)
+    is_with = picture is not None or document is not None
+    if is_with and deps.clock() - message.created_at > _PICTURE_PATIENCE:
         log.warning("operators.picture_given_up", message_id=message_id)
-        picture = None
-    if picture is None and not message.text:
-        await _note(deps, message_id, trouble="its picture could not be sent")
+        picture = document = None
+    if picture is None and document is None and not message.text:
+        await _note(deps, message_id, trouble="its picture or file could not be sent")
         return
     try:
-        await deps.chat.send(message.text, picture, is_silent=message.is_silent)
+        await deps.chat.send(message.text, picture, document=document, is_silent=message.is_silent)
     except TooManyRequests as error:
         raise RetryLater(error.seconds, str(error)) from error
     except BotApiRefused as error:
@@ -157,7 +184,7 @@ async def _note(
         await session.execute(
             update(operator_messages)
             .where(operator_messages.c.message_id == message_id)
-            .values(sent_at=sent_at, trouble=trouble, picture=None)
+            .values(sent_at=sent_at, trouble=trouble, picture=None, document=None)
         )
 
 

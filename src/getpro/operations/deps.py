@@ -13,7 +13,7 @@ from getpro.incidents.deps import Deps as IncidentsDeps
 from getpro.kit.clock import Clock
 from getpro.operations.dependencies import Packages
 from getpro.operations.secrets import Inventory
-from getpro.platform.bot_api import Document as File
+from getpro.platform.bot_api import Document
 from getpro.platform.database import Database
 from getpro.platform.jobs import Jobs
 from getpro.platform.settings import OperationsSettings, SentrySettings
@@ -34,14 +34,18 @@ Compare = Callable[[], Awaitable[Compared]]
 class Chat(Protocol):
     """The operators' chat."""
 
-    async def send(self, text: str, picture: bytes | None = None, *, is_silent: bool = False) -> None:
-        """Send HTML, or a PNG with it as the caption; ``is_silent``: no phone sounds.
+    async def send(
+        self,
+        text: str,
+        picture: bytes | None = None,
+        *,
+        document: Document | None = None,
+        is_silent: bool = False,
+    ) -> None:
+        """Send HTML, or a PNG or a file with it as the caption; ``is_silent``: no phone sounds.
 
         Raises ServiceUnavailable where it is to be sent again, BotApiRefused where never.
         """
-
-    async def send_file(self, file: File) -> None:
-        """Send a file, without a sound; raises likewise."""
 
 
 @dataclass(frozen=True, slots=True)

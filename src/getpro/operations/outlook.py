@@ -33,7 +33,9 @@ async def picture(deps: Deps, now: datetime) -> bytes:
     fullest = sorted((one for one in found if one.line.name.startswith(_DISK)), shades=_share, reverse=True)
     shown = [*(one for one in found if one.line in _DRAWN), *fullest[:_DISKS_DRAWN]]
     key = _KEY if any(one.ahead is not None for one in shown) else _KEY_TOO_EARLY
-    return await draw(growing("Новые клиенты по месяцам", bars, [_curve_of(one) for one in shown], shades=key))
+    return await draw(
+        growing("Новые клиенты по месяцам", bars, [_curve_of(one) for one in shown], shades=key)
+    )
 
 
 def _share(one: Growth) -> float:

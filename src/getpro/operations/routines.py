@@ -8,7 +8,7 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Final
 
@@ -45,9 +45,11 @@ from getpro.operations.looks import (
 )
 from getpro.operations.models import BY_SCHEDULE, check_runs
 from getpro.operations.monitoring import dashboard
+from getpro.operations.month import letter
 from getpro.operations.report import report
 from getpro.operations.runs import AlreadyRun, Run, history, keep
 from getpro.operations.vacuum import VACUUM, clean
+from getpro.platform.bot_api import Document
 from getpro.platform.database import DATABASE_AWAY, Session
 from getpro.platform.jobs import JobName
 from getpro.platform.schedules import schedules
@@ -57,9 +59,11 @@ _CHECK_SECONDS: Final = 60
 _ATTEMPT_SECONDS: Final = 4 * 3600
 _AUDIT_SECONDS: Final = 300
 _MONTH: Final = timedelta(days=31)
+_REPORT_SECONDS: Final = 300
 _DRILL_SECONDS: Final = 6 * 3600
 """On a large database most of it follows the log."""
 PICTURE: Final = Line("picture", "Картинка")
+FILES: Final = Line("files", "Картинки и файлы")
 KEPT: Final = Line("kept", "Итог проверки")
 
 
@@ -81,6 +85,8 @@ class Routine:
     """Keeps what else there is of a run, in its transaction, and says what the operators are told."""
     paper: JobName | None = None
     """Sends the operators more of a run, by its ``run_id``, after they were told."""
+    files: Callable[[Deps, datetime], Awaitable[list[Document]]] | None = None
+    """Pictures and papers that follow the report; may raise the same."""
 
     @property
     def schedule(self) -> str:
@@ -241,6 +247,26 @@ def _friday(deps: Deps, now: datetime) -> list[Check]:
     ]
 
 
+def _report(deps: Deps, now: datetime) -> list[Check]:
+    return [Check(letter.MONTH, partial(letter.look, deps, letter.due(deps, now)))]
+
+
+async def _papers(deps: Deps, now: datetime) -> list[Document]:
+    return await letter.papers(deps, letter.due(deps, now))
+
+
+def of_month(routine: Routine, month: date) -> Routine:
+    """The report about another month; its checks raise ValueError for one that has not begun."""
+
+    def checks(deps: Deps, now: datetime) -> list[Check]:
+        return [Check(letter.MONTH, partial(letter.look, deps, letter.asked(deps, month, now)))]
+
+    async def files(deps: Deps, now: datetime) -> list[Document]:
+        return await letter.papers(deps, letter.asked(deps, month, now))
+
+    return replace(routine, checks=checks, files=files)
+
+
 def _offsite(deps: Deps, now: datetime) -> list[Check]:
     """Only where copies go off the machine."""
     if deps.compare is None:
@@ -342,6 +368,16 @@ ROUTINES: Final = {
             seconds=_DRILL_SECONDS,
             picture=drill.picture,
         ),
+        # The 22nd is always in the month's fourth week; on the 4th the month before is closed.
+        Routine(
+            "report",
+            "Отчёт за месяц",
+            "0 10 4,22 * *",
+            _report,
+            dashboard="getpro-business",
+            seconds=_REPORT_SECONDS,
+            files=_papers,
+        ),
     )
 }
 
@@ -388,6 +424,13 @@ async def carry_out(
         except (NotDrawn, *DATABASE_AWAY, SQLAlchemyError) as error:
             seen = f"не нарисована: {error if isinstance(error, NotDrawn) else type(error).__name__}"
             findings.append(PICTURE.unknown(seen, f"Повторите: 2getpro ops {routine.name} --chart FILE.png."))
+    files: list[Document] = []
+    if routine.files is not None and tell:
+        try:
+            files = await routine.files(deps, started_at)
+        except (NotDrawn, *DATABASE_AWAY, SQLAlchemyError) as error:
+            seen = f"не готовы: {error if isinstance(error, NotDrawn) else type(error).__name__}"
+            findings.append(FILES.unknown(seen, f"Повторите: 2getpro ops {routine.name} --tell."))
     done = Run(0, routine.name, asked_by, started_at, deps.clock(), worst(findings), findings, picture)
     try:
         async with deps.db.begin(f"ops: {routine.name}") as session:
@@ -415,6 +458,7 @@ async def carry_out(
                 )
                 if routine.paper is not None:
                     await deps.jobs.defer(session, routine.paper, lock="operators", run_id=done.run_id)
+                await chat.attach(session, deps.jobs, files, key=f"run:{done.run_id}", now=done.finished_at)
     except DATABASE_AWAY as error:
         if asked_by == BY_SCHEDULE:  # its job comes again
             raise

@@ -144,4 +144,3 @@ def _in_words(figures: dict[str, Any]) -> str:
         f" выручка {roubles(figures['revenue'])}"
     )
     return told + (f", возвращено {roubles(figures['back'])}" if figures["back"] else "")
-

@@ -14,45 +14,49 @@ _WEEKS: Final = ("1–7", "8–14", "15–21", "22–28", "29–31")
 _MOST: Final = 5
 """Providers on a chart."""
 _LEAST_MONTHS: Final = 3
+_SMALLER: Final = 72
+"""Hundredths of the size that they have on a phone."""
+_WIDTH: Final = 312
+"""Points of a chart before that."""
 
 
-def money(seen: Seen) -> list[str]:
-    """Where the revenue comes from."""
+def charts(seen: Seen) -> list[list[str]]:
+    """By pictures: two below each other fill a phone, and Telegram makes taller ones coarse."""
     now, before = seen.report.this.figures, seen.report.earlier.figures
-    found = [
-        pairs(Bars("Выручка по числам месяца, ₽", _roubles(now.weeks), _roubles(before.weeks), _WEEKS)),
-        _by("Выручка по способам оплаты, ₽", now, before, by_months=False),
-        _by("Выручка по срокам, ₽", now, before, by_months=True),
-    ]
-    if len(seen.past) >= _LEAST_MONTHS:
-        months = [Bar(in_short(month), max(net, 0) / 100) for month, net in seen.past]
-        found.append(singles("Чистая выручка по месяцам, ₽", months))
-    return found
-
-
-def people(seen: Seen) -> list[str]:
-    """Who came, who stayed."""
-    now, before = seen.report.this.figures, seen.report.earlier.figures
+    weeks = Bars("Выручка по числам месяца, ₽", _roubles(now.weeks), _roubles(before.weeks), _WEEKS)
     moved = [[one.new, one.returned, one.lost, one.renewals] for one in (now, before)]
     kept = [Bar(in_short(one.month), 100 * one.active / one.size) for one in now.cohorts[-COHORTS:]]
+    durations = [_by("Выручка по срокам, ₽", now, before, by_months=True)]
+    if len(seen.past) >= _LEAST_MONTHS:
+        months = [Bar(in_short(month), max(net, 0) / 100) for month, net in seen.past]
+        durations.append(singles("Чистая выручка по месяцам, ₽", months))
     return [
-        pairs(Bars("Платные подписки", *moved, ("пришли", "вернулись", "ушли", "продлений"))),
-        pairs(
-            Bars(
-                "Пробные сроки",
-                [now.new_users, now.trials, now.trials_paid],
-                [before.new_users, before.trials, before.trials_paid],
-                ("новые клиенты", "начали пробный", "из них оплатили"),
-            )
-        ),
-        "#v(8pt)",
-        singles("Действуют из оплативших впервые в …, %", kept),
+        [pairs(weeks), _by("Выручка по способам оплаты, ₽", now, before, by_months=False)],
+        durations,
+        [
+            pairs(Bars("Платные подписки", *moved, ("пришли", "вернулись", "ушли", "продлений"))),
+            singles("Действуют из оплативших впервые, %", kept),
+        ],
     ]
 
 
 def picture(report: Report, parts: Sequence[str]) -> str:
     """One for a phone."""
-    return pictures.page(pictures.key(report.title.lower(), report.earlier_title.lower()), *parts)
+    return pictures.page(_key(report), *parts)
+
+
+def for_paper(seen: Seen) -> str:
+    """All of them, two beside each other."""
+    cells = ",\n".join(
+        f"scale(x: {_SMALLER}%, y: {_SMALLER}%, reflow: true)[#block(width: {_WIDTH}pt)[{part}]]"
+        for parts in charts(seen)
+        for part in parts
+    )
+    return f"{_key(seen.report)}\n#grid(columns: (1fr, 1fr), gutter: 12pt, {cells})"
+
+
+def _key(report: Report) -> str:
+    return pictures.key(report.title.lower(), report.earlier_title.lower())
 
 
 def _by(title: str, now: Figures, before: Figures, *, by_months: bool) -> str:

@@ -7,7 +7,6 @@ from getpro.incidents.paper import laid_out
 from getpro.operations.month import charts
 from getpro.operations.month.report import Seen
 from getpro.operations.month.tables import Table, tables
-from getpro.operations.pictures import key
 
 Node = dict[str, Any]
 
@@ -16,8 +15,6 @@ def layout(seen: Seen, *, shop: str, zone: ZoneInfo) -> str:
     report = seen.report
     made = report.made_at.astimezone(zone)
     main, *rest = tables(seen)
-    pictures = [*charts.money(seen), *charts.people(seen)]
-    drawn = [f"#set text(size: 10pt)\n{key(report.title.lower(), report.earlier_title.lower())}", *pictures]
     state = "закрыт" if report.is_closed else "предварительно: месяц ещё не закрыт"
     return laid_out(
         [
@@ -25,7 +22,7 @@ def layout(seen: Seen, *, shop: str, zone: ZoneInfo) -> str:
             {"kind": "paragraph", "inside": _words(_lead(seen))},
             *_table(main),
             {"kind": "heading", "level": 2, "inside": _words("Графики")},
-            *({"kind": "chart", "number": number} for number in range(len(drawn))),
+            {"kind": "chart", "number": 0},
             *(block for table in rest for block in _table(table)),
         ],
         kicker=shop,
@@ -33,15 +30,13 @@ def layout(seen: Seen, *, shop: str, zone: ZoneInfo) -> str:
         footer=f"{state}; посчитано {made:%d.%m.%Y %H:%M}",
         author=shop,
         day=made.date(),
-        charts=drawn,
+        charts=[charts.for_paper(seen)],
     )
 
 
 def _lead(seen: Seen) -> str:
     if seen.report.is_closed:
-        return (
-            f"Рядом: {seen.report.earlier_title.lower()}. Месяц закрыт: эти числа больше не меняются."
-        )
+        return f"Рядом: {seen.report.earlier_title.lower()}. Месяц закрыт: эти числа больше не меняются."
     return f"Рядом: {seen.report.earlier_title.lower()}. Месяц ещё не закрыт: числа могут измениться."
 
 

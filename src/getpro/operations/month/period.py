@@ -43,13 +43,18 @@ class Period:
         return name if self.is_whole else f"{name}, 1–{self.last_day.day} число"
 
 
+def parse(written: str) -> date:
+    """The first day of ``2026-10``; raises ValueError."""
+    return datetime.strptime(written, "%Y-%m").date()  # noqa: DTZ007 -- the zone comes next
+
+
 def in_title(month: date) -> str:
     return f"{_MONTHS[month.month - 1].capitalize()} {month.year}"
 
 
 def in_short(month: date) -> str:
-    """``окт 26``."""
-    return f"{_SHORT[month.month - 1]} {month:%y}"
+    """``окт``, for twelve in a row."""
+    return _SHORT[month.month - 1]
 
 
 def following(month: date) -> date:

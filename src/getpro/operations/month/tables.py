@@ -186,12 +186,13 @@ def _accounts(told: Told, columns: Sequence[str]) -> Table:
     rows = []
     for one in told.accounts:
         name = f"{provider_title(one.provider)}, {one.currency}"
-        lines = {
-            f"{name}: взял провайдер": one.theirs,
-            f"{name}: в отчёте, по дню оплаты": one.reported,
-            f"{name}: ждёт решения человека": one.held,
-            f"{name}: разница": one.difference,
-        }
+        lines = {f"{name}: в отчёте, по дню оплаты": one.reported}
+        if one.days_compared:
+            lines[f"{name}: взял провайдер"] = one.theirs
+        if one.held:
+            lines[f"{name}: ждёт решения человека"] = one.held
+        if one.is_compared:
+            lines[f"{name}: разница"] = one.difference
         rows += [[_text(line), _money(amount, one.currency), _text("")] for line, amount in lines.items()]
         rows[-1][2] = _text(verdict(one))
     rows += [
@@ -222,8 +223,11 @@ _BOOKS: Final = (
 
 def verdict(one: Account) -> str:
     """How an account compares, in a few words."""
+    if not one.days_compared:
+        return "с провайдером не сверено"
     if not one.is_compared:
-        return f"сверено дней: {one.days_compared} из {one.days}"
+        differed = Money(one.differed, one.currency)
+        return f"сверено дней: {one.days_compared} из {one.days}, в них разница {differed}"
     if not one.difference:
         return "сходится"
     if one.is_of_midnight:
@@ -243,7 +247,10 @@ def _service(report: Report) -> list[list[Cell]]:
         row("Запас ошибок израсходован", [budget(one.service.availability) for one in both]),
         row("От оплаты до доступа", [waits(one.figures) for one in both]),
         *(
-            row(f"Инцидентов{f', {level}' if level else ''}", [incidents(one.service.incidents, level) for one in both])
+            row(
+                f"Инцидентов{f', {level}' if level else ''}",
+                [incidents(one.service.incidents, level) for one in both],
+            )
             for level in ("", "L1", "L2", "L3")
         ),
         row("Ночных копий", [_made(one.service.copies, 0) for one in both]),
