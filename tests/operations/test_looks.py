@@ -398,12 +398,30 @@ async def test_money_that_waits_for_a_person_is_red(shop: Shop) -> None:
     assert await levels(money.look_at_stuck(shop.db, now=shop.clock())) == [Level.WRONG]
 
 
+def day_of(shop: Shop, now: datetime) -> AsyncIterator[Finding]:
+    return money.look_at_day(shop.db, now=now, zone=ZoneInfo("UTC"))
+
+
+async def test_the_day_is_told_against_this_hour_a_week_ago(shop: Shop) -> None:
+    alice = await shop.customer("alice")
+    await shop.purchase(alice)
+    shop.clock.now += timedelta(days=7, hours=-1)
+    found = {one.name: one.seen for one in await seen(day_of(shop, shop.clock()))}
+    assert found["money.day.change"] == "сравнить не с чем"  # a week ago it was not sold yet at this hour
+    shop.clock.now += timedelta(hours=2)
+    for _ in range(2):
+        await shop.purchase(alice)
+    found = {one.name: one.seen for one in await seen(day_of(shop, shop.clock()))}
+    assert found["money.day.change"] == "+100 %"
+    assert found["money.day.periods"] == "пробных 0, впервые оплачено 0, продлений 2"
+
+
 async def test_the_day_is_the_operators(shop: Shop) -> None:
     await shop.purchase(await shop.customer("alice"))
-    [here] = await seen(money.look_at_day(shop.db, now=shop.clock(), zone=ZoneInfo("UTC")))
-    assert here.seen == "новых 1, покупателей 1, платежей 1, выручка 199\u00a0₽"
+    here = {one.name: one.seen for one in await seen(day_of(shop, shop.clock()))}
+    assert here["money.day"] == "новых 1, покупателей 1, платежей 1, выручка 199\u00a0₽"
     tomorrow = shop.clock() + timedelta(hours=11)  # still today in UTC, tomorrow in Vladivostok
-    [there] = await seen(money.look_at_day(shop.db, now=tomorrow, zone=ZoneInfo("Asia/Vladivostok")))
+    there, *_ = await seen(money.look_at_day(shop.db, now=tomorrow, zone=ZoneInfo("Asia/Vladivostok")))
     assert there.seen.startswith("новых 0, покупателей 0")
 
 
@@ -422,6 +440,8 @@ async def test_a_week_is_told_against_the_one_before(shop: Shop) -> None:
     assert found["money.week"] == "новых 0, покупателей 1, платежей 2, выручка 398\u00a0₽"
     assert found["money.week.before"].startswith("новых 1, покупателей 1, платежей 1")
     assert found["money.week.change"] == "+100 %"
+    assert found["money.week.periods"] == "пробных 0, впервые оплачено 0, продлений 2"
+    assert found["money.week.periods.before"] == "пробных 0, впервые оплачено 1, продлений 0"
     assert found["money.week.average"] == "199\u00a0₽"
     today = {one.name: one.seen for one in await seen(week_of(shop, shop.clock()))}
     assert today["money.week"].startswith("новых 0, покупателей 0"), "a day that is not over is no day yet"

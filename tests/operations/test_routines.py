@@ -29,8 +29,7 @@ from getpro.operations.monitoring import RUNBOOKS
 from getpro.operations.report import report
 from getpro.operations.routines import ROUTINES, Routine, carry_out, carry_out_due
 from getpro.operations.runs import history
-from getpro.platform.bot_api import BotApi, BotApiRefused, TooManyRequests
-from getpro.platform.bot_api import Document as File
+from getpro.platform.bot_api import BotApi, BotApiRefused, Document, TooManyRequests
 from getpro.platform.database import DATABASE_AWAY, Database
 from getpro.platform.http import ServiceUnavailable
 from getpro.platform.jobs import RetryLater
@@ -52,18 +51,23 @@ class FakeChat:
     def __init__(self) -> None:
         self.told: list[str] = []
         self.pictures: list[bytes | None] = []
+        self.documents: list[Document] = []
         self.silent: list[bool] = []
-        self.files: list[File] = []
         self.trouble: Exception | None = None
 
-    async def send_file(self, file: File) -> None:
+    async def send(
+        self,
+        text: str,
+        picture: bytes | None = None,
+        *,
+        document: Document | None = None,
+        is_silent: bool = False,
+    ) -> None:
         if self.trouble is not None:
             raise self.trouble
-        self.files.append(file)
-
-    async def send(self, text: str, picture: bytes | None = None, *, is_silent: bool = False) -> None:
-        if self.trouble is not None:
-            raise self.trouble
+        if document is not None:
+            self.documents.append(document)
+            return
         self.told.append(text)
         self.pictures.append(picture)
         self.silent.append(is_silent)

@@ -38,7 +38,7 @@ def laid_out(
     day: date,
     charts: Sequence[str] = (),
 ) -> str:
-    """The same for blocks; ``{"kind": "chart", "number": 0}`` shows the first of ``charts``, Typst's source."""
+    """The same for blocks; ``{"kind": "chart", "number": 0}`` is the first of ``charts``, Typst's source."""
     title = next((words(one["inside"]) for one in blocks if one["kind"] == "heading"), short)
     tree = {
         "title": title,

@@ -20,11 +20,14 @@ HOUR: Final = Line("money.hour", "Платежи за час")
 WAITING: Final = Line("money.waiting", "Оплачено, но не выдано")
 STUCK: Final = Line("money.stuck", "Деньги, которые ждут вас")
 DAY: Final = Line("money.day", "Итоги дня")
+DAY_CHANGE: Final = Line("money.day.change", "Выручка к этому часу неделей раньше")
+DAY_PERIODS: Final = Line("money.day.periods", "Сроки за день")
 WEEK: Final = Line("money.week", "Неделя")
 CHANGE: Final = Line("money.week.change", "Выручка к прошлой неделе")
 _LEAST_EXPECTED: Final = 9
 """Of fewer, none at all is within what chance does."""
 _LONG_SECONDS: Final = 300
+_A_WEEK: Final = timedelta(days=7)
 _FALLEN: Final = Decimal("0.7")
 """Of the revenue of the week before: less is worth a look."""
 _EXPECTED: Final = (
@@ -43,6 +46,14 @@ _NEW: Final = "SELECT count(*) FROM users WHERE registration_date > :since AND r
 _BACK: Final = (
     "SELECT coalesce(sum(amount), 0) FROM refunds"
     " WHERE status = 'succeeded' AND finished_at > :since AND finished_at <= :until"
+)
+_PERIODS: Final = (
+    "SELECT (SELECT count(*) FROM subscription_changes WHERE cause = 'trial'"
+    " AND changed_at > :since AND changed_at <= :until) AS trials,"
+    " (SELECT count(*) FROM subscriptions"
+    " WHERE first_paid_at > :since AND first_paid_at <= :until) AS first_paid,"
+    " (SELECT count(*) FROM subscription_changes WHERE payment_id IS NOT NULL AND refund_id IS NULL"
+    " AND changed_at > :since AND changed_at <= :until) AS granted"
 )
 
 
@@ -101,9 +112,12 @@ async def look_at_stuck(db: Database, *, now: datetime) -> AsyncIterator[Finding
 
 @asks_database(DAY)
 async def look_at_day(db: Database, *, now: datetime, zone: ZoneInfo) -> AsyncIterator[Finding]:
-    """The operator's day so far."""
-    figures = await _figures(db, midnight(now.astimezone(zone).date(), zone), now)
+    """The operator's day so far, and as much of the same day a week ago."""
+    begun = midnight(now.astimezone(zone).date(), zone)
+    figures, before = await _figures(db, begun, now), await _figures(db, begun - _A_WEEK, now - _A_WEEK)
     yield DAY.ok(_in_words(figures))
+    yield DAY_CHANGE.ok(change(figures["revenue"], before["revenue"]))
+    yield DAY_PERIODS.ok(await _periods(db, begun, now))
 
 
 @asks_database(WEEK)
@@ -124,7 +138,18 @@ async def look_at_week(db: Database, *, now: datetime, zone: ZoneInfo) -> AsyncI
         yield CHANGE.ok(fallen)
     average = this["revenue"] / this["payments"] if this["payments"] else Decimal(0)
     yield Line("money.week.average", "Средний платёж").ok(roubles(average))
+    periods = await _periods(db, ends[1], ends[0])
+    yield Line("money.week.periods", "Сроки за неделю").ok(periods)
+    yield Line("money.week.periods.before", "Сроки неделей раньше").ok(await _periods(db, ends[2], ends[1]))
     yield Line("money.active", "Действующих подписок").ok(f"{active}")
+
+
+async def _periods(db: Database, since: datetime, until: datetime) -> str:
+    """What customers have begun."""
+    async with db.read("look: periods") as session:
+        found = (await session.execute(text(_PERIODS), {"since": since, "until": until})).one()
+    renewed = found.granted - found.first_paid
+    return f"пробных {found.trials}, впервые оплачено {found.first_paid}, продлений {renewed}"
 
 
 async def _figures(db: Database, since: datetime, until: datetime) -> dict[str, Any]:

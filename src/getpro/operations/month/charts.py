@@ -24,7 +24,9 @@ def charts(seen: Seen) -> list[list[str]]:
     """By pictures: two below each other fill a phone, and Telegram makes taller ones coarse."""
     now, before = seen.report.this.figures, seen.report.earlier.figures
     weeks = Bars("Выручка по числам месяца, ₽", _roubles(now.weeks), _roubles(before.weeks), _WEEKS)
-    moved = [[one.new, one.returned, one.lost, one.renewals] for one in (now, before)]
+    moved = Bars(
+        "Платные подписки", _moved(now), _moved(before), ("пришли", "вернулись", "ушли", "продлений")
+    )
     kept = [Bar(in_short(one.month), 100 * one.active / one.size) for one in now.cohorts[-COHORTS:]]
     durations = [_by("Выручка по срокам, ₽", now, before, by_months=True)]
     if len(seen.past) >= _LEAST_MONTHS:
@@ -34,7 +36,7 @@ def charts(seen: Seen) -> list[list[str]]:
         [pairs(weeks), _by("Выручка по способам оплаты, ₽", now, before, by_months=False)],
         durations,
         [
-            pairs(Bars("Платные подписки", *moved, ("пришли", "вернулись", "ушли", "продлений"))),
+            pairs(moved),
             singles("Действуют из оплативших впервые, %", kept),
         ],
     ]
@@ -65,9 +67,17 @@ def _by(title: str, now: Figures, before: Figures, *, by_months: bool) -> str:
     if by_months:
         keys.sort()
     keys = keys[:_MOST]
-    amounts = [_roubles([those.get(key, (0, 0))[1] for key in keys]) for those in (sold, sold_before)]
+    amounts, amounts_before = (
+        _roubles([those.get(key, (0, 0))[1] for key in keys]) for those in (sold, sold_before)
+    )
     names = [f"{key} мес." if by_months else provider_title(str(key)) for key in keys]
-    return pairs(Bars(title, *amounts, names)) if keys else f"#v(8pt)\n*{title}*: оплат не было"
+    return (
+        pairs(Bars(title, amounts, amounts_before, names)) if keys else f"#v(8pt)\n*{title}*: оплат не было"
+    )
+
+
+def _moved(figures: Figures) -> list[float]:
+    return [figures.new, figures.returned, figures.lost, figures.renewals]
 
 
 def _roubles(kopeks: Sequence[int]) -> list[float]:

@@ -111,10 +111,9 @@ def _trials(now: Figures) -> str:
 
 def _subscriptions(now: Figures, before: Figures) -> str:
     churn = "" if now.churn is None else f", отток {share(now.churn)}"
-    return (
-        f"{whole(now.paid_at_end)} ({_against(now.paid_at_end, before.paid_at_end)}): пришли {whole(now.new)},"
-        f" вернулись {whole(now.returned)}, ушли {whole(now.lost)}{churn}; продлений {whole(now.renewals)}"
-    )
+    grown = f"{whole(now.paid_at_end)} ({_against(now.paid_at_end, before.paid_at_end)})"
+    moved = f"пришли {whole(now.new)}, вернулись {whole(now.returned)}, ушли {whole(now.lost)}{churn}"
+    return f"{grown}: {moved}; продлений {whole(now.renewals)}"
 
 
 def _value(now: Figures) -> str:
@@ -142,7 +141,7 @@ def _not_granted(now: Figures) -> list[Finding]:
     if not now.ungranted:
         return []
     seen = f"{now.ungranted} на {in_roubles(now.ungranted_amount)}"
-    return [GRANTED.wrong(seen, f"{_STUCK}; дайте срок: 2getpro customers give-days")]
+    return [GRANTED.wrong(seen, f"{_STUCK}; дайте срок: 2getpro customers extend")]
 
 
 def _kept(seen: Seen) -> list[Finding]:
@@ -190,7 +189,8 @@ FORMS: Final = (".pdf", ".xlsx", ".csv", ".png", ".json", ".txt")
 async def in_form(deps: Deps, period: Period, form: str) -> bytes:
     """The report as a file that ends in one of ``FORMS``; a flow.
 
-    ``.txt`` is the guide's, ``.png`` all charts below each other. Raises NotDrawn, and what the database raises.
+    ``.txt`` is the guide's, ``.png`` all charts below each other. Raises NotDrawn, and what the database
+    raises.
     """
     if form == ".txt":
         return (await guide.monthly_report(deps, period)).encode()
