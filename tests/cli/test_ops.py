@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import openpyxl
 import pytest
 from sqlalchemy import text
 
@@ -170,3 +171,33 @@ async def test_with_tell_the_chat_gets_the_report_and_the_picture(settings: Path
         [message] = (await session.execute(text("SELECT text, picture FROM operator_messages"))).all()
     assert "Понедельник" in message.text
     assert bytes(message.picture).startswith(b"\x89PNG")
+
+
+async def test_the_report_of_a_month_is_asked_for_by_command(settings: Path, shop: Shop) -> None:
+    await shop.purchase(await shop.customer("alice"))  # in March 2026, whose days are never compared here
+    paper, book = settings / "march.pdf", settings / "march.xlsx"
+    asked = ("report", "--month", "2026-03", "--json", "--out", str(paper), "--out", str(book))
+    done = await at_the_counter(*asked)
+    assert done.code == 1, done.complained
+    found = {one["name"]: one["seen"] for one in json.loads(done.said)["findings"]}
+    assert found["month.revenue"].startswith("199\u00a0₽")
+    assert paper.read_bytes().startswith(b"%PDF")
+    assert openpyxl.load_workbook(book)["Главное"]["B2"].value == 199
+    again = json.loads((await at_the_counter(*asked)).said)
+    assert {one["name"]: one["seen"] for one in again["findings"]} == found
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--month", "10.2026"), "месяц пишется так: 2026-10"),
+        (("--month", "2999-01"), "Январь 2999 ещё не начался"),
+        (("--out", "report.doc"), "имя файла кончается на"),
+    ],
+)
+async def test_what_cannot_be_reported_is_refused(
+    settings: Path, options: tuple[str, str], said: str
+) -> None:
+    done = await at_the_counter("report", *options)
+    assert done.code == 64
+    assert said in " ".join(done.complained.replace("│", " ").split())
