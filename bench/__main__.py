@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final
 
-from bench import copies, money, size, statements, updates, watched
+from bench import copies, money, month, size, statements, updates, watched
 from bench.data import Amounts, fill
 from bench.history import slowest
 from bench.money import Flow
@@ -18,6 +18,7 @@ from bench.updates import Cost
 
 PAGE: Final = ROOT / "docs/development/performance.md"
 COPIES_PAGE: Final = ROOT / "docs/development/copies.md"
+REPORT_PAGE: Final = ROOT / "docs/development/report.md"
 _FIRST_BUYER: Final = 200_000_000
 _PARTS: Final = 5
 """Into so many a measurement of money is cut: the machine's speed changes from one minute to the next."""
@@ -27,6 +28,8 @@ _PRESSES: Final = 400
 def main(arguments: list[str]) -> int:
     asked = _parser().parse_args(arguments)
     command = " ".join(["./2getpro bench", *arguments])
+    if asked.report:
+        return _report(Amounts(asked.users, asked.old_payments, 0), command, write=asked.write)
     if asked.copies:
         return _copies(copies.size_of(asked.copies), command, write=asked.write)
     try:
@@ -40,6 +43,17 @@ def main(arguments: list[str]) -> int:
     if asked.write:
         PAGE.write_text(_with_table(PAGE, text), encoding="utf-8")
     return 0
+
+
+def _report(amounts: Amounts, command: str, *, write: bool) -> int:
+    measured = month.measure(amounts)
+    text = month.as_markdown(measured, command=command)
+    sys.stdout.write(text)
+    if write:
+        REPORT_PAGE.write_text(_with_table(REPORT_PAGE, text), encoding="utf-8")
+    if measured.missed:
+        sys.stderr.write(f"missed: {', '.join(measured.missed)}\n")
+    return 1 if measured.missed else 0
 
 
 def _copies(size: copies.Size, command: str, *, write: bool) -> int:
@@ -76,9 +90,15 @@ def _parser() -> argparse.ArgumentParser:
         help="measure copies of a database of so many (1), nothing else; 1 at the end: a target is missed",
     )
     parser.add_argument(
+        "--report",
+        action="store_true",
+        help="measure the month's report on --users and --old-payments, nothing else; 1: a target is missed",
+    )
+    parser.add_argument(
         "--write",
         action="store_true",
-        help=f"put the table into {PAGE.relative_to(ROOT)}; of copies into {COPIES_PAGE.relative_to(ROOT)}",
+        help="put the table into its page:"
+        f" {', '.join(str(page.relative_to(ROOT)) for page in (PAGE, COPIES_PAGE, REPORT_PAGE))}",
     )
     return parser
 

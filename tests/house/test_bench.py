@@ -1,6 +1,7 @@
 """What measures the shop, as far as it can be wrong without a long run."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -53,6 +54,38 @@ def test_every_query_of_the_guide_is_timed_on_it(past: str) -> None:
     timed = slowest(past)
     assert timed.keys() == GUIDES.keys()
     assert timed.keys() > LONG_LOOKS
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_the_report_of_a_large_shop_takes_no_longer_and_no_more_than_promised(
+    figure: Callable[[str], None],
+) -> None:
+    from bench import month  # noqa: PLC0415
+
+    measured = month.measure()
+    figure(month.as_markdown(measured, command="test").replace("\n", " "))
+    assert measured.missed == []
+
+
+def test_a_grown_shop_holds_together(past: str) -> None:
+    from bench.data import Amounts  # noqa: PLC0415
+    from bench.month import grow  # noqa: PLC0415
+
+    with psycopg.connect(past, autocommit=True) as connection:
+        connection.execute("TRUNCATE users, payments, subscriptions CASCADE")
+        grow(past, Amounts(users=300, payments=1500, messages=0))
+        wrong = connection.execute(
+            "SELECT count(*) FROM subscriptions s"
+            " WHERE end_date <> (SELECT end_after FROM subscription_changes c"
+            " WHERE c.subscription_id = s.subscription_id ORDER BY change_id DESC LIMIT 1)"
+        ).fetchone()
+        assert wrong == (0,)
+        ends = connection.execute(
+            "SELECT count(*) FROM subscription_changes WHERE end_after <>"
+            " greatest(end_before, date_trunc('second', changed_at)) + days * interval '1 day'"
+        ).fetchone()
+        assert ends == (0,)
 
 
 @pytest.mark.long

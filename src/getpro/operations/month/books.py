@@ -39,7 +39,7 @@ FROM theirs FULL JOIN reported USING (provider, currency) FULL JOIN held USING (
 ORDER BY provider, currency
 """
 _COMPARED: Final = (
-    "SELECT provider, count(DISTINCT day) FROM provider_days"
+    "SELECT provider, count(DISTINCT day) AS days FROM provider_days"
     " WHERE day >= :first AND day <= :last GROUP BY provider"
 )
 
@@ -79,7 +79,7 @@ async def compare(session: Session, period: Period) -> list[Account]:
     """A step, it only reads. A currency of which nothing is known on either side is left out."""
     days = {"first": period.month, "last": period.last_day}
     span = {"since": period.since, "until": period.until, "closes_at": period.closes_at}
-    compared = {provider: count for provider, count in await session.execute(text(_COMPARED), days)}
+    compared = {row.provider: row.days for row in await session.execute(text(_COMPARED), days)}
     rows = await session.execute(text(_BOOKS), days | span)
     length = (period.last_day - period.month + timedelta(days=1)).days
     found = [_account(row, compared.get(row.provider, 0), length) for row in rows]
