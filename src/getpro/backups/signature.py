@@ -1,7 +1,7 @@
 """By what stands beside a copy in clear it is known whether the machine that made the copy said it.
 
 Whoever may write to the folder or the bucket could pass an old copy off as a new one: it is its description
-that says its name and moment, and which archive they belong to. docs/decisions/0031-signed-descriptions.md
+that says its name and moment, and which archive they belong to. docs/decisions/0032-signed-descriptions.md
 """
 
 import hashlib

@@ -30,7 +30,7 @@ async def picture(deps: Deps, now: datetime) -> bytes:
         Bar(MONTHS_SHORT[month.month - 1], new, is_good=True) for month, new in sorted(months.items())[-12:]
     ]
     found = [one for one in await capacity.everything(deps, now) if len(one.days) >= _LEAST_POINTS]
-    fullest = sorted((one for one in found if one.line.name.startswith(_DISK)), shades=_share, reverse=True)
+    fullest = sorted((one for one in found if one.line.name.startswith(_DISK)), key=_share, reverse=True)
     shown = [*(one for one in found if one.line in _DRAWN), *fullest[:_DISKS_DRAWN]]
     key = _KEY if any(one.ahead is not None for one in shown) else _KEY_TOO_EARLY
     return await draw(

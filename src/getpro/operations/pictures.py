@@ -213,7 +213,8 @@ def key(now: str, before: str) -> str:
     """What the two bars of a pair are."""
     return (
         f"#box(width: 10pt, height: 10pt, fill: {_NOW}) #{_quoted(now)} (с цифрами) #h(6pt)"
-        f" #box(width: 10pt, height: 10pt, fill: {_BEFORE}, stroke: 0.7pt + {_BEFORE_EDGE}) #{_quoted(before)}"
+        f" #box(width: 10pt, height: 10pt, fill: {_BEFORE}, stroke: 0.7pt + {_BEFORE_EDGE})"
+        f" #{_quoted(before)}"
     )
 
 
