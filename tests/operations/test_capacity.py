@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import insert, text
 
-from getpro.checks.check import Finding, Level, worst
+from getpro.checks.check import Finding, Level, Line, worst
 from getpro.operations import capacity, outlook, samples
 from getpro.operations.deps import Deps
 from getpro.operations.forecast import LEAST_DAYS
@@ -56,7 +56,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return proc
 
 
-DISK = capacity.Line("machine.growth.disk.data", "Диск / (данные)")
+DISK = Line("machine.growth.disk.data", "Диск / (данные)")
 
 
 async def keep(deps: Deps, what: str, values: Mapping[int, float], subject: str = "") -> None:
@@ -408,8 +408,8 @@ def width(png: bytes) -> int:
     return found
 
 
-def replace_title(title: str) -> capacity.Line:
-    return capacity.Line(DISK.name, title)
+def replace_title(title: str) -> Line:
+    return Line(DISK.name, title)
 
 
 async def test_a_new_shop_is_drawn_too(deps: Deps) -> None:

@@ -76,7 +76,8 @@ def test_a_day_that_went_wild_leaves_no_trace() -> None:
     values = [200.0 + number for number in range(126)]
     values[70] = 900
     found = foretold(values)
-    assert (found.per_day, found.on(FIRST + 225 * DAY).expected) == (pytest.approx(1), pytest.approx(425))
+    assert found.per_day == pytest.approx(1)
+    assert found.on(FIRST + 225 * DAY).expected == pytest.approx(425)
 
 
 def test_what_is_dropped_every_month_is_counted_as_often_as_it_is() -> None:
@@ -208,19 +209,14 @@ def test_the_truth_lies_between_about_as_often_as_is_said(made: Made) -> None:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("made", KINDS.values(), ids=KINDS)
 def test_how_often_the_truth_lies_between(made: Made, figure: Callable[[str], None]) -> None:
-    cases = {
-        "126 days, 30 ahead": {"past": 126, "ahead": 30},
-        "126 days, 90 ahead": {"past": 126, "ahead": 90},
-        "126 days, a quarter of them missing, 90 ahead": {"past": 126, "ahead": 90, "known": 0.75},
-        "60 days, 30 ahead": {"past": 60, "ahead": 30},
-        "36 days, 30 ahead": {"past": 36, "ahead": 30},
-    }
-    for name, case in cases.items():
-        if made is jumping and case["past"] < 126:
+    cases = [(126, 30, 1.0), (126, 90, 1.0), (126, 90, 0.75), (60, 30, 1.0), (36, 30, 1.0)]
+    for past, ahead, known in cases:
+        if made is jumping and past < 126:
             continue  # its jumps come later: nothing can foretell them
-        found = coverage(made, 500, **case)  # type: ignore[arg-type] # one of them is a share
+        found = coverage(made, 500, past=past, ahead=ahead, known=known)
+        name = f"{past} days, {known:.0%} of them known, {ahead} ahead"
         figure(f"forecast, {made.__name__}, {name}: the truth lay between in {found:.0%}")
-        assert found >= SURE - 0.1, (name, found)
+        assert found >= SURE - 0.06, (name, found)
 
 
 def test_the_day_a_limit_is_reached_lies_between_too() -> None:

@@ -331,7 +331,7 @@ def _each(kept: Mapping[str, Mapping[str, Days]], users: int) -> _Each | None:
     )
 
 
-async def _kept(session: Session, names: Sequence[str], now: datetime) -> dict[str, dict[str, Days]]:
+async def _kept(session: Session, names: Sequence[str], now: datetime) -> Mapping[str, Mapping[str, Days]]:
     return await samples.by_day(session, names, since=now - SINCE_DAYS * _DAY, until=now)
 
 
