@@ -227,7 +227,7 @@ async def test_work_that_waits_on_most_days_wants_a_worker(deps: Deps) -> None:
     async def judged() -> Finding:
         return (await seen(looks.look_at_load(deps, now=NOW)))[capacity.QUEUE.name]
 
-    assert (await judged()).seen == "мало данных: дней 0, нужно 28"
+    assert (await judged()).seen == "мало данных: ни одного целого дня"
     await keep(deps, samples.PEAK_QUEUE, {1: 300, 2: 200, 3: 300} | dict.fromkeys(range(4, 8), 1))
     assert (await judged()).level is Level.OK  # three days of seven
     await keep(deps, samples.PEAK_QUEUE, {0: 900})  # today is not over

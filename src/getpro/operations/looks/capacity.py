@@ -9,6 +9,7 @@ from typing import Final
 from sqlalchemy import text
 
 from getpro.checks.check import Finding, Level, Line
+from getpro.kit.trouble import system_words
 from getpro.operations import capacity, procfs, samples
 from getpro.operations.capacity import SPARE, Growth
 from getpro.operations.deps import Deps
@@ -35,6 +36,13 @@ _WAITS_LONG_SECONDS: Final = 60
 _WEEK: Final = 7
 _WAL_MUCH_BYTES: Final = 4 * 1024**3
 """Four times what PostgreSQL keeps by itself."""
+_TOO_EARLY: Final = f"мало данных: дней {{}}, нужно {LEAST_DAYS}"
+_WHO_KEEPS_WAL: Final = (
+    'Кто его держит: 2getpro psql -c "SELECT slot_name, active, restart_lsn FROM pg_replication_slots".'
+)
+_MORE_CONNECTIONS: Final = (
+    'Прибавьте: 2getpro psql -c "ALTER SYSTEM SET max_connections = 200" от postgres, и перезапустите базу.'
+)
 MONTH_NAMES: Final = (
     "январь", "февраль", "март", "апрель", "май", "июнь",
     "июль", "август", "сентябрь", "октябрь", "ноябрь", "декабрь",
@@ -75,7 +83,7 @@ async def look_at_load(deps: Deps, *, now: datetime) -> AsyncIterator[Finding]:
     recent = sorted(queue.days)[-_WEEK:]
     slow = [day for day in recent if queue.days[day] > _WAITS_LONG_SECONDS]
     if not recent:
-        yield queue.line.ok(_TOO_EARLY.format(0))
+        yield queue.line.ok("мало данных: ни одного целого дня")
     elif len(slow) > len(recent) / 2:
         yield queue.line.attention(
             f"ждали дольше минуты, дней из {len(recent)}: {len(slow)}",
@@ -104,14 +112,6 @@ async def look_at_database(deps: Deps, *, now: datetime) -> AsyncIterator[Findin
     yield judged(connections, now=now, remedy=_MORE_CONNECTIONS)
 
 
-_WHO_KEEPS_WAL: Final = (
-    'Кто его держит: 2getpro psql -c "SELECT slot_name, active, restart_lsn FROM pg_replication_slots".'
-)
-_MORE_CONNECTIONS: Final = (
-    'Прибавьте: 2getpro psql -c "ALTER SYSTEM SET max_connections = 200" от postgres, и перезапустите базу.'
-)
-
-
 @asks_database(capacity.BACKUPS)
 async def look_at_backups(deps: Deps, *, now: datetime) -> AsyncIterator[Finding]:
     for one in await capacity.of_backups(deps, now):
@@ -124,7 +124,8 @@ async def look_at_machine(deps: Deps, *, now: datetime, proc: Path = PROC) -> As
     try:
         found = await capacity.of_machine(deps, now, proc)
     except (OSError, procfs.Unreadable) as error:
-        yield capacity.DISKS.unknown(f"не видно: {error}", "Посмотрите сами: df -h; free -h.")
+        why = system_words(error) if isinstance(error, OSError) else str(error)
+        yield capacity.DISKS.unknown(why, "Посмотрите сами: df -h; free -h.")
         return
     async with deps.db.read("look: partitions") as session:
         partitions = await capacity.old_partitions(session, now)
@@ -133,9 +134,6 @@ async def look_at_machine(deps: Deps, *, now: datetime, proc: Path = PROC) -> As
         holds_database = one.line.name.endswith(".data")
         room = _more_room(one, partitions if holds_database else [])
         yield judged(one, now=now, remedy=remedies.get(one.line, room))
-
-
-_TOO_EARLY: Final = f"мало данных: дней {{}}, нужно {LEAST_DAYS}"
 
 
 def judged(one: Growth, *, now: datetime, remedy: str) -> Finding:
