@@ -82,6 +82,9 @@ INSERT INTO provider_days (provider, day, currency, theirs, ours, compared_at)
 SELECT provider, (paid_at AT TIME ZONE 'Europe/Moscow')::date, 'RUB', sum(amount), sum(amount), now()
 FROM payments WHERE status = 'succeeded' GROUP BY 1, 2
 """
+_LOOKED: Final = """
+INSERT INTO provider_looks SELECT provider, min(day), now(), now() FROM provider_days GROUP BY 1
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +123,7 @@ def grow(url: str, amounts: Amounts) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("TRUNCATE subscriptions CASCADE")
         connection.execute("SET work_mem = '256MB'")
-        for statement in (_TIMES, _ENDS, _SUBSCRIPTIONS, _CHANGES, _REFUNDS, _LATE, _DAYS):
+        for statement in (_TIMES, _ENDS, _SUBSCRIPTIONS, _CHANGES, _REFUNDS, _LATE, _DAYS, _LOOKED):
             connection.execute(statement.encode())
         connection.execute("VACUUM ANALYZE")
 

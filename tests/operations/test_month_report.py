@@ -173,6 +173,10 @@ async def books(deps: Deps, whose: period.Period = OCTOBER) -> Finding:
     return of(letter.told(await see(deps, whose)), "month.books")
 
 
+LOOKED = (
+    "INSERT INTO provider_looks VALUES (%s, '2026-09-01', '2026-11-04', '2026-11-04'),"
+    " (%s, '2026-09-01', '2026-11-04', '2026-11-04')"
+)
 COMPARED = """
 INSERT INTO provider_days (provider, day, currency, theirs, ours, compared_at)
 SELECT %s, day, %s, coalesce(sum(paid_amount), 0), coalesce(sum(paid_amount), 0), now()
@@ -183,6 +187,7 @@ LEFT JOIN payments ON (paid_at AT TIME ZONE 'Europe/Moscow')::date = day AND pro
 
 def compared(url: str) -> "psycopg.Connection[Any]":
     connection = psycopg.connect(url, autocommit=True)
+    connection.execute(LOOKED, ["yookassa", "stars"])
     for provider, currency in (("yookassa", "RUB"), ("stars", "XTR")):
         connection.execute(COMPARED, [provider, currency, provider])
     return connection
@@ -281,7 +286,7 @@ async def test_the_shops_own_purchases_are_reported_as_its_provider_has_them(sho
     assert figures.waits == [0.0, 7200.0, 7200.0]  # Bob's, that no notice told of
     [account] = seen.report.this.accounts
     assert (account.theirs, account.reported, account.difference) == (39800, 39800, 0)
-    assert account.days_compared == 27  # the shop began on the fifth
+    assert (account.days_compared, account.is_compared) == (27, True)  # the shop began on the fifth
 
 
 async def test_when_the_panel_first_had_it_is_kept_also_when_it_is_put_again(shop: Shop) -> None:

@@ -1,9 +1,10 @@
 """The report's money beside the providers': to the kopek, or the difference is a line."""
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from sqlalchemy import text
 
@@ -38,10 +39,14 @@ SELECT provider, currency, coalesce(took, 0) AS took, coalesce(differed, 0) AS d
 FROM theirs FULL JOIN reported USING (provider, currency) FULL JOIN held USING (provider, currency)
 ORDER BY provider, currency
 """
-_COMPARED: Final = (
-    "SELECT provider, count(DISTINCT day) AS days FROM provider_days"
-    " WHERE day >= :first AND day <= :last GROUP BY provider"
-)
+_COMPARED: Final = """
+SELECT l.provider,
+       greatest((l.since AT TIME ZONE :zone)::date, :first) AS since,
+       (SELECT count(DISTINCT day) FROM provider_days d
+        WHERE d.provider = l.provider AND day >= :first AND day <= :last) AS days
+FROM provider_looks l
+"""
+"""What an account took before the shop was there is nobody's to compare."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +65,7 @@ class Account:
     """By how much the nightly comparisons, day for day, have found more at the provider's."""
     days_compared: int
     days: int
+    """Of the period on which the shop was there to take anything."""
 
     @property
     def is_compared(self) -> bool:
@@ -75,15 +81,22 @@ class Account:
         return self.difference != 0 and self.differed == 0 and self.is_compared
 
 
-async def compare(session: Session, period: Period) -> list[Account]:
+async def compare(session: Session, period: Period, zone: ZoneInfo) -> list[Account]:
     """A step, it only reads. A currency of which nothing is known on either side is left out."""
     days = {"first": period.month, "last": period.last_day}
     span = {"since": period.since, "until": period.until, "closes_at": period.closes_at}
-    compared = {row.provider: row.days for row in await session.execute(text(_COMPARED), days)}
+    looked = {
+        row.provider: (row.days, _length(row.since, period.last_day))
+        for row in await session.execute(text(_COMPARED), days | {"zone": zone.key})
+    }
+    nothing = (0, _length(period.month, period.last_day))
     rows = await session.execute(text(_BOOKS), days | span)
-    length = (period.last_day - period.month + timedelta(days=1)).days
-    found = [_account(row, compared.get(row.provider, 0), length) for row in rows]
+    found = [_account(row, *looked.get(row.provider, nothing)) for row in rows]
     return [one for one in found if one.theirs or one.reported or one.held]
+
+
+def _length(first: date, last: date) -> int:
+    return max((last - first + timedelta(days=1)).days, 0)
 
 
 def _account(row: Any, compared: int, days: int) -> Account:

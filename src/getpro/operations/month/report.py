@@ -104,7 +104,7 @@ async def _made(deps: Deps, asked: Period, *, now: datetime) -> Report:
 async def _told(deps: Deps, asked: Period, *, now: datetime) -> Told:
     async with _still(deps) as session:
         counted = await figures.collect(session, asked, deps.zone)
-        accounts = await books.compare(session, asked)
+        accounts = await books.compare(session, asked, deps.zone)
     return Told(counted, accounts, await service.look(deps, asked, now=now))
 
 
