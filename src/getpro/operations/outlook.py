@@ -18,6 +18,7 @@ _DRAWN: Final = (capacity.USERS, capacity.DATABASE, capacity.PEAK)
 _DISK: Final = "machine.growth.disk."
 _DISKS_DRAWN: Final = 2
 _TITLES: Final = {capacity.DATABASE: "База", capacity.PEAK: "Обновлений в секунду в пике"}
+_BARS: Final = "Новые по месяцам; последний ещё идёт"
 _KEY: Final = "Пунктир — прогноз, полоса — где будет в 4 случаях из 5"
 _KEY_TOO_EARLY: Final = "Прогноз будет, когда накопится четыре недели замеров"
 
@@ -33,9 +34,7 @@ async def picture(deps: Deps, now: datetime) -> bytes:
     fullest = sorted((one for one in found if one.line.name.startswith(_DISK)), key=_share, reverse=True)
     shown = [*(one for one in found if one.line in _DRAWN), *fullest[:_DISKS_DRAWN]]
     key = _KEY if any(one.ahead is not None for one in shown) else _KEY_TOO_EARLY
-    return await draw(
-        growing("Новые клиенты по месяцам", bars, [_curve_of(one) for one in shown], shades=key)
-    )
+    return await draw(growing(_BARS, bars, [_curve_of(one) for one in shown], shades=key))
 
 
 def _share(one: Growth) -> float:

@@ -23,6 +23,7 @@ _AXIS: Final = 46.0
 _PLOT: Final = (284.0, 104.0)
 """Points: what stands left of a curve's field, and the field's width and height."""
 _LABEL: Final = 13.0
+_ABOVE: Final = 17.0
 _TICKS: Final = 4
 _NICE: Final = (1, 2, 2.5, 5, 10)
 _THOUSAND: Final = 1000
@@ -156,7 +157,7 @@ def _curve(curve: Curve) -> str:
 def _figure(words: str, x: float, between: tuple[float, float], *, is_end: bool) -> str:
     """Above what is drawn there, or below where there is no room above; ``between`` by the field's height."""
     low, high = (_PLOT[1] * (1 - min(share, 1.0)) for share in between)
-    y = high - 17 if high > _LABEL else low + 9
+    y = high - _ABOVE if high > _ABOVE + 5 else low + 9
     side, left = ("right", x - 90) if is_end else ("center", x - 45)
     figure = f'text(size: 12pt, weight: "bold", fill: {_NOW}, {_quoted(words)})'
     veiled = f"box(fill: {_VEIL}, outset: 1pt, {figure})"
