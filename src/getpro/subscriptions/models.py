@@ -62,7 +62,7 @@ subscription_changes = Table(
     UniqueConstraint("refund_id"),
     Index("subscription_changes_payment_id_key", "payment_id", unique=True,
           postgresql_where=text("refund_id IS NULL")),
-    Index("subscription_changes_subscription_id_idx", "subscription_id"),
+    Index("subscription_changes_subscription_id_idx", "subscription_id", "change_id"),
     Index("subscription_changes_changed_at_idx", "changed_at"),
 )  # fmt: skip
 """``days`` is what was asked for; where days were taken back, it was ``end_before - end_after`` of them."""

@@ -17,6 +17,10 @@ def upgrade() -> None:
         "subscription_changes",
         sa.Column("delivered_at", sa.DateTime(timezone=True), comment="when the panel first had it"),
     )
+    op.drop_index("subscription_changes_subscription_id_idx", "subscription_changes")
+    op.create_index(
+        "subscription_changes_subscription_id_idx", "subscription_changes", ["subscription_id", "change_id"]
+    )
     op.create_index("subscription_changes_changed_at_idx", "subscription_changes", ["changed_at"])
     op.create_index("refunds_finished_at_idx", "refunds", ["finished_at"])
     op.create_table(

@@ -16,7 +16,7 @@ _HEAD: Final = ("metric", "value")
 async def monthly_report(deps: Deps, period: Period) -> str:
     """The three lines; a flow. Of the running month by the guide's own query, else out of its report."""
     if period.is_whole:
-        return as_psql(_of((await see(deps, period)).report.this.figures))
+        return as_psql(_of((await see(deps, period, recounts=False)).report.this.figures))
     async with deps.db.begin("month: guide") as session:
         await session.execute(text("SELECT set_config('timezone', :zone, true)"), {"zone": deps.zone.key})
         rows = await session.execute(text(GUIDES["monthly_report"]))

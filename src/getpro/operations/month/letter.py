@@ -170,7 +170,7 @@ def _copies(seen: Seen) -> str:
 
 async def papers(deps: Deps, period: Period) -> list[Document]:
     """Pictures, the PDF and the workbook; a flow. Raises NotDrawn, and what the database raises."""
-    seen = await see(deps, period)
+    seen = await see(deps, period, recounts=False)
     name = file_name(period)
     drawn = [
         Document(f"{name}-{number}.png", await draw(charts.picture(seen.report, parts)))
@@ -194,7 +194,7 @@ async def in_form(deps: Deps, period: Period, form: str) -> bytes:
     """
     if form == ".txt":
         return (await guide.monthly_report(deps, period)).encode()
-    seen = await see(deps, period)
+    seen = await see(deps, period, recounts=False)
     match form:
         case ".pdf":
             return await as_pdf(deps, seen)

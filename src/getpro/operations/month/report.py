@@ -66,10 +66,10 @@ class Seen:
 _AS_JSON: Final = TypeAdapter(Report)
 
 
-async def see(deps: Deps, asked: Period) -> Seen:
+async def see(deps: Deps, asked: Period, *, recounts: bool = True) -> Seen:
     """The report about a period; a flow. A closed month's is kept by the first who asks.
 
-    Raises what the database raises.
+    ``recounts``: what is kept is held against the database. Raises what the database raises.
     """
     now = deps.clock()
     kept = await _read(deps, asked.month) if asked.is_closed(now) else None
@@ -78,7 +78,7 @@ async def see(deps: Deps, asked: Period) -> Seen:
         kept = await _made(deps, asked, now=now)
         if kept.is_closed:
             kept = await _keep(deps, kept)
-    else:
+    elif recounts:
         async with _still(deps) as session:
             again = await figures.collect(session, asked, deps.zone)
         changed = _changed(kept.this.figures, again)

@@ -60,6 +60,7 @@ def tables(seen: Seen) -> list[Table]:
         _cohorts(this),
         _accounts(report.this, columns),
         Table("Как работал магазин", columns[:3], _service(report), ""),
+        _currencies(report),
         Table("Откуда приходят", ("", report.title), [[_text(one), _text(NOT_USED)] for one in UNUSED]),
     ]
 
@@ -150,6 +151,26 @@ def _sold(name: str, kind: str, report: Report, *, by_months: bool) -> Table:
         )
     head = (kind, "Оплат", "Выручка", "Доля", report.earlier_title, "Изменение")
     return Table(name, head, rows)
+
+
+def _currencies(report: Report) -> Table:
+    """What customers paid with, and what of that went back."""
+    paid: dict[tuple[str, str], list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    for one in report.this.figures.sold:
+        found = paid[one.provider, one.currency]
+        found[0], found[1] = found[0] + one.count, found[1] + one.paid
+    for back in report.this.figures.given_back:
+        found = paid[back.provider, back.currency]
+        found[2], found[3] = found[2] + back.count, found[3] + back.paid
+    rows = [
+        [
+            _text(f"{provider_title(provider)}, {currency}"),
+            *(_count(count), _money(amount, currency), _count(backs), _money(back, currency)),
+        ]
+        for (provider, currency), (count, amount, backs, back) in sorted(paid.items())
+    ]
+    head = ("Чем платили", "Оплат", "Заплачено", "Возвратов", "Возвращено")
+    return Table("В валюте оплаты", head, rows)
 
 
 def sums(figures: Figures, *, by_months: bool) -> dict[str | int, tuple[int, int]]:
