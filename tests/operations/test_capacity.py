@@ -373,6 +373,7 @@ async def test_what_if_there_were_a_million_is_in_proportion(deps: Deps) -> None
 async def test_a_shop_of_few_is_answered_by_the_bench(deps: Deps) -> None:
     await customers(deps, by_day={1: 12})
     await samples.take(deps)
+    await keep(deps, samples.MESSAGES, {1: 10})  # all is known; it is just too little
     found = await capacity.what_if(deps, NOW, 1_000_000)
     assert (found.is_measured, found.now, found.cores) == (False, 12, 1)
     assert found.database == pytest.approx(12.3e9)
