@@ -90,7 +90,7 @@ async def test_settings_are_written_out_once_for_a_machine_that_has_none(
 ) -> None:
     monkeypatch.delenv("DATABASE_KEYS")
     assert "Ключа базы нет." in (await backup("create")).complained
-    assert (await backup("database-key", "--new")).code == 0
+    assert (await backup("key", "--database", "--new")).code == 0
     made = (await backup("create")).said.split()[1].rstrip(",")
     fresh = tmp_path_factory.mktemp("fresh")
     monkeypatch.chdir(fresh)

@@ -149,7 +149,7 @@ def test_a_key_is_made_for_a_new_database_and_none_beside_what_another_has_encry
     key = tmp_path / "database.key"
     assert execute("migrate")[0] == 0
     made = key.read_text()
-    assert execute("backup", "database-key") == (0, made, "")
+    assert execute("backup", "key", "--database") == (0, made, "")
     with psycopg.connect(fresh) as connection:
         connection.execute(
             "WITH olga AS (INSERT INTO people (name, roles, added_at)"
@@ -159,6 +159,6 @@ def test_a_key_is_made_for_a_new_database_and_none_beside_what_another_has_encry
     key.unlink()
     code, _, told = execute("migrate")
     assert (code, "Ключа базы нет." in told, key.exists()) == (2, True, False), told
-    assert "2getpro backup database-key --new" in told
-    assert execute("backup", "database-key", "--new")[0] == 0
+    assert "2getpro backup key --database --new" in told
+    assert execute("backup", "key", "--database", "--new")[0] == 0
     assert (execute("migrate")[0], key.read_text() != made) == (0, True)

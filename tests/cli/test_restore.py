@@ -261,11 +261,12 @@ async def test_what_cannot_be_is_said_in_a_sentence_with_a_remedy(
     stranger = await restore(*given, "--key", str(machine / "other.key"))
     assert (stranger.code, "Укажите ключ, сохранённый с той машины" in stranger.complained) == (2, True)
     keyed = (*given, "--key", str(past.key_file))
+    with monkeypatch.context() as full:
+        full.setattr(room, "free_bytes", lambda _: 1)
+        assert "нужно" in (await restore(*keyed)).complained
     (copies / f"{past.manifest.name}.dump.zst.age").unlink()
     assert "файла нет" in (await restore(*keyed)).complained
     assert "копии nope нет" in (await restore(*keyed, "--copy", "nope")).complained
-    monkeypatch.setattr(room, "free_bytes", lambda _: 1)
-    assert "нужно" in (await restore(*keyed)).complained
     assert "такой давней базовой копии нет" in (await restore(*keyed, "--to", "2026-03-01 15:00")).complained
     assert "базовой копии нет" in (await restore(*keyed, "--to", "end")).complained
     assert "время пишется как" in (await restore(*keyed, "--to", "вчера")).complained

@@ -246,28 +246,37 @@ def fetch(
 
 
 @app.command()
-def key() -> None:
-    """Напечатать ключ копий. Сохраните его не на этом сервере: без него копий не открыть."""
-    typer.echo(_run("Ключа нет.", _shown))
-
-
-@app.command(name="database-key")
-def database_key(
-    *, new: Annotated[bool, typer.Option("--new", help="Сделать новый; прежние остаются открывать")] = False
+def key(
+    *,
+    of_database: Annotated[
+        bool, typer.Option("--database", help="Ключи секретов в самой базе, а не ключ копий")
+    ] = False,
+    new: Annotated[
+        bool, typer.Option("--new", help="С --database: сделать новый; прежние остаются открывать")
+    ] = False,
 ) -> None:
-    """Напечатать ключи, которыми зашифрованы секреты в самой базе: первым шифруется новое."""
+    """Напечатать ключ копий. Сохраните его не на этом сервере: без него копий не открыть."""
+    if of_database:
+        _database_key(new=new)
+    elif new:
+        raise typer.BadParameter("--new бывает только с --database")
+    else:
+        typer.echo(_run("Ключа нет.", _shown))
+
+
+def _database_key(*, new: bool) -> None:
+    """The first of them encrypts, any decrypts."""
     known = read_settings(DatabaseSettings)
-    if new and known.database_keys is not None:
+    if not new:
+        typer.echo("\n".join(database_keys(known)))
+        return
+    if known.database_keys is not None:
         raise Trouble(
             "Новый ключ базы не записан.",
             "Ключи заданы в DATABASE_KEYS.",
             f"Впишите его туда первым, через запятую: {new_key()}",
         )
-    if new:
-        typer.echo(f"Новый ключ стоит первым в {put_new_first(known)}. Перезапустите магазин.")
-        return
-    for one in database_keys(known):
-        typer.echo(one)
+    typer.echo(f"Новый ключ стоит первым в {put_new_first(known)}. Перезапустите магазин.")
 
 
 @app.command(name="telegram")

@@ -80,7 +80,7 @@ def database_keys(settings: DatabaseSettings) -> list[str]:
         "Ключа базы нет.",
         f"{path}: такого файла нет, а им зашифровано то, что в базе секретно.",
         "Верните его из прежней папки данных или строкой DATABASE_KEYS из настроек рядом с копией (2getpro"
-        " backup settings). Пропал совсем: 2getpro backup database-key --new. Магазин ещё не запускали:"
+        " backup settings). Пропал совсем: 2getpro backup key --database --new. Магазин ещё не запускали:"
         " первый раз ключ делает 2getpro run.",
     )
 
@@ -143,7 +143,7 @@ def cipher(settings: DatabaseSettings) -> Cipher:
         raise Trouble(
             "Ключ базы испорчен.",
             f"{_path(settings)}: это не ключ.",
-            "Верните файл. Вернуть неоткуда: уберите его и сделайте новый, 2getpro backup database-key --new;"
+            "Верните файл. Вернуть неоткуда: уберите его и сделайте новый, 2getpro backup key --database --new;"
             " ссылки клиентов магазин тогда спросит у панели заново.",
         ) from error
 
