@@ -143,8 +143,8 @@ def cipher(settings: DatabaseSettings) -> Cipher:
         raise Trouble(
             "Ключ базы испорчен.",
             f"{_path(settings)}: это не ключ.",
-            "Верните файл. Вернуть неоткуда: уберите его и сделайте новый, 2getpro backup key --database --new;"
-            " ссылки клиентов магазин тогда спросит у панели заново.",
+            "Верните файл. Вернуть неоткуда: уберите его и сделайте новый, 2getpro backup key --database"
+            " --new; ссылки клиентов магазин тогда спросит у панели заново.",
         ) from error
 
 
