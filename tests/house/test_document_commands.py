@@ -116,6 +116,8 @@ OF_COPIES: Final = (
 ELSEWHERE: Final = {
     "2getpro ops drill": "tests/backups/test_drills.py",
     "2getpro restore --over-live": "tests/cli/test_restore.py",
+    "mv /var/lib/2getpro/postgres /var/lib/2getpro/postgres-lost": "tests/cli/test_migrate.py",
+    "2getpro restore --to end --into /var/lib/2getpro": "tests/cli/test_restore.py",
     "cat 2getpro-ДАТА-ВРЕМЯ.dump.zst.age.part* > 2getpro-ДАТА-ВРЕМЯ.dump.zst.age": (
         "tests/backups/test_telegram.py"
     ),
