@@ -26,7 +26,7 @@ from getpro.backups.states import BackupState
 from getpro.backups.trial import SCRATCH
 from getpro.platform.jobs import UPKEEP, Backoff, JobKind, JobName, Jobs
 from getpro.platform.postgres import Cluster
-from shop import Shop
+from shop import KEY, Shop
 from waiting import until
 
 COUNTING, COPYING, PLAINLY = "Считаем строки и суммы", "Пишем копию", f"Пишем {LATEST}"
@@ -157,6 +157,7 @@ async def test_ctrl_c_ends_the_command_and_its_copy(database_url: str, tmp_path:
     environment = {
         "PYTHONPATH": str(SOURCE),
         "DATABASE_URL": database_url,
+        "DATABASE_KEYS": KEY,
         "TELEGRAM_BOT_TOKEN": "42:TEST",
         "PANEL_URL": "http://127.0.0.1:9",
         "PANEL_TOKEN": "t",
