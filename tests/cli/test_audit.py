@@ -113,6 +113,7 @@ async def test_a_secret_of_the_shops_own_gets_a_new_value(
     monkeypatch.delenv("DATABASE_KEYS")
     monkeypatch.setenv("GETPRO_DATA_DIR", str(tmp_path))
     own = DatabaseSettings()
+    cipher.make_key(own)
     before = cipher.database_keys(own)
     done = await typed("secrets", "rotate", "database.key", "--by", "olga")
     assert (done.code, "Закрыто новым ключом: 0" in done.said) == (0, True), done
