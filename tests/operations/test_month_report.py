@@ -88,11 +88,11 @@ def october(database_url: str) -> History:
 
 
 LATE = """
-INSERT INTO payments (payment_id, order_key, user_id, provider, amount, status, created_at, paid_at, recorded_at,
-                      charge_id, days, subscription_duration_months, asked_amount, asked_currency,
-                      paid_amount, paid_currency)
-VALUES (900, gen_random_uuid(), 3, 'yookassa', 899.00, 'succeeded', '2026-10-31 20:00+03', '2026-10-31 21:00+03',
-        '2026-11-10 09:00+03', 'late', 180, 6, 899.00, 'RUB', 899.00, 'RUB')
+INSERT INTO payments (payment_id, order_key, user_id, provider, amount, status, created_at, paid_at,
+                      recorded_at, charge_id, days, subscription_duration_months, asked_amount,
+                      asked_currency, paid_amount, paid_currency)
+VALUES (900, gen_random_uuid(), 3, 'yookassa', 899.00, 'succeeded', '2026-10-31 20:00+03',
+        '2026-10-31 21:00+03', '2026-11-10 09:00+03', 'late', 180, 6, 899.00, 'RUB', 899.00, 'RUB')
 """
 
 
