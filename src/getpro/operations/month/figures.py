@@ -53,6 +53,8 @@ path AS (
                 THEN greatest(extract(epoch FROM c.delivered_at - b.paid_at), 0) END AS waited
     FROM booked b
     LEFT JOIN subscription_changes c ON c.payment_id = b.payment_id AND c.refund_id IS NULL
+        AND c.changed_at >= CAST(:since AS timestamptz) - interval '1 day'
+        AND c.changed_at < CAST(:closes_at AS timestamptz) + interval '1 day'
 )
 SELECT count(DISTINCT user_id) AS payers,
        count(*) FILTER (WHERE change_id IS NULL) AS ungranted,
@@ -61,6 +63,7 @@ SELECT count(DISTINCT user_id) AS payers,
        percentile_disc(ARRAY[0.5, 0.95, 1]) WITHIN GROUP (ORDER BY waited) AS waits
 FROM path
 """  # noqa: S608 -- our own statement
+"""A payment is written down together with the days that it gives, so these are of about the same time."""
 _BACK: Final = """
 SELECT p.provider, r.refunded_currency, count(*), sum(r.amount), sum(r.refunded_amount)
 FROM refunds r JOIN payments p ON p.payment_id = r.payment_id
@@ -109,19 +112,18 @@ people AS (
     FROM state
 ),
 last_paid AS (
-    SELECT c.days, p.amount - coalesce(back.amount, 0) AS amount
+    SELECT found.last[3] AS days, p.amount - coalesce(back.amount, 0) AS amount
     FROM state
-    JOIN LATERAL (
-        SELECT payment_id, days FROM subscription_changes
-        WHERE subscription_id = state.subscription_id AND changed_at < :until
-          AND payment_id IS NOT NULL AND refund_id IS NULL
-        ORDER BY change_id DESC LIMIT 1
-    ) AS c ON true
-    JOIN payments p ON p.payment_id = c.payment_id
-    LEFT JOIN LATERAL (
-        SELECT sum(amount) AS amount FROM refunds
-        WHERE payment_id = p.payment_id AND status = 'succeeded' AND finished_at < :until
-    ) AS back ON true
+    JOIN (
+        SELECT subscription_id, max(ARRAY[change_id, payment_id, days]) AS last FROM subscription_changes
+        WHERE changed_at < :until AND payment_id IS NOT NULL AND refund_id IS NULL
+        GROUP BY subscription_id
+    ) AS found ON found.subscription_id = state.subscription_id
+    JOIN payments p ON p.payment_id = found.last[2] AND p.status = 'succeeded'
+    LEFT JOIN (
+        SELECT payment_id, sum(amount) AS amount FROM refunds
+        WHERE status = 'succeeded' AND finished_at < :until GROUP BY payment_id
+    ) AS back ON back.payment_id = p.payment_id
     WHERE state.at_until AND state.first_paid_at < :until
 )
 SELECT 'people' AS what, NULL::date AS month,
@@ -142,7 +144,9 @@ SELECT 'paid for', NULL, days, 0, 0, 0, 0, sum(amount) FROM last_paid GROUP BY d
 """How subscriptions stood at both ends of the period.
 
 Whatever was not changed since then stands as it stood; of the rest, the first change since then tells its end
-before. So a recent month costs what has happened since, not the whole past.
+before. Only who has paid what last is looked for in the whole past, in one pass over each table: to look up
+each subscription's last payment by its number takes ten times as long. An index has all that is needed of
+``payments``.
 """
 
 
