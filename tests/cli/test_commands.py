@@ -36,7 +36,7 @@ from getpro.platform.settings import Settings
 from getpro.sandbox.panel import PanelSimulator
 from getpro.sandbox.serving import serving
 from getpro.sandbox.telegram import TelegramSimulator
-from shop import Shop, rub
+from shop import KEY, Shop, rub
 from waiting import until
 
 SOURCE = Path(__file__).parents[2] / "src"
@@ -45,7 +45,8 @@ TOKEN = "42:TEST"
 
 def environment(**settings: str) -> dict[str, str]:
     """Nothing but what the command is given."""
-    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(SOURCE), "LANG": "C.UTF-8"} | settings
+    own = {"PATH": os.environ["PATH"], "PYTHONPATH": str(SOURCE), "LANG": "C.UTF-8"}
+    return own | {"DATABASE_KEYS": KEY} | settings
 
 
 def run(*arguments: str, cwd: Path, stdin: str = "", **settings: str) -> "subprocess.CompletedProcess[str]":
@@ -392,13 +393,17 @@ def test_psql_opens_a_database_elsewhere_as_it_is(server: str, tmp_path: Path) -
     assert (done.returncode, done.stdout) == (0, "0\n"), done.stderr
 
 
-async def test_a_shop_whose_part_dies_ends_as_failed(database_url: str) -> None:
+async def test_a_shop_whose_part_dies_ends_as_failed(database_url: str, tmp_path: Path) -> None:
     def dies() -> None:
         raise RuntimeError("no such luck")
 
     with pytest.raises(Trouble, match=r"одна из его частей отказала") as caught:
         await running.run_shop(
-            shop_settings(), database_url=database_url, web=False, worker=True, keep_database=dies
+            shop_settings(GETPRO_DATA_DIR=str(tmp_path)),
+            database_url=database_url,
+            web=False,
+            worker=True,
+            keep_database=dies,
         )
     assert "RuntimeError" in caught.value.why
 
@@ -410,9 +415,8 @@ def test_an_old_database_elsewhere_is_not_touched_unasked(
     with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
         connection.execute("CREATE DATABASE old_one")
     settings = {"TELEGRAM_BOT_TOKEN": TOKEN, "PANEL_URL": "http://127.0.0.1:9", "PANEL_TOKEN": "t"}
-    (tmp_path / ".env").write_text(
-        "\n".join(f"{k}={v}" for k, v in {**settings, "DATABASE_URL": url}.items())
-    )
+    own = {"DATABASE_URL": url, "GETPRO_DATA_DIR": str(tmp_path / "data")}
+    (tmp_path / ".env").write_text("\n".join(f"{k}={v}" for k, v in {**settings, **own}.items()))
     monkeypatch.chdir(tmp_path)
     before = run_here("payments", "stuck")
     assert before.returncode == 2

@@ -70,7 +70,7 @@ async def test_a_stranger_sets_up_a_shop_looks_at_it_and_runs_it(
     outside: Services, database_url: str
 ) -> None:
     port = free_port()
-    outside.begin(f"GETPRO_PORT={port}\nOTHER='чужое'\n")
+    outside.begin(f"GETPRO_PORT={port}\nGETPRO_DATA_DIR={outside.folder}/data\nOTHER='чужое'\n")
     async with terminal("setup", cwd=outside.folder) as screen:
         await set_up_telegram_and_panel(screen, outside)
         await set_up_payments(screen)

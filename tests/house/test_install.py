@@ -108,9 +108,9 @@ def test_an_installed_package_gives_the_same_command_with_its_migrations(server:
     with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
         connection.execute("CREATE DATABASE installed")
     command = tmp_path / "venv" / "bin" / "2getpro"
-    url = f"{server}/installed"
-    assert run(command, "migrate", DATABASE_URL=url).returncode == 0
-    done = run(command, "psql", "-Atc", "SELECT count(*) FROM plans", DATABASE_URL=url)
+    own = {"DATABASE_URL": f"{server}/installed", "GETPRO_DATA_DIR": str(tmp_path)}
+    assert run(command, "migrate", **own).returncode == 0
+    done = run(command, "psql", "-Atc", "SELECT count(*) FROM plans", **own)
     assert (done.returncode, done.stdout) == (0, "4\n"), done.stderr
     assert run(command, "sandbox", "--help").returncode == 0
 

@@ -325,7 +325,7 @@ async def test_a_clock_that_jumps_a_week_takes_no_job_from_the_worker_that_runs_
                         "UPDATE procrastinate_workers SET last_heartbeat = last_heartbeat - interval '7 days'"
                     )
                 )
-                assert await session.scalar(text("SELECT count(*) FROM procrastinate_workers")) == 4
+                assert await session.scalar(text("SELECT count(*) FROM procrastinate_workers")) == QUEUES
             await asyncio.sleep(0.1)
         assert began == [1]
         for_ever.set()

@@ -88,7 +88,6 @@ async def test_a_fired_colleagues_old_button_and_unfinished_reply_are_refused(
     assert [said for said in await paged.line() if "Отказано" in said] == [
         "timur: Отказано: отпустить",
         "timur: Отказано: написать в хронику",
-        "timur: Отказано: написать в хронику",
     ]
     await paged.work()
     assert (await paged.one()).state == "open", "and what he held calls others"
