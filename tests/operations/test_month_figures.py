@@ -31,7 +31,19 @@ async def of_month(url: str, year: int, month: int) -> Figures:
     db = Database(url, pool_size=1)
     try:
         async with db.read("test") as session:
-            return await figures.collect(session, period.whole(date(year, month, 1), MOSCOW), MOSCOW)
+            [found] = await figures.collect(session, [period.whole(date(year, month, 1), MOSCOW)], MOSCOW)
+            return found
+    finally:
+        await db.close()
+
+
+async def with_before(url: str, year: int, month: int) -> list[Figures]:
+    """A month and the one before, counted in one go."""
+    this = period.whole(date(year, month, 1), MOSCOW)
+    db = Database(url, pool_size=1)
+    try:
+        async with db.read("test") as session:
+            return await figures.collect(session, [this, period.before(this, MOSCOW)], MOSCOW)
     finally:
         await db.close()
 
@@ -196,6 +208,7 @@ async def test_any_past_is_counted_alike_the_slow_way(database_url: str, steps: 
     found = [await of_month(database_url, 2026, month) for month in range(7, 13)]
     for month, one in enumerate(found, 7):
         assert one == counted(history, 2026, month, MOSCOW)
+    assert await with_before(database_url, 2026, 10) == [found[3], found[2]]
     assert all(before.paid_at_end == after.paid_at_start for before, after in pairwise(found))
 
 

@@ -86,21 +86,25 @@ FROM (SELECT count(*) AS begun, count(*) FILTER (WHERE s.first_paid_at < :until)
       FROM subscription_changes c JOIN subscriptions s ON s.subscription_id = c.subscription_id
       WHERE c.cause = 'trial' AND c.changed_at >= :since AND c.changed_at < :until) AS trial
 """
-_STANDING: Final = """
-WITH after_since AS (
+_AFTER: Final = """
     SELECT DISTINCT ON (subscription_id) subscription_id, end_before FROM subscription_changes
-    WHERE changed_at >= :since ORDER BY subscription_id, change_id
-),
-after_until AS (
-    SELECT DISTINCT ON (subscription_id) subscription_id, end_before FROM subscription_changes
-    WHERE changed_at >= :until ORDER BY subscription_id, change_id
-),
+    WHERE changed_at >= :{moment} ORDER BY subscription_id, change_id
+"""
+"""The first change of each subscription since a moment: it tells the end that it had then."""
+_ALIVE: Final = """coalesce(
+    CASE WHEN {after}.subscription_id IS NULL THEN s.start_date < :{moment} AND s.end_date > :{moment}
+         ELSE {after}.end_before > :{moment} END, false)
+"""
+"""Whether a subscription was active at a moment; what was not changed since then stands as it stood.
+
+So a recent month costs what has happened since, not the whole past.
+"""
+_STANDING: Final = f"""
+WITH after_since AS ({_AFTER.format(moment="since")}), after_until AS ({_AFTER.format(moment="until")}),
 state AS MATERIALIZED (
-    SELECT s.subscription_id, s.first_paid_at,
-           coalesce(CASE WHEN a.subscription_id IS NULL THEN s.start_date < :since AND s.end_date > :since
-                         ELSE a.end_before > :since END, false) AS at_since,
-           coalesce(CASE WHEN b.subscription_id IS NULL THEN s.start_date < :until AND s.end_date > :until
-                         ELSE b.end_before > :until END, false) AS at_until
+    SELECT s.first_paid_at,
+           {_ALIVE.format(after="a", moment="since")} AS at_since,
+           {_ALIVE.format(after="b", moment="until")} AS at_until
     FROM subscriptions s
     LEFT JOIN after_since a ON a.subscription_id = s.subscription_id
     LEFT JOIN after_until b ON b.subscription_id = s.subscription_id
@@ -110,43 +114,63 @@ people AS (
            coalesce(at_since AND first_paid_at < :since, false) AS paid_since,
            coalesce(at_until AND first_paid_at < :until, false) AS paid_until
     FROM state
-),
-last_paid AS (
-    SELECT found.last[3] AS days, p.amount - coalesce(back.amount, 0) AS amount
-    FROM state
-    JOIN (
-        SELECT subscription_id, max(ARRAY[change_id, payment_id, days]) AS last FROM subscription_changes
-        WHERE changed_at < :until AND payment_id IS NOT NULL AND refund_id IS NULL
-        GROUP BY subscription_id
-    ) AS found ON found.subscription_id = state.subscription_id
-    JOIN payments p ON p.payment_id = found.last[2] AND p.status = 'succeeded'
-    LEFT JOIN (
-        SELECT payment_id, sum(amount) AS amount FROM refunds
-        WHERE status = 'succeeded' AND finished_at < :until GROUP BY payment_id
-    ) AS back ON back.payment_id = p.payment_id
-    WHERE state.at_until AND state.first_paid_at < :until
 )
 SELECT 'people' AS what, NULL::date AS month,
        count(*) FILTER (WHERE at_until) AS a,
        count(*) FILTER (WHERE paid_since AND paid_until) AS b,
        count(*) FILTER (WHERE paid_since AND NOT paid_until) AS c,
        count(*) FILTER (WHERE paid_until AND NOT paid_since AND is_new) AS d,
-       count(*) FILTER (WHERE paid_until AND NOT paid_since AND NOT is_new) AS e,
-       NULL::numeric AS amount
+       count(*) FILTER (WHERE paid_until AND NOT paid_since AND NOT is_new) AS e
 FROM people
 UNION ALL
 SELECT 'cohort', date_trunc('month', first_paid_at AT TIME ZONE :zone)::date,
-       count(*), count(*) FILTER (WHERE at_until), 0, 0, 0, NULL
+       count(*), count(*) FILTER (WHERE at_until), 0, 0, 0
 FROM state WHERE first_paid_at < :until GROUP BY 2
-UNION ALL
-SELECT 'paid for', NULL, days, 0, 0, 0, 0, sum(amount) FROM last_paid GROUP BY days
-"""
-"""How subscriptions stood at both ends of the period.
+"""  # noqa: S608 -- our own statement
+"""How subscriptions stood at both ends of a period."""
+_RECURRING: Final = f"""
+WITH after_one AS ({_AFTER.format(moment="one")}), after_other AS ({_AFTER.format(moment="other")}),
+state AS (
+    SELECT s.subscription_id,
+           s.first_paid_at < :one AND {_ALIVE.format(after="a", moment="one")} AS at_one,
+           s.first_paid_at < :other AND {_ALIVE.format(after="b", moment="other")} AS at_other
+    FROM subscriptions s
+    LEFT JOIN after_one a ON a.subscription_id = s.subscription_id
+    LEFT JOIN after_other b ON b.subscription_id = s.subscription_id
+    WHERE s.first_paid_at IS NOT NULL
+),
+newest AS (
+    SELECT subscription_id, max(change_id) FILTER (WHERE changed_at < :one) AS one,
+           max(change_id) FILTER (WHERE changed_at < :other) AS other
+    FROM subscription_changes WHERE payment_id IS NOT NULL AND refund_id IS NULL GROUP BY subscription_id
+),
+wanted AS MATERIALIZED (
+    SELECT CASE WHEN at_one THEN newest.one END AS one, CASE WHEN at_other THEN newest.other END AS other
+    FROM state JOIN newest ON newest.subscription_id = state.subscription_id WHERE at_one OR at_other
+),
+counted AS (
+    SELECT one AS change_id, true AS at_one, coalesce(one = other, false) AS at_other
+    FROM wanted WHERE one IS NOT NULL
+    UNION ALL
+    SELECT other, false, true FROM wanted WHERE other IS NOT NULL AND one IS DISTINCT FROM other
+),
+back AS (
+    SELECT payment_id, sum(amount) FILTER (WHERE finished_at < :one) AS by_one,
+           sum(amount) FILTER (WHERE finished_at < :other) AS by_other
+    FROM refunds WHERE status = 'succeeded' GROUP BY payment_id
+)
+SELECT c.days, sum(p.amount - coalesce(back.by_one, 0)) FILTER (WHERE counted.at_one) AS one,
+       sum(p.amount - coalesce(back.by_other, 0)) FILTER (WHERE counted.at_other) AS other
+FROM counted
+JOIN subscription_changes c ON c.change_id = counted.change_id
+JOIN payments p ON p.payment_id = c.payment_id AND p.status = 'succeeded'
+LEFT JOIN back ON back.payment_id = p.payment_id
+GROUP BY c.days
+"""  # noqa: S608 -- our own statement
+"""What was paid last for each subscription that is active at one or at another moment, by the days it bought.
 
-Whatever was not changed since then stands as it stood; of the rest, the first change since then tells its end
-before. Only who has paid what last is looked for in the whole past, in one pass over each table: to look up
-each subscription's last payment by its number takes ten times as long. An index has all that is needed of
-``payments``.
+Two moments at once, and one pass over each table: to look up each subscription's last payment by its number
+takes ten times as long. An index has all that is needed of ``payments``.
 """
 
 
@@ -278,8 +302,29 @@ def rounded(exact: Fraction) -> int:
     return (2 * exact.numerator + exact.denominator) // (2 * exact.denominator)
 
 
-async def collect(session: Session, period: Period, zone: ZoneInfo) -> Figures:
-    """Count a period; a step, it only reads."""
+async def collect(session: Session, periods: Sequence[Period], zone: ZoneInfo) -> list[Figures]:
+    """Count one or two periods; a step, it only reads."""
+    monthly = await _recurring(session, periods)
+    return [
+        await _collect(session, period, zone, monthly=each)
+        for period, each in zip(periods, monthly, strict=False)
+    ]
+
+
+async def _recurring(session: Session, periods: Sequence[Period]) -> tuple[int, int]:
+    """Monthly recurring revenue at the end of the first and of the last."""
+    moments = {"one": periods[0].until, "other": periods[-1].until}
+    rows = (await session.execute(text(_RECURRING), moments)).all()
+
+    def of(name: str) -> int:
+        amounts = ((getattr(row, name), row.days) for row in rows)
+        parts = (Fraction(roubles(sum_).minor * MONTH_DAYS, days) for sum_, days in amounts if sum_)
+        return rounded(sum(parts, Fraction()))
+
+    return of("one"), of("other")
+
+
+async def _collect(session: Session, period: Period, zone: ZoneInfo, *, monthly: int) -> Figures:
     given = {
         "since": period.since,
         "until": period.until,
@@ -328,16 +373,7 @@ async def collect(session: Session, period: Period, zone: ZoneInfo) -> Figures:
             (Cohort(row.month, row.a, row.b) for row in standing if row.what == "cohort"),
             key=lambda one: one.month,
         ),
-        monthly=rounded(
-            sum(
-                (
-                    Fraction(roubles(row.amount).minor * MONTH_DAYS, row.a)
-                    for row in standing
-                    if row.what == "paid for"
-                ),
-                Fraction(),
-            )
-        ),
+        monthly=monthly,
     )
 
 

@@ -5,7 +5,7 @@ what has become different is named.
 """
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from typing import Any, Final
@@ -80,7 +80,7 @@ async def see(deps: Deps, asked: Period, *, recounts: bool = True) -> Seen:
             kept = await _keep(deps, kept)
     elif recounts:
         async with _still(deps) as session:
-            again = await figures.collect(session, asked, deps.zone)
+            [again] = await figures.collect(session, [asked], deps.zone)
         changed = _changed(kept.this.figures, again)
     async with deps.db.read("month: past") as session:
         past = await _past(session, kept)
@@ -89,23 +89,25 @@ async def see(deps: Deps, asked: Period, *, recounts: bool = True) -> Seen:
 
 async def _made(deps: Deps, asked: Period, *, now: datetime) -> Report:
     earlier = period.before(asked, deps.zone)
-    told_before = await _read(deps, earlier.month) if earlier.is_closed(now) else None
+    kept = await _read(deps, earlier.month) if earlier.is_closed(now) else None
+    told = await _told(deps, [asked] if kept is not None else [asked, earlier], now=now)
     return Report(
         month=asked.month,
         title=asked.title,
         earlier_title=earlier.title,
         made_at=now,
         is_closed=asked.is_closed(now),
-        this=await _told(deps, asked, now=now),
-        earlier=await _told(deps, earlier, now=now) if told_before is None else told_before.this,
+        this=told[0],
+        earlier=told[-1] if kept is None else kept.this,
     )
 
 
-async def _told(deps: Deps, asked: Period, *, now: datetime) -> Told:
+async def _told(deps: Deps, periods: Sequence[Period], *, now: datetime) -> list[Told]:
     async with _still(deps) as session:
-        counted = await figures.collect(session, asked, deps.zone)
-        accounts = await books.compare(session, asked, deps.zone)
-    return Told(counted, accounts, await service.look(deps, asked, now=now))
+        counted = await figures.collect(session, periods, deps.zone)
+        accounts = [await books.compare(session, one, deps.zone) for one in periods]
+    run = [await service.look(deps, one, now=now) for one in periods]
+    return [Told(*parts) for parts in zip(counted, accounts, run, strict=True)]
 
 
 @contextlib.asynccontextmanager
