@@ -139,7 +139,12 @@ class Watch:
 
     async def _next_due(self) -> datetime | None:
         async with self.shop.db.begin("test") as session:
-            found: datetime | None = await session.scalar(text("SELECT min(next_step_at) FROM incidents"))
+            found: datetime | None = await session.scalar(
+                text(
+                    "SELECT min(next_step_at) FROM incidents"
+                    " WHERE quiet_since IS NULL OR opened_by IS NOT NULL"  # of what is quiet nobody is called
+                )
+            )
         return found
 
     def calls(self) -> list[str]:
