@@ -58,6 +58,8 @@ async def test_a_dead_database_calls_until_it_is_taken_and_ends_with_a_report(
         shop.here.telegram.people.send(
             timur, "Убит PostgreSQL; запустили снова", reply_to=newest(timur)["message_id"]
         )
+        await until("its words kept", lambda: "решён. Закроется, когда станет тихо" in page(timur))
+        await shop.here.move_clock(300)
         await until("closed", lambda: page(timur).startswith("🟢"))
         await until("its report", lambda: papers(shop.chat) != [])
         figure(f"closed, and its report there, after {time.monotonic() - began:.0f} s")
