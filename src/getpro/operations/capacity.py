@@ -327,7 +327,7 @@ def _each(kept: Mapping[str, Mapping[str, Days]], users: int) -> _Each | None:
         backups=folder[max(folder)] / users if folder else 0.0,
         messages=sum(messages.values()) / len(messages) / users,
         paid=sum(paid.values()) / len(paid) / users if paid else 0.0,
-        peak=max(peak.values()) / users,
+        peak=max(peak.values(), default=0.0) / users,
     )
 
 
