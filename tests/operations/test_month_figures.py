@@ -141,6 +141,26 @@ async def test_the_small_month_is_counted_alike_the_slow_way(database_url: str, 
         assert await of_month(database_url, 2026, month) == counted(small, 2026, month, MOSCOW)
 
 
+async def test_midnight_belongs_to_the_month_that_begins(database_url: str) -> None:
+    """Paid, joined, given back and ended at the very border; Bob pays again later, Carol does not."""
+    history = History()
+    for user in (1, 2, 3):
+        history.join(user, moscow("2026-10-01 00:00"))
+    alice = history.pay(1, moscow("2026-10-01 00:00"), 1, learned=0 * SECOND)
+    for user in (2, 3):
+        history.pay(user, moscow("2026-10-02 00:00"), 1)
+    assert history.ends[2] == moscow("2026-11-01 00:00")
+    history.give_back(alice, moscow("2026-11-01 00:00"))
+    history.pay(2, moscow("2026-11-05 12:00"), 1)
+    write(database_url, history)
+    september, october, november = [await of_month(database_url, 2026, month) for month in (9, 10, 11)]
+    assert (september.gross, september.users, september.active) == (0, 0, 0)
+    assert (october.gross, october.new_users, october.back) == (3 * 19900, 3, 0)
+    assert (october.paid_at_end, october.monthly, october.weeks[0]) == (0, 0, 3 * 19900)
+    assert (november.back, november.paid_at_start, november.returned) == (19900, 0, 1)
+    assert october == counted(history, 2026, 10, MOSCOW)
+
+
 def test_nobody_paid_and_nobody_gone_give_no_ratios() -> None:
     nothing = counted(History(), 2026, 10, MOSCOW)
     ratios = (nothing.average, nothing.churn, nothing.trial_share, nothing.per_customer, nothing.lifetime)
