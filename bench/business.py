@@ -134,7 +134,7 @@ class History:
             after = end - taken
             self.ends[deal.user] = after
             days = -(taken.days or 1)
-            self.changes.append(Change(deal.user, at, "refund", deal, back, days, end, after, None))
+            self.changes.append(Change(deal.user, at, "refund", deal, back, days, end, after, at + _ENOUGH))
         return back
 
     def _extend(

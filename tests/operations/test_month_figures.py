@@ -141,6 +141,22 @@ async def test_the_small_month_is_counted_alike_the_slow_way(database_url: str, 
         assert await of_month(database_url, 2026, month) == counted(small, 2026, month, MOSCOW)
 
 
+@pytest.mark.parametrize(
+    ("learned", "september", "october"),
+    [("2026-10-03 23:59:59", 19900, 0), ("2026-10-04 00:00:00", 0, 19900)],
+)
+async def test_a_month_is_closed_three_days_after_its_end(
+    database_url: str, learned: str, september: int, october: int
+) -> None:
+    history = History()
+    history.join(1, moscow("2026-09-01 10:00"))
+    history.pay(1, moscow(learned), 1, learned=moscow(learned) - moscow("2026-09-30 12:00"))
+    write(database_url, history)
+    assert (await of_month(database_url, 2026, 9)).gross == september
+    found = await of_month(database_url, 2026, 10)
+    assert (found.gross, found.late_count) == (october, int(october > 0))
+
+
 async def test_midnight_belongs_to_the_month_that_begins(database_url: str) -> None:
     """Paid, joined, given back and ended at the very border; Bob pays again later, Carol does not."""
     history = History()

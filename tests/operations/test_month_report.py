@@ -1,5 +1,6 @@
 """The month's report: kept once it is closed, equal to the providers' books, on paper and in spreadsheets."""
 
+import asyncio
 import csv
 import io
 import json
@@ -122,6 +123,14 @@ async def test_what_somebody_has_changed_in_a_closed_month_is_named_and_not_told
     assert again.changed == ["sold", "weeks", "by_order_day", "monthly"]
     [kept] = [one for one in letter.told(again) if one.name == "month.kept"]
     assert kept.level is Level.ATTENTION
+
+
+async def test_of_two_who_ask_first_at_once_both_are_told_the_same(
+    db: Database, jobs: Jobs, october: History
+) -> None:
+    asked = (see(deps_at(db, jobs, CLOSED + n * SECOND), OCTOBER) for n in range(4))
+    one, *others = await asyncio.gather(*asked)
+    assert [other.report for other in others] == [one.report] * 3
 
 
 async def test_a_month_that_is_not_closed_is_not_kept(db: Database, jobs: Jobs, october: History) -> None:
