@@ -4,9 +4,8 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final, cast
+from typing import Final
 
-import pyrage
 import structlog
 from pyrage import IdentityError, RecipientError, x25519
 
@@ -93,30 +92,6 @@ def _unwritten(path: Path, error: OSError) -> Trouble:
         f"{path}: {system_words(error)}.",
         "Запустите от владельца папки и проверьте место на диске.",
     )
-
-
-def opens(path: Path, identity: x25519.Identity) -> bool:
-    """Whether the key opens a closed file; no more than its beginning is read. Raises OSError."""
-    with path.open("rb") as closed:
-        tasted = _Tasted()
-        try:
-            pyrage.decrypt_io(closed, cast("IO[bytes]", tasted), [identity])
-        except (pyrage.DecryptError, OSError):
-            return tasted.has_opened
-    return True
-
-
-class _Tasted:
-    """Takes the first bytes that come, and no more."""
-
-    has_opened = False
-
-    def write(self, _: bytes) -> int:
-        self.has_opened = True
-        raise OSError
-
-    def flush(self) -> None:
-        pass
 
 
 def read_identity(path: Path) -> x25519.Identity:

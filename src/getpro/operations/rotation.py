@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from pyrage import x25519
 from sqlalchemy import Column, Table, select, update
 
 from getpro.backups import keys
+from getpro.backups.errors import Damaged, WrongKey
 from getpro.backups.folder import ARCHIVE, BASE, MANIFEST
+from getpro.backups.sealed import require_opens
 from getpro.incidents.models import contact_ways
 from getpro.kit.trouble import Trouble, system_words
 from getpro.panel.models import panel_accounts
@@ -114,7 +117,7 @@ def change_backup_key(directory: Path, copies: Path, *, now: datetime, zone: Zon
     made = (_newest(copies, ARCHIVE), _newest(copies, BASE, kind="-full"))
     newest = [path for path in made if path is not None]
     try:
-        if not newest or not all(keys.opens(path, coming) for path in newest):
+        if not newest or not all(_opens(path, coming) for path in newest):
             return BackupKey.WAITING
     except OSError as error:
         raise Trouble(
@@ -122,6 +125,15 @@ def change_backup_key(directory: Path, copies: Path, *, now: datetime, zone: Zon
         ) from error
     keys.end_change(directory, kept_as=f"{keys.FILE}.{now.astimezone(zone):%Y-%m-%d}")
     return BackupKey.CHANGED
+
+
+def _opens(path: Path, identity: x25519.Identity) -> bool:
+    """Raises OSError."""
+    try:
+        require_opens(path, identity)
+    except (WrongKey, Damaged):
+        return False
+    return True
 
 
 def _newest(copies: Path, suffix: str, *, kind: str = "") -> Path | None:
