@@ -457,3 +457,12 @@ async def test_a_signal_that_nothing_names_joins_what_has_just_begun(staffed: Wa
             await raise_signal(session, staffed.deps, bare)
         await signal_over(session, staffed.deps, Source.CUSTOMERS, "f0")
     assert len(await staffed.rows("SELECT FROM incidents")) == 1
+
+
+async def test_what_is_done_is_not_told_as_failed_where_telegram_does_not_show_it(
+    paged: Watch, people: Customers
+) -> None:
+    await people.waiting(1)
+    await paged.presses(TIMUR, "Чем помочь")
+    paged.telegram.faults.change({"error_rate": 1, "error_status": 502})
+    assert await paged.presses(TIMUR, "Повторить выдачу: 1") == "Повторяем выдачу: 1."
